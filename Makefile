@@ -1,0 +1,54 @@
+# Everything happens in .venv, inside this checkout; nothing outside it is touched.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-cache-dir
+PACKAGING := pyproject.toml setup.cfg
+
+.PHONY: help demo test lint databases sdk clean
+
+help:
+	@echo "make demo        a site with its own Zoho, at work (ARGS=--once: then it ends)"
+	@echo "make test        the whole suite on SQLite, with coverage (ARGS: for pytest)"
+	@echo "make lint        style, types and migrations"
+	@echo "make databases   the whole suite on DATABASE_URL (ARGS: for pytest)"
+	@echo "make sdk         Zoho's own SDK against the simulator"
+	@echo "make clean       remove all that these commands made"
+
+demo: .venv/.installed
+	$(BIN)/python manage.py demo $(ARGS)
+
+test: .venv/.with-test
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage report
+
+lint: .venv/.with-lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+databases: .venv/.with-test .venv/.with-databases
+	@test -n "$(DATABASE_URL)" || { echo "make databases: set DATABASE_URL"; exit 2; }
+	$(BIN)/pytest $(ARGS)
+
+sdk: .venv/.with-test .venv/.with-sdk
+	$(BIN)/pytest tests/sdk $(ARGS)
+
+clean:
+	rm -rf .venv .run .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+
+# The pip of Debian 12 knows no dependency groups, so the one in .venv is renewed first.
+.venv/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'
+	$(PYTHON) -m venv .venv
+	$(PIP) install --upgrade pip
+	@touch $@
+
+.venv/.installed: $(PACKAGING) | .venv/.created
+	$(PIP) install --editable .
+	@touch $@
+
+.venv/.with-%: $(PACKAGING) | .venv/.created
+	$(PIP) install --editable . --group $*
+	@touch $@ .venv/.installed

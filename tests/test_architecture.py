@@ -1,0 +1,220 @@
+"""Who may import whom, and how large things may grow: the architecture, as a document that runs."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "zoho_crm"
+
+WORDS = {"types", "exceptions", "datacenters", "conf", "matching", "signals"}
+BELOW_THE_WAYS_IN = WORDS | {"services", "models"}
+
+#: A layer may import itself and these. Nothing points up: services never enqueue, the ways in do.
+MAY_IMPORT = {
+    # values, errors, the closed table of Zoho's hosts, settings; then what is pure
+    "types": set(),
+    "exceptions": {"types"},
+    "datacenters": {"types", "exceptions"},
+    "conf": {"types", "exceptions", "datacenters"},
+    "matching": WORDS - {"signals"},
+    "signals": WORDS - {"matching"},
+    # ciphertext in, Secret out
+    "crypto": WORDS,
+    # talks to Zoho; is given token, hosts, limits and deadlines: knows no model and no setting
+    "client": {"types", "exceptions", "datacenters"},
+    # remember
+    "models": WORDS | {"crypto"},
+    "migrations": {"models"},
+    # decide: the only layer that writes to the tables and the only one that joins client and models
+    "services": WORDS | {"crypto", "client", "models"},
+    # ways in
+    "tasks": BELOW_THE_WAYS_IN,
+    "forms": BELOW_THE_WAYS_IN,
+    "templatetags": BELOW_THE_WAYS_IN,
+    "views": BELOW_THE_WAYS_IN | {"forms", "tasks"},
+    "urls": {"views"},
+    "admin": BELOW_THE_WAYS_IN | {"forms", "tasks", "views", "urls"},
+    "management": BELOW_THE_WAYS_IN | {"forms", "tasks", "crypto", "checks", "simulator"},
+    # what Django and Celery look for
+    "checks": WORDS | {"crypto", "models"},
+    "schedules": WORDS,
+    "apps": WORDS | {"checks", "models"},
+    # bridges to other programs
+    "contrib": BELOW_THE_WAYS_IN | {"crypto", "client", "simulator"},
+    # a Zoho of our own, without friends
+    "simulator": set(),
+}
+
+#: The only doors to the simulator from outside it.
+MAY_IMPORT_THE_SIMULATOR = {
+    "contrib/pytest.py",
+    "management/commands/zoho_simulator.py",
+}
+
+LONGEST_MODULE = 300
+LONGEST_FUNCTION = 40
+
+#: Modules and functions ("module.py", "module.py:function") over the bar, each with its reason.
+LARGER: dict[str, str] = {}
+
+
+def modules_in(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def in_package(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def in_repository(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports_of(tree: ast.AST) -> Iterator[str]:
+    """Yield dotted names: ``from a import b`` is ``a.b``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def our_layers_in(tree: ast.AST) -> set[str]:
+    ours = {name.split(".")[1] for name in imports_of(tree) if name.startswith("zoho_crm.")}
+    return ours - {"__version__"}
+
+
+def functions_in(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def is_broad(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(
+        kind is None or (isinstance(kind, ast.Name) and kind.id in {"Exception", "BaseException"})
+        for kind in caught
+    )
+
+
+PACKAGE_MODULES = modules_in("zoho_crm")
+LAYERED_MODULES = [path for path in PACKAGE_MODULES if path != PACKAGE / "__init__.py"]
+SIMULATOR_MODULES = [path for path in PACKAGE_MODULES if layer_of(path) == "simulator"]
+SHIPPED_MODULES = [
+    *(path for path in PACKAGE_MODULES if "migrations" not in path.parts),
+    *modules_in("testproject"),
+]
+ALL_MODULES = [
+    ROOT / "manage.py",
+    *modules_in("zoho_crm", "testproject", "tests", "benchmarks", "docs"),
+]
+
+
+@pytest.mark.parametrize("path", LAYERED_MODULES, ids=in_package)
+def test_imports_point_down(path):
+    layer = layer_of(path)
+
+    used = our_layers_in(tree_of(path))
+
+    assert used <= MAY_IMPORT[layer] | {layer}
+
+
+def test_only_its_doors_import_the_simulator():
+    users = {
+        in_package(path)
+        for path in LAYERED_MODULES
+        if layer_of(path) != "simulator" and "simulator" in our_layers_in(tree_of(path))
+    }
+
+    assert users <= MAY_IMPORT_THE_SIMULATOR
+
+
+@pytest.mark.parametrize("path", SIMULATOR_MODULES, ids=in_package)
+def test_simulator_needs_nothing_but_the_standard_library(path):
+    foreign = {
+        name
+        for name in imports_of(tree_of(path))
+        if name.split(".")[0] not in sys.stdlib_module_names
+        and not name.startswith("zoho_crm.simulator")
+    }
+
+    assert not foreign
+
+
+@pytest.mark.parametrize("path", SHIPPED_MODULES, ids=in_repository)
+def test_our_imports_stand_at_the_top(path):
+    hidden = {
+        name
+        for function in functions_in(tree_of(path))
+        for name in imports_of(function)
+        if name.split(".")[0] in {"zoho_crm", "testproject"}
+    }
+
+    assert not hidden
+
+
+@pytest.mark.parametrize("path", ALL_MODULES, ids=in_repository)
+def test_annotations_are_postponed(path):
+    body = tree_of(path).body
+
+    assert not body or "__future__.annotations" in imports_of(ast.Module(body, []))
+
+
+@pytest.mark.parametrize("path", SHIPPED_MODULES, ids=in_repository)
+def test_modules_and_functions_stay_small(path):
+    sizes = {in_repository(path): (len(path.read_text().splitlines()), LONGEST_MODULE)} | {
+        f"{in_repository(path)}:{function.name}": (
+            function.end_lineno - function.lineno + 1,
+            LONGEST_FUNCTION,
+        )
+        for function in functions_in(tree_of(path))
+    }
+
+    larger = {name: size for name, (size, limit) in sizes.items() if size > limit}
+
+    assert larger.keys() <= LARGER.keys()
+
+
+@pytest.mark.parametrize("path", SHIPPED_MODULES, ids=in_repository)
+def test_errors_are_caught_by_name(path):
+    broad = [
+        node.lineno
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ExceptHandler) and is_broad(node)
+    ]
+
+    assert not broad
+
+
+@pytest.mark.parametrize("path", LAYERED_MODULES, ids=in_package)
+def test_nothing_but_commands_prints(path):
+    printing = [
+        node.lineno
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Name) and node.id == "print"
+    ]
+
+    assert not printing or layer_of(path) == "management"
+
+
+@pytest.mark.parametrize("path", ALL_MODULES, ids=in_repository)
+def test_no_module_knows_the_machine_it_was_written_on(path):
+    somebodys_folder = re.compile(r"/(?:home|root|Users|workspace)/\w|\b[A-Z]:\\\\")
+
+    assert not somebodys_folder.search(path.read_text(encoding="utf-8"))
