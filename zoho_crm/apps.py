@@ -3,7 +3,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-from zoho_crm import checks
+from zoho_crm import checks as checks  # importing them registers them
 
 
 class ZohoCrmConfig(AppConfig):
