@@ -1,0 +1,160 @@
+"""
+What ``manage.py check`` says about the settings.
+
+* ``zoho_crm.E001`` a key of ``ZOHO_CRM`` is unknown
+* ``zoho_crm.E002`` an encryption key is no Fernet key
+* ``zoho_crm.E003`` durations in an order in which nothing could be trusted
+* ``zoho_crm.E004`` no such data center or environment
+* ``zoho_crm.E005`` ``LOCAL_URL`` is not on this machine
+* ``zoho_crm.E006`` ``USE_TZ`` is off
+* ``zoho_crm.E007`` ``LOCAL_URL`` or ``TRANSPORT`` in production (``check --deploy``)
+* ``zoho_crm.W001`` no encryption key: nothing can be connected
+* ``zoho_crm.W002`` Celery's broker is the memory of one process
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+
+from zoho_crm import crypto
+from zoho_crm.conf import SETTING_NAMES, ZohoSettings, conf, given
+from zoho_crm.types import Environment, Secret
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@register(Tags.compatibility)
+def check_settings(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) -> list[CheckMessage]:
+    """Return what is wrong with ``ZOHO_CRM`` and with the settings that it leans on."""
+    mine = conf()
+    return [
+        *unknown_keys(),
+        *encryption_keys(mine),
+        *durations(mine),
+        *place(mine),
+        *local_url(mine),
+        *time_zones(),
+        *broker(),
+    ]
+
+
+@register(Tags.security, deploy=True)
+def check_deployment(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) -> list[CheckMessage]:
+    """Return what is fine for development only."""
+    mine = conf()
+    return [
+        Error(
+            f"ZOHO_CRM['{name}'] is for development and tests.",
+            hint="Remove it from the settings of production.",
+            id="zoho_crm.E007",
+        )
+        for name in ("LOCAL_URL", "TRANSPORT")
+        if getattr(mine, name)
+    ]
+
+
+def unknown_keys() -> list[CheckMessage]:
+    """Find misspelt keys."""
+    return [
+        Error(f"ZOHO_CRM has no key '{key}'.", hint=_suggestion(key), id="zoho_crm.E001")
+        for key in sorted(set(map(str, given())) - SETTING_NAMES)
+    ]
+
+
+def _suggestion(key: str) -> str:
+    close = difflib.get_close_matches(key.upper(), SETTING_NAMES, n=1)
+    known = f"Known are: {', '.join(sorted(SETTING_NAMES))}."
+    return f"Did you mean '{close[0]}'?" if close else known
+
+
+def encryption_keys(mine: ZohoSettings) -> list[CheckMessage]:
+    """Find keys that do not encrypt."""
+    hint = "Make one with: manage.py zoho_new_key"
+    if not mine.ENCRYPTION_KEYS:
+        message = "ZOHO_CRM['ENCRYPTION_KEYS'] is empty: nothing can be connected to Zoho."
+        return [Warning(message, hint=hint, id="zoho_crm.W001")]
+    return [
+        Error(
+            f"Encryption key {crypto.key_id(key)} is no Fernet key.", hint=hint, id="zoho_crm.E002"
+        )
+        for key in mine.ENCRYPTION_KEYS
+        if not _encrypts(key)
+    ]
+
+
+def _encrypts(key: str) -> bool:
+    try:
+        crypto.encrypt(Secret("trial"), place="trial", keys=(key,))
+    except ImproperlyConfigured:
+        return False
+    return True
+
+
+def durations(mine: ZohoSettings) -> list[CheckMessage]:
+    """Find an order of durations in which a call could outlive what guards it."""
+    orders = {
+        "CALL_DEADLINE < LEASE / 2": mine.CALL_DEADLINE < mine.LEASE / 2,
+        "QUIET_PERIOD >= CALL_DEADLINE": mine.QUIET_PERIOD >= mine.CALL_DEADLINE,
+        "REFRESH_LEASE > CALL_DEADLINE": mine.REFRESH_LEASE > mine.CALL_DEADLINE,
+        "SLICE < LEASE": mine.SLICE < mine.LEASE,
+    }
+    return [
+        Error(
+            f"ZOHO_CRM must keep {order}.",
+            hint="A lead could be sent twice, or a token renewed twice.",
+            id="zoho_crm.E003",
+        )
+        for order, holds in orders.items()
+        if not holds
+    ]
+
+
+def place(mine: ZohoSettings) -> list[CheckMessage]:
+    """Find a data center or an environment that Zoho does not have."""
+    choices: dict[str, Iterable[str]] = {
+        "DATA_CENTER": mine.data_centers,
+        "ENVIRONMENT": [environment.value for environment in Environment],
+    }
+    return [
+        Error(
+            f"ZOHO_CRM['{name}'] is '{getattr(mine, name)}'.",
+            hint=f"It must be one of: {', '.join(known)}.",
+            id="zoho_crm.E004",
+        )
+        for name, known in choices.items()
+        if getattr(mine, name) not in known
+    ]
+
+
+def local_url(mine: ZohoSettings) -> list[CheckMessage]:
+    """Find a local Zoho that is not local: secrets would be sent there."""
+    if not mine.LOCAL_URL or urlsplit(mine.LOCAL_URL).hostname in LOOPBACK:
+        return []
+    hint = "It is for a simulator on this machine, such as http://127.0.0.1:8765."
+    return [Error("ZOHO_CRM['LOCAL_URL'] is not on this machine.", hint=hint, id="zoho_crm.E005")]
+
+
+def time_zones() -> list[CheckMessage]:
+    """Find naive times: instants could not be compared with the database's clock."""
+    if settings.USE_TZ:
+        return []
+    return [Error("zoho_crm needs USE_TZ = True.", id="zoho_crm.E006")]
+
+
+def broker() -> list[CheckMessage]:
+    """Find a broker that loses without a word what another process sends."""
+    url = str(getattr(settings, "CELERY_BROKER_URL", "") or "")
+    if not url.startswith("memory:"):
+        return []
+    hint = "Fine for one process; else use filesystem://, redis:// or amqp://."
+    return [
+        Warning("Celery's broker is the memory of this process.", hint=hint, id="zoho_crm.W002")
+    ]

@@ -1,0 +1,30 @@
+"""
+Talk to Zoho: one session, one way to sign, one way to fail; JSON stops here.
+
+Everything is *given*: the token, the origin, the limits and the deadline. No Django model and no
+setting is known here.
+"""
+
+from __future__ import annotations
+
+from zoho_crm.client._accounts import AccountsClient, Credentials
+from zoho_crm.client._api import Api
+from zoho_crm.client._auth import TokenAuth, ZohoAuth
+from zoho_crm.client._convert import convert_body
+from zoho_crm.client._crm import ZohoClient
+from zoho_crm.client._leads import LEAD_FIELDS, LeadPage
+from zoho_crm.client._transport import Limits, open_session
+
+__all__ = [
+    "LEAD_FIELDS",
+    "AccountsClient",
+    "Api",
+    "Credentials",
+    "LeadPage",
+    "Limits",
+    "TokenAuth",
+    "ZohoAuth",
+    "ZohoClient",
+    "convert_body",
+    "open_session",
+]

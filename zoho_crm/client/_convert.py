@@ -1,0 +1,78 @@
+"""
+Convert one lead: the plan as Zoho's request, and Zoho's answer as what the lead became.
+
+https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoho_crm.exceptions import UnknownOutcomeError
+from zoho_crm.types import ConversionPlan, Converted, Deal, JsonObject, Scheduled
+
+
+def convert_body(plan: ConversionPlan) -> JsonObject:
+    """
+    Return the body of the request that carries out the plan, and names no more than that asks for.
+
+    The sentences that tell a person what will happen are made from its keys.
+    """
+    item: JsonObject = {
+        "overwrite": plan.overwrite,
+        "notify_lead_owner": plan.notify_lead_owner,
+        "notify_new_entity_owner": plan.notify_new_owner,
+    }
+    chosen = {
+        "Contacts": plan.contact_id and {"id": plan.contact_id},
+        "Accounts": plan.account_id and {"id": plan.account_id},
+        "assign_to": plan.owner_id and {"id": plan.owner_id},
+        "Deals": plan.deal and _deal(plan.deal),
+        "move_attachments_to": plan.move_attachments_to and {"api_name": plan.move_attachments_to},
+        "carry_over_tags": {module: list(names) for module, names in plan.tags.items() if names},
+    }
+    return {"data": [item | {key: value for key, value in chosen.items() if value}]}
+
+
+def _deal(deal: Deal) -> JsonObject:
+    fields: JsonObject = {
+        **deal.other,
+        "Deal_Name": deal.name,
+        "Stage": deal.stage,
+        "Closing_Date": deal.closing_date.isoformat(),
+        "Pipeline": deal.pipeline,
+        "Amount": None if deal.amount is None else float(deal.amount),
+        "Contact_Role": deal.contact_role,
+    }
+    return {name: value for name, value in fields.items() if value not in ("", None)}
+
+
+def conversion_of(body: JsonObject) -> Converted | Scheduled:
+    """
+    Return what the answer of a conversion says.
+
+    :raises UnknownOutcomeError: if it is neither a success nor a refusal that we know
+    """
+    try:
+        item = body["data"][0]
+        code, details = item["code"], item["details"]
+        if code == "SCHEDULED":
+            return Scheduled(job_id=str(details.get("job_id") or ""))
+        if code == "SUCCESS" and details["Contacts"]["id"]:
+            return converted_of(details)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise UnknownOutcomeError("The answer is of no known form.") from error
+    raise UnknownOutcomeError(str(item.get("message", "")), code=str(code))
+
+
+def converted_of(details: JsonObject) -> Converted:
+    """Return the ids in ``{"Contacts": {"id"}, "Accounts": … or null, "Deals": … or null}``."""
+    return Converted(
+        contact_id=_id(details.get("Contacts")),
+        account_id=_id(details.get("Accounts")),
+        deal_id=_id(details.get("Deals")),
+    )
+
+
+def _id(record: Any) -> str:
+    return str(record["id"]) if record else ""

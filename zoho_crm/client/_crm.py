@@ -1,0 +1,131 @@
+"""The CRM of one organisation: its leads, its people, and what a conversion may choose from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from zoho_crm.client._api import Api
+from zoho_crm.client._leads import LeadsClient
+from zoho_crm.exceptions import ServerError
+from zoho_crm.types import (
+    DealField,
+    Environment,
+    JsonObject,
+    Organisation,
+    Pipeline,
+    Reference,
+    Stage,
+    User,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZohoClient:
+    """One method an endpoint; every answer is a value of ``zoho_crm.types``."""
+
+    api: Api
+    mapped_fields: tuple[str, ...] = ()
+
+    @property
+    def leads(self) -> LeadsClient:
+        """The leads."""
+        return LeadsClient(api=self.api, mapped_fields=self.mapped_fields)
+
+    def organisation(self) -> Organisation:
+        """Return the organisation: https://www.zoho.com/crm/developer/docs/api/v8/get-org-data.html."""
+        org = _first(self._get("/crm/v8/org"), "org")
+        license_details = org.get("license_details") or {}
+        return Organisation(
+            id=str(org["id"]),
+            name=str(org.get("company_name") or ""),
+            environment=_environment(org.get("type")),
+            edition=str(license_details.get("paid_type") or ""),
+            licences=int(license_details.get("users_license_purchased") or 0),
+            time_zone=str(org.get("time_zone") or ""),
+        )
+
+    def current_user(self) -> User:
+        """Return who gave consent: https://www.zoho.com/crm/developer/docs/api/v8/get-users.html."""
+        return _user(_first(self._get("/crm/v8/users", type="CurrentUser"), "users"))
+
+    def users(self) -> tuple[User, ...]:
+        """Return up to 200 users who may own records: active and confirmed."""
+        body = self._get("/crm/v8/users", type="ActiveConfirmedUsers", per_page="200")
+        return tuple(map(_user, body.get("users") or []))
+
+    def contact_roles(self) -> tuple[Reference, ...]:
+        """Return the roles of a contact in a deal: …/api/v8/get-contact-roles.html."""
+        roles = self._get("/crm/v8/Contacts/roles").get("contact_roles") or []
+        return tuple(Reference(id=str(role["id"]), name=str(role["name"])) for role in roles)
+
+    def pipelines(self, layout_id: str) -> tuple[Pipeline, ...]:
+        """Return the pipelines of a layout of deals; none where they are switched off."""
+        body = self._get("/crm/v8/settings/pipeline", layout_id=layout_id)
+        return tuple(map(_pipeline, body.get("pipeline") or []))
+
+    def deal_layout(self) -> tuple[str, tuple[DealField, ...]]:
+        """Return the id of the layout that a lead's deal gets, and the fields it asks for."""
+        body = self._get("/crm/v8/settings/layouts", module="Leads")
+        mapping = _first(body, "layouts").get("convert_mapping") or {}
+        deals = mapping.get("Deals") or {}
+        return str(deals.get("id") or ""), tuple(map(_deal_field, deals.get("fields") or []))
+
+    def deal_stages(self) -> tuple[Stage, ...]:
+        """Return the stages of deals, for an organisation without pipelines."""
+        fields = self._get("/crm/v8/settings/fields", module="Deals").get("fields") or []
+        values = next((f.get("pick_list_values") for f in fields if f["api_name"] == "Stage"), None)
+        return tuple(map(_stage, values or []))
+
+    def mapped_lead_fields(self) -> tuple[str, ...]:
+        """Return which fields of a lead a conversion carries over, by API name."""
+        fields = self._get("/crm/v8/settings/fields", module="Leads").get("fields") or []
+        return tuple(
+            f["api_name"] for f in fields if any((f.get("convert_mapping") or {}).values())
+        )
+
+    def _get(self, path: str, **query: str) -> JsonObject:
+        return self.api.call("GET", path, params=query)
+
+
+def _first(body: JsonObject, name: str) -> JsonObject:
+    items = body.get(name) or []
+    if not items:
+        raise ServerError(code=f"no_{name}")
+    item: JsonObject = items[0]
+    return item
+
+
+def _environment(kind: Any) -> Environment:
+    return Environment(kind) if kind in set(Environment) else Environment.PRODUCTION
+
+
+def _user(record: JsonObject) -> User:
+    return User(
+        id=str(record["id"]),
+        name=str(record.get("full_name") or ""),
+        email=str(record.get("email") or ""),
+        active=record.get("status") == "active",
+    )
+
+
+def _pipeline(record: JsonObject) -> Pipeline:
+    return Pipeline(
+        value=str(record["actual_value"]),
+        label=str(record.get("display_value") or record["actual_value"]),
+        stages=tuple(map(_stage, record.get("maps") or [])),
+        is_default=bool(record.get("default")),
+    )
+
+
+def _stage(record: JsonObject) -> Stage:
+    value = str(record["actual_value"])
+    return Stage(value=value, label=str(record.get("display_value") or value))
+
+
+def _deal_field(record: JsonObject) -> DealField:
+    return DealField(
+        api_name=record["api_name"],
+        label=str(record.get("field_label") or record["api_name"]),
+        required=bool(record.get("required")),
+    )

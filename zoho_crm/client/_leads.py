@@ -1,0 +1,231 @@
+"""
+Leads: read them, ask what they could become, convert them.
+
+https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
+https://www.zoho.com/crm/developer/docs/api/v8/lead-conversion-options.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zoho_crm.client._api import Api, always
+from zoho_crm.client._convert import conversion_of, convert_body
+from zoho_crm.types import (
+    ConversionOptions,
+    ConversionPlan,
+    Converted,
+    JsonObject,
+    Lead,
+    Match,
+    Reference,
+    Scheduled,
+)
+
+#: What a lead's default mapping carries over, and what people know a lead by.
+LEAD_FIELDS = tuple(
+    """
+    First_Name Last_Name Company Email Phone Mobile Designation Lead_Status Lead_Source Industry
+    Rating Website Secondary_Email Fax No_of_Employees Annual_Revenue Street City State Zip_Code
+    Country Description Salutation Skype_ID Twitter
+    """.split()  # noqa: SIM905
+)
+STATE_FIELDS = tuple(
+    """
+    Full_Name Owner Tag Locked__s Converted__s Converted_Date_Time Converted_Contact
+    Converted_Account Converted_Deal $converted_detail $approval_state $in_merge $review
+    """.split()  # noqa: SIM905
+)
+#: Zoho takes 50 fields a read.
+MOST_FIELDS = 50
+MOST_IDS = 100
+APPROVED_STATES = frozenset({None, "", "approved"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadPage:
+    """One page of leads; an empty token after the last."""
+
+    leads: tuple[Lead, ...]
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadsClient:
+    """The leads of one organisation."""
+
+    api: Api
+    #: More fields that this organisation maps, by API name.
+    mapped_fields: tuple[str, ...] = ()
+
+    def get_many(self, lead_ids: Iterable[str]) -> dict[str, Lead]:
+        """
+        Read up to 100 leads, converted ones too; an id that is not in the result was not found.
+
+        A converted lead is invisible to Zoho's other reads, so this one asks for ``both``.
+        """
+        wanted = list(lead_ids)
+        if len(wanted) > MOST_IDS:
+            raise ValueError(f"At most {MOST_IDS} leads a call, not {len(wanted)}.")
+        query = {"ids": ",".join(wanted), "converted": "both", "fields": self._fields()}
+        return {lead.id: lead for lead in self._read("/crm/v8/Leads", query).leads}
+
+    def page(self, *, page_token: str = "", per_page: int = 200) -> LeadPage:
+        """Read a page of the open leads, newest first."""
+        query = {"fields": self._fields(), "per_page": str(per_page)}
+        query |= {"page_token": page_token} if page_token else {}
+        return self._read("/crm/v8/Leads", query)
+
+    def search(self, *, email: str) -> tuple[Lead, ...]:
+        """
+        Find open leads by an e-mail address; a lead that was just made may be missing.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/search-records.html
+        """
+        query = {"email": email, "fields": self._fields(), "per_page": "50"}
+        return self._read("/crm/v8/Leads/search", query).leads
+
+    def options(self, lead_id: str) -> ConversionOptions:
+        """
+        Ask which existing contacts and accounts the lead would collide with.
+
+        :raises RequestRefusedError: if the lead cannot be converted now
+        """
+        body = self.api.call("GET", f"/crm/v8/Leads/{lead_id}/__conversion_options")
+        return _options(body.get("__conversion_options") or {})
+
+    def convert(
+        self, lead_id: str, plan: ConversionPlan, *, may_send: Callable[[], bool] = always
+    ) -> Converted | Scheduled:
+        """
+        Convert a lead as planned. It cannot be undone and must not be sent again in doubt.
+
+        :raises TransientError: if it was surely not processed
+        :raises RequestRefusedError: if Zoho refused it
+        :raises AlreadyConvertedError: if it was converted before
+        :raises UnknownOutcomeError: if it may have been processed
+        """
+        path = f"/crm/v8/Leads/{lead_id}/actions/convert"
+        body = self.api.call(
+            "POST", path, json=convert_body(plan), repeatable=False, may_send=may_send
+        )
+        return conversion_of(body)
+
+    def _fields(self) -> str:
+        names = dict.fromkeys([*STATE_FIELDS, *LEAD_FIELDS, *self.mapped_fields])
+        return ",".join(list(names)[:MOST_FIELDS])
+
+    def _read(self, path: str, query: Mapping[str, str]) -> LeadPage:
+        body = self.api.call("GET", path, params=query)
+        info = body.get("info") or {}
+        leads = tuple(_lead(record) for record in body.get("data") or [])
+        return LeadPage(leads=leads, next_page_token=str(info.get("next_page_token") or ""))
+
+
+def text_of(value: Any) -> str:
+    """Return a field's value as text: a lookup by its name, a list by its items."""
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return str(value.get("name") or value.get("id") or "")
+    if isinstance(value, list):
+        return ", ".join(map(text_of, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _lead(record: JsonObject) -> Lead:
+    shown = {name: text_of(value) for name, value in record.items() if name not in _HIDDEN}
+    return Lead(
+        id=str(record["id"]),
+        name=text_of(record.get("Full_Name")) or _full_name(shown),
+        company=shown.get("Company", ""),
+        email=shown.get("Email", ""),
+        owner=_reference(record.get("Owner")),
+        tags=tuple(text_of(tag) for tag in record.get("Tag") or []),
+        converted=_converted(record),
+        obstacle=_obstacle(record),
+        fields=shown,
+    )
+
+
+_HIDDEN = frozenset({*STATE_FIELDS, "id"})
+
+
+def _full_name(shown: Mapping[str, str]) -> str:
+    return f"{shown.get('First_Name', '')} {shown.get('Last_Name', '')}".strip()
+
+
+def _reference(value: Any) -> Reference | None:
+    return Reference(id=str(value["id"]), name=text_of(value.get("name"))) if value else None
+
+
+def _converted(record: JsonObject) -> Converted | None:
+    """The flag is documented; the ids are in either of two families of keys."""
+    detail = record.get("$converted_detail") or {}
+    if not (record.get("Converted__s") or record.get("$converted") or detail):
+        return None
+
+    def became(lookup: str, key: str) -> str:
+        reference = _reference(record.get(lookup))
+        return reference.id if reference else str(detail.get(key) or "")
+
+    return Converted(
+        contact_id=became("Converted_Contact", "contact"),
+        account_id=became("Converted_Account", "account"),
+        deal_id=became("Converted_Deal", "deal"),
+    )
+
+
+def _obstacle(record: JsonObject) -> str:
+    obstacles = {
+        "locked": record.get("Locked__s"),
+        "in_merge": record.get("$in_merge"),
+        "approval": record.get("$approval_state") not in APPROVED_STATES,
+        "review": record.get("$review"),
+    }
+    return next((name for name, stands in obstacles.items() if stands), "")
+
+
+def _options(found: JsonObject) -> ConversionOptions:
+    matched = found.get("preference_field_matched_value") or {}
+
+    def matches(module: str, name_field: str) -> tuple[Match, ...]:
+        values = _matched_values(matched.get(module))
+        return tuple(_match(record, name_field, values) for record in found.get(module) or [])
+
+    return ConversionOptions(
+        contacts=matches("Contacts", "Full_Name"), accounts=matches("Accounts", "Account_Name")
+    )
+
+
+def _matched_values(rows: Any) -> dict[str, str]:
+    return {row["field"]["api_name"]: text_of(row.get("matched_lead_value")) for row in rows or []}
+
+
+def _match(record: JsonObject, name_field: str, values: Mapping[str, str]) -> Match:
+    account = record.get("Account_Name")
+    return Match(
+        id=str(record["id"]),
+        name=text_of(record.get(name_field)),
+        account=_reference(account) if isinstance(account, dict) else None,
+        locked=bool(record.get("Locked__s")),
+        editable=record.get("$editable") is not False,
+        approved=record.get("$approval_state") in APPROVED_STATES,
+        matched_on=tuple(
+            field for field, value in values.items() if _same(text_of(record.get(field)), value)
+        ),
+        fields={name: text_of(value) for name, value in record.items() if _is_shown(name, value)},
+    )
+
+
+def _is_shown(name: str, value: Any) -> bool:
+    # Zoho's samples carry the word "null" where they mean nothing.
+    return (
+        not name.startswith("$") and name not in {"id", "Layout", "Locked__s"} and value != "null"
+    )
+
+
+def _same(one: str, other: str) -> bool:
+    return one.casefold().split() == other.casefold().split()

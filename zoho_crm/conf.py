@@ -1,0 +1,139 @@
+"""The settings of this app: one dictionary, ``ZOHO_CRM``, read when used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from zoho_crm.datacenters import DataCenter, data_centers
+
+if TYPE_CHECKING:
+    from environ import Env
+
+SCOPES = (
+    "ZohoCRM.modules.ALL",
+    "ZohoCRM.mass_convert.leads.CREATE",
+    "ZohoCRM.mass_convert.leads.READ",
+    "ZohoCRM.settings.ALL",
+    "ZohoCRM.users.READ",
+    "ZohoCRM.org.READ",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZohoSettings:
+    """What a host project may set; durations are seconds."""
+
+    #: Of the client registered in Zoho's API console. A token keeps the client it came from.
+    CLIENT_ID: str = ""
+    CLIENT_SECRET: str = field(default="", repr=False)
+    #: Where the web flow starts: a data center's code, an environment's name.
+    DATA_CENTER: str = "us"
+    ENVIRONMENT: str = "production"
+    #: Where the web flow returns to, exactly as registered; empty takes it from the request.
+    REDIRECT_URI: str = ""
+    #: What the web flow asks for.
+    SCOPES: tuple[str, ...] = SCOPES
+    #: Whether the web flow proves itself by PKCE.
+    PKCE: bool = True
+    #: Fernet keys, newest first: the first encrypts. Without one nothing can be connected.
+    ENCRYPTION_KEYS: tuple[str, ...] = field(default=(), repr=False)
+    #: Origin of a local Zoho (the simulator), loopback only: adds the data center ``local``.
+    LOCAL_URL: str = ""
+    #: Hosts of other Zoho products that ``auth_for`` may sign.
+    EXTRA_API_HOSTS: tuple[str, ...] = ()
+    #: Dotted path to a callable that returns a ``requests`` adapter, for tests.
+    TRANSPORT: str = ""
+    #: How long connecting, and a whole call, may take.
+    CONNECT_TIMEOUT: float = 5
+    CALL_DEADLINE: float = 30
+    #: Calls in flight of one connection; 0 = two less than the edition allows, at most 10.
+    MAX_CONCURRENCY: int = 0
+    #: Celery queue of all our tasks; empty = the project's default.
+    QUEUE: str = ""
+    #: How long a worker owns a connection, and works it without a pause.
+    LEASE: float = 90
+    SLICE: float = 15
+    #: How often beat looks for connections with due rows.
+    SWEEP_INTERVAL: float = 15
+    #: How long one process may take to renew an access token.
+    REFRESH_LEASE: float = 40
+    #: How long after a lost call a read may not yet count as "not converted".
+    QUIET_PERIOD: float = 120
+    MASS_QUIET_PERIOD: float = 900
+    #: How long a job of Zoho may take.
+    JOB_HORIZON: float = 7200
+    #: How many reads, how far apart, say "not converted"; how often a lead is sent at most.
+    NEGATIVE_READS: int = 2
+    READ_SPACING: float = 60
+    MAX_ATTEMPTS: int = 3
+    #: After so much time of reading without evidence a person has to look.
+    UNKNOWN_HORIZON: float = 86_400
+    #: An older preview is made again before it is sent.
+    PREVIEW_MAX_AGE: float = 86_400
+    #: Credits per kind of call.
+    CREDIT_COSTS: Mapping[str, int] = field(
+        default_factory=lambda: {"convert": 5, "mass_convert": 200, "other": 1}
+    )
+    #: Credits a day; 0 = as the edition allows. This percentage of them is left to other programs.
+    CREDIT_BUDGET: int = 0
+    CREDIT_RESERVE: float = 10
+    #: How long before-images, journal details and events are kept.
+    RETENTION_DAYS: int = 90
+
+    @property
+    def data_centers(self) -> Mapping[str, DataCenter]:
+        """Zoho's data centers by code, with ``local`` where there is a local Zoho."""
+        return data_centers(self.LOCAL_URL)
+
+
+SETTING_NAMES = frozenset(f.name for f in fields(ZohoSettings))
+
+
+def given() -> dict[str, Any]:
+    """Return ``settings.ZOHO_CRM`` as the host project wrote it."""
+    return dict(getattr(settings, "ZOHO_CRM", {}))
+
+
+def conf() -> ZohoSettings:
+    """Return the settings as they are now; nothing is frozen at import."""
+    mine = given()
+    return ZohoSettings(**{name: mine[name] for name in SETTING_NAMES & mine.keys()})
+
+
+def from_env(env: Env, prefix: str = "ZOHO_CRM_") -> dict[str, Any]:
+    """
+    Return the dictionary for ``settings.ZOHO_CRM`` from variables such as ``ZOHO_CRM_CLIENT_ID``.
+
+    Lists are divided by commas, durations are seconds, ``CREDIT_COSTS`` is ``convert=5,other=1``;
+    what is not set is left out.
+    """
+    return {
+        f.name: _read(f.default, env)(prefix + f.name)
+        for f in fields(ZohoSettings)
+        if prefix + f.name in env.ENVIRON
+    }
+
+
+def _read(default: object, env: Env) -> Callable[[str], Any]:
+    if default is MISSING:
+        return lambda name: env.dict(name, cast={"value": int})
+    readers: dict[type, Callable[[str], Any]] = {
+        bool: env.bool,
+        int: _number(env),
+        float: _number(env),
+        str: env.str,
+        tuple: lambda name: tuple(env.list(name)),
+    }
+    return readers[type(default)]
+
+
+def _number(env: Env) -> Callable[[str], float]:
+    def read(name: str) -> float:
+        value = env.float(name)
+        return int(value) if value.is_integer() else value
+
+    return read

@@ -1,0 +1,111 @@
+"""
+The closed table of Zoho's hosts: what anybody names is looked up here, and never dereferenced.
+
+https://www.zoho.com/crm/developer/docs/api/v8/multi-dc.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from zoho_crm.exceptions import GrantRefusedError
+from zoho_crm.types import Environment
+
+LOCAL = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataCenter:
+    """One of Zoho's data centers, with the origins that it answers at."""
+
+    code: str
+    name: str
+    accounts: str
+    production: str
+    sandbox: str
+    developer: str
+    #: Other spellings of the API's origin that Zoho's pages print in token answers.
+    also: tuple[str, ...] = ()
+    #: Where clients are registered.
+    console: str = ""
+
+    def api(self, environment: str) -> str:
+        """Return the origin of the API of one environment."""
+        origins = {
+            Environment.PRODUCTION: self.production,
+            Environment.SANDBOX: self.sandbox,
+            Environment.DEVELOPER: self.developer,
+        }
+        return origins[Environment(environment)]
+
+    def owns_api_domain(self, url: str) -> bool:
+        """Whether this data center answers at such an ``api_domain``."""
+        return _origin(url) in {self.production, self.sandbox, self.developer, *self.also}
+
+
+def _zoho(code: str, name: str, tld: str, *, home: str = "zoho", api_tld: str = "") -> DataCenter:
+    api_tld = api_tld or tld
+    return DataCenter(
+        code=code,
+        name=name,
+        accounts=f"https://accounts.{home}.{tld}",
+        production=f"https://www.zohoapis.{api_tld}",
+        sandbox=f"https://sandbox.zohoapis.{api_tld}",
+        developer=f"https://developer.zohoapis.{api_tld}",
+        also=(f"https://zohoapis.{api_tld}", f"https://api.{home}.{tld}"),
+        console=f"https://api-console.{home}.{tld}",
+    )
+
+
+DATA_CENTERS: Mapping[str, DataCenter] = {
+    center.code: center
+    for center in (
+        _zoho("us", "United States", "com"),
+        _zoho("eu", "Europe", "eu"),
+        _zoho("in", "India", "in"),
+        _zoho("au", "Australia", "com.au"),
+        _zoho("cn", "China", "com.cn"),
+        _zoho("jp", "Japan", "jp"),
+        _zoho("ca", "Canada", "ca", home="zohocloud"),
+        _zoho("sa", "Saudi Arabia", "sa"),
+    )
+}
+
+
+def data_centers(local_url: str = "") -> Mapping[str, DataCenter]:
+    """Return the table by code, with the row ``local`` when there is a local Zoho."""
+    if not local_url:
+        return DATA_CENTERS
+    here = _origin(local_url)
+    local = DataCenter(
+        code=LOCAL, name="Local", accounts=here, production=here, sandbox=here, developer=here
+    )
+    return {**DATA_CENTERS, LOCAL: local}
+
+
+def data_center_of_callback(
+    accounts_server: str, location: str, local_url: str = ""
+) -> DataCenter | None:
+    """
+    Look up the data center that a callback names; ``None`` where it names none.
+
+    :raises GrantRefusedError: if it names a server or a location that is not Zoho's, or two that
+        disagree
+    """
+    table = data_centers(local_url)
+    by_server = {center.accounts: center for center in table.values()}
+    named = {by_server.get(_origin(accounts_server))} if accounts_server else set()
+    named |= {table.get(location)} if location else set()
+    if None in named or len(named) > 1:
+        raise GrantRefusedError(code="unknown_server")
+    return next(iter(named), None)
+
+
+def _origin(url: str) -> str:
+    """Return ``scheme://host[:port]`` in lower case, or nothing for what is no plain origin."""
+    parts = urlsplit(url)
+    if parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}".lower()

@@ -1,0 +1,183 @@
+"""
+What the conversion options of a lead mean, and what a policy makes of it: pure, no I/O.
+
+=================  ===============================================================
+found              verdict
+=================  ===============================================================
+no such lead       ``NOT_FOUND``
+converted          ``ALREADY_CONVERTED``
+locked, in merge,  ``NOT_CONVERTIBLE``; also when Zoho refuses to say the options
+not approved …
+nothing            ``NO_MATCH``
+a usable contact   ``ONE_MATCH``, with no account or the one that it belongs to
+a usable account   ``ACCOUNT_ONLY``, with no contact
+anything else      ``SEVERAL_MATCHES``: ``several``, ``unusable`` or ``disagree``
+=================  ===============================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.utils.translation import gettext as _
+
+from zoho_crm.exceptions import PlanError
+from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict
+
+#: Verdicts of a lead that may be converted, if somebody decides how.
+CONVERTIBLE = frozenset(
+    {Verdict.NO_MATCH, Verdict.ONE_MATCH, Verdict.ACCOUNT_ONLY, Verdict.SEVERAL_MATCHES}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """A lead, what it could become, and what that means."""
+
+    verdict: Verdict
+    #: Why it cannot be converted, or why there is more than one answer.
+    reason: str = ""
+    lead: Lead | None = None
+    options: ConversionOptions = ConversionOptions()
+
+
+class Action(StrEnum):
+    """What a policy does with a verdict."""
+
+    CREATE = "create"
+    ATTACH = "attach"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """Which plan a verdict gets without asking a person."""
+
+    name: str
+    on_no_match: Action = Action.CREATE
+    on_one_match: Action = Action.REVIEW
+    on_account_only: Action = Action.REVIEW
+
+
+POLICIES: Mapping[str, Policy] = {
+    policy.name: policy
+    for policy in (
+        Policy(name="careful"),
+        Policy(name="attach", on_one_match=Action.ATTACH, on_account_only=Action.ATTACH),
+    )
+}
+
+
+def assess(
+    lead: Lead | None, options: ConversionOptions | None = None, refusal: str = ""
+) -> Preview:
+    """Return what was found and its verdict; ``refusal`` is why Zoho would not say the options."""
+    options = options or ConversionOptions()
+    verdict, reason = _verdict(lead, options, refusal)
+    return Preview(verdict=verdict, reason=reason, lead=lead, options=options)
+
+
+def _verdict(lead: Lead | None, options: ConversionOptions, refusal: str) -> tuple[Verdict, str]:
+    if lead is None:
+        return Verdict.NOT_FOUND, ""
+    if lead.converted:
+        return Verdict.ALREADY_CONVERTED, ""
+    if lead.obstacle or refusal:
+        return Verdict.NOT_CONVERTIBLE, lead.obstacle or refusal
+    return _verdict_of(options.contacts, options.accounts)
+
+
+def _verdict_of(contacts: tuple[Match, ...], accounts: tuple[Match, ...]) -> tuple[Verdict, str]:
+    if not contacts and not accounts:
+        return Verdict.NO_MATCH, ""
+    if len(contacts) > 1 or len(accounts) > 1:
+        return Verdict.SEVERAL_MATCHES, "several"
+    if not all(match.usable for match in contacts + accounts):
+        return Verdict.SEVERAL_MATCHES, "unusable"
+    if not contacts:
+        return Verdict.ACCOUNT_ONLY, ""
+    if accounts and not _belongs(contacts[0], accounts[0].id):
+        return Verdict.SEVERAL_MATCHES, "disagree"
+    return Verdict.ONE_MATCH, ""
+
+
+def _belongs(contact: Match, account_id: str) -> bool:
+    return contact.account is not None and contact.account.id == account_id
+
+
+def propose(verdict: Verdict, options: ConversionOptions) -> ConversionPlan | None:
+    """Return the plan that suggests itself, if one does; a person still has to agree."""
+    if verdict == Verdict.NO_MATCH:
+        return ConversionPlan()
+    if verdict == Verdict.ONE_MATCH:
+        return ConversionPlan(contact_id=options.contacts[0].id)
+    if verdict == Verdict.ACCOUNT_ONLY:
+        return ConversionPlan(account_id=options.accounts[0].id)
+    return None
+
+
+def plan_by(policy: Policy, verdict: Verdict, options: ConversionOptions) -> ConversionPlan | None:
+    """Return the plan that the policy gives; ``None`` leaves the lead to a person."""
+    action = {
+        Verdict.NO_MATCH: policy.on_no_match,
+        Verdict.ONE_MATCH: policy.on_one_match,
+        Verdict.ACCOUNT_ONLY: policy.on_account_only,
+    }.get(verdict, Action.REVIEW)
+    return None if action == Action.REVIEW else propose(verdict, options)
+
+
+def check_plan(plan: ConversionPlan, verdict: Verdict, options: ConversionOptions) -> None:
+    """
+    Make sure that a plan takes only what the preview showed.
+
+    :raises PlanError: if it names a record that is not among the matches or cannot be used, or a
+        contact and an account that do not belong together, or if the lead cannot be converted
+    """
+    if verdict not in CONVERTIBLE:
+        raise PlanError(_("This lead cannot be converted now."), code="not_convertible")
+    contact = _chosen(plan.contact_id, options.contacts, _("contact"))
+    account_id = plan.account_id
+    if contact and account_id and _belongs(contact, account_id):
+        return
+    if contact and account_id:
+        raise PlanError(_("The contact does not belong to this account."), code="disagree")
+    _chosen(account_id, options.accounts, _("account"))
+
+
+def _chosen(record_id: str, matches: tuple[Match, ...], kind: str) -> Match | None:
+    if not record_id:
+        return None
+    found = next((match for match in matches if match.id == record_id), None)
+    if found is None:
+        message = _("The %(kind)s %(id)s is not among the matches of this lead.")
+        raise PlanError(message % {"kind": kind, "id": record_id}, code="not_a_match")
+    if not found.usable:
+        message = _("The %(kind)s %(id)s cannot be used: it is locked, unapproved or read-only.")
+        raise PlanError(message % {"kind": kind, "id": record_id}, code="unusable")
+    return found
+
+
+def changes(before: Lead, now: Lead) -> tuple[str, ...]:
+    """Return which fields of the lead, shown or mapped, are not what they were."""
+    seen, found = _compared(before), _compared(now)
+    names = sorted(seen.keys() | found.keys())
+    return tuple(name for name in names if seen.get(name, "") != found.get(name, ""))
+
+
+def _compared(lead: Lead) -> dict[str, str]:
+    owner = lead.owner.id if lead.owner else ""
+    return {**lead.fields, "Owner": owner, "Tag": ", ".join(sorted(lead.tags))}
+
+
+def same_matches(before: Preview, now: Preview) -> bool:
+    """Whether a new preview has the same verdict, and the same matches, as usable as before."""
+    return (before.verdict, _usable(before.options)) == (now.verdict, _usable(now.options))
+
+
+def _usable(options: ConversionOptions) -> tuple[frozenset[tuple[str, bool]], ...]:
+    return tuple(
+        frozenset((match.id, match.usable) for match in matches)
+        for matches in (options.contacts, options.accounts)
+    )

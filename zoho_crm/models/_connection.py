@@ -1,0 +1,253 @@
+"""Whom we may speak for: connections, their tokens, and what happened to them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from zoho_crm import crypto
+from zoho_crm.models._time import DbNow, from_now
+from zoho_crm.types import Environment, Secret
+
+
+class Connection(models.Model):
+    """One Zoho organisation in one data center and environment."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "ACTIVE", _("works")
+        NEEDS_RECONNECT = "NEEDS_RECONNECT", _("needs to be connected again")
+        DISABLED = "DISABLED", _("disabled")
+
+    class Environments(models.TextChoices):
+        PRODUCTION = Environment.PRODUCTION.value, _("production")
+        SANDBOX = Environment.SANDBOX.value, _("sandbox")
+        DEVELOPER = Environment.DEVELOPER.value, _("developer")
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    data_center = models.CharField(_("data center"), max_length=10)
+    environment = models.CharField(_("environment"), max_length=10, choices=Environments)
+    org_id = models.CharField(_("organisation id"), max_length=30)
+    org_name = models.CharField(_("organisation"), max_length=200, blank=True)
+    edition = models.CharField(_("edition"), max_length=50, blank=True)
+    status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.ACTIVE)
+    is_default = models.BooleanField(_("default"), default=False)
+    #: API names of the fields of a lead that a conversion carries over in this organisation.
+    mapped_fields = models.JSONField(_("mapped fields"), default=list, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("connection")
+        verbose_name_plural = _("connections")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["org_id", "data_center", "environment"],
+                name="zoho_crm_one_connection_per_organisation",
+            )
+        ]
+        permissions: ClassVar = [
+            ("connect_connection", _("Can connect to Zoho")),
+            ("refresh_connection", _("Can test a connection and renew its access token")),
+            ("disconnect_connection", _("Can disconnect from Zoho")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    # Mutators
+
+    def set_default(self) -> None:
+        """Make this the connection that is used when none is named."""
+        others = Connection.objects.exclude(pk=self.pk).filter(is_default=True)
+        Connection.objects.filter(pk=self.pk).update(is_default=True)
+        others.update(is_default=False)
+        self.is_default = True
+
+    def note(self, kind: str, by: models.Model | None = None, **details: Any) -> ConnectionEvent:
+        """Write down what happened to it."""
+        by_id = by.pk if by else None
+        return ConnectionEvent.objects.create(
+            connection=self, kind=kind, by_id=by_id, details=details
+        )
+
+
+class TokenQuerySet(models.QuerySet["Token"]):
+    """Tokens, with what the database's clock says of them."""
+
+    def with_freshness(self, *, early: float, margin: float) -> TokenQuerySet:
+        """
+        Annotate ``is_fresh`` (not yet time to renew), ``is_valid`` (still serves), ``is_throttled``
+        (Zoho gives no new one now) and ``is_being_refreshed``; ``early`` and ``margin`` in seconds.
+        """
+        flags: dict[str, Any] = {
+            "is_fresh": _holds(expires_at__gt=from_now(early)),
+            "is_valid": _holds(expires_at__gt=from_now(margin)),
+            "is_throttled": _holds(throttled_until__gt=DbNow()),
+            "is_being_refreshed": _holds(refresh_until__gt=DbNow()),
+        }
+        return self.annotate(**flags)
+
+
+def _holds(**condition: Any) -> models.Case:
+    return models.Case(
+        models.When(Q(**condition), then=True), default=False, output_field=models.BooleanField()
+    )
+
+
+class Token(models.Model):
+    """One grant: a user's consent to a client, with its secrets, encrypted."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "ACTIVE", _("works")
+        NEEDS_RECONNECT = "NEEDS_RECONNECT", _("needs to be connected again")
+        REVOKED = "REVOKED", _("revoked")
+
+    connection = models.ForeignKey(
+        Connection, models.PROTECT, related_name="tokens", verbose_name=_("connection")
+    )
+    user_id = models.CharField(_("user id"), max_length=30)
+    user_name = models.CharField(_("user"), max_length=200, blank=True)
+    user_email = models.CharField(_("e-mail"), max_length=200, blank=True)
+    client_id = models.CharField(_("client id"), max_length=100)
+    scopes = models.JSONField(_("scopes"), default=list, blank=True)
+    status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.ACTIVE)
+    is_default = models.BooleanField(_("default"), default=False)
+    #: Grows with every new access token: the compare-and-set of refreshing.
+    generation = models.PositiveIntegerField(_("generation"), default=0)
+    expires_at = models.DateTimeField(_("access token expires"), null=True)
+    refreshed_at = models.DateTimeField(_("last refresh"), null=True)
+    #: Who is renewing it, and until when nobody else will.
+    refresh_owner = models.CharField(max_length=32, blank=True, editable=False)
+    refresh_until = models.DateTimeField(null=True, editable=False)
+    #: Zoho gives out no new access token before.
+    throttled_until = models.DateTimeField(_("throttled until"), null=True, editable=False)
+    client_secret_cipher = models.TextField(blank=True, editable=False)
+    access_token_cipher = models.TextField(blank=True, editable=False)
+    refresh_token_cipher = models.TextField(blank=True, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    objects: ClassVar = TokenQuerySet.as_manager()
+
+    #: Set by ``with_freshness``.
+    is_fresh: bool
+    is_valid: bool
+    is_throttled: bool
+    is_being_refreshed: bool
+
+    #: What is encrypted, by the word for it.
+    SECRETS: ClassVar = ("client_secret", "access_token", "refresh_token")
+
+    class Meta:
+        verbose_name = _("token")
+        verbose_name_plural = _("tokens")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["connection", "user_id", "client_id"],
+                name="zoho_crm_one_token_per_user_and_client",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_email or self.user_id} ({self.client_id[:12]}…)"
+
+    # Mutators
+
+    def seal(self, **secrets: Secret) -> dict[str, str]:
+        """Return the columns that hold these secrets, encrypted for this row."""
+        return {
+            f"{word}_cipher": crypto.encrypt(secret, place=self._place(word)) if secret else ""
+            for word, secret in secrets.items()
+        }
+
+    def take_refresh_lease(self, *, owner: str, seconds: float) -> bool:
+        """Whether this process may now renew the access token that it saw."""
+        free = Q(refresh_until=None) | Q(refresh_until__lte=DbNow())
+        mine = Token.objects.filter(free, pk=self.pk, generation=self.generation)
+        return bool(mine.update(refresh_owner=owner, refresh_until=from_now(seconds)))
+
+    def end_refresh(self, *, owner: str, **values: Any) -> bool:
+        """Write what a refresh gave and end its lease; not if the lease ran out meanwhile."""
+        mine = Token.objects.filter(
+            pk=self.pk,
+            generation=self.generation,
+            refresh_owner=owner,
+            refresh_until__gt=DbNow(),
+        )
+        return bool(mine.update(refresh_owner="", refresh_until=None, **values))
+
+    # Queries
+
+    def reveal(self, word: str) -> Secret:
+        """
+        Decrypt one of ``SECRETS``.
+
+        :raises SecretUnreadableError: if its key is missing or it is damaged
+        """
+        return crypto.decrypt(getattr(self, f"{word}_cipher"), place=self._place(word))
+
+    def _place(self, word: str) -> str:
+        return f"zoho_crm_token.{word}:{self.pk}"
+
+
+class AuthorizationRequest(models.Model):
+    """A person on the way to Zoho's consent page; used once, for ten minutes, in one session."""
+
+    state_hash = models.CharField(max_length=64, unique=True)
+    session_hash = models.CharField(max_length=64)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    data_center = models.CharField(max_length=10)
+    environment = models.CharField(max_length=10)
+    redirect_uri = models.CharField(max_length=500)
+    name = models.CharField(max_length=100, blank=True)
+    #: The connection that is to be connected again.
+    connection = models.ForeignKey(Connection, models.CASCADE, null=True, related_name="+")
+    verifier_cipher = models.TextField(blank=True)
+    next_path = models.CharField(max_length=500, blank=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("authorization request")
+        verbose_name_plural = _("authorization requests")
+
+    def __str__(self) -> str:
+        return f"{self.data_center} {self.environment} #{self.pk}"
+
+
+class ConnectionEvent(models.Model):
+    """Something that happened to a connection."""
+
+    class Kind(models.TextChoices):
+        CONNECTED = "connected", _("connected")
+        RECONNECTED = "reconnected", _("connected again")
+        REFRESHED = "refreshed", _("access token renewed")
+        THROTTLED = "throttled", _("Zoho gives no new access token now")
+        LOST = "lost", _("consent withdrawn")
+        TESTED = "tested", _("tested")
+        COOLING = "cooling", _("waiting")
+        DISCONNECTED = "disconnected", _("disconnected")
+
+    connection = models.ForeignKey(
+        Connection, models.PROTECT, related_name="events", verbose_name=_("connection")
+    )
+    at = models.DateTimeField(_("at"), auto_now_add=True)
+    kind = models.CharField(_("what"), max_length=20, choices=Kind)
+    by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("by")
+    )
+    details = models.JSONField(_("details"), default=dict, blank=True)
+    #: When the host project was told, for the kinds that it is told of.
+    announced_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("connection event")
+        verbose_name_plural = _("connection events")
+        indexes: ClassVar = [
+            models.Index(fields=["kind", "announced_at"], name="zoho_crm_events_to_announce")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.connection}: {self.get_kind_display()} #{self.pk}"

@@ -1,0 +1,183 @@
+"""How a lead's row may move: the steps of its life, and the one primitive that takes them."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.db import models, transaction
+from django.db.models import F, Q, Value
+from django.utils.translation import gettext_lazy as _
+
+from zoho_crm.models._time import DbNow
+from zoho_crm.types import JsonObject
+
+if TYPE_CHECKING:
+    from zoho_crm.models._conversion import LeadConversion
+
+
+class Status(models.TextChoices):
+    """Where a lead is on its way."""
+
+    NEW = "NEW", _("to be previewed")
+    PREVIEWED = "PREVIEWED", _("previewed")
+    READY = "READY", _("to be sent")
+    RUNNING = "RUNNING", _("being sent")
+    SCHEDULED = "SCHEDULED", _("scheduled at Zoho")
+    UNKNOWN = "UNKNOWN", _("being checked")
+    CONVERTED = "CONVERTED", _("converted")
+    FAILED = "FAILED", _("refused")
+    SKIPPED = "SKIPPED", _("left out")
+    NEEDS_REVIEW = "NEEDS_REVIEW", _("needs a person")
+
+
+_S = Status
+#: What each status may become; to stay is a step too, with an event of its own.
+STEPS: Mapping[Status, frozenset[Status]] = {
+    _S.NEW: frozenset({_S.NEW, _S.PREVIEWED, _S.CONVERTED, _S.SKIPPED, _S.NEEDS_REVIEW}),
+    _S.PREVIEWED: frozenset(
+        {_S.PREVIEWED, _S.READY, _S.SKIPPED, _S.NEW, _S.CONVERTED, _S.NEEDS_REVIEW}
+    ),
+    _S.READY: frozenset({_S.READY, _S.RUNNING, _S.NEW, _S.CONVERTED, _S.SKIPPED, _S.NEEDS_REVIEW}),
+    _S.RUNNING: frozenset({_S.CONVERTED, _S.FAILED, _S.SCHEDULED, _S.UNKNOWN, _S.READY}),
+    _S.SCHEDULED: frozenset({_S.SCHEDULED, _S.CONVERTED, _S.UNKNOWN}),
+    _S.UNKNOWN: frozenset(
+        {_S.UNKNOWN, _S.CONVERTED, _S.READY, _S.SKIPPED, _S.FAILED, _S.NEEDS_REVIEW}
+    ),
+    _S.FAILED: frozenset({_S.NEW, _S.CONVERTED}),
+    _S.SKIPPED: frozenset({_S.NEW, _S.PREVIEWED, _S.CONVERTED}),
+    _S.NEEDS_REVIEW: frozenset({_S.NEEDS_REVIEW, _S.NEW, _S.SKIPPED, _S.CONVERTED}),
+    # Outside production a world that was rebuilt may show the lead open again.
+    _S.CONVERTED: frozenset({_S.NEW}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One step of one row, from the version that was seen."""
+
+    row: LeadConversion
+    to: Status
+    #: Columns to set; expressions of the database's clock are welcome.
+    values: Mapping[str, Any] = field(default_factory=dict)
+    #: For the journal: who, what was sent, what was read.
+    by: str = ""
+    payload_hash: str = ""
+    details: JsonObject = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.to not in STEPS[Status(self.row.status)]:
+            raise ValueError(f"{self.row.status} never becomes {self.to}.")
+
+    def note(self) -> None:
+        """Bring the row in hand up to date; what only the database knows stays as it was seen."""
+        self.row.status, self.row.version = self.to, self.row.version + 1
+        for name, value in self.values.items():
+            if not hasattr(value, "resolve_expression"):
+                setattr(self.row, name, value)
+
+
+class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
+    """Rows of leads: the queue, and the only way to move them."""
+
+    # Mutators
+
+    def move(self, moves: Iterable[Move], *, only_if: Q | None = None) -> list[Move]:
+        """
+        Take the steps that are still possible, each with its event, in short transactions.
+
+        A row that somebody else moved since it was seen, or that is not ``only_if``, stays. Those
+        that moved are up to date in hand too, but for what the database's clock set.
+
+        :return: the moves that were made
+        """
+        groups: dict[tuple[Any, ...], list[Move]] = defaultdict(list)
+        for move in moves:
+            groups[move.row.status, move.row.version, move.to, _common(move)].append(move)
+        return [made for group in groups.values() for made in self._move_group(group, only_if)]
+
+    def _move_group(self, group: list[Move], only_if: Q | None) -> list[Move]:
+        first = group[0]
+        claim = uuid.uuid4().hex
+        seen = Q(pk__in=[move.row.pk for move in group], version=first.row.version)
+        seen &= Q(status=first.row.status)
+        common = first.values if len(group) == 1 else _shared(group)
+        with transaction.atomic(using=self.db):
+            count = self.filter(seen if only_if is None else seen & only_if).update(
+                status=first.to, version=F("version") + 1, claim=claim, **common
+            )
+            made = group if count == len(group) else self._claimed(group, claim)
+            self._write_own_values(made, common)
+            self._write_events(made)
+        for move in made:
+            move.note()
+        return made
+
+    def _claimed(self, group: list[Move], claim: str) -> list[Move]:
+        pks = {move.row.pk for move in group}
+        claimed = set(self.filter(pk__in=pks, claim=claim).values_list("pk", flat=True))
+        return [move for move in group if move.row.pk in claimed]
+
+    def _write_own_values(self, made: list[Move], common: Mapping[str, Any]) -> None:
+        names = made[0].values.keys() - common.keys() if made else ()
+        if not names:
+            return
+        rows = [self.model(pk=move.row.pk) for move in made]
+        for row, move in zip(rows, made, strict=True):
+            for name in names:
+                value = move.values[name]
+                # Else a JSON column would hold JSON's null, which is no NULL.
+                setattr(row, name, Value(None) if value is None else value)
+        self.bulk_update(rows, names)
+
+    def _write_events(self, made: list[Move]) -> None:
+        journal = self.model.events.rel.related_model._default_manager.using(self.db)
+        journal.bulk_create(
+            [
+                journal.model(
+                    conversion_id=move.row.pk,
+                    version=move.row.version + 1,
+                    from_status=move.row.status,
+                    to_status=move.to,
+                    at=DbNow(),
+                    by=move.by,
+                    payload_hash=move.payload_hash,
+                    details=move.details,
+                )
+                for move in made
+            ]
+        )
+
+    # Queries
+
+    def due(self) -> LeadConversionQuerySet:
+        """Return the rows that a machine should act on now, if their connection is to be worked."""
+        return self.filter(due_at__lte=DbNow())
+
+    def unfinished(self) -> LeadConversionQuerySet:
+        """Return the rows that are not at rest."""
+        return self.filter(status__in=IN_MOTION)
+
+
+IN_MOTION = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
+
+
+def _common(move: Move) -> tuple[str, ...]:
+    return tuple(sorted(move.values))
+
+
+def _shared(group: list[Move]) -> dict[str, Any]:
+    """Return the values that are the same for the whole group."""
+    first = group[0].values
+    return {
+        name: value
+        for name, value in first.items()
+        if all(_equal(move.values[name], value) for move in group)
+    }
+
+
+def _equal(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)

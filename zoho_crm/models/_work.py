@@ -1,0 +1,73 @@
+"""Who works a connection now, how fast, and why perhaps not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from zoho_crm.models._connection import Connection
+from zoho_crm.models._time import DbNow, from_now
+
+
+class ConnectionWork(models.Model):
+    """The lease and the limits of one connection's worker; written by the work service only."""
+
+    connection = models.OneToOneField(
+        Connection, models.CASCADE, primary_key=True, related_name="work"
+    )
+    lease_owner = models.CharField(max_length=32, blank=True)
+    #: Grows with every owner: the fence against one who comes back late.
+    lease_number = models.PositiveBigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True)
+    #: Calls in flight at most, as learnt; and whether Zoho ever said "too many".
+    limit = models.FloatField(_("limit"), default=2)
+    limit_met = models.BooleanField(default=False)
+    cooling_until = models.DateTimeField(_("waiting until"), null=True)
+    cooling_reason = models.CharField(_("why"), max_length=200, blank=True)
+    credits_remaining = models.BigIntegerField(_("credits remaining"), null=True)
+    #: When a worker last looked.
+    seen_at = models.DateTimeField(_("worker seen"), null=True)
+
+    class Meta:
+        verbose_name = _("work on a connection")
+        verbose_name_plural = _("work on connections")
+
+    def __str__(self) -> str:
+        return str(self.connection)
+
+    # Mutators
+
+    @classmethod
+    def take(cls, connection_id: int, *, owner: str, seconds: float) -> ConnectionWork | None:
+        """Return the work of a connection if nobody else has it, now mine for so long."""
+        cls.objects.get_or_create(connection_id=connection_id)
+        free = Q(lease_until=None) | Q(lease_until__lte=DbNow())
+        taken = cls.objects.filter(free, pk=connection_id).update(
+            lease_owner=owner,
+            lease_number=models.F("lease_number") + 1,
+            lease_until=from_now(seconds),
+            seen_at=DbNow(),
+        )
+        return cls.objects.get(pk=connection_id, lease_owner=owner) if taken else None
+
+    def renew(self, *, seconds: float) -> bool:
+        """Whether it is still mine, and now for so long."""
+        return bool(self.mine().update(lease_until=from_now(seconds), seen_at=DbNow()))
+
+    def release(self, **learnt: Any) -> None:
+        """Let the next one work it, with what was learnt."""
+        self.mine().update(lease_owner="", lease_until=None, seen_at=DbNow(), **learnt)
+
+    # Queries
+
+    def mine(self, *, for_seconds: float = 0) -> models.QuerySet[ConnectionWork]:
+        """Return this row while its lease is mine and lasts for so long."""
+        return ConnectionWork.objects.filter(
+            pk=self.pk,
+            lease_owner=self.lease_owner,
+            lease_number=self.lease_number,
+            lease_until__gt=from_now(for_seconds),
+        )

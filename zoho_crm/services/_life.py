@@ -1,0 +1,276 @@
+"""
+What each thing that happens to a lead makes of its row: pure, from the row as seen to a move.
+
+Only two things prove an outcome: Zoho's success answer to our call, or a read that shows the lead
+converted. Everything else that may have been processed is ``UNKNOWN``, and stays in doubt until
+enough reads, late and far enough apart, say that it was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from django.utils.translation import gettext as _
+
+from zoho_crm.client import convert_body
+from zoho_crm.conf import conf
+from zoho_crm.exceptions import AlreadyConvertedError, RequestRefusedError, ZohoError
+from zoho_crm.matching import Preview, propose
+from zoho_crm.models import DbNow, LeadConversion, Move, from_now
+from zoho_crm.types import (
+    ConversionPlan,
+    Converted,
+    JsonObject,
+    Lead,
+    Scheduled,
+    as_json,
+)
+
+Values: TypeAlias = dict[str, Any]
+
+Status = LeadConversion.Status
+FIRST_DELAY = 2.0
+LONGEST_DELAY = 300.0
+#: A single conversion that Zoho scheduled is read first after so many seconds.
+SCHEDULED_DELAY = 10.0
+ALREADY_CONVERTED = "ID_ALREADY_CONVERTED"
+AT_REST: Values = {"due_at": None, "setbacks": 0}
+NO_ERROR: Values = {"error_code": "", "error_message": ""}
+
+
+def delay(setbacks: int, first: float = FIRST_DELAY) -> float:
+    """Return how many seconds to wait after so many tries in a row that came to nothing."""
+    return min(first * 2.0 ** min(setbacks, 20), LONGEST_DELAY)
+
+
+# Before anything is sent
+
+
+def previewed(row: LeadConversion, preview: Preview, *, by: str = "") -> Move:
+    """The lead was read, and what it could become."""
+    seen: Values = {
+        "verdict": preview.verdict,
+        "reason": preview.reason[:200],
+        "lead": as_json(preview.lead),
+        "options": as_json(preview.options),
+        "previewed_at": DbNow(),
+    }
+    if preview.lead and preview.lead.converted:
+        return read_converted(row, preview.lead.converted, by=by, **seen)
+    proposal = propose(preview.verdict, preview.options)
+    values: Values = {**seen, **AT_REST, **NO_ERROR, "plan": as_json(proposal), "decided_by": None}
+    details = {"verdict": preview.verdict, "reason": preview.reason}
+    return Move(row=row, to=Status.PREVIEWED, by=by, values=values, details=details)
+
+
+def renewed(row: LeadConversion, preview: Preview) -> Move:
+    """An old preview was made again and says the same: the approval stands."""
+    values: Values = {"lead": as_json(preview.lead), "options": as_json(preview.options)}
+    values |= {"previewed_at": DbNow(), "due_at": DbNow(), "setbacks": 0}
+    return Move(row=row, to=Status.READY, values=values, details={"renewed": True})
+
+
+def approved(row: LeadConversion, plan: ConversionPlan, *, by: str = "", **who: Any) -> Move:
+    """Somebody, or a policy, wants it sent exactly so."""
+    values: Values = {"plan": as_json(plan), "approved_at": DbNow(), "due_at": DbNow(), **who}
+    return Move(row=row, to=Status.READY, by=by, values=values, details={"plan": as_json(plan)})
+
+
+def afresh(row: LeadConversion, *, by: str = "", **why: Any) -> Move:
+    """It has to be looked at again, and decided again."""
+    values: Values = {**NO_ERROR, "due_at": DbNow(), "approved_by": None, "approved_at": None}
+    values |= {"setbacks": 0, "negative_reads": 0, "empty_reads": 0, "quiet_until": None}
+    return Move(row=row, to=Status.NEW, by=by, values=values, details=why)
+
+
+def reopened(row: LeadConversion, *, by: str = "", **why: Any) -> Move:
+    """A person wants to try again what was at rest."""
+    move = afresh(row, by=by, **why)
+    nothing: Values = {"contact_id": "", "account_id": "", "deal_id": "", "converted_by": ""}
+    nothing |= {"evidence": "", "finished_at": None, "announced_at": None, "attempts": 0}
+    return Move(row=row, to=move.to, by=by, values={**move.values, **nothing}, details=move.details)
+
+
+def put_off(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:
+    """A read did not come about; it will be tried again."""
+    wait = 0.0 if at_once else delay(row.setbacks)
+    values: Values = {"setbacks": min(row.setbacks + 1, 100), "due_at": from_now(wait)}
+    return Move(row=row, to=Status(row.status), values=values, details=_said(error))
+
+
+# Sending
+
+
+def claimed(row: LeadConversion) -> Move:
+    """It is going to be sent: the intent, written before the call."""
+    values: Values = {"attempts": row.attempts + 1, "due_at": from_now(conf().LEASE), **NO_ERROR}
+    return Move(row=row, to=Status.RUNNING, values=values, payload_hash=payload_hash(row))
+
+
+def payload_hash(row: LeadConversion) -> str:
+    """Return the SHA-256 of what is sent for a row, the same for every send of one plan."""
+    plan = row.planned() or ConversionPlan()
+    body = json.dumps(convert_body(plan), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def answered(row: LeadConversion, answer: Converted | Scheduled) -> Move:
+    """Zoho answered our call."""
+    if isinstance(answer, Converted):
+        by_us = LeadConversion.By.US
+        return _converted(row, answer, converted_by=by_us, evidence=LeadConversion.Evidence.ANSWER)
+    values: Values = {"in_doubt": True, "setbacks": 0, "due_at": from_now(SCHEDULED_DELAY)}
+    values |= {"quiet_until": from_now(conf().JOB_HORIZON)}
+    return Move(row=row, to=Status.SCHEDULED, values=values, details={"job_id": answer.job_id})
+
+
+def refused(row: LeadConversion, error: RequestRefusedError) -> Move:
+    """Zoho refused our call; that is the end only if no earlier one may have been processed."""
+    if row.in_doubt:
+        return _unknown(row, error, quiet=conf().QUIET_PERIOD, **_remembered(error))
+    values: Values = {**AT_REST, **_remembered(error), "finished_at": DbNow()}
+    return Move(row=row, to=Status.FAILED, values=values, details=_said(error))
+
+
+def already_converted(row: LeadConversion, error: AlreadyConvertedError) -> Move:
+    """Zoho says that it was converted before: evidence to read what it became, never a failure."""
+    remembered = {**_remembered(error), "error_code": ALREADY_CONVERTED}
+    return _unknown(row, error, quiet=conf().QUIET_PERIOD, **remembered)
+
+
+def not_processed(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:
+    """Our call was surely not processed: the attempt is given back."""
+    wait = 0.0 if at_once else delay(row.setbacks)
+    values: Values = {"attempts": row.attempts - 1, "setbacks": min(row.setbacks + 1, 100)}
+    values |= {"due_at": from_now(wait)}
+    return Move(row=row, to=Status.READY, values=values, details=_said(error))
+
+
+def lost(row: LeadConversion, error: ZohoError | None = None, *, in_flight: float = 0) -> Move:
+    """No clear answer came; the call can have been in flight for so many seconds more."""
+    return _unknown(row, error, quiet=in_flight + conf().QUIET_PERIOD, in_doubt=True)
+
+
+def orphaned(row: LeadConversion) -> Move:
+    """The worker that sent it has not been heard of since its lease ended."""
+    move = _unknown(row, None, quiet=0, in_doubt=True, due_at=DbNow())
+    assert row.due_at is not None
+    quiet_until = row.due_at + timedelta(seconds=conf().QUIET_PERIOD)
+    values: Values = {**move.values, "quiet_until": quiet_until}
+    return Move(row=row, to=move.to, values=values, details={"orphan": True})
+
+
+def broken(row: LeadConversion, error: BaseException) -> Move:
+    """Our own code failed at this row: doubt if it may have been sent, else a person looks."""
+    details = {"bug": type(error).__name__}
+    if row.status == Status.RUNNING:
+        return lost(row, in_flight=conf().CALL_DEADLINE)
+    if row.status == Status.SCHEDULED:
+        return _unknown(row, None, quiet=conf().MASS_QUIET_PERIOD)
+    message = _("An error in this program; its log says more.")
+    return _for_a_person(row, "INTERNAL", message, details)
+
+
+def _unknown(row: LeadConversion, error: ZohoError | None, *, quiet: float, **values: Any) -> Move:
+    start: Values = {"negative_reads": 0, "empty_reads": 0, "setbacks": 0}
+    start |= {"due_at": from_now(FIRST_DELAY), "quiet_until": from_now(quiet)}
+    details = _said(error) if error else {}
+    return Move(row=row, to=Status.UNKNOWN, values={**start, **values}, details=details)
+
+
+# Settling
+
+
+def read(row: LeadConversion, lead: Lead | None, *, counts: bool) -> Move:
+    """
+    The lead was read back.
+
+    ``counts`` says that the read began after the quiet period and far enough from the last one.
+    """
+    if lead is None:
+        return _empty_read(row)
+    if lead.converted:
+        return read_converted(row, lead.converted)
+    if row.status == Status.SCHEDULED:
+        return _still_scheduled(row, is_over=counts)
+    return _negative_read(row) if counts else _early_read(row)
+
+
+def read_converted(row: LeadConversion, became: Converted, *, by: str = "", **seen: Any) -> Move:
+    """A read shows the lead converted: by us if some send of ours may have been processed."""
+    who = LeadConversion.By.US if row.in_doubt else LeadConversion.By.ELSEWHERE
+    evidence = LeadConversion.Evidence.READ
+    return _converted(row, became, by=by, converted_by=who, evidence=evidence, **seen)
+
+
+def _converted(row: LeadConversion, became: Converted, *, by: str = "", **values: Any) -> Move:
+    values |= {**as_json(became), **AT_REST, **NO_ERROR, "finished_at": DbNow()}
+    details = {**as_json(became), "by": values["converted_by"], "evidence": values["evidence"]}
+    return Move(row=row, to=Status.CONVERTED, by=by, values=values, details=details)
+
+
+def _empty_read(row: LeadConversion) -> Move:
+    """Nothing was found, which says nothing; only the time of such reading is counted."""
+    mine = conf()
+    if row.status == Status.SCHEDULED:
+        return _still_scheduled(row, is_over=False)
+    if (row.empty_reads + 1) * mine.READ_SPACING >= mine.UNKNOWN_HORIZON:
+        return _for_a_person(row, "UNREADABLE", _("The lead can no longer be read."))
+    values: Values = {"empty_reads": row.empty_reads + 1, "setbacks": 0}
+    values |= {"due_at": from_now(mine.READ_SPACING)}
+    return Move(row=row, to=Status.UNKNOWN, values=values, details={"read": "nothing"})
+
+
+def _early_read(row: LeadConversion) -> Move:
+    values: Values = {"due_at": row.quiet_until, "setbacks": 0}
+    return Move(row=row, to=Status.UNKNOWN, values=values, details={"read": "open", "early": True})
+
+
+def _still_scheduled(row: LeadConversion, *, is_over: bool) -> Move:
+    if is_over:
+        return _unknown(row, None, quiet=conf().MASS_QUIET_PERIOD)
+    values: Values = {"setbacks": min(row.setbacks + 1, 100)}
+    values |= {"due_at": from_now(delay(row.setbacks + 1, SCHEDULED_DELAY))}
+    return Move(row=row, to=Status.SCHEDULED, values=values, details={"read": "open"})
+
+
+def _negative_read(row: LeadConversion) -> Move:
+    mine, details = conf(), {"read": "open"}
+    count: Values = {"negative_reads": row.negative_reads + 1, "setbacks": 0}
+    if row.negative_reads + 1 < mine.NEGATIVE_READS:
+        count |= {"due_at": from_now(mine.READ_SPACING)}
+        return Move(row=row, to=Status.UNKNOWN, values=count, details=details)
+    if row.error_code == ALREADY_CONVERTED:
+        message = _("Zoho says that this lead was converted, but shows it open.")
+        return _for_a_person(row, row.error_code, message, details)
+    if row.error_code:
+        count |= {**AT_REST, "finished_at": DbNow()}
+        return Move(row=row, to=Status.FAILED, values=count, details=details)
+    if row.attempts >= mine.MAX_ATTEMPTS:
+        message = _("It was sent several times, and each time no answer came.")
+        return _for_a_person(row, "MAX_ATTEMPTS", message, details)
+    count |= {"due_at": DbNow(), "quiet_until": None}
+    return Move(row=row, to=Status.READY, values=count, details=details)
+
+
+def _for_a_person(
+    row: LeadConversion, code: str, message: str, details: JsonObject | None = None
+) -> Move:
+    values: Values = {**AT_REST, "error_code": code, "error_message": message}
+    return Move(
+        row=row, to=Status.NEEDS_REVIEW, values=values, details={**(details or {}), "why": code}
+    )
+
+
+def _remembered(error: ZohoError) -> dict[str, str]:
+    return {"error_code": error.code[:60] or "REFUSED", "error_message": str(error)}
+
+
+def _said(error: ZohoError) -> JsonObject:
+    """Return what the journal keeps of an error: codes and fields, no names and no values."""
+    said: JsonObject = {"error": type(error).__name__, "code": error.code}
+    kept = {key: error.details.get(key) for key in ("api_name", "json_path", "id", "permissions")}
+    return {**said, **{key: value for key, value in kept.items() if value}}

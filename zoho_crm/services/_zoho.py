@@ -1,0 +1,41 @@
+"""The way out: one session a process, and calls to Zoho never inside a transaction."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+import requests
+from django.db import connection as database
+from django.utils.module_loading import import_string
+from requests.auth import AuthBase
+
+from zoho_crm.client import Api, Limits, open_session
+from zoho_crm.conf import conf
+
+
+def api(origin: str, auth: AuthBase | None = None) -> Api:
+    """Return calls to one origin, with the limits of the settings."""
+    mine = conf()
+    limits = Limits(connect=mine.CONNECT_TIMEOUT, deadline=mine.CALL_DEADLINE)
+    session = _session(mine.TRANSPORT, os.getpid())
+    return Api(origin=origin, session=session, auth=auth, limits=limits)
+
+
+@lru_cache(maxsize=1)
+def _session(transport: str, _process: int) -> requests.Session:
+    # A fork must not share its parent's sockets.
+    return open_session(import_string(transport) if transport else None)
+
+
+def outside_transaction() -> None:
+    """
+    Refuse to go on inside a transaction; the one that a test case opens does not count.
+
+    What Zoho does cannot be rolled back, and a transaction must not last as long as a call.
+
+    :raises RuntimeError: if a transaction is open
+    """
+    blocks = database.atomic_blocks
+    if blocks and not getattr(blocks[-1], "_from_testcase", False):
+        raise RuntimeError("Zoho must not be called inside a transaction.")

@@ -1,0 +1,48 @@
+"""Tell the host project what happened: after the fact, at least once, never in the work loop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.db.models import Model
+from django.dispatch import Signal
+
+from zoho_crm.models import Connection, ConnectionEvent, DbNow, LeadConversion
+from zoho_crm.signals import connection_lost, lead_converted
+
+logger = logging.getLogger(__name__)
+
+MOST = 500
+
+
+def announce() -> int:
+    """Send the signals that are still to be sent, up to some hundreds; return how many."""
+    converted = LeadConversion.objects.filter(
+        status=LeadConversion.Status.CONVERTED, announced_at=None
+    ).order_by("pk")[:MOST]
+    lost = (
+        ConnectionEvent.objects.filter(kind=ConnectionEvent.Kind.LOST, announced_at=None)
+        .select_related("connection")
+        .order_by("pk")[:MOST]
+    )
+    return _send(
+        lead_converted, LeadConversion, converted, lambda row: {"conversion": row}
+    ) + _send(connection_lost, Connection, lost, lambda event: {"connection": event.connection})
+
+
+def _send(
+    signal: Signal,
+    sender: type[Model],
+    rows: Iterable[Any],
+    arguments: Callable[[Any], dict[str, Any]],
+) -> int:
+    sent = 0
+    for row in rows:
+        for receiver, answer in signal.send_robust(sender=sender, **arguments(row)):
+            if isinstance(answer, Exception):
+                logger.error("%r failed at %s", receiver, row, exc_info=answer)
+        type(row).objects.filter(pk=row.pk).update(announced_at=DbNow())
+        sent += 1
+    return sent

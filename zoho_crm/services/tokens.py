@@ -1,0 +1,206 @@
+"""
+A usable access token for whoever asks, renewed by one process at a time.
+
+Zoho gives ten access tokens in ten minutes for one consent, and keeps fifteen alive: two processes
+that renew at once waste them. So the one that wins the lease on the token's row asks Zoho, outside
+any transaction; the others go on with the old token, or wait until the row has a new generation.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from functools import partial
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from zoho_crm.client import AccountsClient, Credentials, TokenAuth, ZohoAuth, ZohoClient
+from zoho_crm.conf import conf
+from zoho_crm.datacenters import DataCenter
+from zoho_crm.exceptions import (
+    AuthorizationError,
+    ConnectionLostError,
+    TokenThrottledError,
+    TransientError,
+    TransportError,
+    ZohoError,
+)
+from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, from_now
+from zoho_crm.services._zoho import api, outside_transaction
+from zoho_crm.types import Secret
+
+logger = logging.getLogger(__name__)
+
+#: Seconds before its end from which a token is renewed while it still serves.
+EARLY = 300
+#: How long Zoho's "Access Denied" is respected: its window is ten minutes.
+THROTTLE = 600
+#: How long the old token is used before Zoho is asked again, if it did not answer.
+PAUSE = 5
+POLL = 0.05
+
+
+def access_token(*, connection_id: int) -> Secret:
+    """
+    Return a usable access token of the connection, renewing it if it is time and nobody else does.
+
+    :raises ConnectionLostError: if the connection has to be connected again
+    :raises TokenThrottledError: if Zoho gives out no new one for some minutes
+    :raises TransientError: if Zoho or the process that renews it does not answer
+    """
+    return _usable(connection_id, rejected=None)
+
+
+def renew(*, connection_id: int, rejected: Secret) -> Secret:
+    """Return an access token other than the one that Zoho rejected; raises as ``access_token``."""
+    return _usable(connection_id, rejected=rejected)
+
+
+def client_for(connection: Connection | None = None) -> ZohoClient:
+    """Return a client for a connection, by default the default one; it renews its token itself."""
+    connection = connection or default_connection()
+    origin = data_center_of(connection).api(connection.environment)
+    return ZohoClient(
+        api=api(origin, auth_for(connection)), mapped_fields=tuple(connection.mapped_fields)
+    )
+
+
+def client_with(connection: Connection, token: Secret) -> ZohoClient:
+    """Return a client that signs with one token and never touches a table."""
+    origin = data_center_of(connection).api(connection.environment)
+    return ZohoClient(
+        api=api(origin, TokenAuth(token)), mapped_fields=tuple(connection.mapped_fields)
+    )
+
+
+def auth_for(connection: Connection | None = None) -> ZohoAuth:
+    """Return a ``requests`` auth object that signs calls to the connection's hosts, no others."""
+    connection = connection or default_connection()
+    origin = data_center_of(connection).api(connection.environment)
+    return ZohoAuth(
+        current=partial(access_token, connection_id=connection.pk),
+        renew=lambda rejected: renew(connection_id=connection.pk, rejected=rejected),
+        hosts=[origin.partition("://")[2], *conf().EXTRA_API_HOSTS],
+    )
+
+
+def default_connection() -> Connection:
+    """
+    Return the connection that is meant when none is named.
+
+    :raises ConnectionLostError: if there is none
+    """
+    connection = Connection.objects.order_by("-is_default", "pk").first()
+    if connection is None:
+        raise ConnectionLostError(
+            _("There is no connection yet; connect to Zoho first."), code="no_connection"
+        )
+    return connection
+
+
+def data_center_of(connection: Connection) -> DataCenter:
+    """
+    Return where a connection's Zoho is.
+
+    :raises AuthorizationError: if its data center is not in the table, as ``local`` may not be
+    """
+    center = conf().data_centers.get(connection.data_center)
+    if center is None:
+        message = _("The data center %s is unknown here; is LOCAL_URL set?")
+        raise AuthorizationError(message % connection.data_center, code="unknown_data_center")
+    return center
+
+
+def accounts_of(token: Token) -> AccountsClient:
+    """Return the accounts server of a token, as the client that the token came from."""
+    credentials = Credentials(
+        client_id=token.client_id, client_secret=token.reveal("client_secret")
+    )
+    origin = data_center_of(token.connection).accounts
+    return AccountsClient(api=api(origin), credentials=credentials)
+
+
+def _usable(connection_id: int, rejected: Secret | None) -> Secret:
+    outside_transaction()
+    mine = conf()
+    patience = time.monotonic() + mine.REFRESH_LEASE + mine.CALL_DEADLINE
+    while True:
+        token = _default_token(connection_id)
+        serving = _serving(token, rejected)
+        if serving and (token.is_fresh or token.is_being_refreshed or token.is_throttled):
+            return serving
+        if token.is_throttled:
+            raise TokenThrottledError
+        owner = uuid.uuid4().hex
+        if token.take_refresh_lease(owner=owner, seconds=mine.REFRESH_LEASE):
+            return _refreshed(token, owner, serving) or _usable(connection_id, rejected)
+        if time.monotonic() > patience:
+            raise TransportError(_("Another process is renewing the access token."))
+        time.sleep(POLL)
+
+
+def _default_token(connection_id: int) -> Token:
+    margin = conf().CALL_DEADLINE
+    token = (
+        Token.objects.with_freshness(early=max(EARLY, margin), margin=margin)
+        .select_related("connection")
+        .filter(connection_id=connection_id, is_default=True)
+        .first()
+    )
+    if token is None or token.status != Token.Status.ACTIVE:
+        raise ConnectionLostError(code="not_connected")
+    return token
+
+
+def _serving(token: Token, rejected: Secret | None) -> Secret | None:
+    """Return the access token that is there, if it still serves."""
+    if not token.is_valid:
+        return None
+    secret = token.reveal("access_token")
+    return None if rejected is not None and secret == rejected else secret
+
+
+def _refreshed(token: Token, owner: str, serving: Secret | None) -> Secret | None:
+    """Return a new access token, or the one that still serves; ``None`` if this came too late."""
+    try:
+        grant = accounts_of(token).refresh(token.reveal("refresh_token"))
+    except ConnectionLostError as error:
+        _mark_lost(token, owner, error)
+        raise
+    except TokenThrottledError:
+        token.end_refresh(owner=owner, throttled_until=from_now(THROTTLE))
+        token.connection.note(ConnectionEvent.Kind.THROTTLED)
+        raise
+    except TransientError:
+        if serving is None:
+            token.end_refresh(owner=owner)
+            raise
+        token.end_refresh(owner=owner, throttled_until=from_now(PAUSE))
+        return serving
+    except ZohoError:
+        token.end_refresh(owner=owner)
+        raise
+    stored = token.end_refresh(
+        owner=owner,
+        generation=token.generation + 1,
+        expires_at=from_now(grant.expires_in),
+        refreshed_at=DbNow(),
+        **token.seal(access_token=grant.access_token),
+    )
+    if not stored:
+        return None
+    token.connection.note(ConnectionEvent.Kind.REFRESHED, generation=token.generation + 1)
+    return grant.access_token
+
+
+def _mark_lost(token: Token, owner: str, error: ConnectionLostError) -> None:
+    with transaction.atomic():
+        if not token.end_refresh(owner=owner, status=Token.Status.NEEDS_RECONNECT):
+            return
+        Connection.objects.filter(pk=token.connection_id, status=Connection.Status.ACTIVE).update(
+            status=Connection.Status.NEEDS_RECONNECT
+        )
+        token.connection.note(ConnectionEvent.Kind.LOST, code=error.code)
+    logger.warning("Connection %s lost: %s", token.connection_id, error.code)

@@ -1,0 +1,90 @@
+"""
+Act on the due rows of one connection: the tables are the queue, and one worker at a time works it.
+
+Zoho limits the calls of an organisation, so concurrency lives where the limit lives: in the threads
+of the one worker that holds the lease of the connection. Losing, repeating or re-ordering the
+messages that wake workers changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from datetime import timedelta
+from threading import Event
+
+from django.db.models import F, Min
+
+from zoho_crm.conf import conf
+from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion
+from zoho_crm.services import _life
+from zoho_crm.services._zoho import outside_transaction
+from zoho_crm.services.work._slice import Slice
+
+logger = logging.getLogger(__name__)
+
+
+def work(*, connection_id: int, stop: Event | None = None) -> float | None:
+    """
+    Work a connection's due rows for one slice of time, unless somebody else does.
+
+    :param stop: when set, no more work is begun, and what is in hand is brought to its end
+    :return: seconds to the next due row, 0.0 for now; ``None`` if there is none or another holds
+        the lease, who will see the new rows
+    """
+    outside_transaction()
+    if _waiting_time(connection_id) != 0.0:
+        return _waiting_time(connection_id)
+    owner = uuid.uuid4().hex
+    lease = ConnectionWork.take(connection_id, owner=owner, seconds=conf().LEASE)
+    if lease is None:
+        return None
+    connection = Connection.objects.get(pk=connection_id)
+    learnt: dict[str, object] = {}
+    try:
+        _give_up_orphans(connection_id)
+        learnt = Slice(connection, lease, stop or Event()).run()
+    finally:
+        lease.release(**learnt)
+    return _waiting_time(connection_id)
+
+
+def end_cooling(*, connection_id: int) -> None:
+    """Let a connection be worked at once: a person tested it, or connected it again."""
+    ConnectionWork.objects.filter(pk=connection_id).update(cooling_until=None, cooling_reason="")
+
+
+def connections_to_wake() -> list[int]:
+    """Return the ids of the connections with due rows that nobody works."""
+    due = (
+        LeadConversion.objects.due()
+        .filter(connection__status=Connection.Status.ACTIVE)
+        .exclude(connection__work__lease_until__gt=DbNow())
+        .exclude(connection__work__cooling_until__gt=DbNow())
+    )
+    return sorted(set(due.order_by().values_list("connection_id", flat=True).distinct()))
+
+
+def _waiting_time(connection_id: int) -> float | None:
+    """Return the seconds until there is something to do: 0.0 for now, ``None`` for never."""
+    state = (
+        Connection.objects.filter(pk=connection_id, status=Connection.Status.ACTIVE)
+        .annotate(now=DbNow(), cooling=F("work__cooling_until"), due=Min("conversions__due_at"))
+        .values("now", "cooling", "due")
+        .first()
+    )
+    if state is None or state["due"] is None:
+        return None
+    moments = [state["due"], state["cooling"] or state["due"]]
+    wait: timedelta = max(moments) - state["now"]
+    return max(0.0, wait.total_seconds())
+
+
+def _give_up_orphans(connection_id: int) -> None:
+    """Rows left RUNNING by a worker whose lease is over are in doubt, never "run again"."""
+    running = LeadConversion.objects.due().filter(
+        connection_id=connection_id, status=LeadConversion.Status.RUNNING
+    )
+    orphans = LeadConversion.objects.move([_life.orphaned(row) for row in running])
+    for move in orphans:
+        logger.warning("Conversion %s was left behind by its worker", move.row.pk)

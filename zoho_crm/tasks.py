@@ -1,0 +1,61 @@
+"""The Celery tasks: a service and a wake-up each, so losing or repeating one is harmless."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from celery import shared_task
+from django.db import transaction
+
+from zoho_crm.conf import conf
+from zoho_crm.services import announce as announcing
+from zoho_crm.services import convert, tokens, work
+
+
+@shared_task
+def convert_lead(
+    *, lead_id: str, connection_id: int | None = None, policy: str = "careful", **_newer: Any
+) -> dict[str, Any]:
+    """
+    Convert a lead if the policy decides it, over the default connection if none is named.
+
+    A lead that the policy leaves to a person rests as ``PREVIEWED``.
+
+    :return: ``{"conversion_id", "status"}``, the status at this moment
+    """
+    if connection_id is None:
+        connection_id = tokens.default_connection().pk
+    row = convert.request(connection_id=connection_id, lead_id=lead_id, policy=policy)
+    wake(connection_id)
+    return {"conversion_id": row.pk, "status": row.status}
+
+
+@shared_task(ignore_result=True)
+def work_connection(*, connection_id: int, **_newer: Any) -> None:
+    """Act on the due rows of one connection, and come back when the next is due."""
+    wait = work.work(connection_id=connection_id)
+    announcing.announce()
+    if wait is not None:
+        wake(connection_id, countdown=wait)
+
+
+@shared_task(ignore_result=True)
+def sweep(**_newer: Any) -> None:
+    """Wake every connection with due rows that nobody works."""
+    for connection_id in work.connections_to_wake():
+        wake(connection_id)
+
+
+@shared_task(ignore_result=True)
+def announce(**_newer: Any) -> None:
+    """Send the signals that are still to be sent."""
+    announcing.announce()
+
+
+def wake(connection_id: int, countdown: float = 0) -> None:
+    """Have a connection worked, as soon as the present transaction is committed."""
+    options: dict[str, Any] = {"queue": conf().QUEUE} if conf().QUEUE else {}
+    options |= {"countdown": countdown} if countdown else {}
+    kwargs = {"connection_id": connection_id}
+    transaction.on_commit(partial(work_connection.apply_async, kwargs=kwargs, **options))

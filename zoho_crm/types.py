@@ -1,0 +1,302 @@
+"""The values that travel between the layers: frozen, with our names, without JSON or answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, NoReturn, Self, TypeAlias
+
+JsonObject: TypeAlias = dict[str, Any]
+
+RECORD_ID = re.compile(r"[0-9]{1,19}", re.ASCII)
+
+
+def is_record_id(text: str) -> bool:
+    """Whether this can be the id of a Zoho record: a string of at most 19 digits."""
+    return RECORD_ID.fullmatch(text) is not None
+
+
+class Secret:
+    """A text that shows itself only when asked: no ``repr``, no pickle, no JSON gives it away."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text; call this where it is sent or encrypted, and nowhere else."""
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("A secret is never pickled.")
+
+
+class Environment(StrEnum):
+    """Which of an organisation's worlds a token belongs to."""
+
+    PRODUCTION = "production"
+    SANDBOX = "sandbox"
+    DEVELOPER = "developer"
+
+
+class Verdict(StrEnum):
+    """What the conversion options of a lead mean; ``matching.verdict_of`` holds the table."""
+
+    NOT_FOUND = "NOT_FOUND"
+    ALREADY_CONVERTED = "ALREADY_CONVERTED"
+    NOT_CONVERTIBLE = "NOT_CONVERTIBLE"
+    NO_MATCH = "NO_MATCH"
+    ONE_MATCH = "ONE_MATCH"
+    ACCOUNT_ONLY = "ACCOUNT_ONLY"
+    SEVERAL_MATCHES = "SEVERAL_MATCHES"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A record or user that another record points to."""
+
+    id: str
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """What a lead became; empty ids where nothing was made or attached."""
+
+    contact_id: str = ""
+    account_id: str = ""
+    deal_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheduled:
+    """Zoho took a single conversion on, to be done later."""
+
+    job_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lead:
+    """A lead as it was read: what decides by name, all that is shown or mapped in ``fields``."""
+
+    id: str
+    name: str = ""
+    company: str = ""
+    email: str = ""
+    owner: Reference | None = None
+    tags: tuple[str, ...] = ()
+    converted: Converted | None = None
+    #: Why Zoho would not convert it now: ``locked``, ``in_merge``, ``approval`` or ``review``.
+    obstacle: str = ""
+    #: By Zoho's API name, as text for people and for comparison.
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> Self:
+        """Return the lead that ``as_json`` stored."""
+        owner, converted = stored["owner"], stored["converted"]
+        parts = {
+            "owner": owner and Reference(**owner),
+            "converted": converted and Converted(**converted),
+            "tags": tuple(stored["tags"]),
+        }
+        return cls(**{**stored, **parts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """An existing contact or account that the lead would collide with."""
+
+    id: str
+    name: str
+    account: Reference | None = None
+    locked: bool = False
+    editable: bool = True
+    approved: bool = True
+    #: API names of the fields whose values agree with the lead's.
+    matched_on: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> bool:
+        """Whether Zoho lets a lead be attached to it."""
+        return self.editable and self.approved and not self.locked
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> Self:
+        """Return the match that ``as_json`` stored."""
+        account = stored["account"]
+        parts = {
+            "account": account and Reference(**account),
+            "matched_on": tuple(stored["matched_on"]),
+        }
+        return cls(**{**stored, **parts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionOptions:
+    """Zoho's answer to "what could this lead become"."""
+
+    contacts: tuple[Match, ...] = ()
+    accounts: tuple[Match, ...] = ()
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> Self:
+        """Return the options that ``as_json`` stored."""
+        return cls(
+            contacts=tuple(map(Match.from_json, stored["contacts"])),
+            accounts=tuple(map(Match.from_json, stored["accounts"])),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deal:
+    """The deal that a conversion creates."""
+
+    name: str
+    stage: str
+    closing_date: date
+    #: Zoho's *actual value* of the pipeline; empty where the organisation has no pipelines.
+    pipeline: str = ""
+    amount: Decimal | None = None
+    #: Id of a contact role.
+    contact_role: str = ""
+    #: Other fields of the deal's layout, by API name.
+    other: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> Self:
+        """Return the deal that ``as_json`` stored."""
+        amount = stored["amount"]
+        parts = {
+            "closing_date": date.fromisoformat(stored["closing_date"]),
+            "amount": None if amount is None else Decimal(amount),
+        }
+        return cls(**{**stored, **parts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConversionPlan:
+    """Our answer: attach to these records, or create new ones where empty."""
+
+    contact_id: str = ""
+    account_id: str = ""
+    deal: Deal | None = None
+    #: The user who gets the records; empty keeps the lead's owner.
+    owner_id: str = ""
+    #: Let the lead's company replace the *name* of the existing account.
+    overwrite: bool = False
+    #: ``Contacts``, ``Accounts`` or ``Deals``; empty leaves it to Zoho (the contact).
+    move_attachments_to: str = ""
+    #: Tag names to carry over, by module.
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notify_lead_owner: bool = False
+    notify_new_owner: bool = False
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> Self:
+        """Return the plan that ``as_json`` stored."""
+        deal, tags = stored["deal"], stored["tags"]
+        parts = {
+            "deal": deal and Deal.from_json(deal),
+            "tags": {module: tuple(names) for module, names in tags.items()},
+        }
+        return cls(**{**stored, **parts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """A user of the organisation."""
+
+    id: str
+    name: str
+    email: str = ""
+    active: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Organisation:
+    """The organisation that a token belongs to."""
+
+    id: str
+    name: str
+    environment: Environment
+    #: ``free``, ``standard``, ``professional``, ``enterprise``, ``ultimate`` … as Zoho says it.
+    edition: str = ""
+    licences: int = 0
+    time_zone: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stage of a pipeline: the value to send and the label to show."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """A sales pipeline with its stages in order."""
+
+    value: str
+    label: str
+    stages: tuple[Stage, ...]
+    is_default: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DealField:
+    """A field that the layout of deals asks for when a lead is converted."""
+
+    api_name: str
+    label: str
+    required: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenGrant:
+    """What Zoho's token endpoint gave."""
+
+    access_token: Secret
+    #: Empty after a refresh: the old one stays valid.
+    refresh_token: Secret
+    api_domain: str
+    #: Seconds from the answer.
+    expires_in: float
+    #: Empty where Zoho does not say.
+    scopes: tuple[str, ...] = ()
+
+
+def as_json(value: Any) -> Any:
+    """Turn one of these values into what a JSON column holds; its ``from_json`` is the way back."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: as_json(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [as_json(item) for item in value]
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
