@@ -116,7 +116,8 @@ def host(wheel, tmp_path_factory):
             cwd=folder,
             env={"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "host_settings"},
             check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         return done.stdout
@@ -132,10 +133,10 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
     assert "zoho_crm/py.typed" in held
 
 
-def test_wheel_passes_djangos_check_in_a_host_project(host):
+def test_wheel_passes_djangos_check_in_a_host_project_and_says_what_is_missing(host):
     answer = host("-m", "django", "check")
 
-    assert answer
+    assert "zoho_crm.W001" in answer
 
 
 def test_wheel_serves_its_templates_and_static_files_in_a_host_project(host):
