@@ -1,0 +1,1 @@
+"""Bridges to other programs; import only the ones you use."""

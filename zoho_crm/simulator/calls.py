@@ -1,0 +1,123 @@
+"""What comes in through a door, and what goes out of it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+
+class Delivery(Enum):
+    """How a door hands over an answer; all but ``WHOLE`` are ordered by faults."""
+
+    WHOLE = "whole"
+    CLOSED = "closed"  # the connection ends without a byte
+    TIMED_OUT = "timed_out"  # the caller has lost patience meanwhile
+    CUT = "cut"  # the body ends half-way
+    DRIP_HEAD = "drip_head"  # the status line and headers come byte by byte
+    DRIP_BODY = "drip_body"  # the body comes byte by byte
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One HTTP request; names of headers are lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    origin: str = ""
+    patience: float | None = None
+    """Seconds that the caller waits for an answer, if the door knows it."""
+
+    @classmethod
+    def to(
+        cls,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        patience: float | None = None,
+    ) -> Call:
+        """Make a call to an absolute or relative URL."""
+        parts = urlsplit(url)
+        return cls(
+            method=method,
+            path=parts.path,
+            query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+            headers={name.lower(): value for name, value in (headers or {}).items()},
+            body=body,
+            origin=f"{parts.scheme}://{parts.netloc}" if parts.netloc else "",
+            patience=patience,
+        )
+
+    def json(self) -> Any:
+        """Return the body as JSON, or None when it is no JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One HTTP response. Every one has a Content-Type: Zoho's own SDK reads it even with 204."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    delivery: Delivery = Delivery.WHOLE
+    pause: float = 0.0
+    """Seconds between two bytes of a drip."""
+    delay: float = 0.0
+    """Seconds between the effect and the answer."""
+
+    @classmethod
+    def json(cls, data: Any, *, status: int = 200) -> Answer:
+        body = json.dumps(data, ensure_ascii=False).encode()
+        return cls(
+            status=status, headers={"Content-Type": "application/json;charset=utf-8"}, body=body
+        )
+
+    @classmethod
+    def text(cls, text: str, *, status: int = 200, kind: str = "text/html") -> Answer:
+        headers = {"Content-Type": f"{kind};charset=utf-8"}
+        return cls(status=status, headers=headers, body=text.encode())
+
+    @classmethod
+    def nothing(cls) -> Answer:
+        """204, which is how Zoho says "no records"."""
+        return cls(status=204, headers={"Content-Type": "application/json;charset=utf-8"})
+
+    @classmethod
+    def redirect(cls, url: str) -> Answer:
+        headers = {"Location": url, "Content-Type": "text/html;charset=utf-8"}
+        return cls(status=302, headers=headers)
+
+    @classmethod
+    def closed(cls) -> Answer:
+        return cls(status=0, delivery=Delivery.CLOSED)
+
+    @property
+    def arrives(self) -> bool:
+        """Whether the caller gets anything at all."""
+        return self.delivery not in (Delivery.CLOSED, Delivery.TIMED_OUT)
+
+    @property
+    def code(self) -> str | None:
+        """Zoho's ``code`` in the body, of the whole request or of its only item."""
+        try:
+            body = json.loads(self.body)
+        except ValueError:
+            return None
+        if not isinstance(body, dict):
+            return None
+        items = body.get("data")
+        first = items[0] if isinstance(items, list) and items else body
+        code = first.get("code") if isinstance(first, dict) else None
+        return None if code is None else str(code)

@@ -1,0 +1,1 @@
+"""Zoho CRM itself, one module per resource."""

@@ -1,0 +1,242 @@
+"""
+Converting a lead: the effect and its answer.
+
+`Convert lead <https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html>`_
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from zoho_crm.simulator import refusals, schema
+from zoho_crm.simulator.calls import Answer
+from zoho_crm.simulator.clock import zoho_time
+from zoho_crm.simulator.crm.reading import checked_id
+from zoho_crm.simulator.crm.wishes import ITEM, Wish, only_item, read_wish
+from zoho_crm.simulator.ledger import Conversion
+from zoho_crm.simulator.organisation import Organisation
+from zoho_crm.simulator.records import Record, same
+from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.world import World
+
+Json = dict[str, Any]
+
+
+def convert(world: World, visit: Visit) -> Answer:
+    """``POST /Leads/{id}/actions/convert``"""
+    organisation = world.organisation
+    lead = organisation.records["Leads"].get(checked_id(visit))
+    if lead is None:
+        raise refusals.unknown_record()
+    try:
+        item = only_item(visit.call.json())
+        check_convertible(lead)
+        wish = read_wish(organisation, lead, item)
+        outcome = Conveyor(organisation=organisation, lead=lead, wish=wish, now=visit.now).run()
+    except refusals.ItemRefusedError as refusal:
+        return Answer.json({"data": [refusal.item]}, status=400)
+    world.ledger.conversions.append(outcome.as_entry(lead, visit.now, "convert", item))
+    if visit.entry:
+        visit.entry.effect_at = visit.now
+    return Answer.json({"data": [outcome.as_json()]})
+
+
+def check_convertible(lead: Record) -> None:
+    """
+    Refuse leads that cannot be converted at all.
+
+    :raises RefusedError: converted, in merge, not approved or in review
+    :raises ItemRefusedError: locked
+    """
+    if lead["Converted__s"]:
+        raise refusals.already_converted()
+    if lead["$in_merge"]:
+        raise refusals.in_merge()
+    if lead["$approval_state"] != "approved":
+        raise refusals.lead_not_approved("cannot convert record that is not approved yet")
+    if lead["$review"]:
+        raise refusals.lead_in_review()
+    if lead["Locked__s"]:
+        raise refusals.locked_lead()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a lead has become."""
+
+    contact: Record
+    account: Record | None
+    deal: Record | None
+
+    def as_json(self) -> Json:
+        details = {
+            "Contacts": self.contact.lookup(),
+            "Deals": self.deal and self.deal.lookup(),
+            "Accounts": self.account and self.account.lookup(),
+        }
+        return {
+            "code": "SUCCESS",
+            "details": details,
+            "message": "The record has been converted successfully",
+            "status": "success",
+        }
+
+    def record(self, module: str) -> Record | None:
+        return {"Contacts": self.contact, "Accounts": self.account, "Deals": self.deal}[module]
+
+    def as_entry(self, lead: Record, at: datetime, via: str, request: Any = None) -> Conversion:
+        return Conversion(
+            lead_id=lead.id,
+            contact_id=self.contact.id,
+            account_id=self.account.id if self.account else None,
+            deal_id=self.deal.id if self.deal else None,
+            at=at,
+            via=via,
+            request=request,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conveyor:
+    """One conversion at work."""
+
+    organisation: Organisation
+    lead: Record
+    wish: Wish
+    now: datetime
+
+    def run(self) -> Outcome:
+        """
+        Make or merge contact, account and deal, and mark the lead as converted.
+
+        :raises ItemRefusedError: if a new record would break a unique field; then nothing happens
+        """
+        self._check_unique()
+        account = self._account()
+        contact = self._contact(account)
+        outcome = Outcome(contact=contact, account=account, deal=self._deal(contact, account))
+        self._carry_over(outcome)
+        self._notify(outcome)
+        mark_converted(self.organisation, self.lead, outcome, self.now)
+        return outcome
+
+    @property
+    def owner(self) -> Json:
+        assigned = self.wish.assign_to
+        owner: Json = self.organisation.owner(assigned) if assigned else self.lead["Owner"]
+        return owner
+
+    @property
+    def existing_account(self) -> Record | None:
+        """The account that was named, or else the one that the named contact belongs to."""
+        if self.wish.account or not self.wish.contact:
+            return self.wish.account
+        account = self.organisation.account_of(self.wish.contact)
+        return self._renamed(account) if self.wish.overwrite and account else account
+
+    def _renamed(self, account: Record) -> Record | None:
+        """The account that ``overwrite`` moves a contact to: the one named like the company."""
+        company = self.lead["Company"]
+        if not company or same(company) == same(account.name):
+            return account
+        named = self.organisation.records["Accounts"].find("Account_Name", company)
+        return named[0] if named else None
+
+    def _check_unique(self) -> None:
+        if self.existing_account is None and self.lead["Company"]:
+            check_unique(self.organisation, "Accounts", mapped(self.lead, "Accounts"))
+        if self.wish.contact is None:
+            check_unique(self.organisation, "Contacts", mapped(self.lead, "Contacts"))
+
+    def _account(self) -> Record | None:
+        account = self.existing_account
+        if account is None:
+            return self._add("Accounts") if self.lead["Company"] else None
+        if self.wish.account and self.wish.overwrite and self.lead["Company"]:
+            self.organisation.change(account, {"Account_Name": self.lead["Company"]}, at=self.now)
+        return account
+
+    def _contact(self, account: Record | None) -> Record:
+        link = {"Account_Name": account.lookup()} if account else {}
+        contact = self.wish.contact
+        if contact is None:
+            return self._add("Contacts", **link)
+        if link and link["Account_Name"] != contact["Account_Name"]:
+            self.organisation.change(contact, link, at=self.now)
+        return contact
+
+    def _deal(self, contact: Record, account: Record | None) -> Record | None:
+        if self.wish.deal is None:
+            return None
+        links = {"Contact_Name": contact.lookup(), "Account_Name": account and account.lookup()}
+        return self._add("Deals", **links, **self.wish.deal)
+
+    def _add(self, module: str, **more: Any) -> Record:
+        values = {**mapped(self.lead, module), "Owner": self.owner, **more}
+        return self.organisation.add(module, values, at=self.now)
+
+    def _carry_over(self, outcome: Outcome) -> None:
+        """Tags of the lead that were asked for, and its attachments, go along."""
+        own = {tag["name"]: tag for tag in self.lead["Tag"]}
+        for module, names in self.wish.tags.items():
+            if record := outcome.record(module):
+                asked = [own[name] for name in names if name in own]
+                added = [tag for tag in asked if tag not in record["Tag"]]
+                record["Tag"] = [*record["Tag"], *added]
+        target = outcome.record(self.wish.attachments_to)
+        files = self.organisation.attachments.pop(self.lead.id, [])
+        if target and files:
+            self.organisation.attachments[target.id] += files
+
+    def _notify(self, outcome: Outcome) -> None:
+        wanted = (
+            (self.wish.notify_lead_owner, self.lead["Owner"], self.lead),
+            (self.wish.notify_new_owner, self.owner, outcome.contact),
+        )
+        self.organisation.notifications += [
+            {"to": owner["email"], "about": record.id} for wish, owner, record in wanted if wish
+        ]
+
+
+def mark_converted(
+    organisation: Organisation, lead: Record, outcome: Outcome, now: datetime
+) -> None:
+    """Write on the lead what it has become."""
+    became = {
+        "contact": outcome.contact,
+        "account": outcome.account,
+        "deal": outcome.deal,
+    }
+    created = datetime.fromisoformat(lead["Created_Time"])
+    values = {
+        "Converted__s": True,
+        "$converted": True,
+        "Converted_Date_Time": zoho_time(now),
+        "Lead_Conversion_Time": (now - created).days,
+        "$converted_detail": {name: record.id for name, record in became.items() if record},
+        **{f"Converted_{name.title()}": each and each.lookup() for name, each in became.items()},
+    }
+    organisation.change(lead, values, at=now)
+
+
+def mapped(lead: Record, module: str) -> Json:
+    """Return what the lead hands on to a new record of the module."""
+    targets = ((each.name, each.mapping[module]) for each in schema.FIELDS["Leads"])
+    return {
+        target: lead[name] for name, target in targets if target and lead[name] not in (None, "")
+    }
+
+
+def check_unique(organisation: Organisation, module: str, values: Json) -> None:
+    """
+    Refuse values that a unique field of the module has already.
+
+    :raises ItemRefusedError: ``DUPLICATE_DATA``
+    """
+    for name in organisation.unique[module]:
+        for other in organisation.records[module].find(name, values.get(name)):
+            path = f"{ITEM}.{module}.{name}"
+            owner = {**other["Owner"], "zuid": organisation.zuid_of(other["Owner"])}
+            raise refusals.duplicate(name, path, organisation.module(module), owner, other.id)

@@ -1,0 +1,157 @@
+"""How a call is answered: route, faults, gate, effect, books."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from threading import RLock
+
+from zoho_crm.simulator import gate, refusals, story
+from zoho_crm.simulator.calls import Answer, Call, Delivery
+from zoho_crm.simulator.clock import Clock
+from zoho_crm.simulator.faults import ACTIONS, Fault
+from zoho_crm.simulator.oauth.endpoints import grant_kind
+from zoho_crm.simulator.routes import ROUTER, anonymous
+from zoho_crm.simulator.settings import SimulatorSettings
+from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.world import Addresses, World
+
+
+class Engine:
+    """A Zoho with one organisation and one client; any number of threads may ask it."""
+
+    def __init__(
+        self,
+        settings: SimulatorSettings,
+        addresses: Addresses,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self.settings = settings
+        self.addresses = addresses
+        self.sleep = sleep
+        self.lock = RLock()
+        self.reset()
+
+    def reset(self, *, leads: int | None = None, seed: int | None = None) -> None:
+        """Begin anew: a new organisation with new ids, empty books, no faults, no tokens."""
+        with self.lock:
+            leads = self.settings.leads if leads is None else leads
+            seed = self.settings.seed if seed is None else seed
+            self.settings = replace(self.settings, leads=leads, seed=seed)
+            self.faults: list[Fault] = []
+            self.world = World(self.settings, Clock(), self.addresses)
+            self.stories = story.tell(self.world, leads, seed)
+
+    def move_to(self, addresses: Addresses) -> None:
+        """Live at other addresses from now on."""
+        self.addresses = self.world.addresses = addresses
+
+    def answer(self, call: Call) -> Answer:
+        """Answer a call as Zoho would, or as the ordered faults want it."""
+        with self.lock:
+            self.world.catch_up()
+            try:
+                visit = self._receive(call)
+            except refusals.RefusedError as refusal:
+                self.world.stats.count(call.method, anonymous(call.path), refusal.answer)
+                return refusal.answer
+        return Passage(self, visit).run()
+
+    def _receive(self, call: Call) -> Visit:
+        route, path = ROUTER.find(call)
+        kind = grant_kind(call) if route.kind == "token" else route.kind
+        return Visit(call=call, route=route, path=path, kind=kind, now=self.world.clock.now())
+
+    def draw_fault(self, visit: Visit) -> Fault | None:
+        """Return the first ordered fault that strikes this call."""
+        return next((fault for fault in self.faults if fault.strikes(visit)), None)
+
+
+class Passage:
+    """One call's way from the door to its answer."""
+
+    def __init__(self, engine: Engine, visit: Visit) -> None:
+        self.engine = engine
+        self.world = engine.world
+        self.visit = visit
+        self._admitted = False
+
+    def run(self) -> Answer:
+        try:
+            answer = self._wait(self._strike())
+        except refusals.RefusedError as refusal:
+            answer = refusal.answer
+        finally:
+            self._leave()
+        with self.engine.lock:
+            self._close_books(answer)
+        return answer
+
+    def _strike(self) -> Answer:
+        with self.engine.lock:
+            if self.visit.kind == "convert":
+                self.visit.entry = self.world.ledger.open(self.visit.path["id"], self.visit.now)
+            fault = self.engine.draw_fault(self.visit)
+        return ACTIONS[fault.do](fault, self) if fault else self.proceed()
+
+    def proceed(self) -> Answer:
+        """Let the call happen as if nothing were wrong."""
+        try:
+            self._enter()
+            return self._happen(self.visit)
+        except refusals.RefusedError as refusal:
+            return self._with_credits(refusal.answer)
+
+    def _enter(self) -> None:
+        if self.visit.route.public:
+            return
+        with self.engine.lock:
+            gate.admit(self.world, self.visit)
+            self._admitted = True
+        if self.world.settings.latency:
+            self.engine.sleep(self.world.settings.latency)
+
+    def _happen(self, visit: Visit) -> Answer:
+        with self.engine.lock:
+            visit.now = self.world.clock.now()
+            return self._with_credits(visit.route.handler(self.world, visit))
+
+    def happen_later(self, seconds: float) -> None:
+        """
+        Let the effect of the call happen after a while, with nobody listening.
+
+        :raises RefusedError: if the caller may not come in at all
+        """
+        with self.engine.lock:
+            self.visit.session = gate.authenticate(self.world, self.visit)
+            self.world.later(self.visit.now + timedelta(seconds=seconds), self._happen_at)
+
+    def _happen_at(self, moment: datetime) -> None:
+        with suppress(refusals.RefusedError):
+            self.visit.route.handler(self.world, self.visit.at(moment))
+
+    def _with_credits(self, answer: Answer) -> Answer:
+        left = {} if self.visit.route.public else self.world.credits.headers(self.visit.now)
+        return replace(answer, headers={**answer.headers, **left}) if left else answer
+
+    def _wait(self, answer: Answer) -> Answer:
+        patience = self.visit.call.patience
+        if patience is not None and answer.delay >= patience:
+            return replace(answer, delivery=Delivery.TIMED_OUT)
+        if answer.delay:
+            self.engine.sleep(answer.delay)
+        return answer
+
+    def _leave(self) -> None:
+        if self._admitted:
+            with self.engine.lock:
+                gate.leave(self.world, self.visit)
+
+    def _close_books(self, answer: Answer) -> None:
+        path = self.visit.route.path.replace("{module}", self.visit.path.get("module", ""))
+        self.world.stats.count(self.visit.call.method, path, answer)
+        if self.visit.entry and answer.arrives:
+            self.visit.entry.answered_at = self.world.clock.now()
+            self.visit.entry.code = answer.code

@@ -1,0 +1,206 @@
+"""
+Trouble to order: what the network and Zoho do on bad days.
+
+A fault names the calls it hits (``on``, perhaps ``lead_id``), what it does to them, and how often.
+Faults strike at the door, before Zoho looks at the token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import count
+from typing import Any, Protocol
+
+from zoho_crm.simulator import refusals
+from zoho_crm.simulator.calls import Answer, Delivery
+from zoho_crm.simulator.oauth.endpoints import THROTTLED
+from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.world import World
+
+#: What ``on`` may say; ``any`` hits these and everything else that is not a control route.
+KINDS = (
+    "exchange",
+    "refresh",
+    "revoke",
+    "leads_get",
+    "leads_list",
+    "options",
+    "convert",
+    "mass_convert",
+    "mass_status",
+    "users",
+    "org",
+    "metadata",
+    "any",
+)
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """One order; see `docs/simulator.md` for what each ``do`` does with its parameters."""
+
+    on: str
+    do: str
+    times: int | None = 1
+    """How often at most; None for ever."""
+    share: float = 1.0
+    """Which part of the fitting calls is hit; which ones is settled by ``seed``."""
+    seed: int = 0
+    lead_id: str | None = None
+    status: int | None = None
+    body: Any = None
+    seconds: float | None = None
+    id: int = field(init=False, default_factory=count(1).__next__)
+    _seen: Counter[str] = field(init=False, default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        """
+        :raises ValueError: if nothing of the kind can be ordered
+        """
+        if self.on not in KINDS:
+            raise ValueError(f"on: {self.on!r} is none of {', '.join(KINDS)}")
+        if self.do not in ACTIONS:
+            raise ValueError(f"do: {self.do!r} is none of {', '.join(ACTIONS)}")
+        if not (self.times is None or (type(self.times) is int and self.times >= 0)):
+            raise ValueError("times: a number of calls, or null for ever")
+        if not 0 <= self.share <= 1:
+            raise ValueError("share: between 0 and 1")
+
+    def strikes(self, visit: Visit) -> bool:
+        """Whether this call is hit; counts."""
+        if self.on not in ("any", visit.kind) or self.times == 0:
+            return False
+        if self.lead_id is not None and self.lead_id not in visit.lead_ids:
+            return False
+        if not self._drawn(",".join(visit.lead_ids)):
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
+
+    def _drawn(self, key: str) -> bool:
+        """The nth call about a lead always draws the same lot, in whatever order calls come."""
+        self._seen[key] += 1
+        lot = hashlib.sha256(f"{self.seed}:{key}:{self._seen[key]}".encode()).digest()
+        return int.from_bytes(lot[:4], "big") < self.share * 2**32
+
+    def wait(self, default: float) -> float:
+        return default if self.seconds is None else self.seconds
+
+    def error(self, default: Answer) -> Answer:
+        """Return the ordered status and body; what was not ordered is as in the default."""
+        if self.body is None:
+            return replace(default, status=self.status or default.status)
+        if isinstance(self.body, str):
+            return Answer.text(self.body, status=self.status or default.status)
+        return Answer.json(self.body, status=self.status or default.status)
+
+
+class Course(Protocol):
+    """What a fault can do with the call that it struck."""
+
+    world: World
+    visit: Visit
+
+    def proceed(self) -> Answer:
+        """Let the call happen as if nothing were wrong."""
+
+    def happen_later(self, seconds: float) -> None:
+        """Let the effect of the call happen after a while, with nobody listening."""
+
+
+Action = Callable[[Fault, Course], Answer]
+
+
+def _error_before(fault: Fault, course: Course) -> Answer:
+    return fault.error(refusals.internal_error().answer)
+
+
+def _error_after(fault: Fault, course: Course) -> Answer:
+    course.proceed()
+    return fault.error(refusals.internal_error().answer)
+
+
+def _close_before(fault: Fault, course: Course) -> Answer:
+    return Answer.closed()
+
+
+def _close_after(fault: Fault, course: Course) -> Answer:
+    course.proceed()
+    return Answer.closed()
+
+
+def _delay(fault: Fault, course: Course) -> Answer:
+    return replace(course.proceed(), delay=fault.wait(1))
+
+
+def _late(fault: Fault, course: Course) -> Answer:
+    course.happen_later(fault.wait(1))
+    return Answer.closed()
+
+
+def _stale(fault: Fault, course: Course) -> Answer:
+    course.visit.seen_at = course.visit.now - timedelta(seconds=fault.wait(3600))
+    return course.proceed()
+
+
+def _empty(fault: Fault, course: Course) -> Answer:
+    if fault.status == 404 or fault.body in (404, "404"):
+        return refusals.unknown_url().answer
+    if fault.body in (None, "", 204, "204"):
+        return Answer.nothing()
+    return Answer.json(fault.body if isinstance(fault.body, dict) else {"data": []})
+
+
+def _truncate(fault: Fault, course: Course) -> Answer:
+    return replace(course.proceed(), delivery=Delivery.CUT)
+
+
+def _html(fault: Fault, course: Course) -> Answer:
+    status = fault.status or 502
+    page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
+    return fault.error(Answer.text(page, status=status))
+
+
+def _drip(fault: Fault, course: Course) -> Answer:
+    part = Delivery.DRIP_HEAD if fault.body == "header" else Delivery.DRIP_BODY
+    return replace(course.proceed(), delivery=part, pause=fault.wait(0.05))
+
+
+def _scheduled(fault: Fault, course: Course) -> Answer:
+    """https://github.com/zoho/crm-oas/tree/main/v8.0/convert: the 202 of a single conversion."""
+    course.happen_later(fault.wait(5))
+    item = {
+        "code": "SCHEDULED",
+        "details": {"job_id": course.world.organisation.ids.next()},
+        "message": "Convert lead scheduled successfully",
+        "status": "success",
+    }
+    return Answer.json({"data": [item]}, status=202)
+
+
+def _throttle(fault: Fault, course: Course) -> Answer:
+    if course.visit.kind in ("exchange", "refresh"):
+        return fault.error(Answer.json(THROTTLED))
+    return fault.error(refusals.too_many_requests().answer)
+
+
+ACTIONS: dict[str, Action] = {
+    "error_before": _error_before,
+    "error_after": _error_after,
+    "close_before": _close_before,
+    "close_after": _close_after,
+    "delay": _delay,
+    "late": _late,
+    "stale": _stale,
+    "empty": _empty,
+    "truncate": _truncate,
+    "html": _html,
+    "drip": _drip,
+    "scheduled": _scheduled,
+    "throttle": _throttle,
+}

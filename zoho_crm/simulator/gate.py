@@ -1,0 +1,94 @@
+"""Who may pass: token, scope, credits, concurrency."""
+
+from __future__ import annotations
+
+import re
+
+from zoho_crm.simulator import refusals
+from zoho_crm.simulator.oauth.grants import AccessToken
+from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.world import World
+
+#: https://www.zoho.com/crm/developer/docs/api/v8/scopes.html: which operations contain which.
+_CONTAINED_IN = {
+    "READ": ("READ", "ALL"),
+    "CREATE": ("CREATE", "WRITE", "ALL"),
+    "UPDATE": ("UPDATE", "WRITE", "ALL"),
+    "DELETE": ("DELETE", "ALL"),
+}
+
+
+def admit(world: World, visit: Visit) -> None:
+    """
+    Let a call to the CRM in: it holds a place from now on, and has spent its credits.
+
+    :raises RefusedError: 400, 401 or 429
+    """
+    if not world.is_api(visit.call.origin):
+        raise refusals.wrong_host()
+    visit.session = authenticate(world, visit)
+    for scope in visit.route.scopes:
+        if not granted(scope.format_map(_lower(visit)), visit.session.scopes):
+            raise refusals.missing_scope()
+    if not _take_slot(world, visit):
+        raise refusals.too_many_requests()
+    if not world.credits.spend(cost(visit), visit.now):
+        leave(world, visit)
+        raise refusals.too_many_requests()
+
+
+def leave(world: World, visit: Visit) -> None:
+    """Give the place back."""
+    world.slots.leave(heavy=is_heavy(visit), convert=visit.kind == "convert")
+
+
+def _take_slot(world: World, visit: Visit) -> bool:
+    convert = visit.kind == "convert"
+    return world.slots.take(heavy=is_heavy(visit), convert=convert, stats=world.stats)
+
+
+def authenticate(world: World, visit: Visit) -> AccessToken:
+    """Return whose call this is; ``Bearer`` is not promised anywhere, so it is refused here."""
+    header = visit.call.headers.get("authorization")
+    if not header:
+        raise refusals.no_authorization()
+    scheme, _, value = header.partition(" ")
+    session = world.grants.session(value, visit.now)
+    if scheme != "Zoho-oauthtoken" or session is None:
+        raise refusals.bad_token()
+    return session
+
+
+def is_heavy(visit: Visit) -> bool:
+    """https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html: what shares ten places."""
+    sorted_list = visit.kind == "leads_list" and bool({"sort_by", "cvid"} & visit.query.keys())
+    return visit.route.heavy or sorted_list
+
+
+def cost(visit: Visit) -> int:
+    """Credits: 5 for a conversion, 3 for a list by custom view, mostly 1."""
+    return 3 if visit.kind == "leads_list" and "cvid" in visit.query else visit.route.credits
+
+
+def granted(needed: str, scopes: tuple[str, ...]) -> bool:
+    """Whether one of the scopes covers the needed one; letter case does not matter."""
+    return any(_covers(scope.casefold(), needed.casefold()) for scope in scopes)
+
+
+def _covers(scope: str, needed: str) -> bool:
+    group, _, operation = scope.rpartition(".")
+    wanted_group, _, wanted = needed.rpartition(".")
+    inside = wanted_group == group or wanted_group.startswith(f"{group}.")
+    return inside and operation.upper() in _CONTAINED_IN.get(wanted.upper(), (wanted.upper(),))
+
+
+_SCOPE = re.compile(r"[A-Za-z]+(\.[A-Za-z_]+)+")
+
+
+def is_scope(text: str) -> bool:
+    """Whether this could be a scope at all: ``service.group[.module].operation``."""
+    return _SCOPE.fullmatch(text) is not None
+
+
+def _lower(visit: Visit) -> dict[str, str]:
+    return {name: value.lower() for name, value in visit.path.items()}

@@ -1,0 +1,22 @@
+"""Ids as Zoho makes them: 19 digits, the first ones common to the organisation."""
+
+from __future__ import annotations
+
+import secrets
+from itertools import count
+
+
+class Ids:
+    """Ever-growing ids of one organisation; every organisation has a prefix of its own."""
+
+    def __init__(self) -> None:
+        self.prefix = str(secrets.randbelow(8_000_000) + 1_000_000)
+        self._numbers = count(418_003, 2)
+
+    def next(self) -> str:
+        return f"{self.prefix}{next(self._numbers):012d}"
+
+
+def is_id(text: object) -> bool:
+    """Whether this could be an id: digits, at most 19 of them."""
+    return isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 19

@@ -1,0 +1,65 @@
+"""What truly happened: every conversion, and every call that asked for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from zoho_crm.simulator.clock import ledger_time
+
+
+@dataclass(kw_only=True)
+class Conversion:
+    """A lead has become a contact, and perhaps an account and a deal."""
+
+    lead_id: str
+    contact_id: str | None
+    account_id: str | None
+    deal_id: str | None
+    at: datetime
+    via: str
+    """``convert``, ``mass`` or ``elsewhere``."""
+    request: Any = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {**vars(self), "at": ledger_time(self.at)}
+
+
+@dataclass(kw_only=True)
+class ConvertCall:
+    """A call that names a lead to be converted; what did not happen stays None."""
+
+    lead_id: str
+    received_at: datetime
+    effect_at: datetime | None = None
+    answered_at: datetime | None = None
+    code: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "lead_id": self.lead_id,
+            "received_at": ledger_time(self.received_at),
+            "effect_at": ledger_time(self.effect_at),
+            "answered_at": ledger_time(self.answered_at),
+            "code": self.code,
+        }
+
+
+@dataclass
+class Ledger:
+    """Append-only; compare your own tables with it."""
+
+    conversions: list[Conversion] = field(default_factory=list)
+    calls: list[ConvertCall] = field(default_factory=list)
+
+    def open(self, lead_id: str, received_at: datetime) -> ConvertCall:
+        call = ConvertCall(lead_id=lead_id, received_at=received_at)
+        self.calls.append(call)
+        return call
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "conversions": [conversion.as_json() for conversion in self.conversions],
+            "calls": [call.as_json() for call in self.calls],
+        }

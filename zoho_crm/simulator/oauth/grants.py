@@ -1,0 +1,144 @@
+"""
+Codes and tokens given out, and the limits on them.
+
+`Token validity <https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html>`_
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+WINDOW = timedelta(minutes=10)
+CALLS_PER_WINDOW = 10
+ACCESS_TOKENS_PER_REFRESH_TOKEN = 15
+REFRESH_TOKENS_PER_USER = 20
+
+
+def new_secret() -> str:
+    """Codes and tokens look alike: ``1000.`` and two random parts."""
+    return f"1000.{secrets.token_hex(16)}.{secrets.token_hex(16)}"
+
+
+@dataclass(kw_only=True)
+class Code:
+    """A grant token: good for one exchange."""
+
+    user_id: str
+    scopes: tuple[str, ...]
+    expires_at: datetime
+    redirect_uri: str = ""
+    """Empty for a self client."""
+    offline: bool = True
+    """Whether the exchange yields a refresh token."""
+    challenge: str = ""
+    """PKCE S256, empty when the request had none."""
+
+
+@dataclass(kw_only=True)
+class RefreshToken:
+    """A standing consent; revoking it kills its access tokens."""
+
+    value: str
+    user_id: str
+    scopes: tuple[str, ...]
+    window: Window
+
+
+@dataclass(kw_only=True)
+class AccessToken:
+    """What signs a call."""
+
+    value: str
+    user_id: str
+    scopes: tuple[str, ...]
+    expires_at: datetime
+    refresh_token: str = ""
+
+
+@dataclass
+class Window:
+    """Ten in ten minutes, then no more until the ten minutes are over."""
+
+    started_at: datetime | None = None
+    count: int = 0
+
+    def admits(self, now: datetime) -> bool:
+        """Count one more, unless the window is full."""
+        if self.started_at is None or now - self.started_at >= WINDOW:
+            self.started_at, self.count = now, 0
+        if self.count >= CALLS_PER_WINDOW:
+            return False
+        self.count += 1
+        return True
+
+
+@dataclass
+class Grants:
+    """All of the client's codes and tokens; plain dictionaries by value."""
+
+    codes: dict[str, Code] = field(default_factory=dict)
+    refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
+    access_tokens: dict[str, AccessToken] = field(default_factory=dict)
+    #: Users who have consented once: asked again only with ``prompt=consent``.
+    consents: set[str] = field(default_factory=set)
+    codes_window: Window = field(default_factory=Window)
+
+    def add_code(self, code: Code) -> str:
+        value = new_secret()
+        self.codes[value] = code
+        return value
+
+    def take_code(self, value: str, now: datetime) -> Code | None:
+        """Return the code if it is still good; it is not from now on."""
+        code = self.codes.pop(value, None)
+        return code if code and code.expires_at > now else None
+
+    def add_refresh_token(self, code: Code) -> RefreshToken:
+        """The 21st of a user deletes the oldest one with its access tokens."""
+        token = RefreshToken(
+            value=new_secret(), user_id=code.user_id, scopes=code.scopes, window=Window()
+        )
+        self.refresh_tokens[token.value] = token
+        own = [each for each in self.refresh_tokens.values() if each.user_id == code.user_id]
+        for oldest in own[:-REFRESH_TOKENS_PER_USER]:
+            self.revoke(oldest.value)
+        return token
+
+    def add_access_token(
+        self, source: Code | RefreshToken, refresh_token: str, expires_at: datetime
+    ) -> AccessToken:
+        """The 16th of a refresh token makes the oldest one invalid."""
+        token = AccessToken(
+            value=new_secret(),
+            user_id=source.user_id,
+            scopes=source.scopes,
+            expires_at=expires_at,
+            refresh_token=refresh_token,
+        )
+        self.access_tokens[token.value] = token
+        if refresh_token:
+            self._forget(self._of(refresh_token)[:-ACCESS_TOKENS_PER_REFRESH_TOKEN])
+        return token
+
+    def session(self, access_token: str, now: datetime) -> AccessToken | None:
+        token = self.access_tokens.get(access_token)
+        return token if token and token.expires_at > now else None
+
+    def revoke(self, value: str) -> bool:
+        """Forget a token of either kind; a refresh token takes its access tokens along."""
+        if value in self.refresh_tokens:
+            del self.refresh_tokens[value]
+            self._forget(self._of(value))
+            return True
+        return self.access_tokens.pop(value, None) is not None
+
+    def _of(self, refresh_token: str) -> list[str]:
+        tokens = self.access_tokens.values()
+        return [token.value for token in tokens if token.refresh_token == refresh_token]
+
+    def _forget(self, values: Iterable[str]) -> None:
+        for value in values:
+            del self.access_tokens[value]

@@ -1,0 +1,142 @@
+"""The state of the one organisation that a simulator holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+
+from zoho_crm.simulator import furniture
+from zoho_crm.simulator.clock import Clock, zoho_time
+from zoho_crm.simulator.ids import Ids
+from zoho_crm.simulator.records import Record, Table
+from zoho_crm.simulator.schema import RECORD_MODULES
+
+Json = dict[str, Any]
+
+
+class Organisation:
+    """Records, people and choices; plain attributes that tests may read and write."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.ids = Ids()
+        self.id = self.ids.next()
+        self.name = "Nordwind Trading"
+        self.domain = "nordwind.example"
+        self.created_at = clock.now()
+        self.users = furniture.users(self.ids, self.domain)
+        self.modules = furniture.modules(self.ids)
+        self.contact_roles = furniture.contact_roles(self.ids)
+        #: Empty = pipelines are switched off.
+        self.pipelines = furniture.pipelines(self.ids)
+        #: The layout of each module's records, and of leads that offer a choice of layouts.
+        self.layouts = {
+            module: {"name": "Standard", "id": self.ids.next()} for module in RECORD_MODULES
+        }
+        self.layout_with_choice = {"name": "Trade fair", "id": self.ids.next()}
+        self.records = {module: Table(module) for module in RECORD_MODULES}
+        #: Unique fields by module, in the order in which they are compared.
+        self.unique: dict[str, list[str]] = {module: [] for module in RECORD_MODULES}
+        #: File names by record id.
+        self.attachments: dict[str, list[str]] = defaultdict(list)
+        #: E-mails that conversions sent: who, about which record.
+        self.notifications: list[Json] = []
+        self._field_ids: dict[tuple[str, str], str] = {}
+        self._past: dict[str, list[tuple[datetime, Json]]] = {}
+
+    @property
+    def current_user(self) -> Json:
+        """Who grants tokens."""
+        return self.users[0]
+
+    def user(self, user_id: object) -> Json | None:
+        return next((user for user in self.users if user["id"] == user_id), None)
+
+    def may_assign_to(self, user: Json) -> bool:
+        """A manager assigns to people of the own role and below; the CEO's role is above."""
+        return user is self.current_user or bool(user["role"]["name"] != "CEO")
+
+    def zuid_of(self, owner: Json) -> str:
+        user = self.user(owner["id"])
+        return str(user["zuid"]) if user else ""
+
+    def module(self, name: str) -> Json:
+        """Return how other resources refer to a module."""
+        return {"api_name": name, "id": self.modules[name]["id"]}
+
+    def stages_of(self, pipeline: str) -> list[str] | None:
+        """Return the stages' actual values, or None when there is no such pipeline."""
+        for each in self.pipelines:
+            if each["actual_value"] == pipeline:
+                return [stage["actual_value"] for stage in each["maps"]]
+        return None
+
+    def add(self, module: str, values: Json, *, at: datetime | None = None) -> Record:
+        """Put a record into a module as it is, without the checks that a call would meet."""
+        moment = at or self.clock.now()
+        who = self.author()
+        created = {
+            "id": self.ids.next(),
+            "Owner": self.owner(self.current_user),
+            "Layout": self.layouts[module],
+            "Created_By": who,
+            "Modified_By": who,
+            "Created_Time": zoho_time(moment),
+            "Modified_Time": zoho_time(moment),
+        }
+        record = Record({**created, **with_full_name(module, values)})
+        self.records[module][record.id] = record
+        return record
+
+    def change(self, record: Record, values: Json, *, at: datetime | None = None) -> None:
+        """Write values, and remember what stood there before for stale reads."""
+        moment = at or self.clock.now()
+        self._past.setdefault(record.id, []).append((moment, dict(record.data)))
+        for name, value in values.items():
+            record[name] = value
+        record["Modified_Time"] = zoho_time(moment)
+
+    def as_of(self, record: Record, moment: datetime) -> Record:
+        """Return the record as it stood then, or its first state if it is younger."""
+        past = self._past.get(record.id, [])
+        before = next((values for changed_at, values in past if changed_at > moment), None)
+        if before is None:
+            return record
+        old = Record(before)
+        old.table = record.table
+        return old
+
+    def account_of(self, contact: Record) -> Record | None:
+        """Return the account that a contact belongs to, under its present name."""
+        lookup = contact["Account_Name"]
+        return self.records["Accounts"].get(lookup["id"]) if lookup else None
+
+    def field_id(self, module: str, name: str) -> str:
+        """Fields have ids, too; the same one at every call."""
+        key = (module, name)
+        if key not in self._field_ids:
+            self._field_ids[key] = self.ids.next()
+        return self._field_ids[key]
+
+    def author(self) -> Json:
+        return {"name": self.current_user["full_name"], "id": self.current_user["id"]}
+
+    @staticmethod
+    def owner(user: Json) -> Json:
+        return {"name": user["full_name"], "id": user["id"], "email": user["email"]}
+
+
+def with_full_name(module: str, values: Json) -> Json:
+    """People are shown under first and last name."""
+    if module not in ("Leads", "Contacts") or "Full_Name" in values:
+        return _with_last_name(values)
+    parts = (values.get("First_Name"), values.get("Last_Name"))
+    return {**values, "Full_Name": " ".join(part for part in parts if part)}
+
+
+def _with_last_name(values: Json) -> Json:
+    if "Full_Name" not in values or "Last_Name" in values:
+        return values
+    first, _, last = str(values["Full_Name"]).rpartition(" ")
+    return {**values, "First_Name": first or None, "Last_Name": last}

@@ -1,0 +1,108 @@
+"""Records and tables: plain mappings that tests may read and write, with look-ups kept right."""
+
+from __future__ import annotations
+
+from collections import UserDict
+from collections.abc import Iterator, Mapping
+from copy import copy
+from typing import Any
+
+from zoho_crm.simulator import schema
+
+
+def same(value: Any) -> str:
+    """
+    Return what is compared when Zoho looks for matches: case-folded, stripped, white space
+    collapsed; accents count. Zoho does not document how it compares.
+    """
+    return " ".join(str(value).split()).casefold() if value is not None else ""
+
+
+class Record(UserDict[str, Any]):
+    """The values of one record by API name; a field never written answers its default."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.table: Table | None = None
+        super().__init__(values)
+
+    @property
+    def id(self) -> str:
+        return str(self.data["id"])
+
+    @property
+    def name(self) -> str:
+        """What a look-up to this record shows."""
+        module = self.table.module if self.table else "Leads"
+        return str(self.get(schema.NAME_FIELDS[module]) or "")
+
+    def lookup(self) -> dict[str, str]:
+        return {"name": self.name, "id": self.id}
+
+    def whole(self) -> dict[str, Any]:
+        """Return every field of the module, empty ones as null."""
+        return {**(self.table.defaults if self.table else {}), **self.data}
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def __missing__(self, name: str) -> Any:
+        if self.table is None:
+            raise KeyError(name)
+        return copy(self.table.defaults[name])
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if self.table is not None:
+            self.table.move(self, name, value)
+        self.data[name] = value
+
+
+class Table(UserDict[str, Record]):
+    """The records of one module by id, oldest first."""
+
+    def __init__(self, module: str) -> None:
+        self.module = module
+        self.defaults = schema.defaults(module)
+        self._found: dict[str, dict[str, dict[str, Record]]] = {}
+        super().__init__()
+
+    def __setitem__(self, record_id: str, record: Record) -> None:
+        record.table = self
+        self.data[record_id] = record
+        for field in self._found:
+            self._list(record, field, record.get(field))
+
+    def __delitem__(self, record_id: str) -> None:
+        record = self.data.pop(record_id)
+        for field in self._found:
+            self._unlist(record, field)
+
+    def find(self, field: str, value: Any) -> list[Record]:
+        """Return the records whose field is the same as the value, oldest first."""
+        key = same(value)
+        if not key:
+            return []
+        if field not in self._found:
+            self._found[field] = {}
+            for record in self.data.values():
+                self._list(record, field, record.get(field))
+        found = self._found[field].get(key, {}).values()
+        return sorted(found, key=lambda record: record.id)
+
+    def newest_first(self) -> Iterator[Record]:
+        return reversed(self.data.values())
+
+    def move(self, record: Record, field: str, value: Any) -> None:
+        """Look the record up under a new value from now on."""
+        if field in self._found:
+            self._unlist(record, field)
+            self._list(record, field, value)
+
+    def _list(self, record: Record, field: str, value: Any) -> None:
+        if key := same(value):
+            self._found[field].setdefault(key, {})[record.id] = record
+
+    def _unlist(self, record: Record, field: str) -> None:
+        self._found[field].get(same(record.get(field)), {}).pop(record.id, None)

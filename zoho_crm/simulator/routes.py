@@ -1,0 +1,75 @@
+"""From an address to what answers there."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+
+from zoho_crm.simulator import refusals
+from zoho_crm.simulator.calls import Call
+from zoho_crm.simulator.crm.routes import ROUTES as CRM_ROUTES
+from zoho_crm.simulator.oauth import endpoints
+from zoho_crm.simulator.visits import Handler, Route
+
+_VERSION = re.compile(r"/crm/v([2-7](\.1)?)/")
+
+
+def _accounts(method: str, path: str, kind: str, handler: Handler) -> Route:
+    return Route(method=method, path=path, kind=kind, handler=handler, public=True)
+
+
+#: The kind of the token endpoint is told from the body: exchange or refresh.
+OAUTH_ROUTES = (
+    _accounts("*", "/oauth/v2/token", "token", endpoints.token),
+    _accounts("POST", "/oauth/v2/token/revoke", "revoke", endpoints.revoke),
+    _accounts("POST", "/oauth/v2/revoke/token", "revoke", endpoints.revoke_as_client),
+    _accounts("GET", "/oauth/serverinfo", "serverinfo", endpoints.server_info),
+)
+
+
+class Router:
+    """Finds the first route that fits; paths are compared part by part."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_length: dict[int, list[tuple[list[str], Route]]] = defaultdict(list)
+        for route in routes:
+            parts = route.path.split("/")
+            self._by_length[len(parts)].append((parts, route))
+
+    def find(self, call: Call) -> tuple[Route, dict[str, str]]:
+        """
+        Return the route of a call and the names in its path.
+
+        :raises RefusedError: for an address or a method that does not exist
+        """
+        parts = call.path.split("/")
+        known = False
+        for template, route in self._by_length.get(len(parts), ()):
+            names = _fit(template, parts)
+            if names is not None and route.method in ("*", call.method):
+                return route, names
+            known = known or names is not None
+        if known:
+            raise refusals.wrong_method()
+        raise refusals.wrong_version() if _VERSION.match(call.path) else refusals.unknown_url()
+
+
+def _fit(template: list[str], parts: list[str]) -> dict[str, str] | None:
+    names = {}
+    for wanted, part in zip(template, parts, strict=True):
+        if wanted.startswith("{"):
+            names[wanted[1:-1]] = part
+        elif wanted != part:
+            return None
+    return names
+
+
+@lru_cache(maxsize=1024)
+def anonymous(path: str) -> str:
+    """Return a path that no route knows with its ids taken out, for counting."""
+    return re.sub(r"\d{6,}", "{id}", path)
+
+
+ROUTER = Router((*OAUTH_ROUTES, *CRM_ROUTES))

@@ -1,0 +1,171 @@
+"""The door for HTTP: a simulator on a loopback port."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from types import TracebackType
+from typing import Any
+
+from zoho_crm.simulator.calls import Answer, Call, Delivery
+from zoho_crm.simulator.refusals import too_large
+from zoho_crm.simulator.simulator import Simulator
+from zoho_crm.simulator.world import Addresses
+
+LARGEST_BODY = 10 * 1024 * 1024
+
+
+class Server:
+    """
+    ``with Server(Simulator()) as server: …`` answers at ``server.origin`` until the block ends.
+
+    :raises OSError: if the port is taken
+    """
+
+    def __init__(self, simulator: Simulator, *, port: int = 0) -> None:
+        self.simulator = simulator
+        self._http = _HTTPServer(("127.0.0.1", port), _Handler)
+        self._http.simulator = simulator
+        self.origin = f"http://127.0.0.1:{self._http.server_port}"
+        simulator.move_to(Addresses(accounts=self.origin, api=self.origin))
+
+    def serve_forever(self) -> None:
+        """Answer calls in this thread until :meth:`stop`."""
+        self._http.serve_forever(poll_interval=0.1)
+
+    def start(self) -> None:
+        """Answer calls in a thread of its own."""
+        Thread(target=self.serve_forever, name="zoho-simulator", daemon=True).start()
+
+    def stop(self) -> None:
+        self._http.shutdown()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the port."""
+        self._http.server_close()
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class _HTTPServer(ThreadingHTTPServer):
+    simulator: Simulator
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._connections: set[socket.socket] = set()
+
+    def server_close(self) -> None:
+        super().server_close()
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Callers may hang up whenever they like; anything else is a bug and is shown."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Turns HTTP into calls and answers into HTTP."""
+
+    server: _HTTPServer
+    protocol_version = "HTTP/1.1"
+    # Without these two a client that keeps its connection waits 40 ms for each answer.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def _serve(self) -> None:
+        size = self.headers.get("Content-Length", "0")
+        if not size.isdigit() or int(size) > LARGEST_BODY or "Transfer-Encoding" in self.headers:
+            self.close_connection = True
+            return self._deliver(too_large().answer)
+        call = Call.to(
+            self.command,
+            f"http://{self.headers.get('Host', '')}{self.path}",
+            headers=dict(self.headers.items()),
+            body=self.rfile.read(int(size)),
+        )
+        return self._deliver(self.server.simulator.answer(call))
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve  # noqa: N815
+
+    def _deliver(self, answer: Answer) -> None:
+        if not answer.arrives:
+            return self._hang_up()
+        body = b"" if self.command == "HEAD" else answer.body
+        head = self._head(answer)
+        return _DELIVERIES.get(answer.delivery, _Handler._whole)(self, head, body, answer.pause)
+
+    def _head(self, answer: Answer) -> bytes:
+        """Written out here, not by the base class, so that it can be dripped."""
+        reason = self.responses.get(answer.status, ("",))[0]
+        size = {} if answer.status == 204 else {"Content-Length": len(answer.body)}
+        close = {"Connection": "close"} if self.close_connection else {}
+        headers = {"Date": self.date_time_string(), **answer.headers, **size, **close}
+        lines = [f"HTTP/1.1 {answer.status} {reason}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join((*lines, "", "")).encode("latin-1")
+
+    def _whole(self, head: bytes, body: bytes, pause: float) -> None:
+        self.wfile.write(head + body)
+
+    def _cut(self, head: bytes, body: bytes, pause: float) -> None:
+        self.wfile.write(head + body[: len(body) // 2])
+        self._hang_up()
+
+    def _drip_head(self, head: bytes, body: bytes, pause: float) -> None:
+        self._drip(head, pause)
+        self.wfile.write(body)
+
+    def _drip_body(self, head: bytes, body: bytes, pause: float) -> None:
+        self.wfile.write(head)
+        self._drip(body, pause)
+
+    def _drip(self, text: bytes, pause: float) -> None:
+        for byte in text:
+            self.wfile.write(bytes((byte,)))
+            self.wfile.flush()
+            time.sleep(pause)
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        self.wfile.flush()
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the books are at ``/_simulator/stats``."""
+
+
+_DELIVERIES = {
+    Delivery.CUT: _Handler._cut,
+    Delivery.DRIP_HEAD: _Handler._drip_head,
+    Delivery.DRIP_BODY: _Handler._drip_body,
+}

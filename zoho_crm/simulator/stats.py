@@ -1,0 +1,100 @@
+"""What was called, how often, how many at once, and what it cost."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from zoho_crm.simulator.calls import Answer
+
+DAY = timedelta(hours=24)
+
+
+@dataclass
+class Stats:
+    """Counters that a test reads; nothing here decides anything."""
+
+    calls: Counter[tuple[str, str, int | None]] = field(default_factory=Counter)
+    peak: dict[str, int] = field(default_factory=lambda: {"all": 0, "convert": 0})
+    tokens: dict[str, int] = field(
+        default_factory=lambda: {"exchanged": 0, "refreshed": 0, "refused": 0}
+    )
+
+    def count(self, method: str, path: str, answer: Answer) -> None:
+        """Count a call; one whose answer never arrived has no status."""
+        self.calls[method, path, answer.status if answer.arrives else None] += 1
+
+    def as_json(self, credits_used: int) -> dict[str, Any]:
+        """Return the counters in the shape of ``GET /_simulator/stats``."""
+        calls = [
+            {"method": method, "path": path, "status": status, "count": count}
+            for (method, path, status), count in self.calls.items()
+        ]
+        return {
+            "calls": calls,
+            "peak": dict(self.peak),
+            "tokens": dict(self.tokens),
+            "credits_used": credits_used,
+        }
+
+
+@dataclass
+class Credits:
+    """Credits spent in the last 24 hours, kept by the minute."""
+
+    allowed: int
+    _total: int = 0
+    _minutes: deque[list[int]] = field(default_factory=deque)
+
+    def used(self, now: datetime) -> int:
+        forgotten = int((now - DAY).timestamp() // 60)
+        while self._minutes and self._minutes[0][0] <= forgotten:
+            self._total -= self._minutes.popleft()[1]
+        return self._total
+
+    def spend(self, cost: int, now: datetime) -> bool:
+        """Spend, unless that is more than is left."""
+        if self.used(now) + cost > self.allowed:
+            return False
+        minute = int(now.timestamp() // 60)
+        if not self._minutes or self._minutes[-1][0] < minute:
+            self._minutes.append([minute, 0])
+        self._minutes[-1][1] += cost
+        self._total += cost
+        return True
+
+    def headers(self, now: datetime) -> dict[str, str]:
+        """``X-API-CREDITS-REMAINING`` appears once half of the credits are used."""
+        used = self.used(now)
+        shown = used * 2 >= self.allowed
+        return {"X-API-CREDITS-REMAINING": str(self.allowed - used)} if shown else {}
+
+
+@dataclass
+class Slots:
+    """Calls in flight, all and heavy ones, against their limits."""
+
+    limit: int
+    heavy_limit: int
+    all: int = 0
+    heavy: int = 0
+    convert: int = 0
+
+    def take(self, *, heavy: bool, convert: bool, stats: Stats) -> bool:
+        """Take a place, unless all are taken."""
+        if self.all >= self.limit or (heavy and self.heavy >= self.heavy_limit):
+            return False
+        self._add(1, heavy=heavy, convert=convert)
+        stats.peak["all"] = max(stats.peak["all"], self.all)
+        stats.peak["convert"] = max(stats.peak["convert"], self.convert)
+        return True
+
+    def leave(self, *, heavy: bool, convert: bool) -> None:
+        self._add(-1, heavy=heavy, convert=convert)
+
+    def _add(self, step: int, *, heavy: bool, convert: bool) -> None:
+        self.all += step
+        self.heavy += step * heavy
+        self.convert += step * convert

@@ -1,0 +1,233 @@
+"""
+Leads with a past: each case fixes what a preview of the lead will find.
+
+Names and companies are different for every lead, so that leads match only what their story gives
+them; the seed settles who is who.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import cycle, islice
+from random import Random
+from typing import Any
+from unicodedata import normalize
+
+from zoho_crm.simulator.crm.conversion import Conveyor
+from zoho_crm.simulator.crm.wishes import Wish
+from zoho_crm.simulator.records import Record
+from zoho_crm.simulator.world import World
+
+Json = dict[str, Any]
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_FIRST = _words("""
+Ines Jonas Amara Luca Saskia Emre Freya Mateo Yuki Olga Ravi Nadia Henrik Zofia Kwame
+Elif Tobias Chiara Samuel Leila Anders Marta Diego Hanna Pavel Aisha Viktor Noemi Oscar Thu
+""")
+_LAST = _words("""
+Albrecht Okafor Lindqvist Moreau Bianchi Novak Haddad Fischer Tanaka Petrov Sharma
+Jensen Kowalski Mensah Yilmaz Brandt Rossi Cohen Farouk Eriksen Vidal Santos Horvat Meyer Dubois
+Nakamura Silva Berger Andersson Nguyen Castillo Weiss Popescu Keller Lindgren Costa Baptiste Ito
+Marin Schubert""")
+_TRADE = _words("""
+Logistik Optik Druck Marine Textil Solar Kaffee Medizintechnik Metallbau Software
+Spedition Gartenbau Elektrik Keramik Akustik Verlag Messtechnik Papier Fahrrad Sanitär""")
+_PLACE = _words("""
+Hamburg Bremen Leipzig Graz Basel Utrecht Malmö Turin Gent Nantes Gdynia Porto Cork
+Tampere Brno Split Aarhus Linz Kiel Bergen""")
+_FORM = ("GmbH", "AG", "& Söhne", "KG", "Group", "Partners")
+
+_SCRIPT = "<script>alert('zoho')</script>"
+_HOSTILE: Json = {
+    "First_Name": '"><img src=x onerror=alert(1)>',
+    "Last_Name": "O'Brien \"Robert'); DROP TABLE leads;--",
+    "Company": f"{_SCRIPT} {{{{ 7*7 }}}} & Söhne <b>AG</b>",
+    "Designation": "\u202eevil\u202c מנהל המכירות",
+    "Lead_Source": '=HYPERLINK("http://bad.example")',
+    "Street": "A" * 250,
+    "City": "  \t Zero\u200bwidth  ",
+    "Website": "javascript:alert(document.cookie)",
+    "Description": f"{_SCRIPT}\n" + "مرحبا بالعالم " * 2000,
+}
+
+
+class People:
+    """Names that do not repeat within a million, in an order that the seed shuffles."""
+
+    def __init__(self, seed: int) -> None:
+        random = Random(seed)
+        self._first, self._last, self._founders, self._trades, self._places = (
+            random.sample(pool, len(pool)) for pool in (_FIRST, _LAST, _LAST, _TRADE, _PLACE)
+        )
+        self._number = 0
+
+    def next(self) -> Json:
+        """Return the values of one more lead."""
+        number, self._number = self._number, self._number + 1
+        first, last = self._person(number)
+        company = self._company(number)
+        domain = _plain("-".join(company.split()[:2]))
+        return {
+            "First_Name": first,
+            "Last_Name": last,
+            "Company": company,
+            "Email": f"{_plain(first[0])}.{_plain(last)}.{number}@{domain}.example",
+            "Phone": f"+49 40 {5550000 + number}",
+            "City": company.split()[2],
+            "Country": "Germany",
+            "Lead_Source": ("Trade Show", "Web Download", "Partner")[number % 3],
+            "Lead_Status": "Not Contacted",
+            "Industry": "Manufacturing",
+            "No_of_Employees": 12 + number % 400,
+        }
+
+    def _person(self, number: int) -> tuple[str, str]:
+        """Pools of 30 and 40 names, walked so that 1,200 pairs differ; then double names."""
+        first = self._first[number % 30]
+        last = self._last[(number + number // 30) % 40]
+        double, initial = number // 1200 % 41, number // 49_200
+        if double:
+            last = f"{last}-{self._founders[double - 1]}"
+        return (f"{first} {chr(64 + initial % 26)}." if initial else first), last
+
+    def _company(self, number: int) -> str:
+        founder = self._founders[(number + number // 400) % 40]
+        trade = self._trades[number % 20]
+        place = self._places[(number + number // 20) % 20]
+        form = _FORM[(number + number // 16_000) % 6]
+        branch = f" {number // 96_000 + 1}" if number >= 96_000 else ""
+        return f"{founder} {trade} {place} {form}{branch}"
+
+
+def _plain(text: str) -> str:
+    return normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+
+
+class Stories:
+    """Writes leads, and what they match, into an organisation."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
+        self.organisation = world.organisation
+        self.people = People(seed)
+
+    def tell(self, case: str) -> str:
+        """Add a lead whose story is the case; return its id."""
+        lead = CASES[case](self)
+        self.world.stories.append({"lead_id": lead.id, "case": case})
+        return lead.id
+
+    def lead(self, **values: Any) -> Record:
+        """Leads came in days ago, so that stale reads find them."""
+        age = timedelta(days=3 + len(self.world.stories) % 60, hours=len(self.world.stories) % 7)
+        born = self.world.clock.now() - age
+        return self.organisation.add("Leads", {**self.people.next(), **values}, at=born)
+
+    def contact(self, lead: Record, account: Record | None = None, **values: Any) -> Record:
+        """Add a contact with the lead's e-mail."""
+        same_person = {name: lead[name] for name in ("First_Name", "Last_Name", "Email")}
+        link = {"Account_Name": account.lookup()} if account else {}
+        return self.organisation.add("Contacts", {**same_person, **link, **values})
+
+    def account(self, name: str) -> Record:
+        return self.organisation.add("Accounts", {"Account_Name": name})
+
+
+def _no_match(stories: Stories) -> Record:
+    """Every other one has a layout with choices: 200 with nulls instead of 204."""
+    lead = stories.lead()
+    if len(stories.world.stories) % 20:
+        lead["Layout"] = stories.organisation.layout_with_choice
+    return lead
+
+
+def _one_match(stories: Stories) -> Record:
+    lead = stories.lead()
+    stories.contact(lead, stories.account(lead["Company"].upper()))
+    return lead
+
+
+def _account_only(stories: Stories) -> Record:
+    lead = stories.lead()
+    stories.account(lead["Company"])
+    return lead
+
+
+def _several(stories: Stories) -> Record:
+    lead = stories.lead()
+    stories.contact(lead, stories.account(lead["Company"]))
+    stories.contact(lead, Title="Assistant")
+    return lead
+
+
+def _disagree(stories: Stories) -> Record:
+    """The contact belongs to another account than the one that bears the company's name."""
+    lead = stories.lead()
+    stories.account(lead["Company"])
+    stories.contact(lead, stories.account(f"{lead['Company']} Holding"))
+    return lead
+
+
+def _locked(stories: Stories) -> Record:
+    lead = stories.lead(Locked__s=True)
+    lead["$locked_for_me"] = True
+    return lead
+
+
+def _unapproved(stories: Stories) -> Record:
+    """The only match waits for approval."""
+    lead = stories.lead()
+    contact = stories.contact(lead, stories.account(lead["Company"]))
+    contact["$approval_state"] = "approval_process_pending"
+    return lead
+
+
+def _converted(stories: Stories) -> Record:
+    lead = stories.lead()
+    convert_elsewhere(stories.world, lead)
+    return lead
+
+
+def _deleted(stories: Stories) -> Record:
+    lead = stories.lead()
+    del stories.organisation.records["Leads"][lead.id]
+    return lead
+
+
+def _hostile(stories: Stories) -> Record:
+    return stories.lead(**_HOSTILE)
+
+
+CASES: dict[str, Callable[[Stories], Record]] = {
+    "no_match": _no_match,
+    "one_match": _one_match,
+    "account_only": _account_only,
+    "several": _several,
+    "disagree": _disagree,
+    "locked": _locked,
+    "unapproved": _unapproved,
+    "converted": _converted,
+    "deleted": _deleted,
+    "hostile": _hostile,
+}
+
+
+def tell(world: World, leads: int, seed: int) -> Stories:
+    """Fill an organisation with that many leads, all cases in turn."""
+    stories = Stories(world, seed)
+    for case in islice(cycle(CASES), leads):
+        stories.tell(case)
+    return stories
+
+
+def convert_elsewhere(world: World, lead: Record) -> None:
+    """Convert a lead behind everybody's back, as a person in Zoho's own pages does."""
+    now = world.clock.now()
+    conveyor = Conveyor(organisation=world.organisation, lead=lead, wish=Wish(), now=now)
+    world.ledger.conversions.append(conveyor.run().as_entry(lead, now, "elsewhere"))

@@ -1,0 +1,76 @@
+"""Everything that one simulator knows, from one reset to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from zoho_crm.simulator.clock import Clock
+from zoho_crm.simulator.ledger import Ledger
+from zoho_crm.simulator.oauth.grants import Grants
+from zoho_crm.simulator.organisation import Organisation
+from zoho_crm.simulator.settings import SimulatorSettings
+from zoho_crm.simulator.stats import Credits, Slots, Stats
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """Where this Zoho lives; by default at one loopback origin, data center ``local``."""
+
+    location: str = "local"
+    accounts: str = "http://127.0.0.1:1"
+    api: str = "http://127.0.0.1:1"
+
+
+def is_loopback(origin: str) -> bool:
+    host = urlsplit(origin).hostname or ""
+    return host in LOOPBACK or host.startswith("127.")
+
+
+@dataclass(order=True)
+class Deferred:
+    """Something that happens at a moment of the simulator's clock."""
+
+    at: datetime
+    happen: Callable[[datetime], None] = field(compare=False)
+
+
+class World:
+    """One organisation, its tokens, and the books kept about both."""
+
+    def __init__(self, settings: SimulatorSettings, clock: Clock, addresses: Addresses) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.addresses = addresses
+        self.organisation = Organisation(clock)
+        self.grants = Grants()
+        self.ledger = Ledger()
+        self.stats = Stats()
+        self.credits = Credits(settings.credits)
+        self.slots = Slots(settings.concurrency, settings.sub_concurrency)
+        #: Lead id and case of every lead that has a story.
+        self.stories: list[dict[str, str]] = []
+        self._deferred: list[Deferred] = []
+
+    def later(self, at: datetime, happen: Callable[[datetime], None]) -> None:
+        """Let something happen at that moment, or when anybody looks for the first time after."""
+        self._deferred.append(Deferred(at, happen))
+
+    def catch_up(self) -> None:
+        """Let everything happen that is due, in its order and at its own moment."""
+        now = self.clock.now()
+        due = sorted(each for each in self._deferred if each.at <= now)
+        self._deferred = [each for each in self._deferred if each.at > now]
+        for each in due:
+            each.happen(each.at)
+
+    def is_accounts_server(self, origin: str) -> bool:
+        """Codes and refresh tokens are unknown in other data centers."""
+        return not origin or is_loopback(origin) or origin == self.addresses.accounts
+
+    def is_api(self, origin: str) -> bool:
+        return not origin or is_loopback(origin) or origin == self.addresses.api
