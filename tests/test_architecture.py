@@ -193,7 +193,7 @@ def test_modules_and_functions_stay_small(path):
 
     larger = {name: size for name, (size, limit) in sizes.items() if size > limit}
 
-    assert larger.keys() <= LARGER.keys()
+    assert larger.keys() <= LARGER.keys(), larger
 
 
 @pytest.mark.parametrize("path", SHIPPED_MODULES, ids=in_repository)
