@@ -1,6 +1,11 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from zoho_crm import views
 
 app_name = "zoho_crm"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("oauth/connect/", views.start, name="connect"),
+    path("oauth/callback/", views.callback, name="callback"),
+]

@@ -18,14 +18,16 @@ def api(origin: str, auth: AuthBase | None = None) -> Api:
     """Return calls to one origin, with the limits of the settings."""
     mine = conf()
     limits = Limits(connect=mine.CONNECT_TIMEOUT, deadline=mine.CALL_DEADLINE)
-    session = _session(mine.TRANSPORT, os.getpid())
+    session = _session(os.getpid())
+    if mine.TRANSPORT:
+        session = open_session(import_string(mine.TRANSPORT))
     return Api(origin=origin, session=session, auth=auth, limits=limits)
 
 
 @lru_cache(maxsize=1)
-def _session(transport: str, _process: int) -> requests.Session:
+def _session(_process: int) -> requests.Session:
     # A fork must not share its parent's sockets.
-    return open_session(import_string(transport) if transport else None)
+    return open_session()
 
 
 def outside_transaction() -> None:

@@ -12,8 +12,9 @@ import base64
 import hashlib
 import secrets
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -22,7 +23,7 @@ from zoho_crm import crypto
 from zoho_crm.client import AccountsClient, Credentials, TokenAuth, ZohoClient
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import DataCenter, data_center_of_callback
-from zoho_crm.exceptions import GrantRefusedError, PermissionDeniedError, ZohoError
+from zoho_crm.exceptions import GrantRefusedError, ZohoError
 from zoho_crm.models import (
     AuthorizationRequest,
     Connection,
@@ -34,6 +35,8 @@ from zoho_crm.models import (
 from zoho_crm.services import tokens, work
 from zoho_crm.services._zoho import api, outside_transaction
 from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User
+
+Person: TypeAlias = AbstractBaseUser | AnonymousUser
 
 #: Seconds that a person has to give consent.
 REQUEST_LIFETIME = 600
@@ -54,7 +57,7 @@ class Grant:
 
 def begin(
     *,
-    user: AbstractBaseUser,
+    user: Person,
     session_key: str,
     redirect_uri: str,
     data_center: str = "",
@@ -98,7 +101,7 @@ def begin(
 
 def complete(
     *,
-    user: AbstractBaseUser,
+    user: Person,
     session_key: str,
     state: str,
     code: str,
@@ -139,7 +142,7 @@ def with_grant_code(
     name: str = "",
     client_id: str = "",
     client_secret: Secret | None = None,
-    by: AbstractBaseUser | None = None,
+    by: Person | None = None,
 ) -> Connection:
     """
     Connect by the grant code of a self client, which a person made in Zoho's API console.
@@ -166,7 +169,7 @@ def with_grant_code(
     return _remember(grant, by=by, name=name)
 
 
-def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Connection:
+def disconnect(*, connection_id: int, by: Person | None = None) -> Connection:
     """
     Take the consent back at Zoho and forget the secrets; the history stays.
 
@@ -187,7 +190,7 @@ def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Con
     return connection
 
 
-def examine(*, connection_id: int, by: AbstractBaseUser | None = None) -> str:
+def examine(*, connection_id: int, by: Person | None = None) -> str:
     """
     Ask Zoho who we are, note the answer, and return what is wrong: empty if all is well.
 
@@ -240,7 +243,7 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _taken_up(user: AbstractBaseUser, session_key: str, state: str) -> AuthorizationRequest:
+def _taken_up(user: Person, session_key: str, state: str) -> AuthorizationRequest:
     mine = AuthorizationRequest.objects.filter(
         state_hash=_hash(state), session_hash=_hash(session_key), user_id=user.pk
     )
@@ -289,16 +292,17 @@ def _grant(
 
 
 def _mapped_fields(client: ZohoClient) -> tuple[str, ...]:
+    """Return them if Zoho says them now: no reason to lose a consent that is used up already."""
     try:
         return client.mapped_lead_fields()
-    except PermissionDeniedError:
+    except ZohoError:
         return ()
 
 
 def _remember(
     grant: Grant,
     *,
-    by: AbstractBaseUser | None,
+    by: Person | None,
     name: str,
     expected: Connection | None = None,
 ) -> Connection:
