@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
+from requests.adapters import HTTPAdapter
 from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.exceptions import ProtocolError
 from urllib3.util import Timeout
@@ -47,7 +47,7 @@ QUICK = {
 }
 
 
-class SimulatorAdapter(BaseAdapter):
+class SimulatorAdapter(HTTPAdapter):
     """
     Lets ``requests`` reach a simulator in this process: mount it on a session.
 
@@ -57,7 +57,6 @@ class SimulatorAdapter(BaseAdapter):
     def __init__(self, simulator: Simulator) -> None:
         super().__init__()
         self.simulator = simulator
-        self._http = HTTPAdapter()
 
     def send(
         self,
@@ -84,14 +83,11 @@ class SimulatorAdapter(BaseAdapter):
     def _response(
         self, request: requests.PreparedRequest, answer: Answer, stream: bool
     ) -> requests.Response:
-        response: requests.Response = self._http.build_response(request, _raw(answer))
+        response = self.build_response(request, _raw(answer))
         response.connection = self  # an auth object asks once more through it
         if not stream:
             _ = response.content
         return response
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def _call(request: requests.PreparedRequest, timeout: Any) -> Call:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
 from enum import Enum
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -55,6 +57,18 @@ class Call:
             origin=f"{parts.scheme}://{parts.netloc}" if parts.netloc else "",
             patience=patience,
         )
+
+    def form(self) -> dict[str, str]:
+        """Return the fields of a form in the body, however it is encoded."""
+        kind = self.headers.get("content-type", "")
+        if not kind.startswith("multipart/form-data"):
+            return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True))
+        head = f"Content-Type: {kind}\r\n\r\n".encode()
+        parts = BytesParser(policy=HTTP).parsebytes(head + self.body).iter_parts()
+        return {
+            str(part.get_param("name", header="content-disposition")): str(part.get_content())
+            for part in parts
+        }
 
     def json(self) -> Any:
         """Return the body as JSON, or None when it is no JSON."""

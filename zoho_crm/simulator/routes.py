@@ -10,7 +10,7 @@ from functools import lru_cache
 from zoho_crm.simulator import refusals
 from zoho_crm.simulator.calls import Call
 from zoho_crm.simulator.crm.routes import ROUTES as CRM_ROUTES
-from zoho_crm.simulator.oauth import endpoints
+from zoho_crm.simulator.oauth import consent, endpoints
 from zoho_crm.simulator.visits import Handler, Route
 
 _VERSION = re.compile(r"/crm/v([2-7](\.1)?)/")
@@ -22,6 +22,9 @@ def _accounts(method: str, path: str, kind: str, handler: Handler) -> Route:
 
 #: The kind of the token endpoint is told from the body: exchange or refresh.
 OAUTH_ROUTES = (
+    _accounts("*", "/oauth/v2/auth", "authorize", consent.authorize),
+    _accounts("POST", "/oauth/v2/consent", "authorize", consent.decide),
+    _accounts("GET", "/oauth/v2/consent.css", "authorize", consent.style),
     _accounts("*", "/oauth/v2/token", "token", endpoints.token),
     _accounts("POST", "/oauth/v2/token/revoke", "revoke", endpoints.revoke),
     _accounts("POST", "/oauth/v2/revoke/token", "revoke", endpoints.revoke_as_client),

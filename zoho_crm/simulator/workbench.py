@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from zoho_crm.simulator import story
+from zoho_crm.simulator.calls import Call
 from zoho_crm.simulator.engine import Engine
 from zoho_crm.simulator.faults import Fault
 from zoho_crm.simulator.oauth.grants import Code
@@ -104,6 +106,23 @@ class Workbench:
                 expires_at=self.world.clock.now() + timedelta(seconds=seconds),
             )
             return self.world.grants.add_code(code)
+
+    def consent(self, authorize_url: str, *, accept: bool = True) -> str:
+        """
+        Open the authorization page and press a button; return where the browser is sent.
+
+        :raises ValueError: with the text of the page, if it asks nothing
+        """
+        page = self.engine.answer(Call.to("GET", authorize_url))
+        question = re.search(rb'name="request" value="([0-9a-f]+)"', page.body)
+        if page.status == 302:
+            return page.headers["Location"]
+        if question is None:
+            raise ValueError(page.body.decode())
+        decision = b"accept" if accept else b"reject"
+        body = b"request=%s&decision=%s" % (question[1], decision)
+        answer = self.engine.answer(Call.to("POST", "/oauth/v2/consent", body=body))
+        return answer.headers["Location"]
 
     def fail(self, on: str, do: str, **order: Any) -> Fault:
         """

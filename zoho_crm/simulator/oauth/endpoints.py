@@ -13,10 +13,7 @@ import binascii
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
-from email.parser import BytesParser
-from email.policy import HTTP
 from typing import Any
-from urllib.parse import parse_qsl
 
 from zoho_crm.simulator.calls import Answer, Call
 from zoho_crm.simulator.oauth.grants import AccessToken, Code
@@ -38,21 +35,7 @@ class TokenRefusedError(Exception):
 
 def parameters(call: Call) -> dict[str, str]:
     """Return what was sent in the query, as a form or multipart, and by Basic authentication."""
-    return {**call.query, **_form(call), **_basic(call.headers.get("authorization", ""))}
-
-
-def _form(call: Call) -> dict[str, str]:
-    kind = call.headers.get("content-type", "")
-    if not kind.startswith("multipart/form-data"):
-        return dict(parse_qsl(call.body.decode(errors="replace"), keep_blank_values=True))
-    message = BytesParser(policy=HTTP).parsebytes(
-        b"Content-Type: " + kind.encode() + b"\r\n\r\n" + call.body
-    )
-    parts = message.iter_parts()
-    return {
-        str(part.get_param("name", header="content-disposition")): str(part.get_content()).strip()
-        for part in parts
-    }
+    return {**call.query, **call.form(), **_basic(call.headers.get("authorization", ""))}
 
 
 def _basic(header: str) -> dict[str, str]:

@@ -37,6 +37,17 @@ class Code:
     """PKCE S256, empty when the request had none."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Consent:
+    """What a client has asked a person for."""
+
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    state: str
+    offline: bool
+    challenge: str
+
+
 @dataclass(kw_only=True)
 class RefreshToken:
     """A standing consent; revoking it kills its access tokens."""
@@ -84,12 +95,20 @@ class Grants:
     access_tokens: dict[str, AccessToken] = field(default_factory=dict)
     #: Users who have consented once: asked again only with ``prompt=consent``.
     consents: set[str] = field(default_factory=set)
+    #: Pages that were shown and not answered yet.
+    questions: dict[str, Consent] = field(default_factory=dict)
     codes_window: Window = field(default_factory=Window)
 
     def add_code(self, code: Code) -> str:
         value = new_secret()
         self.codes[value] = code
         return value
+
+    def ask(self, consent: Consent) -> str:
+        """Remember a question; its key comes back with the answer."""
+        key = secrets.token_hex(16)
+        self.questions[key] = consent
+        return key
 
     def take_code(self, value: str, now: datetime) -> Code | None:
         """Return the code if it is still good; it is not from now on."""

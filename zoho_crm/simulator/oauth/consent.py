@@ -1,0 +1,204 @@
+"""
+The page on which a person lets a client in, or does not.
+
+`Authorization request <https://www.zoho.com/accounts/protocol/oauth/web-apps/authorization.html>`_
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from html import escape
+from urllib.parse import quote, urlsplit
+
+from zoho_crm.simulator.calls import Answer
+from zoho_crm.simulator.gate import is_scope
+from zoho_crm.simulator.oauth.grants import Code, Consent
+from zoho_crm.simulator.settings import CLIENT_ID
+from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.world import World, is_loopback
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #1f2430; background: #f3f4f7; margin: 0; }
+main { max-width: 34rem; margin: 10vh auto; padding: 2rem; background: #fff;
+  border: 1px solid #d5d9e2; border-radius: 8px; }
+h1 { font-size: 1.3rem; margin-top: 0; }
+li, dd { overflow-wrap: anywhere; }
+button { font: inherit; padding: .5rem 1.5rem; border: 1px solid #5a6275; border-radius: 4px;
+  background: #fff; color: inherit; cursor: pointer; }
+button:focus-visible { outline: 3px solid #8fb3ff; }
+button[value=accept] { background: #14508c; border-color: #14508c; color: #fff; }
+"""
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<link rel="stylesheet" href="/oauth/v2/consent.css">
+</head>
+<body>
+<main>
+<h1>{title}</h1>
+{content}
+</main>
+</body>
+</html>
+"""
+
+_QUESTION = """<p>The client <strong>{client}</strong> would like to access this information of
+{user} in <strong>{organisation}</strong>:</p>
+<ul>
+{scopes}
+</ul>
+<p>You will be sent back to {redirect_uri}.</p>
+<form method="post" action="/oauth/v2/consent">
+<input type="hidden" name="request" value="{request}">
+<button type="submit" name="decision" value="accept">Accept</button>
+<button type="submit" name="decision" value="reject">Reject</button>
+</form>
+<p><small>This is the simulator: nothing here touches Zoho.</small></p>"""
+
+
+class PageError(Exception):
+    """Zoho shows this itself; nobody is sent back."""
+
+    def __init__(self, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.text = text
+        self.status = status
+
+
+def authorize(world: World, visit: Visit) -> Answer:
+    """``GET /oauth/v2/auth``: ask, or send back at once who has consented before."""
+    query = visit.query
+    try:
+        consent = _requested(world, visit)
+    except PageError as error:
+        return _page(error.text, "<p>Go back and try again.</p>", status=error.status)
+    asked_before = world.organisation.current_user["id"] in world.grants.consents
+    if asked_before and query.get("prompt") != "consent":
+        return _grant(world, visit, replace(consent, offline=False))
+    return _question(world, consent)
+
+
+def _requested(world: World, visit: Visit) -> Consent:
+    query = visit.query
+    if visit.call.method != "GET":
+        raise PageError("Not found")
+    if not query.get("client_id") or not query.get("response_type"):
+        raise PageError("Invalid response type")
+    if query["client_id"] != CLIENT_ID:
+        raise PageError("Invalid Client")
+    if query["response_type"] != "code":
+        raise PageError("An error occurred", 500)
+    scopes = tuple(filter(None, query.get("scope", "").replace(" ", ",").split(",")))
+    if not scopes or not all(map(is_scope, scopes)):
+        raise PageError("Invalid OAuth scope")
+    if not _may_return_to(world, query.get("redirect_uri", "")):
+        raise PageError("Invalid Redirect Uri")
+    return _consent(query, scopes)
+
+
+def _consent(query: Mapping[str, str], scopes: tuple[str, ...]) -> Consent:
+    challenge = query.get("code_challenge", "")
+    if challenge and query.get("code_challenge_method") != "S256":
+        raise PageError("An error occurred")
+    return Consent(
+        redirect_uri=query["redirect_uri"],
+        scopes=scopes,
+        state=query.get("state", ""),
+        offline=query.get("access_type") == "offline",
+        challenge=challenge,
+    )
+
+
+def _may_return_to(world: World, uri: str) -> bool:
+    """Every loopback address counts as registered, and the hosts that the settings name."""
+    if not uri.isascii() or not uri.isprintable():
+        return False  # it becomes a header
+    parts = urlsplit(uri)
+    known = is_loopback(uri) or parts.hostname in world.settings.redirect_hosts
+    return parts.scheme in ("http", "https") and known and not parts.fragment
+
+
+def _question(world: World, consent: Consent) -> Answer:
+    request = world.grants.ask(consent)
+    user = world.organisation.current_user
+    content = _QUESTION.format(
+        client=escape(CLIENT_ID),
+        user=escape(f"{user['full_name']} ({user['email']})"),
+        organisation=escape(world.organisation.name),
+        scopes="\n".join(f"<li>{escape(scope)}</li>" for scope in consent.scopes),
+        redirect_uri=escape(consent.redirect_uri),
+        request=escape(request),
+    )
+    return _page("Let this client in?", content, back_to=consent.redirect_uri)
+
+
+def decide(world: World, visit: Visit) -> Answer:
+    """``POST /oauth/v2/consent``: what the two buttons do; each question is answered once."""
+    form = visit.call.form()
+    consent = world.grants.questions.pop(form.get("request", ""), None)
+    if consent is None:
+        return _page("An error occurred", "<p>This question was answered before.</p>", status=400)
+    if form.get("decision") != "accept":
+        return _send_back(consent, {"error": "access_denied"})
+    world.grants.consents.add(world.organisation.current_user["id"])
+    return _grant(world, visit, consent)
+
+
+def _grant(world: World, visit: Visit, consent: Consent) -> Answer:
+    """More than ten codes in ten minutes are denied, too."""
+    if not world.grants.codes_window.admits(visit.now):
+        return _send_back(consent, {"error": "access_denied"})
+    code = Code(
+        user_id=world.organisation.current_user["id"],
+        scopes=consent.scopes,
+        expires_at=visit.now + timedelta(seconds=world.settings.code_seconds),
+        redirect_uri=consent.redirect_uri,
+        offline=consent.offline,
+        challenge=consent.challenge,
+    )
+    parameters = {
+        "code": world.grants.add_code(code),
+        "location": world.addresses.location,
+        "accounts-server": world.addresses.accounts,
+    }
+    return _send_back(consent, parameters)
+
+
+def _send_back(consent: Consent, parameters: Mapping[str, str]) -> Answer:
+    """Zoho ends the address with an ``&``."""
+    state = {"state": consent.state} if consent.state else {}
+    pairs = {**state, **parameters}.items()
+    query = "".join(f"{name}={quote(value, safe='')}&" for name, value in pairs)
+    glue = "&" if urlsplit(consent.redirect_uri).query else "?"
+    return Answer.redirect(f"{consent.redirect_uri}{glue}{query}")
+
+
+def _page(title: str, content: str, *, status: int = 200, back_to: str = "") -> Answer:
+    answer = Answer.text(_PAGE.format(title=escape(title), content=content), status=status)
+    policy = {
+        "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; "
+        f"frame-ancestors 'none'; form-action 'self' {_origin(back_to)}".strip(),
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+    return replace(answer, headers={**answer.headers, **policy})
+
+
+def _origin(uri: str) -> str:
+    """Browsers apply ``form-action`` to the redirect after the form, too."""
+    parts = urlsplit(uri)
+    if "[" in parts.netloc:  # a policy cannot name an IPv6 host
+        return f"{parts.scheme}:"
+    return f"{parts.scheme}://{parts.netloc}" if uri else ""
+
+
+def style(world: World, visit: Visit) -> Answer:
+    """``GET /oauth/v2/consent.css``"""
+    return Answer.text(_STYLE, kind="text/css")
