@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -37,7 +38,7 @@ def start(request: HttpRequest) -> HttpResponseBase:
         return redirect(back)
     try:
         address = connect.begin(
-            user=request.user,
+            user=_person(request),
             session_key=_session_key(request),
             redirect_uri=redirect_uri(request),
             next_path=back,
@@ -59,7 +60,7 @@ def callback(request: HttpRequest) -> HttpResponse:
     answer = request.GET
     try:
         connection, back = connect.complete(
-            user=request.user,
+            user=_person(request),
             session_key=_session_key(request),
             state=answer.get("state", ""),
             code=answer.get("code", ""),
@@ -78,6 +79,11 @@ def callback(request: HttpRequest) -> HttpResponse:
 def redirect_uri(request: HttpRequest) -> str:
     """Return where Zoho sends the browser back to, as it has to be registered there."""
     return conf().REDIRECT_URI or request.build_absolute_uri(reverse("zoho_crm:callback"))
+
+
+def _person(request: HttpRequest) -> AbstractBaseUser:
+    assert isinstance(request.user, AbstractBaseUser)
+    return request.user
 
 
 def _next(request: HttpRequest) -> str:

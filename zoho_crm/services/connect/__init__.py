@@ -1,0 +1,14 @@
+"""
+Become allowed to speak for an organisation: by the web flow, or by a self client's grant code.
+
+Where Zoho or the browser names a server, it is looked up in the closed table; the client's secret
+is sent nowhere else.
+https://www.zoho.com/crm/developer/docs/api/v8/auth-request.html
+"""
+
+from __future__ import annotations
+
+from zoho_crm.services.connect._flow import begin, complete, with_grant_code
+from zoho_crm.services.connect._upkeep import disconnect, examine, missing_scopes
+
+__all__ = ["begin", "complete", "disconnect", "examine", "missing_scopes", "with_grant_code"]
