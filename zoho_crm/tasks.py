@@ -35,7 +35,7 @@ def convert_lead(
 def work_connection(*, connection_id: int, **_newer: Any) -> None:
     """Act on the due rows of one connection, and come back when the next is due."""
     wait = work.work(connection_id=connection_id)
-    announcing.announce()
+    announce.apply_async(**_queue())
     if wait is not None:
         wake(connection_id, countdown=wait)
 
@@ -55,7 +55,10 @@ def announce(**_newer: Any) -> None:
 
 def wake(connection_id: int, countdown: float = 0) -> None:
     """Have a connection worked, as soon as the present transaction is committed."""
-    options: dict[str, Any] = {"queue": conf().QUEUE} if conf().QUEUE else {}
-    options |= {"countdown": countdown} if countdown else {}
+    options = _queue() | ({"countdown": countdown} if countdown else {})
     kwargs = {"connection_id": connection_id}
     transaction.on_commit(partial(work_connection.apply_async, kwargs=kwargs, **options))
+
+
+def _queue() -> dict[str, Any]:
+    return {"queue": conf().QUEUE} if conf().QUEUE else {}

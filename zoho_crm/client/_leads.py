@@ -132,7 +132,8 @@ def text_of(value: Any) -> str:
         return str(value.get("name") or value.get("id") or "")
     if isinstance(value, list):
         return ", ".join(map(text_of, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    # PostgreSQL stores no NUL.
+    return str(value).lower() if isinstance(value, bool) else str(value).replace("\x00", "")
 
 
 def _lead(record: JsonObject) -> Lead:

@@ -66,7 +66,7 @@ class Connection(models.Model):
         others.update(is_default=False)
         self.is_default = True
 
-    def note(self, kind: str, by: models.Model | None = None, **details: Any) -> ConnectionEvent:
+    def note(self, kind: str, by: Any = None, **details: Any) -> ConnectionEvent:
         """Write down what happened to it."""
         by_id = by.pk if by else None
         return ConnectionEvent.objects.create(

@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.client import convert_body
 from zoho_crm.conf import conf
-from zoho_crm.exceptions import AlreadyConvertedError, RequestRefusedError, ZohoError
-from zoho_crm.matching import Preview, propose
+from zoho_crm.exceptions import AlreadyConvertedError, PlanError, RequestRefusedError, ZohoError
+from zoho_crm.matching import Preview, check_plan, propose
 from zoho_crm.models import DbNow, LeadConversion, Move, from_now
 from zoho_crm.types import (
     ConversionPlan,
@@ -60,10 +60,24 @@ def previewed(row: LeadConversion, preview: Preview, *, by: str = "") -> Move:
     }
     if preview.lead and preview.lead.converted:
         return read_converted(row, preview.lead.converted, by=by, **seen)
-    proposal = propose(preview.verdict, preview.options)
-    values: Values = {**seen, **AT_REST, **NO_ERROR, "plan": as_json(proposal), "decided_by": None}
+    values: Values = {**seen, **AT_REST, **NO_ERROR}
+    if not _persons_plan_fits(row, preview):
+        proposal = propose(preview.verdict, preview.options)
+        values |= {"plan": as_json(proposal), "decided_by": None}
     details = {"verdict": preview.verdict, "reason": preview.reason}
     return Move(row=row, to=Status.PREVIEWED, by=by, values=values, details=details)
+
+
+def _persons_plan_fits(row: LeadConversion, preview: Preview) -> bool:
+    """Whether a person's decision outlives a new look; a machine never replaces one that does."""
+    plan = row.planned() if row.decided_by_id else None
+    if plan is None:
+        return False
+    try:
+        check_plan(plan, preview.verdict, preview.options)
+    except PlanError:
+        return False
+    return True
 
 
 def renewed(row: LeadConversion, preview: Preview) -> Move:

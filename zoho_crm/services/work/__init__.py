@@ -33,8 +33,9 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
         the lease, who will see the new rows
     """
     outside_transaction()
-    if _waiting_time(connection_id) != 0.0:
-        return _waiting_time(connection_id)
+    wait = _waiting_time(connection_id)
+    if wait != 0.0:
+        return wait
     owner = uuid.uuid4().hex
     lease = ConnectionWork.take(connection_id, owner=owner, seconds=conf().LEASE)
     if lease is None:

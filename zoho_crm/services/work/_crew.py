@@ -16,7 +16,7 @@ class Errand:
     """Something that a thread does for some rows, and what the main thread makes of the end."""
 
     rows: tuple[LeadConversion, ...]
-    done: Callable[[Any], None]
+    done: Callable[[Errand, Any], None]
     failed: Callable[[Errand, BaseException], None]
     #: Whether it is a call to Zoho, which the limit counts.
     is_call: bool = True

@@ -9,11 +9,8 @@ from functools import partial
 from threading import Event
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
 from django.db.models import BooleanField, Case, Exists, IntegerField, Q, Value, When
 
-from zoho_crm import matching
 from zoho_crm.client import ZohoClient
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import (
@@ -21,10 +18,7 @@ from zoho_crm.exceptions import (
     AlreadyConvertedError,
     AuthorizationError,
     ConnectionLostError,
-    CreditsExhaustedError,
-    RateLimitError,
     RequestRefusedError,
-    TokenThrottledError,
     TransientError,
     UnknownOutcomeError,
     ZohoError,
@@ -33,11 +27,12 @@ from zoho_crm.matching import Preview
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Move, from_now
 from zoho_crm.services import _life, tokens
 from zoho_crm.services.convert import by_policy
-from zoho_crm.services.preview import look, preview_seen
+from zoho_crm.services.preview import look
 from zoho_crm.services.settle import with_counting
+from zoho_crm.services.work._condition import Condition
 from zoho_crm.services.work._crew import Crew, Errand
-from zoho_crm.services.work._limit import Limit, ceiling
-from zoho_crm.types import ConversionPlan, Lead, Secret
+from zoho_crm.services.work._errands import checked, convert, fetch_token, renewed, settled
+from zoho_crm.types import Converted, Lead, Scheduled, Secret
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +42,13 @@ BATCH = 100
 #: Seconds between two looks for more urgent rows, and before the loop turns once more.
 LOOK = 0.5
 TURN = 0.2
-#: Calls in a row without an answer after which the connection waits, and how long.
-FAILURES = 10
-FAILURE_PAUSE = 30
-#: How long a connection waits for credits or a permission, before it probes once.
-PROBE = 900
-TOKEN_PAUSE = 10
+#: A person's conversion, settle, send; previews come in a query of their own.
+URGENCY = Case(
+    When(status=Status.READY, approved_by__isnull=False, then=Value(0)),
+    When(status__in=[Status.UNKNOWN, Status.SCHEDULED], then=Value(1)),
+    default=Value(2),
+    output_field=IntegerField(),
+)
 
 
 class Slice:
@@ -63,21 +59,15 @@ class Slice:
         self._connection = connection
         self._lease = lease
         self._stop = stop
-        most = ceiling(self._conf.MAX_CONCURRENCY, connection.edition)
-        # After a waiting time one call goes first, alone.
-        value = 1.0 if lease.cooling_reason else lease.limit
-        self._limit = Limit(value=value, ceiling=most, met=lease.limit_met)
-        self._crew = Crew(most + 4)
+        self._condition = Condition(connection, lease)
+        self._crew = Crew(self._condition.limit.ceiling + 4)
         self._end = time.monotonic() + self._conf.SLICE
         self._renew_at = time.monotonic() + self._conf.LEASE / 4
         self._look_at = 0.0
         self._token: Secret | None = None
         self._client: ZohoClient | None = None
-        self._renewed = False
-        self._failures = 0
-        self._cooling: tuple[float, str] | None = None
-        #: Rows whose lead was just read and is what it was, with the moment of that read.
-        self._checked: list[tuple[float, LeadConversion]] = []
+        #: Claims on rows whose lead was just read and is what it was, with the moment of that read.
+        self._claims: list[tuple[float, Move]] = []
         self._moves: list[Move] = []
 
     def run(self) -> dict[str, Any]:
@@ -95,15 +85,16 @@ class Slice:
         return self._learnt()
 
     def _is_over(self) -> bool:
-        return self._stop.is_set() or self._cooling is not None or time.monotonic() > self._end
+        return (
+            self._stop.is_set()
+            or self._condition.cooling is not None
+            or time.monotonic() > self._end
+        )
 
     def _learnt(self) -> dict[str, Any]:
-        learnt: dict[str, Any] = {"limit": self._limit.value, "limit_met": self._limit.met}
-        if self._client and self._client.api.credits_remaining is not None:
-            learnt["credits_remaining"] = self._client.api.credits_remaining
-        seconds, reason = self._cooling or (0, "")
-        until = from_now(seconds) if self._cooling else None
-        return {**learnt, "cooling_until": until, "cooling_reason": reason[:200]}
+        credits = self._client.api.credits_remaining if self._client else None
+        learnt = {} if credits is None else {"credits_remaining": credits}
+        return {**self._condition.learnt(), **learnt}
 
     # Gathering
 
@@ -113,7 +104,7 @@ class Slice:
         for errand, future in self._crew.gather(patience=patience):
             error = future.exception()
             if error is None:
-                errand.done(future.result())
+                errand.done(errand, future.result())
             else:
                 errand.failed(errand, error)
         moves, self._moves = self._moves, []
@@ -127,29 +118,25 @@ class Slice:
     def _approve(self, made: Iterable[Move]) -> None:
         for move in made:
             if move.to == Status.PREVIEWED and move.row.policy:
-                self._judge(move.row, partial(by_policy, move.row))
-
-    def _succeeded(self) -> None:
-        self._limit.succeeded()
-        self._failures, self._renewed = 0, False
+                self._judge(move.row, partial(by_policy, move.row), self._decided)
 
     # Handing out
 
     def _hand_out(self) -> None:
-        if self._client is None:
+        if self._client is None or self._condition.token_rejected:
             self._fetch_token()
             return
-        if time.monotonic() >= self._look_at or len(self._checked) < self._free():
+        if time.monotonic() >= self._look_at or len(self._claims) < self._free():
             self._look_at = time.monotonic() + LOOK
             self._read_back_and_check()
         self._send()
         self._preview()
 
     def _free(self) -> int:
-        return max(0, self._limit.now - self._crew.calls)
+        return max(0, self._condition.limit.now - self._crew.calls)
 
     def _held(self) -> set[int]:
-        return self._crew.held() | {row.pk for _moment, row in self._checked}
+        return self._crew.held() | {claim.row.pk for _begun, claim in self._claims}
 
     def _due(self, *statuses: str, most: int) -> list[LeadConversion]:
         if most <= 0:
@@ -168,10 +155,11 @@ class Slice:
         rows = self._due(Status.UNKNOWN, Status.SCHEDULED, Status.READY, most=BATCH)
         in_doubt = [row for row in rows if row.status != Status.READY]
         if in_doubt:
-            self._read(in_doubt, self._judge_read)
+            self._read(in_doubt, settled, self._decided)
         ready = [row for row in rows if row.status == Status.READY and not row.is_old]
         if ready and self._free():
-            self._read(ready, self._judge_check)
+            begun = time.monotonic()
+            self._read(ready, checked, partial(self._checked, begun))
         for row in [row for row in rows if row.status == Status.READY and row.is_old]:
             if self._free():
                 self._look(row, renewed)
@@ -186,23 +174,17 @@ class Slice:
         if not self._crew.is_idle:
             return
         errand = Errand(rows=(), done=self._token_came, failed=self._token_failed, is_call=False)
-        self._crew.send(errand, partial(_token, self._connection.pk, self._token))
+        self._crew.send(errand, partial(fetch_token, self._connection.pk, self._token))
 
-    def _token_came(self, token: Secret) -> None:
-        self._token = token
+    def _token_came(self, _errand: Errand, token: Secret) -> None:
+        self._token, self._condition.token_rejected = token, False
         self._client = tokens.client_with(self._connection, token)
 
-    def _token_failed(self, errand: Errand, error: BaseException) -> None:
+    def _token_failed(self, _errand: Errand, error: BaseException) -> None:
         if isinstance(error, ConnectionLostError):
             self._end = 0.0
-        elif isinstance(error, TokenThrottledError):
-            self._cool(tokens.THROTTLE, str(error))
-        elif isinstance(error, TransientError):
-            self._cool(TOKEN_PAUSE, str(error))
         else:
-            self._cool(PROBE, str(error))
-            if not isinstance(error, ZohoError | ImproperlyConfigured):
-                logger.error("No token for connection %s", self._connection.pk, exc_info=error)
+            self._condition.no_token(error)
 
     def _look(
         self, row: LeadConversion, outcome: Callable[[LeadConversion, Preview], Move]
@@ -214,94 +196,85 @@ class Slice:
 
         self._crew.send(Errand(rows=(row,), done=self._looked, failed=self._put_off), call)
 
-    def _looked(self, move: Move) -> None:
-        self._succeeded()
+    def _looked(self, _errand: Errand, move: Move) -> None:
+        self._condition.succeeded()
         self._moves.append(move)
 
     def _read(
         self,
         rows: list[LeadConversion],
-        judge: Callable[[float, LeadConversion, Lead | None], None],
+        judge: Callable[[LeadConversion, Lead | None], Move],
+        then: Callable[[Errand, Move | None], None],
     ) -> None:
         """Read the leads of these rows in one call, then judge each by itself."""
-        client, begun = self._the_client(), time.monotonic()
 
-        def came(leads: dict[str, Lead]) -> None:
-            self._succeeded()
+        def came(_errand: Errand, leads: dict[str, Lead]) -> None:
+            self._condition.succeeded()
             for row in rows:
-                judge(begun, row, leads.get(row.lead_id))
+                self._judge(row, partial(judge, row, leads.get(row.lead_id)), then)
 
         def failed(errand: Errand, error: BaseException) -> None:
             if len(rows) > 1 and not isinstance(error, ZohoError):
                 logger.error("A read of %s leads failed; one by one now", len(rows), exc_info=error)
                 for row in rows:
-                    self._read([row], judge)
+                    self._read([row], judge, then)
             else:
                 self._put_off(errand, error)
 
         ids = [row.lead_id for row in rows]
         errand = Errand(rows=tuple(rows), done=came, failed=failed)
-        self._crew.send(errand, partial(client.leads.get_many, ids))
-
-    def _judge_read(self, _begun: float, row: LeadConversion, lead: Lead | None) -> None:
-        self._judge(row, partial(_life.read, row, lead, counts=row.counts))
-
-    def _judge_check(self, begun: float, row: LeadConversion, lead: Lead | None) -> None:
-        def unchanged() -> None:
-            self._checked.append((begun, row))
-
-        self._judge(row, partial(checked, row, lead), otherwise=unchanged)
+        self._crew.send(errand, partial(self._the_client().leads.get_many, ids))
 
     def _judge(
         self,
         row: LeadConversion,
         judgement: Callable[[], Move | None],
-        otherwise: Callable[[], None] = lambda: None,
+        then: Callable[[Errand, Move | None], None],
     ) -> None:
         """Think about one row in a thread, where an error of ours stays with that row."""
-
-        def done(move: Move | None) -> None:
-            if move:
-                self._moves.append(move)
-            else:
-                otherwise()
-
-        errand = Errand(rows=(row,), done=done, failed=self._put_off, is_call=False)
+        errand = Errand(rows=(row,), done=then, failed=self._put_off, is_call=False)
         self._crew.send(errand, judgement)
+
+    def _decided(self, _errand: Errand, move: Move | None) -> None:
+        if move:
+            self._moves.append(move)
 
     def _send(self) -> None:
         """Claim rows whose lead was just read, as many as threads are free, and convert them."""
         oldest = time.monotonic() - self._conf.CALL_DEADLINE
-        fresh = [(begun, row) for begun, row in self._checked if begun > oldest]
-        now, self._checked = fresh[: self._free()], fresh[self._free() :]
+        fresh = [(begun, claim) for begun, claim in self._claims if begun > oldest]
+        now, self._claims = fresh[: self._free()], fresh[self._free() :]
         latest = time.monotonic() + self._conf.LEASE - self._conf.CALL_DEADLINE
-        mine = Exists(self._lease.mine(for_seconds=self._conf.CALL_DEADLINE))
-        claims = [_life.claimed(row) for _begun, row in now]
-        client = self._the_client()
-        for move in LeadConversion.objects.move(claims, only_if=Q(mine)):
-            errand = Errand(rows=(move.row,), done=self._answered(move.row), failed=self._lost)
-            self._crew.send(errand, partial(_convert, client, move.row, latest))
+        mine = self._lease.mine(for_seconds=self._conf.CALL_DEADLINE)
+        mine = mine.filter(connection__status=Connection.Status.ACTIVE)
+        claims = [claim for _begun, claim in now]
+        for claim in LeadConversion.objects.move(claims, only_if=Q(Exists(mine))):
+            errand = Errand(rows=(claim.row,), done=self._answered, failed=self._not_converted)
+            self._crew.send(errand, partial(convert, self._the_client(), claim.row, latest))
 
-    def _answered(self, row: LeadConversion) -> Callable[[Any], None]:
-        def done(answer: Any) -> None:
-            self._succeeded()
-            self._moves.append(_life.answered(row, answer))
+    def _answered(self, errand: Errand, answer: Converted | Scheduled) -> None:
+        self._condition.succeeded()
+        self._moves += [_life.answered(row, answer) for row in errand.rows]
 
-        return done
+    def _checked(self, begun: float, errand: Errand, move: Move | None) -> None:
+        if move and move.to == Status.RUNNING:
+            self._claims.append((begun, move))
+        else:
+            self._decided(errand, move)
 
     # What went wrong
 
-    def _lost(self, errand: Errand, error: BaseException) -> None:
-        """A conversion did not succeed: refused, surely not processed, or nobody knows."""
+    def _not_converted(self, errand: Errand, error: BaseException) -> None:
+        """Refused, surely not processed, or nobody knows."""
         (row,) = errand.rows
         if isinstance(error, AlreadyConvertedError):
-            self._succeeded()
+            self._condition.succeeded()
             self._moves.append(_life.already_converted(row, error))
         elif isinstance(error, RequestRefusedError):
-            self._succeeded()
+            self._condition.succeeded()
             self._moves.append(_life.refused(row, error))
         elif isinstance(error, TransientError | AuthorizationError):
-            self._react(errand, error)
+            self._condition.failed(error, started=errand.started)
             at_once = isinstance(error, AccessTokenRejectedError)
             self._moves.append(_life.not_processed(row, error, at_once=at_once))
         elif isinstance(error, UnknownOutcomeError):
@@ -313,7 +286,7 @@ class Slice:
     def _put_off(self, errand: Errand, error: BaseException) -> None:
         """A read did not come about."""
         if isinstance(error, ZohoError):
-            self._react(errand, error)
+            self._condition.failed(error, started=errand.started)
             at_once = isinstance(error, AccessTokenRejectedError)
             for row in errand.rows:
                 self._moves.append(_life.put_off(row, error, at_once=at_once))
@@ -325,79 +298,6 @@ class Slice:
         logger.error("Conversion %s met an error of ours", row.pk, exc_info=error)
         self._moves.append(_life.broken(row, error))
 
-    def _react(self, errand: Errand, error: ZohoError) -> None:
-        """Draw the consequences of an error for the whole connection."""
-        if isinstance(error, RateLimitError):
-            self._limit.refused(started=errand.started)
-        elif isinstance(error, CreditsExhaustedError):
-            self._cool(PROBE, str(error))
-        elif isinstance(error, AccessTokenRejectedError):
-            self._token_rejected(errand, error)
-        elif isinstance(error, AuthorizationError):
-            self._cool(PROBE, f"{error.code}: {error}")
-        else:
-            self._failures += 1
-            if self._failures >= FAILURES:
-                self._cool(FAILURE_PAUSE, str(error))
-
-    def _token_rejected(self, errand: Errand, error: ZohoError) -> None:
-        if self._client is None:
-            return
-        if self._renewed:
-            self._cool(PROBE, f"{error.code}: {error}")
-        self._renewed, self._client = True, None
-
-    def _cool(self, seconds: float, reason: str) -> None:
-        if self._cooling is None:
-            logger.warning("Connection %s waits %s s: %s", self._connection.pk, seconds, reason)
-            self._cooling = (seconds, reason)
-
     def _the_client(self) -> ZohoClient:
         assert self._client is not None
         return self._client
-
-
-#: A person's conversion, settle, send; previews come in a query of their own.
-URGENCY = Case(
-    When(status=Status.READY, approved_by__isnull=False, then=Value(0)),
-    When(status__in=[Status.UNKNOWN, Status.SCHEDULED], then=Value(1)),
-    default=Value(2),
-    output_field=IntegerField(),
-)
-
-
-def checked(row: LeadConversion, lead: Lead | None) -> Move | None:
-    """Say what a read just before sending means; ``None``: it is what was approved."""
-    if lead is None:
-        return _life.afresh(row, gone=True)
-    if lead.converted:
-        return _life.read_converted(row, lead.converted)
-    seen = row.lead_seen()
-    changed = matching.changes(seen, lead) if seen else ("id",)
-    return _life.afresh(row, changed=list(changed)) if changed else None
-
-
-def renewed(row: LeadConversion, found: Preview) -> Move:
-    """Say what a new preview of an approved row means."""
-    if found.lead and found.lead.converted:
-        return _life.read_converted(row, found.lead.converted)
-    seen = preview_seen(row)
-    unchanged = seen.lead and found.lead and not matching.changes(seen.lead, found.lead)
-    if unchanged and matching.same_matches(seen, found):
-        return _life.renewed(row, found)
-    return _life.afresh(row, changed=["matches"])
-
-
-def _convert(client: ZohoClient, row: LeadConversion, latest: float) -> Any:
-    plan = row.planned() or ConversionPlan()
-    return client.leads.convert(row.lead_id, plan, may_send=lambda: time.monotonic() <= latest)
-
-
-def _token(connection_id: int, rejected: Secret | None) -> Secret:
-    """Get a token: the only errand that touches a table, so it closes its own connection."""
-    try:
-        if rejected is None:
-            return tokens.access_token(connection_id=connection_id)
-        return tokens.renew(connection_id=connection_id, rejected=rejected)
-    finally:
-        connections.close_all()

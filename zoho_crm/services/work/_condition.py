@@ -1,0 +1,101 @@
+"""What calls tell of the whole connection: how many at a time, and whether to go on."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from zoho_crm.conf import conf
+from zoho_crm.exceptions import (
+    AccessTokenRejectedError,
+    AuthorizationError,
+    CreditsExhaustedError,
+    RateLimitError,
+    TokenThrottledError,
+    TransientError,
+    ZohoError,
+)
+from zoho_crm.models import Connection, ConnectionWork, from_now
+from zoho_crm.services import tokens
+from zoho_crm.services.work._limit import Limit, ceiling
+
+logger = logging.getLogger(__name__)
+
+#: Calls in a row without an answer after which the connection waits, and for how many seconds.
+FAILURES = 10
+FAILURE_PAUSE = 30
+#: How long a connection waits for credits or a permission, before it probes once.
+PROBE = 900
+#: How long it waits when the accounts server does not answer.
+TOKEN_PAUSE = 10
+
+
+class Condition:
+    """How a connection is, as learnt from its calls; used by the main thread only."""
+
+    def __init__(self, connection: Connection, lease: ConnectionWork) -> None:
+        self._connection = connection
+        most = ceiling(conf().MAX_CONCURRENCY, connection.edition)
+        # After a waiting time one call goes first, alone.
+        value = 1.0 if lease.cooling_reason else lease.limit
+        self.limit = Limit(value=value, ceiling=most, met=lease.limit_met)
+        #: How long the connection has to wait, and why.
+        self.cooling: tuple[float, str] | None = None
+        #: Whether a new token is needed before anything else.
+        self.token_rejected = False
+        self._renewed = False
+        self._failures = 0
+
+    def succeeded(self) -> None:
+        """Take note of a call that was answered."""
+        self.limit.succeeded()
+        self._failures, self._renewed = 0, False
+
+    def failed(self, error: ZohoError, *, started: float) -> None:
+        """Take note of a call that was not, and draw the consequences for the others."""
+        if isinstance(error, RateLimitError):
+            self.limit.refused(started=started)
+        elif isinstance(error, AccessTokenRejectedError):
+            self._reject_token(error)
+        elif isinstance(error, CreditsExhaustedError | AuthorizationError):
+            self.cool(PROBE, str(error))
+        else:
+            self._failures += 1
+            if self._failures >= FAILURES:
+                self.cool(FAILURE_PAUSE, str(error))
+
+    def no_token(self, error: BaseException) -> None:
+        """Take note that there is no access token now; nothing can be done without one."""
+        if isinstance(error, TokenThrottledError):
+            self.cool(tokens.THROTTLE, str(error))
+        elif isinstance(error, TransientError):
+            self.cool(TOKEN_PAUSE, str(error))
+        else:
+            self.cool(PROBE, str(error))
+        if not isinstance(error, ZohoError | ImproperlyConfigured):
+            logger.error("No token for connection %s", self._connection.pk, exc_info=error)
+
+    def cool(self, seconds: float, reason: str) -> None:
+        """Let the connection wait; the first reason stands."""
+        if self.cooling is None:
+            logger.warning("Connection %s waits %s s: %s", self._connection.pk, seconds, reason)
+            self.cooling = (seconds, reason)
+
+    def learnt(self) -> dict[str, Any]:
+        """Return what the next slice should know, as columns of ``ConnectionWork``."""
+        seconds, reason = self.cooling or (0.0, "")
+        return {
+            "limit": self.limit.value,
+            "limit_met": self.limit.met,
+            "cooling_until": from_now(seconds) if self.cooling else None,
+            "cooling_reason": reason[:200],
+        }
+
+    def _reject_token(self, error: ZohoError) -> None:
+        if self.token_rejected:
+            return
+        if self._renewed:
+            self.cool(PROBE, str(error))
+        self.token_rejected = self._renewed = True
