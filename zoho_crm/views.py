@@ -57,16 +57,9 @@ def start(request: HttpRequest) -> HttpResponseBase:
 @permission_required("zoho_crm.connect_connection", raise_exception=True)
 def callback(request: HttpRequest) -> HttpResponse:
     """Take up the consent that Zoho's answer carries, and say what came of it."""
-    answer = request.GET
     try:
         connection, back = connect.complete(
-            user=_person(request),
-            session_key=_session_key(request),
-            state=answer.get("state", ""),
-            code=answer.get("code", ""),
-            error=answer.get("error", ""),
-            location=answer.get("location", ""),
-            accounts_server=answer.get("accounts-server", ""),
+            user=_person(request), session_key=_session_key(request), **_answer(request)
         )
     except (ZohoError, ImproperlyConfigured) as error:
         messages.error(request, _("Not connected. %s") % error)
@@ -79,6 +72,15 @@ def callback(request: HttpRequest) -> HttpResponse:
 def redirect_uri(request: HttpRequest) -> str:
     """Return where Zoho sends the browser back to, as it has to be registered there."""
     return conf().REDIRECT_URI or request.build_absolute_uri(reverse("zoho_crm:callback"))
+
+
+def _answer(request: HttpRequest) -> dict[str, str]:
+    """Return what Zoho's answer says; nothing at all if it says something twice."""
+    keys = ("state", "code", "error", "location", "accounts-server")
+    given = {key.replace("-", "_"): request.GET.getlist(key) or [""] for key in keys}
+    if any(len(values) > 1 for values in given.values()):
+        return dict.fromkeys(given, "")
+    return {key: values[0] for key, values in given.items()}
 
 
 def _person(request: HttpRequest) -> AbstractBaseUser:
