@@ -115,13 +115,9 @@ class Lead:
     @classmethod
     def from_json(cls, stored: JsonObject) -> Self:
         """Return the lead that ``as_json`` stored."""
-        owner, converted = stored["owner"], stored["converted"]
-        parts = {
-            "owner": owner and Reference(**owner),
-            "converted": converted and Converted(**converted),
-            "tags": tuple(stored["tags"]),
-        }
-        return cls(**{**stored, **parts})
+        owner, became = stored["owner"], stored["converted"]
+        parts = {"owner": owner and Reference(**owner), "tags": tuple(stored["tags"])}
+        return cls(**{**stored, **parts, "converted": became and Converted(**became)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,11 +142,8 @@ class Match:
     @classmethod
     def from_json(cls, stored: JsonObject) -> Self:
         """Return the match that ``as_json`` stored."""
-        account = stored["account"]
-        parts = {
-            "account": account and Reference(**account),
-            "matched_on": tuple(stored["matched_on"]),
-        }
+        account, fields = stored["account"], tuple(stored["matched_on"])
+        parts = {"account": account and Reference(**account), "matched_on": fields}
         return cls(**{**stored, **parts})
 
 

@@ -45,8 +45,9 @@ def begin(
     mine, credentials = conf(), _own_client()
     center = _center(connection.data_center if connection else data_center or mine.DATA_CENTER)
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48) if mine.PKCE else ""
-    request = AuthorizationRequest(
-        state_hash=_hash(state),
+    place = _hash(state)
+    AuthorizationRequest.objects.create(
+        state_hash=place,
         session_hash=_hash(session_key),
         user_id=user.pk,
         data_center=center.code,
@@ -54,11 +55,10 @@ def begin(
         redirect_uri=redirect_uri,
         name=name,
         connection=connection,
+        verifier_cipher=crypto.encrypt(Secret(verifier), place=place),
         next_path=next_path,
         expires_at=from_now(REQUEST_LIFETIME),
     )
-    request.verifier_cipher = crypto.encrypt(Secret(verifier), place=request.state_hash)
-    request.save()
     return AccountsClient(api=api(center.accounts), credentials=credentials).authorization_url(
         scopes=mine.SCOPES,
         redirect_uri=redirect_uri,

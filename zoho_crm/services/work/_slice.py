@@ -65,7 +65,7 @@ class Slice:
         self._renew_at = time.monotonic() + self._conf.LEASE / 4
         self._look_at = 0.0
         self._token: Secret | None = None
-        self._client: ZohoClient | None = None
+        self._client: ZohoClient  # there is one as soon as there is a token
         #: Claims on rows whose lead was just read and is what it was, with the moment of that read.
         self._claims: list[tuple[float, Move]] = []
         self._moves: list[Move] = []
@@ -92,7 +92,7 @@ class Slice:
         )
 
     def _learnt(self) -> dict[str, Any]:
-        credits = self._client.api.credits_remaining if self._client else None
+        credits = self._client.api.credits_remaining if self._token else None
         learnt = {} if credits is None else {"credits_remaining": credits}
         return {**self._condition.learnt(), **learnt}
 
@@ -123,7 +123,7 @@ class Slice:
     # Handing out
 
     def _hand_out(self) -> None:
-        if self._client is None or self._condition.token_rejected:
+        if self._token is None or self._condition.token_rejected:
             self._fetch_token()
             return
         if time.monotonic() >= self._look_at or len(self._claims) < self._free():
@@ -189,10 +189,8 @@ class Slice:
     def _look(
         self, row: LeadConversion, outcome: Callable[[LeadConversion, Preview], Move]
     ) -> None:
-        client = self._the_client()
-
         def call() -> Move:
-            return outcome(row, look(client, row.lead_id))
+            return outcome(row, look(self._client, row.lead_id))
 
         self._crew.send(Errand(rows=(row,), done=self._looked, failed=self._put_off), call)
 
@@ -223,7 +221,7 @@ class Slice:
 
         ids = [row.lead_id for row in rows]
         errand = Errand(rows=tuple(rows), done=came, failed=failed)
-        self._crew.send(errand, partial(self._the_client().leads.get_many, ids))
+        self._crew.send(errand, partial(self._client.leads.get_many, ids))
 
     def _judge(
         self,
@@ -250,7 +248,7 @@ class Slice:
         claims = [claim for _begun, claim in now]
         for claim in LeadConversion.objects.move(claims, only_if=Q(Exists(mine))):
             errand = Errand(rows=(claim.row,), done=self._answered, failed=self._not_converted)
-            self._crew.send(errand, partial(convert, self._the_client(), claim.row, latest))
+            self._crew.send(errand, partial(convert, self._client, claim.row, latest))
 
     def _answered(self, errand: Errand, answer: Converted | Scheduled) -> None:
         self._condition.succeeded()
@@ -297,7 +295,3 @@ class Slice:
     def _broken(self, row: LeadConversion, error: BaseException) -> None:
         logger.error("Conversion %s met an error of ours", row.pk, exc_info=error)
         self._moves.append(_life.broken(row, error))
-
-    def _the_client(self) -> ZohoClient:
-        assert self._client is not None
-        return self._client
