@@ -40,9 +40,9 @@ def _send(
 ) -> int:
     sent = 0
     for row in rows:
-        for receiver, answer in signal.send_robust(sender=sender, **arguments(row)):
-            if isinstance(answer, Exception):
-                logger.error("%r failed at %s", receiver, row, exc_info=answer)
+        answers = signal.send_robust(sender=sender, **arguments(row))
+        for receiver, error in [pair for pair in answers if isinstance(pair[1], Exception)]:
+            logger.error("%r failed at %s", receiver, row, exc_info=error)
         type(row).objects.filter(pk=row.pk).update(announced_at=DbNow())
         sent += 1
     return sent

@@ -39,8 +39,7 @@ def begin(
     Return the address at Zoho where this person gives consent, good for one use and ten minutes.
 
     :param connection: the one to connect again; the consent must then be for its organisation
-    :raises ImproperlyConfigured: if the client or the encryption key is not set, or no such data
-        center is known
+    :raises ImproperlyConfigured: if the client, the key or the data center is not set right
     """
     mine, credentials = conf(), _own_client()
     center = _center(connection.data_center if connection else data_center or mine.DATA_CENTER)

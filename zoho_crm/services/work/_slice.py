@@ -73,13 +73,10 @@ class Slice:
     def run(self) -> dict[str, Any]:
         """Work, and return what was learnt for the next slice, as columns of ``ConnectionWork``."""
         try:
-            while not self._is_over():
-                self._hand_out()
-                if self._crew.is_idle:
-                    break
-                self._gather()
+            self._hand_out()
             while not self._crew.is_idle:
                 self._gather()
+                self._hand_out()
         finally:
             self._crew.dismiss()
         return self._learnt()
@@ -123,6 +120,8 @@ class Slice:
     # Handing out
 
     def _hand_out(self) -> None:
+        if self._is_over():
+            return
         if self._token is None or self._condition.token_rejected:
             self._fetch_token()
             return
