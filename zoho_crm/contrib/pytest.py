@@ -108,15 +108,12 @@ def _raw(answer: Answer) -> HTTPResponse:
     """The answer as urllib3 would read it from a socket."""
     if answer.delivery is Delivery.DRIP_HEAD:
         time.sleep(answer.pause * 150)  # about the length of a head
-    headers = HTTPHeaderDict(answer.headers)
-    if answer.status != 204:
-        headers["Content-Length"] = str(len(answer.body))
     cut = answer.delivery is Delivery.CUT
     body = answer.body[: len(answer.body) // 2] if cut else answer.body
     drips = answer.delivery is Delivery.DRIP_BODY
     return HTTPResponse(
         body=_Dripping(body, answer.pause) if drips else io.BytesIO(body),
-        headers=headers,
+        headers=HTTPHeaderDict(answer.sized_headers()),
         status=answer.status,
         preload_content=False,
         enforce_content_length=True,

@@ -109,6 +109,11 @@ class Answer:
         return cls(status=204, headers={"Content-Type": "application/json;charset=utf-8"})
 
     @classmethod
+    def unchanged(cls) -> Answer:
+        """304, for ``If-Modified-Since``."""
+        return cls(status=304, headers={"Content-Type": "application/json;charset=utf-8"})
+
+    @classmethod
     def redirect(cls, url: str) -> Answer:
         headers = {"Location": url, "Content-Type": "text/html;charset=utf-8"}
         return cls(status=302, headers=headers)
@@ -116,6 +121,11 @@ class Answer:
     @classmethod
     def closed(cls) -> Answer:
         return cls(status=0, delivery=Delivery.CLOSED)
+
+    def sized_headers(self) -> dict[str, str]:
+        """Return the headers with the length of the body, where there can be one."""
+        size = {} if self.status in (204, 304) else {"Content-Length": str(len(self.body))}
+        return {**self.headers, **size}
 
     @property
     def arrives(self) -> bool:

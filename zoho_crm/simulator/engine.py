@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from zoho_crm.simulator.faults import ACTIONS, Fault
 from zoho_crm.simulator.oauth.endpoints import grant_kind
 from zoho_crm.simulator.routes import ROUTER, anonymous
 from zoho_crm.simulator.settings import SimulatorSettings
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.visits import Route, Visit
 from zoho_crm.simulator.world import Addresses, World
 
 
@@ -61,12 +61,21 @@ class Engine:
 
     def _receive(self, call: Call) -> Visit:
         route, path = ROUTER.find(call)
-        kind = grant_kind(call) if route.kind == "token" else route.kind
+        kind = kind_of(call, route, path)
         return Visit(call=call, route=route, path=path, kind=kind, now=self.world.clock.now())
 
     def draw_fault(self, visit: Visit) -> Fault | None:
         """Return the first ordered fault that strikes this call."""
         return next((fault for fault in self.faults if fault.strikes(visit)), None)
+
+
+def kind_of(call: Call, route: Route, path: Mapping[str, str]) -> str:
+    """Return what faults and counters call this call."""
+    if route.kind == "token":
+        return grant_kind(call)
+    if route.kind in ("get", "list"):
+        return f"{'leads' if path['module'] == 'Leads' else 'records'}_{route.kind}"
+    return route.kind
 
 
 class Passage:

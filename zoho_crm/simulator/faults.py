@@ -35,6 +35,15 @@ KINDS = (
     "users",
     "org",
     "metadata",
+    "records_get",
+    "records_list",
+    "search",
+    "insert",
+    "update",
+    "delete",
+    "deal_roles",
+    "authorize",
+    "serverinfo",
     "any",
 )
 

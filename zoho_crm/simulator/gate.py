@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from math import ceil
 
 from zoho_crm.simulator import refusals
 from zoho_crm.simulator.oauth.grants import AccessToken
 from zoho_crm.simulator.visits import Visit
 from zoho_crm.simulator.world import World
 
+ITEMS_PER_CREDIT = 10
+API_ACCESS = "Crm_Implied_Api_Access"
 #: https://www.zoho.com/crm/developer/docs/api/v8/scopes.html: which operations contain which.
 _CONTAINED_IN = {
     "READ": ("READ", "ALL"),
@@ -22,7 +25,7 @@ def admit(world: World, visit: Visit) -> None:
     """
     Let a call to the CRM in: it holds a place from now on, and has spent its credits.
 
-    :raises RefusedError: 400, 401 or 429
+    :raises RefusedError: 400, 401, 403 or 429
     """
     if not world.is_api(visit.call.origin):
         raise refusals.wrong_host()
@@ -30,6 +33,9 @@ def admit(world: World, visit: Visit) -> None:
     for scope in visit.route.scopes:
         if not granted(scope.format_map(_lower(visit)), visit.session.scopes):
             raise refusals.missing_scope()
+    for permission in (API_ACCESS, visit.route.permission.format_map(visit.path)):
+        if permission in world.organisation.denied:
+            raise refusals.no_permission(permission)
     if not _take_slot(world, visit):
         raise refusals.too_many_requests()
     if not world.credits.spend(cost(visit), visit.now):
@@ -61,13 +67,24 @@ def authenticate(world: World, visit: Visit) -> AccessToken:
 
 def is_heavy(visit: Visit) -> bool:
     """https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html: what shares ten places."""
-    sorted_list = visit.kind == "leads_list" and bool({"sort_by", "cvid"} & visit.query.keys())
-    return visit.route.heavy or sorted_list
+    if visit.route.kind == "list":
+        return bool({"sort_by", "cvid"} & visit.query.keys())
+    return visit.route.heavy or _items_in(visit) > ITEMS_PER_CREDIT
 
 
 def cost(visit: Visit) -> int:
-    """Credits: 5 for a conversion, 3 for a list by custom view, mostly 1."""
-    return 3 if visit.kind == "leads_list" and "cvid" in visit.query else visit.route.credits
+    """Credits: 5 for a conversion, 3 for a list by custom view, 1 for each ten of many records."""
+    if visit.route.kind == "list" and "cvid" in visit.query:
+        return 3
+    return max(visit.route.credits, ceil(_items_in(visit) / ITEMS_PER_CREDIT))
+
+
+def _items_in(visit: Visit) -> int:
+    if visit.route.kind not in ("insert", "update"):
+        return 0
+    body = visit.call.json()
+    items = body.get("data") if isinstance(body, dict) else None
+    return len(items) if isinstance(items, list) else 0
 
 
 def granted(needed: str, scopes: tuple[str, ...]) -> bool:

@@ -10,7 +10,7 @@ from zoho_crm.simulator import furniture
 from zoho_crm.simulator.clock import Clock, zoho_time
 from zoho_crm.simulator.ids import Ids
 from zoho_crm.simulator.records import Record, Table
-from zoho_crm.simulator.schema import RECORD_MODULES
+from zoho_crm.simulator.schema import RECORD_MODULES, field
 
 Json = dict[str, Any]
 
@@ -35,9 +35,19 @@ class Organisation:
             module: {"name": "Standard", "id": self.ids.next()} for module in RECORD_MODULES
         }
         self.layout_with_choice = {"name": "Trade fair", "id": self.ids.next()}
+        #: The view of each module that shows everything, for ``cvid``.
+        self.custom_views = {module: self.ids.next() for module in RECORD_MODULES}
         self.records = {module: Table(module) for module in RECORD_MODULES}
         #: Unique fields by module, in the order in which they are compared.
         self.unique: dict[str, list[str]] = {module: [] for module in RECORD_MODULES}
+        #: Tags by module and name.
+        self.tags: dict[str, dict[str, Json]] = {module: {} for module in RECORD_MODULES}
+        #: Fields that the layout demands besides the system's, by module.
+        self.required: dict[str, list[str]] = {module: [] for module in RECORD_MODULES}
+        #: Permissions that the user's profile lacks, such as ``Crm_Implied_View_Leads``.
+        self.denied: set[str] = set()
+        #: The role of each contact in a deal, by deal and contact.
+        self.deal_roles: dict[str, dict[str, Json]] = defaultdict(dict)
         #: File names by record id.
         self.attachments: dict[str, list[str]] = defaultdict(list)
         #: E-mails that conversions sent: who, about which record.
@@ -64,6 +74,34 @@ class Organisation:
     def module(self, name: str) -> Json:
         """Return how other resources refer to a module."""
         return {"api_name": name, "id": self.modules[name]["id"]}
+
+    def layouts_of(self, module: str) -> list[Json]:
+        """Return the layouts that records of the module can have."""
+        more = [self.layout_with_choice] if module == "Leads" else []
+        return [self.layouts[module], *more]
+
+    def tag(self, module: str, name: str) -> Json:
+        """Return a tag of the module by its name, made on first use."""
+        tags = self.tags[module]
+        if name not in tags:
+            tags[name] = {"name": name, "id": self.ids.next(), "color_code": None}
+        return tags[name]
+
+    def contact_role(self, role_id: object) -> Json | None:
+        return next((role for role in self.contact_roles if role["id"] == role_id), None)
+
+    def is_required(self, module: str, name: str) -> bool:
+        """Whether a record of the module, or a conversion that makes one, has to have the field."""
+        known = field(module, name)
+        always = known is not None and known.mandatory
+        for_deals = module == "Deals" and (
+            name == "Closing_Date" or (name == "Pipeline" and bool(self.pipelines))
+        )
+        return always or for_deals or name in self.required[module]
+
+    def is_hidden(self, module: str) -> bool:
+        """Whether an administrator has removed the module under *Organize modules*."""
+        return bool(self.modules[module]["status"] != "visible")
 
     def stages_of(self, pipeline: str) -> list[str] | None:
         """Return the stages' actual values, or None when there is no such pipeline."""

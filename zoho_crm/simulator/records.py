@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import UserDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from copy import copy
 from typing import Any
 
@@ -90,9 +90,6 @@ class Table(UserDict[str, Record]):
                 self._list(record, field, record.get(field))
         found = self._found[field].get(key, {}).values()
         return sorted(found, key=lambda record: record.id)
-
-    def newest_first(self) -> Iterator[Record]:
-        return reversed(self.data.values())
 
     def move(self, record: Record, field: str, value: Any) -> None:
         """Look the record up under a new value from now on."""

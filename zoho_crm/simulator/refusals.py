@@ -35,6 +35,11 @@ class ItemRefusedError(Exception):
         self.item = problem(code, message, details)
 
 
+def success(message: str, details: Json) -> Json:
+    """The same four keys when all is well."""
+    return {"code": "SUCCESS", "details": details, "message": message, "status": "success"}
+
+
 def refuse(status: int, code: str, message: str, details: Json | None = None) -> RefusedError:
     return RefusedError(Answer.json(problem(code, message, details), status=status))
 
@@ -127,7 +132,86 @@ def too_many_values(name: str, limit: int) -> RefusedError:
     return refuse(400, "LIMIT_EXCEEDED", "limit exceeded", details)
 
 
+def ambiguous(*names: str) -> RefusedError:
+    details = {"ambiguity_due_to": [{"param_name": name} for name in names]}
+    return refuse(400, "AMBIGUITY_DURING_PROCESSING", "Ambiguity while processing", details)
+
+
+def beyond_pages(limit: int) -> RefusedError:
+    message = "only the first 2000 records can be reached without page_token"
+    return refuse(400, "DISCRETE_PAGINATION_LIMIT_EXCEEDED", message, {"limit": limit})
+
+
+def beyond_tokens() -> RefusedError:
+    message = "only up to 100000 records can be reached with page_token"
+    return refuse(400, "PAGINATION_LIMIT_EXCEEDED", message, {"param_name": "page_token"})
+
+
+def token_mismatch() -> RefusedError:
+    message = "the page_token is invalid, or the parameters have changed"
+    return refuse(400, "TOKEN_BOUND_DATA_MISMATCH", message, {"param_name": "page_token"})
+
+
+def token_expired() -> RefusedError:
+    details = {"api_name": "page_token", "json_path": "$.query.page_token"}
+    return refuse(400, "EXPIRED_VALUE", "Page token expired", details)
+
+
+def unreadable() -> RefusedError:
+    message = "either the request body or parameters is in wrong format"
+    return refuse(400, "UNABLE_TO_PARSE_DATA_TYPE", message)
+
+
+def bad_module_param() -> RefusedError:
+    message = "the module name given seems to be invalid"
+    return refuse(400, "INVALID_MODULE", message, {"param_name": "module"})
+
+
+# https://www.zoho.com/crm/developer/docs/api/v8/search-records.html
+
+
+def nothing_to_search_by(*names: str) -> RefusedError:
+    message = "one of the expected parameters is missing"
+    return refuse(400, "EXPECTED_PARAM_MISSING", message, {"param_names": list(names)})
+
+
+def search_limit() -> RefusedError:
+    return refuse(400, "LIMIT_REACHED", "only the first 2000 records can be found")
+
+
+def invalid_query() -> RefusedError:
+    return refuse(400, "INVALID_QUERY", "Invalid query formed", {"param_name": "criteria"})
+
+
+# https://www.zoho.com/crm/developer/docs/api/v8/update-records.html
+
+
+def at_root(refusal: ItemRefusedError) -> RefusedError:
+    """The same refusal, but of the whole request."""
+    return RefusedError(Answer.json(refusal.item, status=400))
+
+
+def too_many_items(name: str, limit: int) -> RefusedError:
+    message = "count of records in your request exceeds the limit"
+    details = {"maximum_length": limit, "api_name": name}
+    return refuse(400, "LIMIT_EXCEEDED", message, details)
+
+
+def already_modified(details: Json) -> RefusedError:
+    return refuse(412, "ALREADY_MODIFIED", "record already modified", details)
+
+
 # https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html
+
+
+def not_allowed() -> RefusedError:
+    return refuse(400, "NOT_ALLOWED", "the operation is not allowed")
+
+
+def may_not_create() -> RefusedError:
+    """400, not 403: https://www.zoho.com/crm/developer/docs/api/v7/convert-lead.html"""
+    message = "User does not have sufficient privilege to create records"
+    return refuse(400, "AUTHORIZATION_FAILED", message)
 
 
 def already_converted() -> RefusedError:
@@ -153,70 +237,3 @@ def lead_in_review() -> RefusedError:
 
 def already_changed() -> RefusedError:
     return refuse(400, "CONVERTED_RECORD", "can't update the converted record")
-
-
-def locked_lead() -> ItemRefusedError:
-    message = "You cannot perform this operation as the record is locked."
-    return ItemRefusedError("RECORD_LOCKED", message, {"resource_path_index": 1})
-
-
-def locked_partner(path: str) -> ItemRefusedError:
-    message = "Sorry, you cannot perform this operation as the record is locked."
-    details = {"api_name": "id", "json_path": path, "action": "record_locking"}
-    return ItemRefusedError("RECORD_LOCKED", message, details)
-
-
-def partner_not_approved(path: str) -> ItemRefusedError:
-    details = {"api_name": "id", "json_path": path}
-    return ItemRefusedError("NOT_APPROVED", "record not approved", details)
-
-
-# Refusals of one item: they name what is wrong by ``json_path``.
-
-
-def bad_value(name: str, path: str, message: str = "invalid data", **more: Any) -> ItemRefusedError:
-    return ItemRefusedError("INVALID_DATA", message, {**more, "api_name": name, "json_path": path})
-
-
-def wrong_type(name: str, path: str, expected: str) -> ItemRefusedError:
-    return bad_value(name, path, expected_data_type=expected)
-
-
-def too_long(name: str, path: str, limit: int) -> ItemRefusedError:
-    return bad_value(name, path, maximum_length=limit)
-
-
-def missing_value(name: str, path: str) -> ItemRefusedError:
-    details = {"api_name": name, "json_path": path}
-    return ItemRefusedError("MANDATORY_NOT_FOUND", "required field not found", details)
-
-
-def not_subordinate() -> ItemRefusedError:
-    return bad_value("Owner", "$.data[0].Owner", "Non Subordinate User Found")
-
-
-def stage_not_in_pipeline() -> ItemRefusedError:
-    """The path lacks ``.Deals`` at Zoho, too."""
-    details = {"mapped_field": "Pipeline", "api_name": "Stage", "json_path": "$.data[0].Stage"}
-    return ItemRefusedError("MAPPING_MISMATCH", "Pipeline doesn't contain the Stage", details)
-
-
-def pipeline_not_in_layout() -> ItemRefusedError:
-    details = {
-        "mapped_field": "Layout",
-        "api_name": "Pipeline",
-        "json_path": "$.data[0].Pipeline",
-    }
-    return ItemRefusedError("MAPPING_MISMATCH", "Layout doesn't contain the Pipeline", details)
-
-
-def duplicate(name: str, path: str, module: Json, owner: Json, record_id: str) -> ItemRefusedError:
-    """https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html"""
-    details = {
-        "api_name": name,
-        "duplicate_record": {"Owner": owner, "module": module, "id": record_id},
-        "json_path": path,
-        "id": record_id,
-        "more_records": False,
-    }
-    return ItemRefusedError("DUPLICATE_DATA", "duplicate data", details)

@@ -174,13 +174,12 @@ _ACCOUNTS = (
 )
 _DEALS = (
     _text("Deal_Name", 120, mandatory=True),
-    _typed("Closing_Date", "date", 20, mandatory=True),
+    _typed("Closing_Date", "date", 20),
     _typed("Stage", "picklist", 120, mandatory=True, choices=STAGES),
     _typed("Pipeline", "picklist", 120),
     _typed("Amount", "currency", 16),
     _typed("Account_Name", "lookup", 120),
     _typed("Contact_Name", "lookup", 120),
-    _typed("Contact_Role", "lookup", 50),
     _typed("Campaign_Source", "lookup", 120),
     _typed("Type", "picklist", 120),
     _typed("Probability", "integer", 3),

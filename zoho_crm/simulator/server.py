@@ -126,9 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _head(self, answer: Answer) -> bytes:
         """Written out here, not by the base class, so that it can be dripped."""
         reason = self.responses.get(answer.status, ("",))[0]
-        size = {} if answer.status == 204 else {"Content-Length": len(answer.body)}
         close = {"Connection": "close"} if self.close_connection else {}
-        headers = {"Date": self.date_time_string(), **answer.headers, **size, **close}
+        headers = {"Date": self.date_time_string(), **answer.sized_headers(), **close}
         lines = [f"HTTP/1.1 {answer.status} {reason}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join((*lines, "", "")).encode("latin-1")

@@ -26,6 +26,8 @@ class Route:
     handler: Handler
     scopes: tuple[str, ...] = ()
     """All of these are needed; ``ZohoCRM.modules.{module}.READ`` takes names from the path."""
+    permission: str = ""
+    """Which permission the user's profile has to have."""
     credits: int = 1
     heavy: bool = False
     """Whether it shares the sub-concurrency of ten."""

@@ -39,6 +39,16 @@ class Deferred:
     happen: Callable[[datetime], None] = field(compare=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Bookmark:
+    """Where a ``page_token`` goes on."""
+
+    start: int
+    page: int
+    bound: tuple[str, ...]
+    expires_at: datetime
+
+
 class World:
     """One organisation, its tokens, and the books kept about both."""
 
@@ -54,6 +64,8 @@ class World:
         self.slots = Slots(settings.concurrency, settings.sub_concurrency)
         #: Lead id and case of every lead that has a story.
         self.stories: list[dict[str, str]] = []
+        #: By ``page_token``.
+        self.bookmarks: dict[str, Bookmark] = {}
         self._deferred: list[Deferred] = []
 
     def later(self, at: datetime, happen: Callable[[datetime], None]) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from zoho_crm.simulator import refusals, schema
+from zoho_crm.simulator import item_refusals, refusals, schema
 from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.clock import zoho_time
 from zoho_crm.simulator.crm.reading import checked_id
+from zoho_crm.simulator.crm.values import check_unique
 from zoho_crm.simulator.crm.wishes import ITEM, Wish, only_item, read_wish
 from zoho_crm.simulator.ledger import Conversion
 from zoho_crm.simulator.organisation import Organisation
@@ -22,6 +23,8 @@ from zoho_crm.simulator.visits import Visit
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
+#: Keys of ``Deals`` in a request that are no fields of a deal.
+_NO_FIELDS = ("Contact_Role", "$move_attachments")
 
 
 def convert(world: World, visit: Visit) -> Answer:
@@ -31,8 +34,9 @@ def convert(world: World, visit: Visit) -> Answer:
     if lead is None:
         raise refusals.unknown_record()
     try:
-        item = only_item(visit.call.json())
+        item = only_item(visit)
         check_convertible(lead)
+        _check_target_modules(organisation)
         wish = read_wish(organisation, lead, item)
         outcome = Conveyor(organisation=organisation, lead=lead, wish=wish, now=visit.now).run()
     except refusals.ItemRefusedError as refusal:
@@ -59,7 +63,14 @@ def check_convertible(lead: Record) -> None:
     if lead["$review"]:
         raise refusals.lead_in_review()
     if lead["Locked__s"]:
-        raise refusals.locked_lead()
+        raise item_refusals.locked_lead()
+
+
+def _check_target_modules(organisation: Organisation) -> None:
+    if organisation.is_hidden("Contacts"):
+        raise refusals.not_allowed()
+    if organisation.denied & {"Crm_Implied_Create_Contacts", "Crm_Implied_Create_Accounts"}:
+        raise refusals.may_not_create()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +134,12 @@ class Conveyor:
         return outcome
 
     @property
+    def company(self) -> str:
+        """What a new account is called; none is made when the module is hidden."""
+        hidden = self.organisation.is_hidden("Accounts")
+        return "" if hidden else self.lead["Company"] or ""
+
+    @property
     def owner(self) -> Json:
         assigned = self.wish.assign_to
         owner: Json = self.organisation.owner(assigned) if assigned else self.lead["Owner"]
@@ -138,24 +155,26 @@ class Conveyor:
 
     def _renamed(self, account: Record) -> Record | None:
         """The account that ``overwrite`` moves a contact to: the one named like the company."""
-        company = self.lead["Company"]
-        if not company or same(company) == same(account.name):
+        if not self.company or same(self.company) == same(account.name):
             return account
-        named = self.organisation.records["Accounts"].find("Account_Name", company)
+        named = self.organisation.records["Accounts"].find("Account_Name", self.company)
         return named[0] if named else None
 
     def _check_unique(self) -> None:
-        if self.existing_account is None and self.lead["Company"]:
-            check_unique(self.organisation, "Accounts", mapped(self.lead, "Accounts"))
+        if self.existing_account is None and self.company:
+            self._check_unique_in("Accounts")
         if self.wish.contact is None:
-            check_unique(self.organisation, "Contacts", mapped(self.lead, "Contacts"))
+            self._check_unique_in("Contacts")
+
+    def _check_unique_in(self, module: str) -> None:
+        check_unique(self.organisation, module, mapped(self.lead, module), f"{ITEM}.{module}")
 
     def _account(self) -> Record | None:
         account = self.existing_account
         if account is None:
-            return self._add("Accounts") if self.lead["Company"] else None
-        if self.wish.account and self.wish.overwrite and self.lead["Company"]:
-            self.organisation.change(account, {"Account_Name": self.lead["Company"]}, at=self.now)
+            return self._add("Accounts") if self.company else None
+        if self.wish.account and self.wish.overwrite and self.company:
+            self.organisation.change(account, {"Account_Name": self.company}, at=self.now)
         return account
 
     def _contact(self, account: Record | None) -> Record:
@@ -171,7 +190,11 @@ class Conveyor:
         if self.wish.deal is None:
             return None
         links = {"Contact_Name": contact.lookup(), "Account_Name": account and account.lookup()}
-        return self._add("Deals", **links, **self.wish.deal)
+        own = {name: value for name, value in self.wish.deal.items() if name not in _NO_FIELDS}
+        deal = self._add("Deals", **links, **own)
+        if role := self.organisation.contact_role(self.wish.deal.get("Contact_Role")):
+            self.organisation.deal_roles[deal.id][contact.id] = role
+        return deal
 
     def _add(self, module: str, **more: Any) -> Record:
         values = {**mapped(self.lead, module), "Owner": self.owner, **more}
@@ -227,16 +250,3 @@ def mapped(lead: Record, module: str) -> Json:
     return {
         target: lead[name] for name, target in targets if target and lead[name] not in (None, "")
     }
-
-
-def check_unique(organisation: Organisation, module: str, values: Json) -> None:
-    """
-    Refuse values that a unique field of the module has already.
-
-    :raises ItemRefusedError: ``DUPLICATE_DATA``
-    """
-    for name in organisation.unique[module]:
-        for other in organisation.records[module].find(name, values.get(name)):
-            path = f"{ITEM}.{module}.{name}"
-            owner = {**other["Owner"], "zuid": organisation.zuid_of(other["Owner"])}
-            raise refusals.duplicate(name, path, organisation.module(module), owner, other.id)

@@ -49,6 +49,8 @@ class Matches:
 
 def matches(organisation: Organisation, lead: Record, module: str) -> Matches:
     """The first field that finds anybody decides: unique fields, then the usual ones."""
+    if organisation.is_hidden(module):
+        return Matches(module)
     for own, theirs in _comparisons(organisation, module):
         found = organisation.records[module].find(theirs, lead.get(own))
         if found:
@@ -74,7 +76,7 @@ def options(world: World, visit: Visit) -> Answer:
     contacts = matches(organisation, lead, "Contacts")
     accounts = matches(organisation, lead, "Accounts")
     layouts = _layout_choices(organisation, lead)
-    if not (contacts.records or accounts.records or layouts):
+    if organisation.is_hidden("Contacts") or not (contacts.records or accounts.records or layouts):
         return Answer.nothing()
     return Answer.json(
         {

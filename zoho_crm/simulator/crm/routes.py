@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from zoho_crm.simulator.crm import conversion, matching, reading, users
+from zoho_crm.simulator.crm import (
+    conversion,
+    deal_roles,
+    matching,
+    metadata,
+    reading,
+    search,
+    tags,
+    users,
+    writing,
+)
 from zoho_crm.simulator.visits import Handler, Route
 
 BASE = "/crm/v8"
@@ -14,6 +24,7 @@ def _route(
     kind: str,
     handler: Handler,
     *scopes: str,
+    permission: str = "",
     cost: int = 1,
     heavy: bool = False,
 ) -> Route:
@@ -22,34 +33,101 @@ def _route(
         path=BASE + path,
         kind=kind,
         handler=handler,
-        scopes=scopes,
+        scopes=tuple(f"ZohoCRM.{scope}" if scope[0].islower() else scope for scope in scopes),
+        permission=permission,
         credits=cost,
         heavy=heavy,
     )
 
 
+def _settings(method: str, path: str, handler: Handler, scope: str) -> Route:
+    return _route(method, f"/settings/{path}", "metadata", handler, f"settings.{scope}")
+
+
+_VIEW = "Crm_Implied_View_{module}"
+
+#: The first one that fits is taken.
 ROUTES = (
-    _route("GET", "/users", "users", users.list_users, "ZohoCRM.users.READ"),
-    _route("GET", "/users/{id}", "users", users.get_user, "ZohoCRM.users.READ"),
-    _route("GET", "/org", "org", users.organisation, "ZohoCRM.org.READ"),
+    _route("GET", "/users", "users", users.list_users, "users.READ"),
+    _route("GET", "/users/{id}", "users", users.get_user, "users.READ"),
+    _route("GET", "/org", "org", users.organisation, "org.READ"),
+    _settings("GET", "modules", metadata.modules, "modules.READ"),
+    _settings("GET", "fields", metadata.fields, "fields.READ"),
+    _settings("GET", "layouts", metadata.layouts, "layouts.READ"),
+    _settings("GET", "pipeline", metadata.pipelines, "pipeline.READ"),
+    _settings("GET", "tags", tags.list_tags, "tags.READ"),
+    _settings("POST", "tags", tags.create_tags, "tags.CREATE"),
+    _settings(
+        "GET",
+        "duplicate_check_preference",
+        metadata.duplicate_check,
+        "duplicate_check_preference.READ",
+    ),
+    _route("GET", "/Contacts/roles", "metadata", metadata.contact_roles, "modules.contacts.READ"),
+    _route(
+        "GET",
+        "/Deals/{id}/Contact_Roles",
+        "deal_roles",
+        deal_roles.list_roles,
+        "modules.contacts.READ",
+        "modules.deals.READ",
+    ),
+    _route(
+        "PUT",
+        "/Deals/{id}/Contact_Roles/{contact_id}",
+        "deal_roles",
+        deal_roles.set_role,
+        "modules.deals.UPDATE",
+    ),
     _route(
         "GET",
         "/Leads/{id}/__conversion_options",
         "options",
         matching.options,
-        "ZohoCRM.modules.leads.READ",
+        "modules.leads.READ",
+        permission="Crm_Implied_View_Leads",
     ),
     _route(
         "POST",
         "/Leads/{id}/actions/convert",
         "convert",
         conversion.convert,
-        "ZohoCRM.modules.leads.CREATE",
+        "modules.leads.CREATE",
+        permission="Crm_Implied_Convert_Leads",
         cost=5,
         heavy=True,
     ),
-    _route("GET", "/Leads", "leads_list", reading.get_many, "ZohoCRM.modules.leads.READ"),
-    _route("GET", "/Leads/{id}", "leads_get", reading.get_one, "ZohoCRM.modules.leads.READ"),
-    _route("GET", "/{module}", "records", reading.get_many, "ZohoCRM.modules.{module}.READ"),
-    _route("GET", "/{module}/{id}", "records", reading.get_one, "ZohoCRM.modules.{module}.READ"),
+    _route(
+        "GET",
+        "/{module}/search",
+        "search",
+        search.search,
+        "modules.{module}.READ",
+        "ZohoSearch.securesearch.READ",
+        permission=_VIEW,
+        heavy=True,
+    ),
+    _route("GET", "/{module}", "list", reading.get_many, "modules.{module}.READ", permission=_VIEW),
+    _route(
+        "GET", "/{module}/{id}", "get", reading.get_one, "modules.{module}.READ", permission=_VIEW
+    ),
+    _route("POST", "/{module}", "insert", writing.insert, "modules.{module}.CREATE"),
+    _route("PUT", "/{module}", "update", writing.update_many, "modules.{module}.UPDATE"),
+    _route("PUT", "/{module}/{id}", "update", writing.update_one, "modules.{module}.UPDATE"),
+    _route("DELETE", "/{module}", "delete", writing.delete, "modules.{module}.DELETE"),
+    _route("DELETE", "/{module}/{id}", "delete", writing.delete, "modules.{module}.DELETE"),
+    _route(
+        "POST",
+        "/{module}/actions/add_tags",
+        "update",
+        tags.add_tags,
+        "modules.{module}.WRITE",
+    ),
+    _route(
+        "POST",
+        "/{module}/{id}/actions/add_tags",
+        "update",
+        tags.add_tags,
+        "modules.{module}.WRITE",
+    ),
 )

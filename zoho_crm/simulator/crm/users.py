@@ -13,7 +13,7 @@ from typing import Any
 from zoho_crm.simulator import refusals
 from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.clock import zoho_time
-from zoho_crm.simulator.crm.reading import page_of
+from zoho_crm.simulator.crm.paging import slice_of
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.visits import Visit
 from zoho_crm.simulator.world import World
@@ -50,17 +50,9 @@ _TYPES: Mapping[str, Callable[[Json], bool]] = {
 
 def list_users(world: World, visit: Visit) -> Answer:
     """``GET /users``"""
-    page, per_page = page_of(visit.query)
-    found = _wanted(world, visit)
-    shown = found[(page - 1) * per_page : page * per_page]
+    shown, info = slice_of(visit, _wanted(world, visit))
     if not shown:
         return Answer.nothing()
-    info = {
-        "per_page": per_page,
-        "count": len(shown),
-        "page": page,
-        "more_records": len(found) > page * per_page,
-    }
     return Answer.json({"users": shown, "info": info})
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
 
-from zoho_crm.simulator import refusals, schema
+from zoho_crm.simulator import item_refusals, refusals, schema
+from zoho_crm.simulator.crm.items import items_of
 from zoho_crm.simulator.crm.matching import matches
+from zoho_crm.simulator.crm.values import check_value
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record
+from zoho_crm.simulator.visits import Visit
 
 Json = dict[str, Any]
 ITEM = "$.data[0]"
@@ -46,23 +48,17 @@ class Wish:
     tags: Mapping[str, list[str]] = field(default_factory=dict)
 
 
-def only_item(body: object) -> Json:
+def only_item(visit: Visit) -> Json:
     """
     Return the one item of ``data``.
 
     :raises RefusedError: if the body is anything else
     """
-    if not isinstance(body, dict):
-        raise refusals.no_json_object()
-    items = body.get("data")
-    if items is None:
-        raise refusals.missing_value("data", "$.data")
-    if not isinstance(items, list):
-        raise refusals.wrong_type("data", "$.data", "jsonarray")
+    items = items_of(visit)
     if len(items) != 1:
-        raise refusals.bad_value("data", "$.data", maximum_length=1)
+        raise refusals.at_root(item_refusals.too_long("data", "$.data", 1))
     if not isinstance(items[0], dict):
-        raise refusals.wrong_type("data", ITEM, "jsonobject")
+        raise refusals.at_root(item_refusals.wrong_type("data", ITEM, "jsonobject"))
     return items[0]
 
 
@@ -93,7 +89,7 @@ def read_wish(organisation: Organisation, lead: Record, item: Json) -> Wish:
 def _check_types(item: Json) -> None:
     for name, (kind, expected) in _KEYS.items():
         if name in item and not isinstance(item[name], kind):
-            raise refusals.wrong_type(name, f"{ITEM}.{name}", expected)
+            raise item_refusals.wrong_type(name, f"{ITEM}.{name}", expected)
 
 
 def _partner(organisation: Organisation, lead: Record, item: Json, module: str) -> Record | None:
@@ -102,14 +98,14 @@ def _partner(organisation: Organisation, lead: Record, item: Json, module: str) 
         return None
     path = f"{ITEM}.{module}.id"
     if "id" not in item[module]:
-        raise refusals.missing_value("id", path)
+        raise item_refusals.missing_value("id", path)
     record = organisation.records[module].get(str(item[module]["id"]))
     if record is None:
-        raise refusals.bad_value("id", path)
+        raise item_refusals.bad_value("id", path)
     if record["Locked__s"]:
-        raise refusals.locked_partner(path)
+        raise item_refusals.locked_partner(path)
     if record["$approval_state"] != "approved":
-        raise refusals.partner_not_approved(path)
+        raise item_refusals.partner_not_approved(path)
     if not record["$editable"]:
         raise refusals.no_permission(f"Crm_Implied_Edit_{module}")
     if record not in matches(organisation, lead, module).records:
@@ -120,7 +116,7 @@ def _partner(organisation: Organisation, lead: Record, item: Json, module: str) 
 def _mismatch(module: str) -> refusals.ItemRefusedError:
     singular = module.removesuffix("s").lower()
     message = f"give {singular} id is mismatched with the data"
-    return refusals.bad_value("id", f"{ITEM}.{module}.id", message)
+    return item_refusals.bad_value("id", f"{ITEM}.{module}.id", message)
 
 
 def _assignee(organisation: Organisation, item: Json) -> Json | None:
@@ -128,22 +124,24 @@ def _assignee(organisation: Organisation, item: Json) -> Json | None:
         return None
     path = f"{ITEM}.assign_to.id"
     if "id" not in item["assign_to"]:
-        raise refusals.missing_value("id", path)
+        raise item_refusals.missing_value("id", path)
     user = organisation.user(str(item["assign_to"]["id"]))
     if user is None or user["status"] != "active" or not user["confirm"]:
-        raise refusals.bad_value("id", path)
+        raise item_refusals.bad_value("id", path)
     if not organisation.may_assign_to(user):
-        raise refusals.not_subordinate()
+        raise item_refusals.not_subordinate()
     return user
 
 
 def _attachments_to(item: Json) -> str:
+    if item.get("Deals", {}).get("$move_attachments"):
+        return "Deals"
     target = item.get("move_attachments_to", {"api_name": "Contacts"}).get("api_name")
     path = f"{ITEM}.move_attachments_to.api_name"
     if target is None:
-        raise refusals.missing_value("api_name", path)
+        raise item_refusals.missing_value("api_name", path)
     if target not in TARGETS or (target == "Deals" and "Deals" not in item):
-        raise refusals.bad_value("api_name", path)
+        raise item_refusals.bad_value("api_name", path)
     return str(target)
 
 
@@ -152,9 +150,9 @@ def _tags(item: Json) -> Json:
     for module, names in wanted.items():
         path = f"{ITEM}.carry_over_tags.{module}"
         if module not in TARGETS:
-            raise refusals.bad_value(module, path)
+            raise item_refusals.bad_value(module, path)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise refusals.wrong_type(module, path, "jsonarray")
+            raise item_refusals.wrong_type(module, path, "jsonarray")
     return wanted
 
 
@@ -162,10 +160,11 @@ def _deal(organisation: Organisation, item: Json) -> Json | None:
     if "Deals" not in item:
         return None
     deal: Json = item["Deals"]
-    needed = ("Deal_Name", "Closing_Date", *(("Pipeline",) if organisation.pipelines else ()))
-    for name in (*needed, "Stage"):
+    pipeline = ("Pipeline",) if organisation.pipelines else ()
+    asked = ("Deal_Name", "Closing_Date", *pipeline, "Stage", *organisation.required["Deals"])
+    for name in asked:
         if deal.get(name) in (None, ""):
-            raise refusals.missing_value(name, f"{ITEM}.Deals.{name}")
+            raise item_refusals.missing_value(name, f"{ITEM}.Deals.{name}")
     for name, value in deal.items():
         check_value("Deals", name, value, f"{ITEM}.Deals.{name}")
     _check_stage(organisation, deal)
@@ -176,52 +175,16 @@ def _deal(organisation: Organisation, item: Json) -> Json | None:
 def _check_stage(organisation: Organisation, deal: Json) -> None:
     if not organisation.pipelines:
         if deal["Stage"] not in schema.STAGES:
-            raise refusals.bad_value("Stage", f"{ITEM}.Deals.Stage")
+            raise item_refusals.bad_value("Stage", f"{ITEM}.Deals.Stage")
         return
     stages = organisation.stages_of(deal["Pipeline"])
     if stages is None:
-        raise refusals.pipeline_not_in_layout()
+        raise item_refusals.pipeline_not_in_layout()
     if deal["Stage"] not in stages:
-        raise refusals.stage_not_in_pipeline()
+        raise item_refusals.stage_not_in_pipeline()
 
 
 def _check_contact_role(organisation: Organisation, deal: Json) -> None:
-    known = [role["id"] for role in organisation.contact_roles]
-    if "Contact_Role" in deal and deal["Contact_Role"] not in known:
-        raise refusals.bad_value("Contact_Role", f"{ITEM}.Deals.Contact_Role")
-
-
-def check_value(module: str, name: str, value: object, path: str) -> None:
-    """
-    Check type, length and range of a field's value.
-
-    :raises ItemRefusedError: if it does not fit; an unknown field fits always
-    """
-    known = schema.field(module, name)
-    if known is None or value is None:
-        return
-    kinds, expected = _TYPES.get(known.type, (object, ""))
-    if not isinstance(value, kinds) or (isinstance(value, bool) and known.type != "boolean"):
-        raise refusals.wrong_type(name, path, expected)
-    if isinstance(value, str) and len(value) > known.length:
-        raise refusals.too_long(name, path, known.length)
-    if known.type == "date" and not _is_date(value):
-        raise refusals.wrong_type(name, path, "date")
-    if name == "Probability" and isinstance(value, int) and not 0 <= value <= 100:
-        raise refusals.bad_value(name, path)
-
-
-_TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
-    **dict.fromkeys(("text", "email", "phone", "website", "textarea", "picklist"), (str, "text")),
-    "date": (str, "date"),
-    "boolean": (bool, "boolean"),
-    "integer": (int, "integer"),
-    "currency": ((int, float), "double"),
-}
-
-
-def _is_date(value: object) -> bool:
-    try:
-        return str(date.fromisoformat(str(value))) == value
-    except ValueError:
-        return False
+    wanted = deal.get("Contact_Role")
+    if wanted is not None and organisation.contact_role(wanted) is None:
+        raise item_refusals.bad_value("Contact_Role", f"{ITEM}.Deals.Contact_Role")

@@ -1,0 +1,121 @@
+r"""
+The little language of ``criteria``: ``((Last_Name:equals:King)and(Company:starts_with:Nord))``.
+
+`Search records <https://www.zoho.com/crm/developer/docs/api/v8/search-records.html>`_
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from zoho_crm.simulator import refusals, schema
+from zoho_crm.simulator.records import Record, same
+
+MOST_CONDITIONS = 10
+MOST_VALUES = 100
+#: An escaped character is moved out of the way while the text is read.
+_HIDDEN = 0xE000
+
+Condition = Callable[[Record], bool]
+
+
+def parse(module: str, text: str) -> Condition:
+    """
+    Return what tells whether a record fits.
+
+    :raises RefusedError: ``INVALID_QUERY``
+    """
+    hidden = re.sub(r"\\(.)", lambda found: chr(_HIDDEN + ord(found[1])), text.strip())
+    if len(re.findall(r"\((?!\s*\()", hidden)) > MOST_CONDITIONS:
+        raise refusals.invalid_query()
+    condition, rest = _sequence(module, hidden)
+    if rest:
+        raise refusals.invalid_query()
+    return condition
+
+
+def _sequence(module: str, text: str) -> tuple[Condition, str]:
+    """Read ``(…)and(…)or(…)``; from left to right."""
+    condition, rest = _group(module, text)
+    while found := re.match(r"\s*(and|or)\s*(?=\()", rest):
+        other, rest = _group(module, rest[found.end() :])
+        condition = _both(condition, other) if found[1] == "and" else _either(condition, other)
+    return condition, rest
+
+
+def _group(module: str, text: str) -> tuple[Condition, str]:
+    if not text.startswith("("):
+        raise refusals.invalid_query()
+    inner = text[1:].lstrip()
+    if inner.startswith("("):
+        condition, rest = _sequence(module, inner)
+    else:
+        body, _, rest = inner.partition(")")
+        condition, rest = _condition(module, body), ")" + rest
+    if not rest.startswith(")"):
+        raise refusals.invalid_query()
+    return condition, rest[1:]
+
+
+def _both(one: Condition, other: Condition) -> Condition:
+    return lambda record: one(record) and other(record)
+
+
+def _either(one: Condition, other: Condition) -> Condition:
+    return lambda record: one(record) or other(record)
+
+
+def _condition(module: str, text: str) -> Condition:
+    name, _, rest = text.partition(":")
+    operator, _, given = rest.partition(":")
+    field = schema.field(module, name.strip())
+    if field is None or operator not in _OPERATORS or not given:
+        raise refusals.invalid_query()
+    values = [_shown(each) for each in given.split(",")][:MOST_VALUES]
+    if operator not in ("in", "between"):
+        values = [_shown(given)]
+    if operator == "between" and len(values) != 2:
+        raise refusals.invalid_query()
+    test = _OPERATORS[operator]
+    exact = field.type == "picklist"
+    return lambda record: test(_plain(record.get(field.name)), values, exact)
+
+
+def _shown(text: str) -> str:
+    return re.sub(r"[\ue000-\ue07f]", lambda found: chr(ord(found[0]) - _HIDDEN), text).strip()
+
+
+def _plain(value: Any) -> str:
+    """Look-ups are compared by id, everything else as text."""
+    return same(value.get("id") if isinstance(value, dict) else value)
+
+
+def _equals(value: str, values: list[str], exact: bool) -> bool:
+    """``equals`` behaves like "contains", except for pick lists."""
+    return value == same(values[0]) if exact else bool(value) and same(values[0]) in value
+
+
+def _compare(value: str, other: str) -> int:
+    """As numbers if both are; dates in ISO 8601 compare as text."""
+    try:
+        left, right = float(value), float(other)
+    except ValueError:
+        return (value > same(other)) - (value < same(other))
+    return (left > right) - (left < right)
+
+
+_OPERATORS: Mapping[str, Callable[[str, list[str], bool], bool]] = {
+    "equals": _equals,
+    "not_equal": lambda value, values, exact: value != same(values[0]),
+    "starts_with": lambda value, values, exact: value.startswith(same(values[0])),
+    "in": lambda value, values, exact: value in map(same, values),
+    "between": lambda value, values, exact: (
+        bool(value) and _compare(value, values[0]) >= 0 >= _compare(value, values[1])
+    ),
+    "greater_than": lambda value, values, exact: bool(value) and _compare(value, values[0]) > 0,
+    "greater_equal": lambda value, values, exact: bool(value) and _compare(value, values[0]) >= 0,
+    "less_than": lambda value, values, exact: bool(value) and _compare(value, values[0]) < 0,
+    "less_equal": lambda value, values, exact: bool(value) and _compare(value, values[0]) <= 0,
+}

@@ -1,0 +1,62 @@
+"""
+The contacts of a deal and their roles.
+
+`Contact roles of a deal
+<https://www.zoho.com/crm/developer/docs/api/v8/get-contact-roles-of-a-specific-deal.html>`_
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoho_crm.simulator import item_refusals, refusals
+from zoho_crm.simulator.calls import Answer
+from zoho_crm.simulator.crm.items import act_on_each, items_of
+from zoho_crm.simulator.crm.paging import slice_of
+from zoho_crm.simulator.crm.reading import asked_fields, checked_id, project
+from zoho_crm.simulator.records import Record
+from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.world import World
+
+Json = dict[str, Any]
+
+
+def list_roles(world: World, visit: Visit) -> Answer:
+    """``GET /Deals/{id}/Contact_Roles?fields=…``"""
+    deal, fields = _deal(world, visit), asked_fields(visit)
+    contacts = world.organisation.records["Contacts"]
+    roles = world.organisation.deal_roles[deal.id].items()
+    found = [
+        {**project(contacts[contact_id], fields), "Contact_Role": _short(role)}
+        for contact_id, role in roles
+        if contact_id in contacts
+    ]
+    shown, info = slice_of(visit, found)
+    return Answer.json({"data": shown, "info": info}) if shown else Answer.nothing()
+
+
+def set_role(world: World, visit: Visit) -> Answer:
+    """``PUT /Deals/{id}/Contact_Roles/{contact_id}``"""
+    deal, contact_id = _deal(world, visit), visit.path["contact_id"]
+    if contact_id not in world.organisation.records["Contacts"]:
+        raise refusals.unknown_record()
+
+    def set_it(item: Json, path: str) -> Json:
+        role = world.organisation.contact_role(item.get("Contact_Role", {}).get("id"))
+        if role is None:
+            raise item_refusals.bad_value("Contact_Role", f"{path}.Contact_Role.id")
+        world.organisation.deal_roles[deal.id][contact_id] = role
+        return refusals.success("relation updated", {"id": contact_id})
+
+    return act_on_each(items_of(visit)[:1], set_it)
+
+
+def _deal(world: World, visit: Visit) -> Record:
+    deal = world.organisation.records["Deals"].get(checked_id(visit))
+    if deal is None:
+        raise refusals.unknown_record()
+    return deal
+
+
+def _short(role: Json) -> Json:
+    return {"name": role["name"], "id": role["id"]}

@@ -1,0 +1,70 @@
+"""
+Lists of items in a body: each one has a result of its own.
+
+`Status codes <https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html>`_: 207 is for
+lists of which only a part went well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from zoho_crm.simulator import item_refusals, refusals
+from zoho_crm.simulator.calls import Answer
+from zoho_crm.simulator.visits import Visit
+
+Json = dict[str, Any]
+MOST_ITEMS = 100
+
+
+def object_of(visit: Visit) -> Json:
+    """
+    Return the body.
+
+    :raises RefusedError: if it is no JSON object
+    """
+    body = visit.call.json()
+    if not isinstance(body, dict):
+        raise refusals.no_json_object()
+    return body
+
+
+def items_of(visit: Visit, under: str = "data") -> list[Any]:
+    """
+    Return the items that the body lists under a name.
+
+    :raises RefusedError: for none, and for more than a hundred
+    """
+    items = object_of(visit).get(under)
+    if items is None:
+        raise refusals.at_root(item_refusals.missing_value(under, f"$.{under}"))
+    if not isinstance(items, list) or not items:
+        raise refusals.at_root(item_refusals.wrong_type(under, f"$.{under}", "jsonarray"))
+    if len(items) > MOST_ITEMS:
+        raise refusals.too_many_items(under, MOST_ITEMS)
+    return items
+
+
+def act_on_each(
+    items: Sequence[Any],
+    act: Callable[[Json, str], Json],
+    *,
+    under: str = "data",
+    done: int = 200,
+) -> Answer:
+    """Give every item and its JSON path to ``act``; answer the results in the same order."""
+    results = [_result(item, f"$.{under}[{number}]", act) for number, item in enumerate(items)]
+    statuses = {result["status"] for result in results}
+    if statuses == {"success"}:
+        return Answer.json({under: results}, status=done)
+    return Answer.json({under: results}, status=207 if "success" in statuses else 400)
+
+
+def _result(item: Any, path: str, act: Callable[[Json, str], Json]) -> Json:
+    try:
+        if not isinstance(item, dict):
+            raise item_refusals.wrong_type("data", path, "jsonobject")
+        return act(item, path)
+    except refusals.ItemRefusedError as refusal:
+        return refusal.item

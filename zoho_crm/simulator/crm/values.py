@@ -1,0 +1,84 @@
+"""
+Which values fit a field.
+
+`Insert records <https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html>`_
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from zoho_crm.simulator import item_refusals, refusals, schema
+from zoho_crm.simulator.organisation import Organisation
+from zoho_crm.simulator.records import Record
+
+
+def check_value(module: str, name: str, value: object, path: str) -> None:
+    """
+    Check type, length and range of a field's value.
+
+    :raises ItemRefusedError: if it does not fit; an unknown field fits always
+    """
+    known = schema.field(module, name)
+    if known is None or value is None:
+        return
+    kinds, expected = _TYPES.get(known.type, (object, ""))
+    if not isinstance(value, kinds) or (isinstance(value, bool) and known.type != "boolean"):
+        raise item_refusals.wrong_type(name, path, expected)
+    if isinstance(value, str) and len(value) > known.length:
+        raise item_refusals.too_long(name, path, known.length)
+    if known.type == "date" and not _is_date(value):
+        raise item_refusals.wrong_type(name, path, "date")
+    if name == "Probability" and isinstance(value, int) and not 0 <= value <= 100:
+        raise item_refusals.bad_value(name, path)
+
+
+_TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    **dict.fromkeys(("text", "email", "phone", "website", "textarea", "picklist"), (str, "text")),
+    "date": (str, "date"),
+    "boolean": (bool, "boolean"),
+    "integer": (int, "integer"),
+    "currency": ((int, float), "double"),
+}
+
+
+def _is_date(value: object) -> bool:
+    try:
+        return str(date.fromisoformat(str(value))) == value
+    except ValueError:
+        return False
+
+
+def check_unique(
+    organisation: Organisation,
+    module: str,
+    values: Mapping[str, Any],
+    path: str,
+    *,
+    but: Record | None = None,
+) -> None:
+    """
+    Refuse values that a unique field of the module has already, in another record.
+
+    :raises ItemRefusedError: ``DUPLICATE_DATA``, or a list of them
+    """
+    problems = [
+        _duplicate(organisation, other, name, f"{path}.{name}")
+        for name in organisation.unique[module]
+        for other in organisation.records[module].find(name, values.get(name))[:1]
+        if other is not but
+    ]
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise item_refusals.several_problems(problems)
+
+
+def _duplicate(
+    organisation: Organisation, other: Record, name: str, path: str
+) -> refusals.ItemRefusedError:
+    owner = {**other["Owner"], "zuid": organisation.zuid_of(other["Owner"])}
+    module = organisation.module(other.table.module) if other.table else {}
+    return item_refusals.duplicate(name, path, module, owner, other.id)

@@ -1,0 +1,176 @@
+"""
+Inserting, updating and deleting records, item by item.
+
+`Insert <https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html>`_,
+`update <https://www.zoho.com/crm/developer/docs/api/v8/update-records.html>`_,
+`delete <https://www.zoho.com/crm/developer/docs/api/v8/delete-records.html>`_
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from zoho_crm.simulator import item_refusals, refusals, schema
+from zoho_crm.simulator.calls import Answer
+from zoho_crm.simulator.crm.items import MOST_ITEMS, act_on_each, items_of
+from zoho_crm.simulator.crm.reading import checked_id, moment_of, table_of
+from zoho_crm.simulator.crm.values import check_unique, check_value
+from zoho_crm.simulator.ids import is_id
+from zoho_crm.simulator.organisation import Organisation
+from zoho_crm.simulator.records import Record, Table
+from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.world import World
+
+Json = dict[str, Any]
+
+
+def insert(world: World, visit: Visit) -> Answer:
+    """``POST /{module}``: 201, 207 when only some are good, 400 when none is."""
+    table = table_of(world, visit)
+
+    def add(item: Json, path: str) -> Json:
+        values = _checked(world.organisation, table.module, item, path)
+        for name in _mandatory(world.organisation, table.module):
+            if values.get(name) in (None, ""):
+                raise item_refusals.missing_value(name, f"{path}.{name}")
+        check_unique(world.organisation, table.module, values, path)
+        record = world.organisation.add(table.module, values, at=visit.now)
+        return _done(record, "record added")
+
+    return act_on_each(items_of(visit), add, done=201)
+
+
+def update_one(world: World, visit: Visit) -> Answer:
+    """``PUT /{module}/{id}``"""
+    table = table_of(world, visit)
+    record = table.get(checked_id(visit))
+    if record is None:
+        raise refusals.unknown_record()
+    _check_writable(record)
+    _check_unmodified(record, visit)
+    items = [{**item, "id": record.id} for item in items_of(visit)[:1]]
+    return act_on_each(items, _updater(world, visit, table))
+
+
+def update_many(world: World, visit: Visit) -> Answer:
+    """``PUT /{module}``: the ids stand in the items."""
+    return act_on_each(items_of(visit), _updater(world, visit, table_of(world, visit)))
+
+
+def _updater(world: World, visit: Visit, table: Table) -> Callable[[Json, str], Json]:
+    def update(item: Json, path: str) -> Json:
+        if "id" not in item:
+            raise item_refusals.missing_value("id", f"{path}.id")
+        record = table.get(str(item["id"]))
+        if record is None:
+            raise item_refusals.bad_value("id", f"{path}.id", "the id given seems to be invalid")
+        if record["Locked__s"]:
+            raise item_refusals.locked_partner(f"{path}.id")
+        _check_writable(record)
+        values = _checked(world.organisation, table.module, item, path)
+        check_unique(world.organisation, table.module, values, path, but=record)
+        _write(world.organisation, record, values, visit.now)
+        return _done(record, "record updated")
+
+    return update
+
+
+def delete(world: World, visit: Visit) -> Answer:
+    """``DELETE /{module}/{id}`` and ``DELETE /{module}?ids=…``"""
+    table = table_of(world, visit)
+    ids = [visit.path["id"]] if "id" in visit.path else visit.query.get("ids", "").split(",")
+    if ids == [""]:
+        raise refusals.missing_param("ids")
+    if len(ids) > MOST_ITEMS:
+        raise refusals.too_many_values("ids", MOST_ITEMS)
+    if not all(map(is_id, ids)):
+        raise refusals.unreadable()
+
+    def remove(item: Json, path: str) -> Json:
+        if item["id"] not in table:
+            raise refusals.ItemRefusedError("INVALID_DATA", "record not deleted", item)
+        del table[item["id"]]
+        return refusals.success("record deleted", item)
+
+    return act_on_each([{"id": each} for each in ids], remove)
+
+
+def _mandatory(organisation: Organisation, module: str) -> list[str]:
+    names = [each.name for each in schema.FIELDS[module] if each.mandatory]
+    pipeline = ["Pipeline"] if module == "Deals" and organisation.pipelines else []
+    return [*names, *pipeline]
+
+
+def _checked(organisation: Organisation, module: str, item: Json, path: str) -> Json:
+    """Return what may be written of an item; what is read-only is passed over."""
+    values = {}
+    for name, value in item.items():
+        known = schema.field(module, name)
+        if name == "id" or (known and known.read_only):
+            continue
+        check_value(module, name, value, f"{path}.{name}")
+        values[name] = _resolved(organisation, module, name, value, f"{path}.{name}")
+    if values.pop("$approved", True) is False:
+        values["$approval_state"] = "approval_process_pending"
+    return values
+
+
+def _resolved(organisation: Organisation, module: str, name: str, value: Any, path: str) -> Any:
+    """Return a look-up with its name; on write the id alone is enough."""
+    if name == "Tag":
+        return [organisation.tag(module, tag["name"]) for tag in value or []]
+    if not isinstance(value, dict) or "id" not in value:
+        return value
+    found: Json | None
+    if name == "Owner":
+        user = organisation.user(value["id"])
+        found = user and organisation.owner(user)
+    elif name == "Layout":
+        layouts = organisation.layouts_of(module)
+        found = next((each for each in layouts if each["id"] == value["id"]), None)
+    else:
+        target = "Contacts" if name == "Contact_Name" else "Accounts"
+        record = organisation.records[target].get(str(value["id"]))
+        found = dict(record.lookup()) if record else None
+    if found is None:
+        raise item_refusals.bad_value(name, f"{path}.id")
+    return found
+
+
+def _write(organisation: Organisation, record: Record, values: Json, now: datetime) -> None:
+    if record.table and {"First_Name", "Last_Name"} & values.keys():
+        names = [values.get(name, record[name]) for name in ("First_Name", "Last_Name")]
+        values = {**values, "Full_Name": " ".join(filter(None, names))}
+    organisation.change(record, values, at=now)
+
+
+def _check_writable(record: Record) -> None:
+    """
+    Refuse what cannot be changed now.
+
+    :raises RefusedError: converted, not approved, in review
+    """
+    if record.get("Converted__s"):
+        raise refusals.already_changed()
+    if record["$approval_state"] != "approved":
+        raise refusals.lead_not_approved("Cannot update record that is not approved yet")
+    if record["$review"]:
+        raise refusals.lead_in_review()
+
+
+def _check_unmodified(record: Record, visit: Visit) -> None:
+    given = visit.call.headers.get("if-unmodified-since")
+    if given and datetime.fromisoformat(record["Modified_Time"]) > moment_of(given):
+        raise refusals.already_modified(_times(record))
+
+
+def _done(record: Record, message: str) -> Json:
+    details = {**_times(record), "$approval_state": record["$approval_state"]}
+    return refusals.success(message, details)
+
+
+def _times(record: Record) -> Json:
+    names = ("Modified_Time", "Modified_By", "Created_Time", "id", "Created_By")
+    return {name: record[name] for name in names}

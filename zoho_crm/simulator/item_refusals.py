@@ -1,0 +1,85 @@
+"""
+Every "no" to one item of a list: it names what is wrong by ``json_path``.
+
+`Convert lead <https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html>`_,
+`insert records <https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html>`_,
+`update records <https://www.zoho.com/crm/developer/docs/api/v8/update-records.html>`_
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoho_crm.simulator.refusals import ItemRefusedError
+
+Json = dict[str, Any]
+
+
+def bad_value(name: str, path: str, message: str = "invalid data", **more: Any) -> ItemRefusedError:
+    return ItemRefusedError("INVALID_DATA", message, {**more, "api_name": name, "json_path": path})
+
+
+def wrong_type(name: str, path: str, expected: str) -> ItemRefusedError:
+    return bad_value(name, path, expected_data_type=expected)
+
+
+def too_long(name: str, path: str, limit: int) -> ItemRefusedError:
+    return bad_value(name, path, maximum_length=limit)
+
+
+def missing_value(name: str, path: str) -> ItemRefusedError:
+    details = {"api_name": name, "json_path": path}
+    return ItemRefusedError("MANDATORY_NOT_FOUND", "required field not found", details)
+
+
+def not_subordinate() -> ItemRefusedError:
+    return bad_value("Owner", "$.data[0].Owner", "Non Subordinate User Found")
+
+
+def stage_not_in_pipeline() -> ItemRefusedError:
+    """The path lacks ``.Deals`` at Zoho, too."""
+    details = {"mapped_field": "Pipeline", "api_name": "Stage", "json_path": "$.data[0].Stage"}
+    return ItemRefusedError("MAPPING_MISMATCH", "Pipeline doesn't contain the Stage", details)
+
+
+def pipeline_not_in_layout() -> ItemRefusedError:
+    details = {
+        "mapped_field": "Layout",
+        "api_name": "Pipeline",
+        "json_path": "$.data[0].Pipeline",
+    }
+    return ItemRefusedError("MAPPING_MISMATCH", "Layout doesn't contain the Pipeline", details)
+
+
+def duplicate(name: str, path: str, module: Json, owner: Json, record_id: str) -> ItemRefusedError:
+    """https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html"""
+    details = {
+        "api_name": name,
+        "duplicate_record": {"Owner": owner, "module": module, "id": record_id},
+        "json_path": path,
+        "id": record_id,
+        "more_records": False,
+    }
+    return ItemRefusedError("DUPLICATE_DATA", "duplicate data", details)
+
+
+def locked_partner(path: str) -> ItemRefusedError:
+    message = "Sorry, you cannot perform this operation as the record is locked."
+    details = {"api_name": "id", "json_path": path, "action": "record_locking"}
+    return ItemRefusedError("RECORD_LOCKED", message, details)
+
+
+def partner_not_approved(path: str) -> ItemRefusedError:
+    details = {"api_name": "id", "json_path": path}
+    return ItemRefusedError("NOT_APPROVED", "record not approved", details)
+
+
+def locked_lead() -> ItemRefusedError:
+    message = "You cannot perform this operation as the record is locked."
+    return ItemRefusedError("RECORD_LOCKED", message, {"resource_path_index": 1})
+
+
+def several_problems(problems: list[ItemRefusedError]) -> ItemRefusedError:
+    errors = [problem.item for problem in problems]
+    message = "Multiple errors in the request"
+    return ItemRefusedError("MULTIPLE_OR_MULTI_ERRORS", message, {"errors": errors})
