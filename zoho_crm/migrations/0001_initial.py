@@ -380,6 +380,19 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, max_length=200, verbose_name="why"),
                 ),
                 (
+                    "cooling_kind",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("limit", "a limit of Zoho's"),
+                            ("person", "a person has to act"),
+                            ("silence", "Zoho does not answer"),
+                        ],
+                        editable=False,
+                        max_length=10,
+                    ),
+                ),
+                (
                     "credits_remaining",
                     models.BigIntegerField(null=True, verbose_name="credits remaining"),
                 ),

@@ -15,6 +15,13 @@ from zoho_crm.models._time import DbNow, from_now
 class ConnectionWork(models.Model):
     """The lease and the limits of one connection's worker; written by the work service only."""
 
+    class Cooling(models.TextChoices):
+        """Who can end a waiting time."""
+
+        LIMIT = "limit", _("a limit of Zoho's")
+        PERSON = "person", _("a person has to act")
+        SILENCE = "silence", _("Zoho does not answer")
+
     connection = models.OneToOneField(
         Connection, models.CASCADE, primary_key=True, related_name="work"
     )
@@ -27,6 +34,7 @@ class ConnectionWork(models.Model):
     limit_met = models.BooleanField(default=False)
     cooling_until = models.DateTimeField(_("waiting until"), null=True)
     cooling_reason = models.CharField(_("why"), max_length=200, blank=True)
+    cooling_kind = models.CharField(max_length=10, choices=Cooling, blank=True, editable=False)
     credits_remaining = models.BigIntegerField(_("credits remaining"), null=True)
     #: When a worker last looked.
     seen_at = models.DateTimeField(_("worker seen"), null=True)

@@ -52,7 +52,9 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
 
 def end_cooling(*, connection_id: int) -> None:
     """Let a connection be worked at once: a person tested it, or connected it again."""
-    ConnectionWork.objects.filter(pk=connection_id).update(cooling_until=None, cooling_reason="")
+    ConnectionWork.objects.filter(pk=connection_id).update(
+        cooling_until=None, cooling_reason="", cooling_kind=""
+    )
 
 
 def connections_to_wake() -> list[int]:

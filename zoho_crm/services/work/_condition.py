@@ -42,7 +42,7 @@ class Condition:
         value = 1.0 if lease.cooling_reason else lease.limit
         self.limit = Limit(value=value, ceiling=most, met=lease.limit_met)
         #: How long the connection has to wait, and why.
-        self.cooling: tuple[float, str] | None = None
+        self.cooling: tuple[float, BaseException] | None = None
         #: Whether a new token is needed before anything else.
         self.token_rejected = False
         self._renewed = False
@@ -60,42 +60,52 @@ class Condition:
         elif isinstance(error, AccessTokenRejectedError):
             self._reject_token(error)
         elif isinstance(error, CreditsExhaustedError | AuthorizationError):
-            self.cool(PROBE, str(error))
+            self.cool(PROBE, error)
         else:
             self._failures += 1
             if self._failures >= FAILURES:
-                self.cool(FAILURE_PAUSE, str(error))
+                self.cool(FAILURE_PAUSE, error)
 
     def no_token(self, error: BaseException) -> None:
         """Take note that there is no access token now; nothing can be done without one."""
         if isinstance(error, TokenThrottledError):
-            self.cool(tokens.THROTTLE, str(error))
+            self.cool(tokens.THROTTLE, error)
         elif isinstance(error, TransientError):
-            self.cool(TOKEN_PAUSE, str(error))
+            self.cool(TOKEN_PAUSE, error)
         else:
-            self.cool(PROBE, str(error))
+            self.cool(PROBE, error)
         if not isinstance(error, ZohoError | ImproperlyConfigured):
             logger.error("No token for connection %s", self._connection.pk, exc_info=error)
 
-    def cool(self, seconds: float, reason: str) -> None:
+    def cool(self, seconds: float, error: BaseException) -> None:
         """Let the connection wait; the first reason stands."""
         if self.cooling is None:
-            logger.warning("Connection %s waits %s s: %s", self._connection.pk, seconds, reason)
-            self.cooling = (seconds, reason)
+            logger.warning("Connection %s waits %s s: %s", self._connection.pk, seconds, error)
+            self.cooling = (seconds, error)
 
     def learnt(self) -> dict[str, Any]:
         """Return what the next slice should know, as columns of ``ConnectionWork``."""
-        seconds, reason = self.cooling or (0.0, "")
+        seconds, error = self.cooling or (0.0, None)
         return {
             "limit": self.limit.value,
             "limit_met": self.limit.met,
-            "cooling_until": from_now(seconds) if self.cooling else None,
-            "cooling_reason": reason[:200],
+            "cooling_until": from_now(seconds) if error else None,
+            "cooling_reason": str(error)[:200] if error else "",
+            "cooling_kind": _kind(error) if error else "",
         }
 
     def _reject_token(self, error: ZohoError) -> None:
         if self.token_rejected:
             return
         if self._renewed:
-            self.cool(PROBE, str(error))
+            self.cool(PROBE, error)
         self.token_rejected = self._renewed = True
+
+
+def _kind(error: BaseException) -> ConnectionWork.Cooling:
+    if isinstance(error, CreditsExhaustedError | TokenThrottledError):
+        return ConnectionWork.Cooling.LIMIT
+    # A new token that is rejected at once is no matter of time.
+    if isinstance(error, TransientError) and not isinstance(error, AccessTokenRejectedError):
+        return ConnectionWork.Cooling.SILENCE
+    return ConnectionWork.Cooling.PERSON
