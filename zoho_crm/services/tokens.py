@@ -58,6 +58,17 @@ def renew(*, connection_id: int, rejected: Secret) -> Secret:
     return _usable(connection_id, rejected=rejected)
 
 
+def refresh(*, connection_id: int, generation: int) -> None:
+    """
+    Renew the access token before its time, unless that was done since this generation.
+
+    :raises ZohoError: as ``access_token``, or if the stored token cannot be read
+    """
+    token = _default_token(connection_id)
+    if token.generation == generation:
+        renew(connection_id=connection_id, rejected=token.reveal("access_token"))
+
+
 def client_for(connection: Connection | None = None) -> ZohoClient:
     """Return a client for a connection, by default the default one; it renews its token itself."""
     connection = connection or default_connection()

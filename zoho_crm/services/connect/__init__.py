@@ -9,6 +9,21 @@ https://www.zoho.com/crm/developer/docs/api/v8/auth-request.html
 from __future__ import annotations
 
 from zoho_crm.services.connect._flow import begin, complete, with_grant_code
-from zoho_crm.services.connect._upkeep import disconnect, examine, missing_scopes
+from zoho_crm.services.connect._upkeep import (
+    disconnect,
+    examine,
+    make_default,
+    missing_scopes,
+    rename,
+)
 
-__all__ = ["begin", "complete", "disconnect", "examine", "missing_scopes", "with_grant_code"]
+__all__ = [
+    "begin",
+    "complete",
+    "disconnect",
+    "examine",
+    "make_default",
+    "missing_scopes",
+    "rename",
+    "with_grant_code",
+]

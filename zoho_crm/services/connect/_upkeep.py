@@ -55,6 +55,19 @@ def examine(*, connection_id: int, by: AbstractBaseUser | None = None) -> str:
     return ""
 
 
+def rename(*, connection_id: int, name: str) -> None:
+    """Give a connection another name."""
+    Connection.objects.filter(pk=connection_id).update(name=name)
+
+
+def make_default(*, connection_id: int) -> Connection:
+    """Let this be the connection that is used when none is named."""
+    connection = Connection.objects.get(pk=connection_id)
+    with transaction.atomic():
+        connection.set_default()
+    return connection
+
+
 def missing_scopes(granted: list[str]) -> list[str]:
     """Return which of the scopes that the features need were not granted."""
     have = {scope.lower() for scope in granted}
