@@ -55,6 +55,11 @@ def what_will_happen(
     ]
 
 
+def request_of(plan: ConversionPlan) -> JsonObject:
+    """Return the body of the request that carries out a plan, for those who may see it."""
+    return convert_body(plan)
+
+
 def _found(matches: tuple[Match, ...], record_id: str) -> Match | None:
     return next((match for match in matches if match.id == record_id), None)
 
