@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from zoho_crm.simulator import refusals
@@ -33,13 +33,13 @@ OAUTH_ROUTES = (
 
 
 class Router:
-    """Finds the first route that fits; paths are compared part by part."""
+    """Finds the first address that fits; paths are compared part by part."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._by_length: dict[int, list[tuple[list[str], Route]]] = defaultdict(list)
+        self._by_length: dict[int, dict[str, dict[str, Route]]] = defaultdict(dict)
         for route in routes:
-            parts = route.path.split("/")
-            self._by_length[len(parts)].append((parts, route))
+            length = len(route.path.split("/"))
+            self._by_length[length].setdefault(route.path, {})[route.method] = route
 
     def find(self, call: Call) -> tuple[Route, dict[str, str]]:
         """
@@ -48,15 +48,18 @@ class Router:
         :raises RefusedError: for an address or a method that does not exist
         """
         parts = call.path.split("/")
-        known = False
-        for template, route in self._by_length.get(len(parts), ()):
-            names = _fit(template, parts)
-            if names is not None and route.method in ("*", call.method):
-                return route, names
-            known = known or names is not None
-        if known:
-            raise refusals.wrong_method()
+        for template, by_method in self._by_length.get(len(parts), {}).items():
+            names = _fit(template.split("/"), parts)
+            if names is not None:
+                return _by_method(by_method, call.method), names
         raise refusals.wrong_version() if _VERSION.match(call.path) else refusals.unknown_url()
+
+
+def _by_method(routes: Mapping[str, Route], method: str) -> Route:
+    route = routes.get(method) or routes.get("*")
+    if route is None:
+        raise refusals.wrong_method()
+    return route
 
 
 def _fit(template: list[str], parts: list[str]) -> dict[str, str] | None:
