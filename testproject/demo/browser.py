@@ -1,0 +1,130 @@
+"""What a browser does for a person: keep cookies, follow redirects, fill in and send forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from urllib.parse import urljoin
+
+import requests
+
+TIMEOUT = 30
+
+
+@dataclass
+class Form:
+    """A form of a page: where it goes, what it says, and what each button adds, by its label."""
+
+    action: str
+    values: dict[str, str] = field(default_factory=dict)
+    buttons: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a browser shows."""
+
+    url: str
+    status: int
+    forms: list[Form]
+    #: What Django's admin says at the top of its page.
+    messages: list[str]
+
+
+class Browser:
+    """One person at one screen."""
+
+    def __init__(self, session: requests.Session) -> None:
+        self._session = session
+
+    def open(self, url: str) -> Page:
+        """Go to an address."""
+        return _page(self._session.get(url, timeout=TIMEOUT))
+
+    def press(self, page: Page, label: str, **values: str) -> Page:
+        """
+        Fill in the form that has this button, and press it.
+
+        :raises LookupError: if the page has no such button
+        """
+        for form in page.forms:
+            if label in form.buttons:
+                data = {**form.values, **values, **form.buttons[label]}
+                return self.send(urljoin(page.url, form.action), data)
+        raise LookupError(f"{page.url} (HTTP {page.status}) has no button “{label}”.")
+
+    def send(self, url: str, data: dict[str, str]) -> Page:
+        """Send a form by POST."""
+        return _page(self._session.post(url, data=data, timeout=TIMEOUT))
+
+    def cookie(self, name: str) -> str:
+        """Return the value of a cookie, empty if there is none."""
+        return self._session.cookies.get(name) or ""
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Open a browser in which no proxy and no ``.netrc`` of this machine has a part."""
+    with requests.Session() as session:
+        session.trust_env = False
+        yield Browser(session)
+
+
+def _page(response: requests.Response) -> Page:
+    reader = _Reader()
+    reader.feed(response.text)
+    return Page(
+        url=response.url,
+        status=response.status_code,
+        forms=reader.forms,
+        messages=[text.strip() for text in reader.messages],
+    )
+
+
+class _Reader(HTMLParser):
+    """Finds the forms and the messages of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[Form] = []
+        self.messages: list[str] = []
+        self._open: list[tuple[str, dict[str, str]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.forms.append(Form(given.get("action", "")))
+        elif tag == "input" and self._is_in("form"):
+            self._input(given)
+        elif tag == "li" and self._is_in("ul", "messagelist"):
+            self.messages.append("")
+        if tag in ("form", "button", "ul", "li"):
+            self._open.append((tag, given))
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open and self._open[-1][0] == tag:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if self._is_in("ul", "messagelist") and self._is_in("li"):
+            self.messages[-1] += data
+        elif self._is_in("form") and self._is_in("button") and data.strip():
+            self._button(data.strip(), self._open[-1][1])
+
+    def _is_in(self, tag: str, kind: str = "") -> bool:
+        return any(
+            tag == name and (not kind or kind in given.get("class", "").split())
+            for name, given in self._open
+        )
+
+    def _input(self, given: dict[str, str]) -> None:
+        if given.get("type") == "submit":
+            self._button(given.get("value", ""), given)
+        elif "name" in given:
+            self.forms[-1].values[given["name"]] = given.get("value", "")
+
+    def _button(self, label: str, given: dict[str, str]) -> None:
+        adds = {given["name"]: given.get("value", "")} if given.get("name") else {}
+        self.forms[-1].buttons[label] = adds

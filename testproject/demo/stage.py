@@ -1,0 +1,50 @@
+"""Everything that a demo runs, in one process and without a server of anybody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+
+from testproject.celery import app
+from testproject.demo.server import site
+from testproject.demo.surroundings import surroundings, write_environment
+from testproject.demo.worker import beat, worker
+from zoho_crm.simulator import Server, Simulator, SimulatorSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Where to find what runs."""
+
+    site: str
+    zoho: str
+    #: The organisation of this Zoho.
+    org_id: str
+    #: A file to ``source`` in another shell.
+    environment: Path
+
+
+@contextmanager
+def stage(*, port: int, leads: int, keep: bool, quiet: bool) -> Iterator[Stage]:
+    """
+    Run a Zoho, a Celery worker, beat and the site until the block ends.
+
+    :raises TakenError: if another demo holds the folder
+    """
+    simulator = Simulator(SimulatorSettings(leads=leads))
+    with surroundings(keep=keep) as folder, Server(simulator) as zoho:
+        settings.ZOHO_CRM = {**settings.ZOHO_CRM, "LOCAL_URL": zoho.origin}
+        write_environment(folder / "env", ZOHO_CRM_LOCAL_URL=zoho.origin)
+        call_command("migrate", verbosity=0, skip_checks=True)
+        with worker(app), beat(app), site(port, quiet=quiet) as url:
+            yield Stage(
+                site=url,
+                zoho=zoho.origin,
+                org_id=simulator.organisation.id,
+                environment=folder / "env",
+            )

@@ -1,0 +1,106 @@
+"""What happens in a demo: connect, look, decide, convert."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from testproject.demo.browser import Page, browser
+from zoho_crm import tasks
+from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.services.choices import choices
+from zoho_crm.services.convert import approve
+from zoho_crm.services.preview import preview
+from zoho_crm.types import ConversionPlan, Deal, Match, Verdict
+
+POLICY = "attach"
+#: Seconds in which all rows come to rest, on a slow machine too.
+PATIENCE = 60
+
+
+def administrator() -> tuple[User, str]:
+    """Return the user ``admin``, and the new password that was set."""
+    password = secrets.token_urlsafe(9)
+    admin, _created = get_user_model().objects.get_or_create(
+        username="admin", defaults={"is_staff": True, "is_superuser": True}
+    )
+    admin.set_password(password)
+    admin.save()
+    return admin, password
+
+
+def connect(site: str, *, username: str, password: str) -> Page:
+    """Log in to the site, connect, press *Accept* on Zoho's page; return where that ended."""
+    with browser() as person:
+        page = person.open(site + reverse("admin:login"))
+        person.press(page, "Log in", username=username, password=password)
+        consent = person.send(
+            site + reverse("zoho_crm:connect"),
+            {"csrfmiddlewaretoken": person.cookie("csrftoken"), "next": reverse("admin:index")},
+        )
+        return person.press(consent, "Accept")
+
+
+def look(connection: Connection, lead_ids: Sequence[str], by: User) -> list[LeadConversion]:
+    """Preview leads, one after the other."""
+    return [preview(connection_id=connection.pk, lead_id=lead_id, by=by) for lead_id in lead_ids]
+
+
+def decide(rows: Sequence[LeadConversion], by: User) -> LeadConversion | None:
+    """Convert one of the leads with several matches, with a deal, as a person would; return it."""
+    for row in rows:
+        contact = _usable(row.options_seen().contacts)
+        if row.verdict == Verdict.SEVERAL_MATCHES and contact:
+            plan = ConversionPlan(contact_id=contact.id, deal=_deal(row))
+            row = approve(conversion_id=row.pk, version=row.version, plan=plan, by=by)
+            tasks.wake(row.connection_id)
+            return row
+    return None
+
+
+def _usable(matches: Sequence[Match]) -> Match | None:
+    return next((match for match in matches if match.usable), None)
+
+
+def _deal(row: LeadConversion) -> Deal:
+    lead, pipelines = row.lead_seen(), choices(row.connection).pipelines
+    pipeline = next(pipeline for pipeline in pipelines if pipeline.is_default)
+    return Deal(
+        name=f"{lead.company if lead else row.lead_id}: first order",
+        stage=pipeline.stages[0].value,
+        closing_date=timezone.localdate() + timedelta(days=30),
+        pipeline=pipeline.value,
+    )
+
+
+def last_without_match(rows: Sequence[LeadConversion]) -> LeadConversion | None:
+    """Return the lead whose answer is to be lost."""
+    return next((row for row in reversed(rows) if row.verdict == Verdict.NO_MATCH), None)
+
+
+def convert(rows: Sequence[LeadConversion]) -> None:
+    """Have Celery convert what the policy allows."""
+    for row in rows:
+        tasks.convert_lead.delay(
+            lead_id=row.lead_id, connection_id=row.connection_id, policy=POLICY
+        )
+
+
+def at_rest(connection: Connection) -> list[LeadConversion]:
+    """Wait until no lead is on its way any more, but not for ever, and return their rows."""
+    deadline = time.monotonic() + PATIENCE
+    rows = LeadConversion.objects.filter(connection=connection)
+    not_asked_for_yet = Q(status=LeadConversion.Status.PREVIEWED, policy="")
+    while (rows.unfinished() | rows.filter(not_asked_for_yet)).exists():
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return list(rows.order_by("pk"))

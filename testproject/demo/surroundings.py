@@ -1,0 +1,121 @@
+"""What a demo runs in: a folder and an environment of its own, never those of the host."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+from cryptography.fernet import Fernet
+
+from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET
+
+#: Names the folder of a demo to the process that runs in it.
+FOLDER = "DEMO_FOLDER"
+DATABASE = "db.sqlite3"
+KEY = "encryption.key"
+
+#: Waiting times, in seconds, that a person at a screen can live with.
+QUICK = {
+    "CONNECT_TIMEOUT": 2,
+    "CALL_DEADLINE": 5,
+    "QUIET_PERIOD": 5,
+    "READ_SPACING": 1,
+    "LEASE": 15,
+    "SLICE": 5,
+    "REFRESH_LEASE": 10,
+    "SWEEP_INTERVAL": 2,
+}
+
+
+class TakenError(Exception):
+    """Another demo that is kept is at work; stop it first, or leave out --keep."""
+
+
+def are_begun() -> bool:
+    """Whether this process runs in surroundings of a demo already."""
+    return FOLDER in os.environ
+
+
+def begin_anew(*, kept: Path | None) -> NoReturn:
+    """Run this command line once more, in place of this process, in surroundings of its own."""
+    if kept:
+        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = kept or Path(tempfile.mkdtemp(prefix="zoho-crm-demo-"))
+    environment = {**_foreign(os.environ), **_own(folder), FOLDER: str(folder)}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
+def _foreign(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out whatever the settings would read: no real Zoho, no real database is touched."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in ("ALLOWED_HOSTS", "HTTPS") and not name.startswith("ZOHO_CRM_")
+    }
+
+
+def _own(folder: Path) -> dict[str, str]:
+    return {
+        "DEBUG": "1",
+        "SECRET_KEY": secrets.token_urlsafe(40),
+        "DATABASE_URL": f"sqlite:///{folder / DATABASE}",
+        "CACHE_URL": "locmemcache://",
+        "CELERY_BROKER_URL": "memory://",
+        "ZOHO_CRM_CLIENT_ID": CLIENT_ID,
+        "ZOHO_CRM_CLIENT_SECRET": CLIENT_SECRET,
+        "ZOHO_CRM_DATA_CENTER": "local",
+        "ZOHO_CRM_ENCRYPTION_KEYS": _key(folder / KEY),
+        **{f"ZOHO_CRM_{name}": str(seconds) for name, seconds in QUICK.items()},
+    }
+
+
+def _key(path: Path) -> str:
+    """A database that is kept can only be read with the key that it was written with."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(Fernet.generate_key())
+    return path.read_text()
+
+
+@contextmanager
+def surroundings(*, keep: bool) -> Iterator[Path]:
+    """
+    Hold the folder that ``begin_anew`` named, and remove it at the end unless it is to be kept.
+
+    :raises TakenError: if another demo holds it
+    """
+    folder = Path(os.environ[FOLDER])
+    with ExitStack() as stack:
+        _hold(stack.enter_context((folder / "lock").open("w")))
+        if not keep:
+            stack.callback(shutil.rmtree, folder)
+        yield folder
+
+
+def _hold(lock: TextIO) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise TakenError(TakenError.__doc__) from error
+
+
+def write_environment(path: Path, **more: str) -> None:
+    """Write what another shell has to ``source`` for commands that work on this demo."""
+    path.touch(mode=0o600)
+    known = {name: os.environ[name] for name in sorted(os.environ) if _is_for_commands(name)}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in {**known, **more}.items()]
+    path.write_text("\n".join((*lines, "")))
+
+
+def _is_for_commands(name: str) -> bool:
+    """A broker in the memory of this process is nothing for them; they need none."""
+    return name in ("DATABASE_URL", "SECRET_KEY") or name.startswith("ZOHO_CRM_")

@@ -1,0 +1,78 @@
+"""What came of each lead, as a table for people, and whether it is what Zoho's books say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
+
+from zoho_crm.models import LeadConversion
+from zoho_crm.types import ConversionPlan
+
+#: How, and what it became: an entry of the ledger, or what a row says that it should be.
+Entry: TypeAlias = tuple[bool, str, str, str]
+
+COLUMNS = ("lead", "verdict", "plan", "result", "contact", "account", "deal")
+NOTHING = "–"
+
+
+def table(rows: Iterable[LeadConversion]) -> Iterator[str]:
+    """Yield the lines of the table, its columns aligned and two blanks apart."""
+    lines = [COLUMNS, *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for cells in lines:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        yield "  ".join(padded).rstrip()
+
+
+def _cells(row: LeadConversion) -> tuple[str, ...]:
+    ids = (row.contact_id, row.account_id, row.deal_id)
+    return (
+        row.lead_id,
+        row.verdict,
+        _plan(row.planned()),
+        _result(row),
+        *(record_id or NOTHING for record_id in ids),
+    )
+
+
+def _plan(plan: ConversionPlan | None) -> str:
+    if plan is None:
+        return NOTHING
+    target = "contact" if plan.contact_id else "account" if plan.account_id else ""
+    words = f"attach {target}" if target else "create"
+    return f"{words} + deal" if plan.deal else words
+
+
+def _result(row: LeadConversion) -> str:
+    note = row.reason
+    if row.status == LeadConversion.Status.CONVERTED:
+        elsewhere = row.converted_by == LeadConversion.By.ELSEWHERE
+        read_back = row.evidence == LeadConversion.Evidence.READ
+        note = "elsewhere" if elsewhere else "read back" if read_back else ""
+    return f"{row.status} ({note})" if note else row.status
+
+
+def compared(rows: Iterable[LeadConversion], ledger: dict[str, Any]) -> dict[str, bool]:
+    """Return every lead that rows or ledger know of, and whether both say the same of it."""
+    ours = {row.lead_id: _ours(row) for row in rows}
+    theirs: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in ledger["conversions"]:
+        theirs[entry["lead_id"]].append(_theirs(entry))
+    return {
+        lead_id: ours.get(lead_id, []) == theirs[lead_id] for lead_id in ours.keys() | theirs.keys()
+    }
+
+
+def _ours(row: LeadConversion) -> list[Entry]:
+    if row.status != LeadConversion.Status.CONVERTED:
+        return []
+    by_us = row.converted_by == LeadConversion.By.US
+    return [(by_us, row.contact_id, row.account_id, row.deal_id)]
+
+
+def _theirs(entry: dict[str, Any]) -> Entry:
+    contact, account, deal = (
+        entry[f"{module}_id"] or "" for module in ("contact", "account", "deal")
+    )
+    return entry["via"] != "elsewhere", contact, account, deal

@@ -1,0 +1,34 @@
+"""What a demo asks of its Zoho beside the API: who the leads are, a fault, the books."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+TIMEOUT = 30
+
+
+def lead_ids(origin: str) -> list[str]:
+    """Return the leads that a story was written for."""
+    return [entry["lead_id"] for entry in _call("GET", f"{origin}/_simulator/story")]
+
+
+def lose_answer(origin: str, lead_id: str) -> None:
+    """Have the next conversion of this lead happen, and its answer get lost."""
+    fault = {"on": "convert", "do": "close_after", "lead_id": lead_id}
+    _call("POST", f"{origin}/_simulator/faults", json=fault)
+
+
+def ledger(origin: str) -> dict[str, Any]:
+    """Return what truly happened."""
+    books: dict[str, Any] = _call("GET", f"{origin}/_simulator/ledger")
+    return books
+
+
+def _call(method: str, url: str, **more: Any) -> Any:
+    with requests.Session() as session:
+        session.trust_env = False
+        response = session.request(method, url, timeout=TIMEOUT, **more)
+        response.raise_for_status()
+        return response.json()

@@ -1,0 +1,127 @@
+"""``manage.py demo``: a site with a Zoho of its own, at work."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from testproject.demo import story, zoho
+from testproject.demo.stage import Stage, stage
+from testproject.demo.surroundings import TakenError, are_begun, begin_anew
+from testproject.demo.table import compared, table
+from zoho_crm.models import Connection, LeadConversion
+
+INTERRUPTED = 130
+
+TRY = """
+Things to try:
+  decide about a lead that waits   {site}/admin/
+  see what truly happened          curl {zoho}/_simulator/ledger
+  lose the next answer             curl -d '{fault}' {zoho}/_simulator/faults
+  use the commands, in this folder . {environment} && .venv/bin/python manage.py help
+"""
+FAULT = '{"on": "convert", "do": "close_after"}'
+
+
+class Command(BaseCommand):
+    help = "Run a site with a Zoho of its own: connect, preview, convert; then it is yours to try."
+    # They would warn of a broker in memory, which is right for one process.
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add("--once", action="store_true", help="end when the table is printed")
+        add("--port", type=int, default=8000, help="of the site, if it is free (default: 8000)")
+        add("--leads", type=int, default=20, help="how many leads there are (default: 20)")
+        add("--keep", action="store_true", help="keep the database, and take up the kept one")
+
+    def handle(self, *, keep: bool, **options: Any) -> None:
+        if not are_begun():
+            begin_anew(kept=settings.RUN_DIR / "demo" if keep else None)
+        _stop_on_signals()
+        try:
+            wrong = self._run(keep=keep, **options)
+        except TakenError as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
+        if wrong:
+            raise CommandError(wrong)
+
+    def _run(
+        self, *, once: bool, port: int, leads: int, keep: bool, verbosity: int, **options: Any
+    ) -> str:
+        """Start everything, show it, stay until a person has seen enough; return what is wrong."""
+        with stage(port=port, leads=leads, keep=keep, quiet=verbosity < 2) as running:
+            if port and not running.site.endswith(f":{port}"):
+                self._say(f"Port {port} is taken; the site is at {running.site}.")
+            wrong = self._show(running, once=once)
+            if not once:
+                _stay()
+        return wrong
+
+    def _show(self, running: Stage, *, once: bool) -> str:
+        """Play the story, print what came of it, and return what is wrong."""
+        admin, password = story.administrator()
+        connection = self._connect(running, admin.get_username(), password)
+        rows = story.look(connection, zoho.lead_ids(running.zoho), admin)
+        if lost := story.last_without_match(rows):
+            zoho.lose_answer(running.zoho, lost.lead_id)
+        decided = story.decide(rows, admin)
+        story.convert([row for row in rows if decided is None or row.pk != decided.pk])
+        self._say(f"Looked at {len(rows)} leads; one answer of Zoho will be lost.")
+        rows = story.at_rest(connection)
+        self._say("", *table(rows), "")
+        wrong = self._compare(rows, running)
+        if not once:
+            self._say(TRY.format(fault=FAULT, **vars(running)))
+        self._say(f"Site: {running.site}", f"Log-in: {admin.get_username()} / {password}")
+        return wrong
+
+    def _connect(self, running: Stage, username: str, password: str) -> Connection:
+        try:
+            page = story.connect(running.site, username=username, password=password)
+        except LookupError as error:
+            raise CommandError(str(error)) from error
+        connection = Connection.objects.filter(org_id=running.org_id).first()
+        if connection is None:
+            raise CommandError(f"{page.url} (HTTP {page.status}): {' '.join(page.messages)}")
+        self._say(f"Zoho: {running.zoho}", *page.messages)
+        return connection
+
+    def _compare(self, rows: Sequence[LeadConversion], running: Stage) -> str:
+        equal = compared(rows, zoho.ledger(running.zoho))
+        self._say(f"Ledger: {len(equal)} rows, {sum(equal.values())} equal")
+        moving = [row.lead_id for row in rows if not row.is_at_rest]
+        if moving:
+            return f"Still on their way: {', '.join(moving)}"
+        differing = [lead_id for lead_id, is_equal in equal.items() if not is_equal]
+        return f"Rows and ledger differ: {', '.join(differing)}" if differing else ""
+
+    def _say(self, *lines: str) -> None:
+        self.stdout.write("\n".join((*lines, "")))
+        self.stdout.flush()
+
+
+def _stop_on_signals() -> None:
+    """Let the first signal end everything in order, and later ones not disturb that."""
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _stay() -> None:
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
