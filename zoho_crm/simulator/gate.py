@@ -96,7 +96,7 @@ def _covers(scope: str, needed: str) -> bool:
     group, _, operation = scope.rpartition(".")
     wanted_group, _, wanted = needed.rpartition(".")
     inside = wanted_group == group or wanted_group.startswith(f"{group}.")
-    return inside and operation.upper() in _CONTAINED_IN.get(wanted.upper(), (wanted.upper(),))
+    return inside and operation.upper() in _CONTAINED_IN[wanted.upper()]
 
 
 _SCOPE = re.compile(r"[A-Za-z]+(\.[A-Za-z_]+)+")

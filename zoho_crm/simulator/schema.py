@@ -75,7 +75,7 @@ def _address(street: str, city: str, state: str, code: str, country: str) -> tup
 _COMMON = (
     _typed("id", "bigint", 18, read_only=True),
     _typed("Owner", "ownerlookup", 120),
-    _typed("Tag", "text", 2000),
+    _typed("Tag", "tag", 2000),
     _typed("Layout", "layout", 50),
     _typed("Created_By", "ownerlookup", 120, read_only=True),
     _typed("Modified_By", "ownerlookup", 120, read_only=True),

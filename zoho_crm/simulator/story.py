@@ -7,6 +7,7 @@ them; the seed settles who is who.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import cycle, islice
@@ -65,11 +66,11 @@ class People:
         self._first, self._last, self._founders, self._trades, self._places = (
             random.sample(pool, len(pool)) for pool in (_FIRST, _LAST, _LAST, _TRADE, _PLACE)
         )
-        self._number = 0
+        self.number = 0
 
     def next(self) -> Json:
         """Return the values of one more lead."""
-        number, self._number = self._number, self._number + 1
+        number, self.number = self.number, self.number + 1
         first, last = self._person(number)
         company = self._company(number)
         domain = _plain("-".join(company.split()[:2]))
@@ -116,10 +117,12 @@ class Stories:
         self.world = world
         self.organisation = world.organisation
         self.people = People(seed)
+        self.told: Counter[str] = Counter()
 
     def tell(self, case: str) -> str:
         """Add a lead whose story is the case; return its id."""
         lead = CASES[case](self)
+        self.told[case] += 1
         self.world.stories.append({"lead_id": lead.id, "case": case})
         return lead.id
 
@@ -142,7 +145,7 @@ class Stories:
 def _no_match(stories: Stories) -> Record:
     """Every other one has a layout with choices: 200 with nulls instead of 204."""
     lead = stories.lead()
-    if len(stories.world.stories) % 20:
+    if stories.told["no_match"] % 2:
         lead["Layout"] = stories.organisation.layout_with_choice
     return lead
 
@@ -201,7 +204,10 @@ def _deleted(stories: Stories) -> Record:
 
 
 def _hostile(stories: Stories) -> Record:
-    return stories.lead(**_HOSTILE)
+    """Numbered, so that they do not match each other once they are converted."""
+    number = stories.told["hostile"]
+    numbered = {name: f"{_HOSTILE[name]} {number}" for name in ("Last_Name", "Company")}
+    return stories.lead(**{**_HOSTILE, **numbered})
 
 
 CASES: dict[str, Callable[[Stories], Record]] = {

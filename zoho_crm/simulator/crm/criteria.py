@@ -52,8 +52,8 @@ def _group(module: str, text: str) -> tuple[Condition, str]:
     if inner.startswith("("):
         condition, rest = _sequence(module, inner)
     else:
-        body, _, rest = inner.partition(")")
-        condition, rest = _condition(module, body), ")" + rest
+        body, closed, rest = inner.partition(")")
+        condition, rest = _condition(module, body), closed + rest
     if not rest.startswith(")"):
         raise refusals.invalid_query()
     return condition, rest[1:]

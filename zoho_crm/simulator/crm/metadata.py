@@ -24,6 +24,7 @@ _JSON_TYPES = {
     "lookup": "jsonobject",
     "ownerlookup": "jsonobject",
     "layout": "jsonobject",
+    "tag": "jsonarray",
     "boolean": "boolean",
     "integer": "integer",
     "currency": "double",

@@ -121,13 +121,13 @@ ROUTES = (
         "/{module}/actions/add_tags",
         "update",
         tags.add_tags,
-        "modules.{module}.WRITE",
+        "modules.{module}.CREATE",
     ),
     _route(
         "POST",
         "/{module}/{id}/actions/add_tags",
         "update",
         tags.add_tags,
-        "modules.{module}.WRITE",
+        "modules.{module}.CREATE",
     ),
 )

@@ -1,0 +1,177 @@
+"""The control routes: what a test in another process, or a person with curl, can do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.simulator.conftest import Caller
+from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET
+
+ROOT = "/_simulator"
+
+
+def control(caller: Caller, method: str, path: str, body: Any = None) -> Any:
+    answer = caller.call(method, ROOT + path, json=body, headers={"Authorization": ""})
+    return answer.json() if answer.content else None
+
+
+def test_the_story_names_every_lead_and_its_case(at_door: Caller) -> None:
+    control(at_door, "POST", "/reset", {"leads": 10})
+
+    stories = control(at_door, "GET", "/story")
+
+    assert [each["case"] for each in stories] == [
+        "no_match",
+        "one_match",
+        "account_only",
+        "several",
+        "disagree",
+        "locked",
+        "unapproved",
+        "converted",
+        "deleted",
+        "hostile",
+    ]
+
+
+def test_grant_codes_come_without_limit_and_with_the_client(at_door: Caller) -> None:
+    answers = [control(at_door, "POST", "/grant-codes") for _ in range(12)]
+
+    made = answers[-1]
+    assert len({answer["code"] for answer in answers}) == 12
+    assert made["expires_in"] == 180
+    assert (made["client_id"], made["client_secret"]) == (CLIENT_ID, CLIENT_SECRET)
+    granted = at_door.token("authorization_code", code=made["code"]).json()
+    assert "refresh_token" in granted
+    assert "ZohoCRM.modules.ALL" in granted["scope"]
+
+
+def test_a_grant_code_may_have_less_scope_and_time(caller: Caller) -> None:
+    order = {"scope": "ZohoCRM.org.READ", "seconds": 10}
+
+    made = control(caller, "POST", "/grant-codes", order)
+
+    assert made["expires_in"] == 10
+    granted = caller.token("authorization_code", code=made["code"]).json()
+    assert granted["scope"] == "ZohoCRM.org.READ"
+
+
+def test_calls_are_counted_by_address_without_their_ids(at_door: Caller) -> None:
+    control(at_door, "POST", "/reset", {"leads": 0})
+    at_door.connect()
+    lead_id = at_door.simulator.story("no_match")
+    at_door.get(f"/Leads/{lead_id}")
+    at_door.get("/Contacts/1")
+    at_door.convert(lead_id)
+    at_door.call("GET", "/crm/v8/some/where/7130042000000418003/else")
+    control(at_door, "GET", "/ledger")
+
+    stats = control(at_door, "GET", "/stats")
+
+    def call(method: str, path: str, status: int) -> dict[str, Any]:
+        return {"method": method, "path": path, "status": status, "count": 1}
+
+    assert stats == {
+        "calls": [
+            call("POST", "/oauth/v2/token", 200),
+            call("GET", "/crm/v8/Leads/{id}", 200),
+            call("GET", "/crm/v8/Contacts/{id}", 204),
+            call("POST", "/crm/v8/Leads/{id}/actions/convert", 200),
+            call("GET", "/crm/v8/some/where/{id}/else", 404),
+        ],
+        "peak": {"all": 1, "convert": 1},
+        "tokens": {"exchanged": 1, "refreshed": 0, "refused": 0},
+        "credits_used": 7,
+    }
+
+
+def test_the_ledger_has_instants_in_utc_with_microseconds(at_door: Caller) -> None:
+    lead_id = at_door.simulator.story("no_match")
+    at_door.convert(lead_id)
+
+    ledger = control(at_door, "GET", "/ledger")
+
+    (conversion,), (call,) = ledger["conversions"], ledger["calls"]
+    assert set(conversion) == {
+        "lead_id",
+        "contact_id",
+        "account_id",
+        "deal_id",
+        "at",
+        "via",
+        "request",
+    }
+    assert conversion["deal_id"] is None
+    assert set(call) == {"lead_id", "received_at", "effect_at", "answered_at", "code"}
+    for instant in (conversion["at"], call["received_at"], call["answered_at"]):
+        assert instant.endswith("+00:00")
+        assert len(instant) == len("2026-11-20T13:20:11.123456+00:00")
+        datetime.fromisoformat(instant)
+
+
+def test_faults_are_ordered_and_cleared(at_door: Caller) -> None:
+    order = {"on": "org", "do": "error_before", "times": 2, "status": 503}
+
+    first, second = (control(at_door, "POST", "/faults", order) for _ in range(2))
+
+    assert first["id"] != second["id"]
+    assert at_door.get("/org").status_code == 503
+    assert control(at_door, "DELETE", "/faults") is None
+    assert at_door.get("/org").status_code == 200
+
+
+def test_control_routes_know_no_faults(at_door: Caller) -> None:
+    control(at_door, "POST", "/faults", {"on": "any", "do": "close_before", "times": None})
+
+    assert control(at_door, "GET", "/story") == []
+
+
+def test_a_reset_makes_a_new_organisation_and_forgets_everything(at_door: Caller) -> None:
+    before = at_door.simulator.organisation.id
+    refresh_token = at_door.connect()["refresh_token"]
+    control(at_door, "POST", "/faults", {"on": "org", "do": "error_before"})
+    first = control(at_door, "POST", "/reset", {"leads": 3, "seed": 7})
+    names = [lead["Full_Name"] for lead in at_door.simulator.records["Leads"].values()]
+    ids = list(at_door.simulator.records["Leads"])
+
+    second = control(at_door, "POST", "/reset")
+
+    assert first["leads"] == second["leads"] == 3
+    assert len({before, first["org_id"], second["org_id"]}) == 3
+    assert [lead["Full_Name"] for lead in at_door.simulator.records["Leads"].values()] == names, (
+        "the same seed makes the same people"
+    )
+    assert not set(ids) & set(at_door.simulator.records["Leads"])
+    assert at_door.get("/org").status_code == 401
+    refused = at_door.token("refresh_token", refresh_token=refresh_token)
+    assert refused.json() == {"error": "invalid_code"}
+
+
+def test_the_clock_can_be_moved_on(at_door: Caller) -> None:
+    control(at_door, "POST", "/clock", {"advance_seconds": 3600})
+
+    assert at_door.get("/org").json()["code"] == "INVALID_TOKEN"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "text"),
+    [
+        ("GET", "/nothing", None, 404, "GET /_simulator/story"),
+        ("GET", "/reset", None, 404, "POST /_simulator/reset"),
+        ("POST", "/faults", {"on": "org"}, 400, "do"),
+        ("POST", "/faults", {"on": "org", "do": "delay", "colour": "red"}, 400, "colour"),
+        ("POST", "/faults", ["org"], 400, "JSON object"),
+        ("POST", "/clock", {}, 400, "advance_seconds"),
+        ("POST", "/clock", {"advance_seconds": "soon"}, 400, "seconds"),
+    ],
+)
+def test_a_wrong_order_is_explained(
+    at_door: Caller, method: str, path: str, body: Any, status: int, text: str
+) -> None:
+    answer = at_door.call(method, ROOT + path, json=body)
+
+    assert answer.status_code == status
+    assert text in answer.json()["error"]

@@ -1,0 +1,316 @@
+"""Trouble that can be ordered, and that it strikes exactly where it was ordered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from tests.simulator.conftest import Caller
+from zoho_crm.simulator import Simulator
+
+
+def codes(caller: Caller, lead_id: str) -> list[str | None]:
+    return [
+        call["code"] for call in caller.simulator.ledger()["calls"] if call["lead_id"] == lead_id
+    ]
+
+
+@pytest.mark.parametrize(("do", "conversions"), [("error_before", 0), ("error_after", 1)])
+def test_an_error_comes_before_or_after_the_effect(
+    at_door: Caller, do: str, conversions: int
+) -> None:
+    lead_id = at_door.simulator.story("no_match")
+    at_door.simulator.fail("convert", do)
+
+    answer = at_door.convert(lead_id)
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL_ERROR")
+    assert len(at_door.simulator.conversions_of(lead_id)) == conversions
+    assert codes(at_door, lead_id) == ["INTERNAL_ERROR"]
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "text"),
+    [
+        ({"status": 503}, 503, "INTERNAL_ERROR"),
+        ({"body": {"code": "NEWS", "status": "error"}, "status": 202}, 202, "NEWS"),
+        ({"body": "<h1>Bad day</h1>"}, 500, "<h1>Bad day</h1>"),
+    ],
+)
+def test_status_and_body_of_an_error_can_be_chosen(
+    caller: Caller, sim: Simulator, order: dict[str, Any], status: int, text: str
+) -> None:
+    sim.fail("org", "error_before", **order)
+
+    answer = caller.get("/org")
+
+    assert answer.status_code == status
+    assert text in answer.text
+
+
+def test_a_fault_strikes_as_often_as_ordered(caller: Caller, sim: Simulator) -> None:
+    sim.fail("org", "error_before", times=2)
+
+    assert [caller.get("/org").status_code for _ in range(3)] == [500, 500, 200]
+
+
+def test_a_fault_without_a_number_strikes_for_ever_until_healed(
+    caller: Caller, sim: Simulator
+) -> None:
+    sim.fail("org", "error_before", times=None)
+    assert {caller.get("/org").status_code for _ in range(5)} == {500}
+
+    sim.heal()
+
+    assert caller.get("/org").status_code == 200
+
+
+def test_a_fault_can_be_about_one_lead(caller: Caller, sim: Simulator) -> None:
+    first, second = sim.story("no_match"), sim.story("no_match")
+    sim.fail("any", "error_before", lead_id=second, times=None)
+
+    assert caller.get(f"/Leads/{first}").status_code == 200
+    assert caller.get(f"/Leads/{second}").status_code == 500
+    assert caller.get("/Leads", fields="id", ids=first).status_code == 200
+    assert caller.get("/Leads", fields="id", ids=f"{first},{second}").status_code == 500
+    assert caller.get(f"/Contacts/{second}").status_code == 204
+    assert caller.get("/org").status_code == 200
+
+
+def test_a_share_hits_the_same_leads_in_any_order(caller: Caller, sim: Simulator) -> None:
+    lead_ids = [sim.add_lead().id for _ in range(60)]
+
+    def hit(order: list[str], seed: int) -> set[str]:
+        sim.heal()
+        sim.fail("leads_get", "error_before", times=None, share=0.33, seed=seed)
+        return {each for each in order if caller.get(f"/Leads/{each}").status_code == 500}
+
+    first = hit(lead_ids, seed=1)
+
+    assert hit(lead_ids[::-1], seed=1) == first
+    assert hit(lead_ids, seed=2) != first
+    assert 10 <= len(first) <= 30
+
+
+def test_the_first_fault_that_fits_is_taken(caller: Caller, sim: Simulator) -> None:
+    sim.fail("users", "error_before", status=501)
+    sim.fail("org", "error_before", status=502)
+    sim.fail("any", "error_before", status=503)
+
+    assert [caller.get("/org").status_code for _ in range(2)] == [502, 503]
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        ({"on": "dragons", "do": "delay"}, "on: 'dragons' is none of"),
+        ({"on": "org", "do": "sing"}, "do: 'sing' is none of"),
+        ({"on": "org", "do": "delay", "times": -1}, "times"),
+        ({"on": "org", "do": "delay", "times": "x"}, "times"),
+        ({"on": "org", "do": "delay", "share": 2}, "share"),
+    ],
+)
+def test_what_cannot_be_ordered_is_said(
+    sim: Simulator, order: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        sim.fail(**order)
+
+
+@pytest.mark.parametrize("do", ["error_before", "close_before", "html", "throttle"])
+def test_a_call_struck_before_has_no_effect(caller: Caller, sim: Simulator, do: str) -> None:
+    lead_id = sim.story("no_match")
+    sim.fail("convert", do)
+
+    try:
+        caller.convert(lead_id)
+    except requests.ConnectionError:
+        assert do == "close_before"
+
+    assert sim.conversions_of(lead_id) == []
+    assert sim.stats()["credits_used"] == 0
+
+
+def test_a_short_delay_only_delays(caller: Caller, sim: Simulator) -> None:
+    lead_id = sim.story("no_match")
+    sim.fail("convert", "delay", seconds=0.01)
+
+    assert caller.convert(lead_id).status_code == 200
+
+
+def test_a_delay_that_nobody_waits_for_has_no_answer_in_the_ledger(
+    caller: Caller, sim: Simulator
+) -> None:
+    lead_id = sim.story("no_match")
+    sim.fail("convert", "delay", seconds=60)
+
+    with pytest.raises(requests.ReadTimeout):
+        caller.convert(lead_id)
+
+    (call,) = sim.ledger()["calls"]
+    assert (call["answered_at"], call["code"]) == (None, None)
+    assert call["effect_at"] is not None
+    (entry,) = (each for each in sim.stats()["calls"] if "convert" in each["path"])
+    assert entry["status"] is None
+
+
+def test_a_late_effect_comes_after_the_connection_is_gone(at_door: Caller) -> None:
+    sim = at_door.simulator
+    lead_id = sim.story("no_match")
+    sim.fail("convert", "late", seconds=30)
+
+    with pytest.raises(requests.ConnectionError):
+        at_door.convert(lead_id)
+
+    assert sim.conversions_of(lead_id) == []
+    sim.advance(29)
+    assert at_door.get(f"/Leads/{lead_id}").status_code == 200
+    sim.advance(2)
+    assert at_door.get(f"/Leads/{lead_id}").status_code == 204
+    (call,) = sim.ledger()["calls"]
+    (conversion,) = sim.conversions_of(lead_id)
+    assert call["effect_at"] == conversion["at"]
+    assert call["effect_at"] > call["received_at"]
+    assert call["answered_at"] is None
+
+
+def test_a_late_effect_may_find_the_lead_converted(caller: Caller, sim: Simulator) -> None:
+    lead_id = sim.story("no_match")
+    sim.fail("convert", "late", seconds=30)
+    with pytest.raises(requests.ConnectionError):
+        caller.convert(lead_id)
+    caller.convert(lead_id)
+
+    sim.advance(31)
+
+    assert len(sim.conversions_of(lead_id)) == 1
+
+
+@pytest.mark.parametrize("do", ["late", "scheduled"])
+def test_nothing_happens_later_for_who_may_not_come_in(
+    caller: Caller, sim: Simulator, do: str
+) -> None:
+    lead_id = sim.story("no_match")
+    sim.fail("convert", do)
+    caller.headers = {}
+
+    assert caller.convert(lead_id).status_code == 401
+    sim.advance(60)
+    assert sim.conversions_of(lead_id) == []
+
+
+def test_a_scheduled_conversion_happens_later(at_door: Caller) -> None:
+    sim = at_door.simulator
+    lead_id = sim.story("no_match")
+    sim.fail("convert", "scheduled", seconds=20)
+
+    answer = at_door.convert(lead_id)
+
+    assert answer.status_code == 202
+    (item,) = answer.json()["data"]
+    assert (item["code"], item["status"]) == ("SCHEDULED", "success")
+    assert item["details"]["job_id"].isdigit()
+    assert sim.conversions_of(lead_id) == []
+    sim.advance(21)
+    assert len(sim.conversions_of(lead_id)) == 1
+    assert codes(at_door, lead_id) == ["SCHEDULED"]
+
+
+@pytest.mark.parametrize("on", ["leads_get", "leads_list", "options"])
+def test_a_stale_read_does_not_know_of_the_conversion(
+    caller: Caller, sim: Simulator, on: str
+) -> None:
+    lead_id = sim.story("one_match")
+    caller.convert(lead_id)
+    sim.fail("any", "stale", times=3)
+
+    shown = caller.get(f"/Leads/{lead_id}", converted="both").json()["data"][0]
+    listed = caller.get("/Leads", fields="Converted__s", ids=lead_id, converted="both").json()
+
+    assert shown["Converted__s"] is False
+    assert listed["data"][0]["Converted__s"] is False
+    assert caller.options(lead_id).status_code == 200
+    assert caller.get(f"/Leads/{lead_id}").status_code == 204
+
+
+def test_a_stale_read_shows_the_state_of_so_many_seconds_ago(
+    caller: Caller, sim: Simulator
+) -> None:
+    lead = sim.add_lead(Company="First")
+    sim.change(lead, Company="Second")
+    sim.advance(100)
+    sim.change(lead, Company="Third")
+    sim.advance(100)
+
+    def seen(seconds: int) -> str:
+        sim.fail("leads_get", "stale", seconds=seconds)
+        return str(caller.get(f"/Leads/{lead.id}").json()["data"][0]["Company"])
+
+    assert [seen(50), seen(150), seen(300)] == ["Third", "Second", "First"]
+
+
+@pytest.mark.parametrize(
+    ("order", "status", "body"),
+    [
+        ({}, 204, ""),
+        ({"body": "204"}, 204, ""),
+        ({"body": {"data": []}}, 200, '{"data": []}'),
+        ({"body": "data"}, 200, '{"data": []}'),
+        ({"body": "404"}, 404, "INVALID_URL_PATTERN"),
+        ({"status": 404}, 404, "INVALID_URL_PATTERN"),
+    ],
+)
+def test_an_empty_read_has_many_faces(
+    caller: Caller, sim: Simulator, order: dict[str, Any], status: int, body: str
+) -> None:
+    lead_id = sim.story("no_match")
+    sim.fail("leads_get", "empty", **order)
+
+    answer = caller.get(f"/Leads/{lead_id}")
+
+    assert answer.status_code == status
+    assert body in answer.text
+
+
+def test_a_gateway_answers_with_a_page(caller: Caller, sim: Simulator) -> None:
+    sim.fail("org", "html", times=2)
+    first = caller.get("/org")
+    sim.heal()
+    sim.fail("org", "html", status=503)
+
+    second = caller.get("/org")
+
+    assert (first.status_code, second.status_code) == (502, 503)
+    assert first.headers["Content-Type"].startswith("text/html")
+    assert "<h1>502</h1>" in first.text
+
+
+def test_throttling_looks_different_at_accounts_and_crm(caller: Caller, sim: Simulator) -> None:
+    sim.fail("refresh", "throttle")
+    sim.fail("org", "throttle")
+
+    token = caller.token("refresh_token", refresh_token="x")
+    api = caller.get("/org")
+
+    assert (token.status_code, token.json()["error"]) == (200, "Access Denied")
+    assert (api.status_code, api.json()["code"]) == (429, "TOO_MANY_REQUESTS")
+
+
+def test_throttling_of_tokens_may_come_with_400(caller: Caller, sim: Simulator) -> None:
+    sim.fail("refresh", "throttle", status=400)
+
+    answer = caller.token("refresh_token", refresh_token="x")
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "Access Denied")
+
+
+def test_a_token_call_may_be_lost_after_its_effect(caller: Caller, sim: Simulator) -> None:
+    code = sim.grant_code()
+    sim.fail("exchange", "close_after")
+    with pytest.raises(requests.ConnectionError):
+        caller.token("authorization_code", code=code)
+
+    assert caller.token("authorization_code", code=code).json() == {"error": "invalid_code"}
+    assert sim.stats()["tokens"]["exchanged"] == 2
