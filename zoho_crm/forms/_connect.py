@@ -1,0 +1,114 @@
+"""Whom to connect to: by consent in the browser, or by a code from Zoho's API console."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from zoho_crm.conf import conf
+from zoho_crm.exceptions import ClientRejectedError, GrantRefusedError
+from zoho_crm.models import Connection
+from zoho_crm.types import Secret
+
+
+class PlaceForm(forms.Form):
+    """Which of Zoho's worlds the organisation lives in."""
+
+    environment = forms.ChoiceField(
+        label=_("Environment"), choices=Connection.Environments, required=False
+    )
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=100,
+        required=False,
+        help_text=_("Empty: the organisation's own name."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        mine = conf()
+        self.fields["data_center"] = forms.ChoiceField(
+            label=_("Data center"),
+            choices=data_center_choices(),
+            required=False,
+            initial=mine.DATA_CENTER,
+            help_text=_("The one whose address you see when you are signed in to Zoho CRM."),
+        )
+        self.fields["environment"].initial = mine.ENVIRONMENT
+        self.order_fields(["data_center", "environment", "name"])
+
+
+class ConnectForm(PlaceForm):
+    """Where to ask Zoho for consent; what is empty is taken from the settings."""
+
+    connection = forms.ModelChoiceField(
+        Connection.objects.all(), required=False, widget=forms.HiddenInput
+    )
+
+    def first_error(self) -> str:
+        """Return one sentence for a page that does not show the form."""
+        field, errors = next(iter(self.errors.items()))
+        label = self.fields[field].label if field in self.fields else ""
+        return f"{label}: {errors[0]}" if label else str(errors[0])
+
+
+class OnceInput(forms.PasswordInput):
+    """What is typed can be seen, but is never sent back to the browser."""
+
+    input_type = "text"
+
+
+class SelfClientForm(PlaceForm):
+    """The grant code of a self client, and the client if it is not the one in the settings."""
+
+    client_id = forms.CharField(
+        label=_("Client ID"), required=False, help_text=_("Empty: the one in the settings.")
+    )
+    client_secret = forms.CharField(
+        label=_("Client secret"),
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+    )
+    code = forms.CharField(
+        label=_("Code"),
+        widget=OnceInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text=_(
+            "Works once, for the 3 to 10 minutes that you chose in the console, and only in the "
+            "data center where it was made: paste it now."
+        ),
+    )
+
+    #: Where each refusal can be put right.
+    FIELDS_BY_CODE: Mapping[str, str] = {
+        "other_environment": "environment",
+        "unknown_server": "data_center",
+    }
+
+    def clean_client_secret(self) -> Secret:
+        return Secret(self.cleaned_data["client_secret"])
+
+    def clean(self) -> dict[str, Any]:
+        given, mine = self.cleaned_data, conf()
+        given["data_center"] = given.get("data_center") or mine.DATA_CENTER
+        given["environment"] = given.get("environment") or mine.ENVIRONMENT
+        if bool(given.get("client_id")) != bool(given.get("client_secret")):
+            missing = "client_secret" if given.get("client_id") else "client_id"
+            self.add_error(missing, _("A client has both an ID and a secret."))
+        return given
+
+    def refuse(self, error: Exception) -> None:
+        """Show what Zoho, or the settings, had against it: at the field where it can be mended."""
+        field = self.FIELDS_BY_CODE.get(getattr(error, "code", ""))
+        if isinstance(error, GrantRefusedError):
+            field = field or "code"
+        elif isinstance(error, ClientRejectedError):
+            field = "client_id"
+        self.add_error(field, str(error))
+
+
+def data_center_choices() -> list[tuple[str, str]]:
+    """Return the data centers that people may choose from."""
+    return [(center.code, center.name) for center in conf().data_centers.values()]
