@@ -1,0 +1,19 @@
+"""Forms: what people may say, and in which words they are told that they may not."""
+
+from __future__ import annotations
+
+from zoho_crm.forms._connect import ConnectForm, SelfClientForm, data_center_choices
+from zoho_crm.forms._conversion import ConversionForm
+from zoho_crm.forms._matches import NEW
+from zoho_crm.forms._small import CloseForm, LookUpForm, VersionForm
+
+__all__ = [
+    "NEW",
+    "CloseForm",
+    "ConnectForm",
+    "ConversionForm",
+    "LookUpForm",
+    "SelfClientForm",
+    "VersionForm",
+    "data_center_choices",
+]

@@ -1,0 +1,137 @@
+"""The deal that a conversion may create: what Zoho and the organisation's layout ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from django import forms
+from django.forms import BoundField
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from zoho_crm.services.choices import Choices
+from zoho_crm.types import Deal, DealField, Pipeline
+
+#: Fields of a deal that have an entry of their own.
+OWN = frozenset({"Deal_Name", "Closing_Date", "Pipeline", "Stage", "Amount", "Contact_Role"})
+ALWAYS = ("deal_name", "deal_stage", "deal_closing_date")
+PREFIX = "deal_field_"
+
+
+class DealPart(forms.Form):
+    """The part of a form that describes a deal; nothing of it is asked for without one."""
+
+    deal = forms.BooleanField(label=gettext_lazy("Create a deal"), required=False)
+    deal_name = forms.CharField(label=gettext_lazy("Name"), max_length=120, required=False)
+    deal_pipeline = forms.ChoiceField(label=gettext_lazy("Pipeline"), required=False)
+    deal_stage = forms.ChoiceField(label=gettext_lazy("Stage"), required=False)
+    deal_closing_date = forms.DateField(
+        label=gettext_lazy("Closing date"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
+    deal_amount = forms.DecimalField(
+        label=gettext_lazy("Amount"), max_digits=16, decimal_places=2, required=False
+    )
+    deal_contact_role = forms.ChoiceField(label=gettext_lazy("Role of the contact"), required=False)
+
+    def offer_deal(self, offered: Choices, planned: Deal | None, name: str) -> None:
+        """Fill in what may be chosen, and what is chosen at first."""
+        self.pipelines = {pipeline.value: pipeline for pipeline in offered.pipelines}
+        roles = [("", _("none")), *((role.id, role.name) for role in offered.contact_roles)]
+        self._let_choose("deal_pipeline", [(p.value, p.label) for p in self.pipelines.values()])
+        self._let_choose("deal_stage", [("", _("please choose")), *_stages(offered.pipelines)])
+        self._let_choose("deal_contact_role", roles)
+        if self.pipelines.keys() <= {""}:
+            del self.fields["deal_pipeline"]
+        self.others = {PREFIX + f.api_name: f for f in offered.deal_fields if _is_other(f)}
+        for entry, asked in self.others.items():
+            self.fields[entry] = forms.CharField(label=asked.label, max_length=2000, required=False)
+        self.initial.update(_initial(planned, name, offered.pipelines))
+
+    def _let_choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = choices
+
+    @property
+    def deal_entries(self) -> Iterator[BoundField]:
+        """The entries of the deal, in order."""
+        names = [name for name in self.fields if name.startswith("deal_")]
+        return (self[name] for name in names)
+
+    def clean_deal(self) -> bool:
+        wanted: bool = self.cleaned_data["deal"]
+        if wanted and not self.pipelines:
+            message = _(
+                "No deal can be created now: the stages of this organisation's deals are unknown."
+            )
+            raise forms.ValidationError(message, code="no_stages")
+        return wanted
+
+    def clean(self) -> dict[str, Any]:
+        if self.cleaned_data.get("deal"):
+            self._ask_for(self._mandatory())
+            self._check_stage()
+        return self.cleaned_data
+
+    def _mandatory(self) -> list[str]:
+        asked = [name for name, field in self.others.items() if field.required]
+        return [*ALWAYS, *({"deal_pipeline"} & self.fields.keys()), *asked]
+
+    def _ask_for(self, names: Collection[str]) -> None:
+        for name in names:
+            if self.cleaned_data.get(name) in (None, "") and name not in self.errors:
+                self.add_error(name, _("A deal needs this."))
+
+    def _check_stage(self) -> None:
+        pipeline = self.pipelines.get(self.cleaned_data.get("deal_pipeline", ""))
+        stage = self.cleaned_data.get("deal_stage")
+        if not stage or pipeline is None or stage in {each.value for each in pipeline.stages}:
+            return
+        message = _("The pipeline “%(pipeline)s” has no such stage; its stages are: %(stages)s.")
+        stages = ", ".join(each.label for each in pipeline.stages)
+        self.add_error("deal_stage", message % {"pipeline": pipeline.label, "stages": stages})
+
+    def planned_deal(self) -> Deal | None:
+        """Return the deal that was described, if one is wanted."""
+        given = self.cleaned_data
+        if not given["deal"]:
+            return None
+        others = {field.api_name: given[name] for name, field in self.others.items()}
+        return Deal(
+            name=given["deal_name"],
+            stage=given["deal_stage"],
+            closing_date=given["deal_closing_date"],
+            pipeline=given.get("deal_pipeline", ""),
+            amount=given["deal_amount"],
+            contact_role=given["deal_contact_role"],
+            other={name: value for name, value in others.items() if value},
+        )
+
+
+def _is_other(field: DealField) -> bool:
+    return field.api_name not in OWN
+
+
+def _stages(pipelines: Collection[Pipeline]) -> list[tuple[str, str]]:
+    """Every stage once, in the order in which the pipelines name them."""
+    found = {stage.value: stage.label for each in pipelines for stage in each.stages}
+    return list(found.items())
+
+
+def _initial(planned: Deal | None, name: str, pipelines: Collection[Pipeline]) -> Mapping[str, Any]:
+    if planned is None:
+        default = next((each.value for each in pipelines if each.is_default), "")
+        return {"deal_name": name[:120], "deal_pipeline": default}
+    others = {PREFIX + api_name: value for api_name, value in planned.other.items()}
+    return others | {
+        "deal": True,
+        "deal_name": planned.name,
+        "deal_pipeline": planned.pipeline,
+        "deal_stage": planned.stage,
+        "deal_closing_date": planned.closing_date,
+        "deal_amount": planned.amount,
+        "deal_contact_role": planned.contact_role,
+    }
