@@ -1,0 +1,245 @@
+"""The tasks by themselves: what they are given, what they answer, and whom they wake when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from testproject.celery import app
+from tests import messages
+from tests.messages import Sent
+from zoho_crm import tasks
+from zoho_crm.exceptions import ConnectionLostError, PlanError, RequestRefusedError
+from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
+from zoho_crm.schedules import BEAT_SCHEDULE
+from zoho_crm.services import convert, preview
+from zoho_crm.services.connect import with_grant_code
+from zoho_crm.signals import lead_converted
+from zoho_crm.simulator import Simulator
+
+Status = LeadConversion.Status
+
+
+@pytest.fixture(autouse=True)
+def empty_queues() -> None:
+    """What other tests sent is none of our business."""
+    messages.take_all()
+
+
+@pytest.fixture
+def connection(transactional_db: None, zoho: Simulator) -> Connection:
+    """Transactions are real here: threads read what tests write, and commits are commits."""
+    return with_grant_code(code=zoho.grant_code(), data_center="local")
+
+
+@pytest.fixture
+def told() -> Iterator[list[LeadConversion]]:
+    """Conversions that the host project was told of."""
+    heard: list[LeadConversion] = []
+
+    def listen(conversion: LeadConversion, **_more: Any) -> None:
+        heard.append(conversion)
+
+    lead_converted.connect(listen)
+    yield heard
+    lead_converted.disconnect(listen)
+
+
+def awake(connection: Connection) -> Sent:
+    return Sent(task="work_connection", kwargs={"connection_id": connection.pk}, eta=None)
+
+
+def test_converting_a_lead_answers_with_its_row_and_wakes_its_connection(
+    connection: Connection, zoho: Simulator
+) -> None:
+    lead_id = zoho.story("no_match")
+
+    answer = tasks.convert_lead(lead_id=lead_id, connection_id=connection.pk, policy="attach")
+
+    row = LeadConversion.objects.get(lead_id=lead_id)
+    assert answer == {"conversion_id": row.pk, "status": "NEW"}
+    assert row.policy == "attach"
+    assert messages.take_all() == [awake(connection)]
+
+
+def test_what_a_task_answers_is_small_json(connection: Connection, zoho: Simulator) -> None:
+    lead_id = zoho.story("hostile")
+    preview.preview(connection_id=connection.pk, lead_id=lead_id)
+
+    answer = tasks.convert_lead(lead_id=lead_id)
+
+    assert len(json.dumps(answer)) < 100
+
+
+def test_a_lead_is_converted_over_the_default_connection_if_none_is_named(
+    connection: Connection, zoho: Simulator
+) -> None:
+    answer = tasks.convert_lead(lead_id=zoho.story("no_match"))
+
+    assert LeadConversion.objects.get(pk=answer["conversion_id"]).connection == connection
+
+
+def test_without_a_connection_no_lead_is_converted(db: None) -> None:
+    with pytest.raises(ConnectionLostError, match="connect to Zoho first"):
+        tasks.convert_lead(lead_id="1")
+
+    assert messages.take_all() == []
+
+
+@pytest.mark.parametrize("lead_id", ["", "abc", "12 34", "-1", "1" * 20, "../users", "１２３"])
+def test_what_can_be_no_lead_is_refused(connection: Connection, lead_id: str) -> None:
+    with pytest.raises(RequestRefusedError):
+        tasks.convert_lead(lead_id=lead_id)
+
+    assert not LeadConversion.objects.exists()
+    assert messages.take_all() == []
+
+
+def test_a_policy_that_does_not_exist_is_refused(connection: Connection, zoho: Simulator) -> None:
+    with pytest.raises(PlanError, match="careful, attach"):
+        tasks.convert_lead(lead_id=zoho.story("no_match"), policy="reckless")
+
+    assert not LeadConversion.objects.exists()
+
+
+def test_a_lead_on_its_way_stays_on_it(connection: Connection, zoho: Simulator) -> None:
+    lead_id = zoho.story("one_match")
+    row = preview.preview(connection_id=connection.pk, lead_id=lead_id)
+    plan = row.planned()
+    assert plan
+    convert.approve(conversion_id=row.pk, version=row.version, plan=plan)
+
+    answer = tasks.convert_lead(lead_id=lead_id, policy="attach")
+
+    assert answer == {"conversion_id": row.pk, "status": "READY"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda more: tasks.convert_lead(lead_id="1", **more),
+        lambda more: tasks.work_connection(connection_id=1, **more),
+        lambda more: tasks.sweep(**more),
+        lambda more: tasks.announce(**more),
+    ],
+    ids=["convert_lead", "work_connection", "sweep", "announce"],
+)
+def test_a_task_ignores_what_newer_callers_say(
+    connection: Connection, call: Callable[[dict[str, str]], Any]
+) -> None:
+    call({"said_by_a_newer_version": "hello"})
+
+
+@pytest.mark.parametrize("name", ["convert_lead", "work_connection", "sweep", "announce"])
+def test_a_task_takes_keywords_only(name: str) -> None:
+    task = app.tasks[f"zoho_crm.tasks.{name}"]
+
+    with pytest.raises(TypeError):
+        task("1")
+
+
+def test_nobody_is_woken_before_the_transaction_is_committed(
+    db: None, zoho: Simulator, django_capture_on_commit_callbacks: Any
+) -> None:
+    connection = with_grant_code(code=zoho.grant_code(), data_center="local")
+
+    with django_capture_on_commit_callbacks(execute=True):
+        tasks.convert_lead(lead_id=zoho.story("no_match"))
+        before = messages.take_all()
+
+    assert before == []
+    assert messages.take_all() == [awake(connection)]
+
+
+def test_work_is_done_and_then_announced(
+    connection: Connection, zoho: Simulator, told: list[LeadConversion]
+) -> None:
+    answer = tasks.convert_lead(lead_id=zoho.story("no_match"))
+    messages.take_all()
+
+    tasks.work_connection(connection_id=connection.pk)
+    sent = messages.take_all()
+    tasks.announce()
+
+    row = LeadConversion.objects.get(pk=answer["conversion_id"])
+    assert row.status == Status.CONVERTED
+    assert [message.task for message in sent] == ["announce"]
+    assert told == [row]
+
+
+def test_work_comes_back_when_the_next_row_is_due(connection: Connection, zoho: Simulator) -> None:
+    zoho.fail("options", "error_before")
+    tasks.convert_lead(lead_id=zoho.story("no_match"))
+    messages.take_all()
+
+    tasks.work_connection(connection_id=connection.pk)
+
+    (back,) = [message for message in messages.take_all() if message.task == "work_connection"]
+    assert back.kwargs == {"connection_id": connection.pk}
+    assert back.eta is not None
+
+
+def test_work_comes_back_no_more_when_nothing_is_due(connection: Connection) -> None:
+    tasks.work_connection(connection_id=connection.pk)
+
+    assert [message.task for message in messages.take_all()] == ["announce"]
+
+
+def test_sweeping_wakes_connections_with_due_rows(connection: Connection, zoho: Simulator) -> None:
+    convert.request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+
+    tasks.sweep()
+
+    assert messages.take_all() == [awake(connection)]
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        {"lease_until": from_now(60)},
+        {"cooling_until": from_now(60)},
+    ],
+    ids=["worked by another", "waiting"],
+)
+def test_sweeping_leaves_a_connection_alone_that_is(
+    connection: Connection, zoho: Simulator, busy: dict[str, Any]
+) -> None:
+    convert.request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+    ConnectionWork.objects.create(connection=connection, **busy)
+
+    tasks.sweep()
+
+    assert messages.take_all() == []
+
+
+def test_sweeping_leaves_a_disabled_connection_alone(
+    connection: Connection, zoho: Simulator
+) -> None:
+    convert.request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+    Connection.objects.update(status=Connection.Status.DISABLED)
+
+    tasks.sweep()
+
+    assert messages.take_all() == []
+
+
+def test_every_message_goes_to_the_queue_of_the_settings(
+    connection: Connection, zoho: Simulator, settings: Any
+) -> None:
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "QUEUE": "crm"}
+    zoho.fail("options", "error_before")
+    tasks.convert_lead(lead_id=zoho.story("no_match"))
+
+    tasks.sweep()
+    tasks.work_connection(connection_id=connection.pk)
+
+    sent = [message.task for message in messages.take_all("crm")]
+    assert sorted(sent) == ["announce", "work_connection", "work_connection", "work_connection"]
+    assert messages.take_all() == []
+
+
+def test_the_schedule_of_beat_names_tasks_that_there_are() -> None:
+    assert {entry["task"] for entry in BEAT_SCHEDULE.values()} <= app.tasks.keys()
