@@ -69,8 +69,8 @@ class _HTTPServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        super().__init__(address, handler)
         self._connections: set[socket.socket] = set()
+        super().__init__(address, handler)
 
     def server_close(self) -> None:
         super().server_close()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from zoho_crm.simulator import Server, Simulator, SimulatorSettings
+
+#: What a shell reports for a program that was ended by Ctrl-C.
+INTERRUPTED = 130
 
 
 class Command(BaseCommand):
@@ -15,24 +20,18 @@ class Command(BaseCommand):
     requires_migrations_checks = False
 
     def add_arguments(self, parser: CommandParser) -> None:
-        defaults = SimulatorSettings()
-        number = parser.add_argument
-        number("--port", type=int, default=8080, help="0 picks a free one (default: 8080)")
-        number("--leads", type=int, default=defaults.leads, help="how many leads to begin with")
-        number("--seed", type=int, default=defaults.seed, help="which names they bear")
-        number("--latency-ms", type=int, default=0, help="how long every CRM call takes")
-        number(
-            "--concurrency",
-            type=int,
-            default=defaults.concurrency,
-            help="calls in flight before Zoho answers 429",
-        )
-        number(
-            "--token-seconds",
-            type=int,
-            default=int(defaults.token_seconds),
-            help="lifetime of access tokens",
-        )
+        default = SimulatorSettings()
+        numbers = {
+            "--port": (8080, "0 picks a free one"),
+            "--leads": (default.leads, "how many leads to begin with"),
+            "--seed": (default.seed, "which names they bear"),
+            "--latency-ms": (0, "how long every CRM call takes"),
+            "--concurrency": (default.concurrency, "calls in flight before Zoho answers 429"),
+            "--credits": (default.credits, "credits of 24 hours"),
+            "--token-seconds": (int(default.token_seconds), "lifetime of access tokens"),
+        }
+        for name, (value, meaning) in numbers.items():
+            parser.add_argument(name, type=_natural, default=value, help=f"{meaning} ({value})")
         parser.add_argument(
             "--legacy-expires-in",
             action="store_true",
@@ -47,6 +46,7 @@ class Command(BaseCommand):
         seed: int,
         latency_ms: int,
         concurrency: int,
+        credits: int,
         token_seconds: int,
         legacy_expires_in: bool,
         **options: Any,
@@ -56,21 +56,29 @@ class Command(BaseCommand):
             seed=seed,
             latency=latency_ms / 1000,
             concurrency=concurrency,
+            credits=credits,
             token_seconds=token_seconds,
             legacy_expires_in=legacy_expires_in,
         )
         try:
             server = Server(Simulator(settings), port=port)
-        except OSError as error:
-            raise CommandError(f"Port {port} cannot be used: {error.strerror}") from error
-        self.stdout.write(f"Zoho simulator on {server.origin}")
-        self.stdout.flush()
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"Port {port} cannot be used: {error}") from error
         self._serve(server)
 
     def _serve(self, server: Server) -> None:
         try:
+            self.stdout.write(f"Zoho simulator on {server.origin}")
+            self.stdout.flush()
             server.serve_forever()
         except KeyboardInterrupt:
-            self.stdout.write("")
+            sys.exit(INTERRUPTED)
         finally:
             server.close()
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("has to be 0 or more")
+    return number

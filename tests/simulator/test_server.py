@@ -1,0 +1,110 @@
+"""The door for HTTP, where it differs from the one in process."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from zoho_crm.simulator import Server, Simulator, SimulatorSettings
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(Simulator(SimulatorSettings(leads=0))) as running:
+        yield running
+
+
+def say(server: Server, text: str) -> bytes:
+    """Send bytes; return everything until the server hangs up."""
+    host, _, port = server.origin.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(text.encode())
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_only_this_machine_is_served(server: Server) -> None:
+    assert server.origin.startswith("http://127.0.0.1:")
+    assert server.simulator.origin == server.origin
+
+
+def test_a_connection_is_kept_for_the_next_call(server: Server) -> None:
+    text = "GET /_simulator/story HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    last = "GET /_simulator/story HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+
+    answers = say(server, text + last)
+
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert answers.count(b"Connection: close") == 1
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Content-Length: 99999999", "Content-Length: many", "Transfer-Encoding: chunked"],
+)
+def test_a_body_that_is_too_large_or_has_no_size_is_refused(server: Server, header: str) -> None:
+    answer = say(server, f"POST /crm/v8/Leads HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"REQUEST_ENTITY_TOO_LARGE" in answer
+
+
+def test_a_head_has_no_body(server: Server) -> None:
+    answer = requests.head(f"{server.origin}/crm/v8/org", timeout=5)
+
+    assert (answer.status_code, answer.content) == (400, b"")
+    assert int(answer.headers["Content-Length"]) > 0
+
+
+def test_a_stopped_server_hangs_up_on_waiting_callers() -> None:
+    simulator = Simulator(SimulatorSettings(leads=0))
+    with Server(simulator) as running, requests.Session() as session:
+        session.get(f"{running.origin}/oauth/serverinfo", timeout=5)
+        running.stop()
+
+        with pytest.raises(requests.ConnectionError):
+            session.get(f"{running.origin}/oauth/serverinfo", timeout=5)
+
+
+def test_a_caller_who_hangs_up_disturbs_nobody(
+    server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.simulator.fail("serverinfo", "drip", seconds=0.01)
+    host, _, port = server.origin.removeprefix("http://").partition(":")
+    connection = socket.create_connection((host, int(port)), timeout=5)
+    connection.sendall(b"GET /oauth/serverinfo HTTP/1.1\r\nHost: x\r\n\r\n")
+    connection.recv(1)
+    connection.close()
+
+    assert requests.get(f"{server.origin}/oauth/serverinfo", timeout=5).status_code == 200
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_bug_is_shown_on_stderr_and_the_call_dies(
+    server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lead = server.simulator.add_lead()
+    lead["Created_Time"] = {"not": object()}
+    code = server.simulator.grant_code()
+    form = {
+        "grant_type": "authorization_code",
+        "code": code,
+        "client_id": "1000.SIMULATOR",
+        "client_secret": "simulator-secret",
+    }
+    token = requests.post(f"{server.origin}/oauth/v2/token", data=form, timeout=5).json()
+    headers = {"Authorization": f"Zoho-oauthtoken {token['access_token']}"}
+
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{server.origin}/crm/v8/Leads/{lead.id}", headers=headers, timeout=5)
+
+    assert "TypeError" in capfd.readouterr().err
+
+
+def test_a_taken_port_is_an_error(server: Server) -> None:
+    port = int(server.origin.rpartition(":")[2])
+
+    with pytest.raises(OSError, match="in use"):
+        Server(Simulator(SimulatorSettings(leads=0)), port=port)
