@@ -37,6 +37,7 @@ def test_an_error_comes_before_or_after_the_effect(
         ({"status": 503}, 503, "INTERNAL_ERROR"),
         ({"body": {"code": "NEWS", "status": "error"}, "status": 202}, 202, "NEWS"),
         ({"body": "<h1>Bad day</h1>"}, 500, "<h1>Bad day</h1>"),
+        ({"body": [1, 2]}, 500, "[1, 2]"),
     ],
 )
 def test_status_and_body_of_an_error_can_be_chosen(
@@ -48,6 +49,18 @@ def test_status_and_body_of_an_error_can_be_chosen(
 
     assert answer.status_code == status
     assert text in answer.text
+
+
+@pytest.mark.parametrize("body", ["<html>", [1], {"data": [7]}, {"data": []}])
+def test_an_answer_without_a_code_has_none_in_the_ledger(
+    caller: Caller, sim: Simulator, body: Any
+) -> None:
+    lead_id = sim.story("no_match")
+    sim.fail("convert", "error_before", body=body)
+
+    caller.convert(lead_id)
+
+    assert codes(caller, lead_id) == [None]
 
 
 def test_a_fault_strikes_as_often_as_ordered(caller: Caller, sim: Simulator) -> None:

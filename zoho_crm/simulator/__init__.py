@@ -4,6 +4,21 @@ A Zoho CRM of our own, for trying, testing and breaking without a Zoho account.
 It is written from Zoho's public pages only, imports the standard library only, and knows nothing
 of the app that talks to it. :class:`Simulator` answers a :class:`Call` with an :class:`Answer`;
 :class:`Server` is its door for HTTP.
+
+Where to look: ``oauth`` is Zoho Accounts, ``crm`` has one module per resource, ``refusals`` and
+``item_refusals`` are every "no" with its page, ``engine`` is a call's way through all of them.
+
+Not simulated (``docs/simulator.md`` has the whole table):
+
+==================  ============================================================================
+authorization       logging in, several clients, device flow, client credentials
+limits              per function and per user; the rate at which refresh tokens may be made
+options             ``Deals`` among the matches, ``include_inner_details``
+convert             ``add_to_existing_record``, activities and notes, workflows
+records             upsert, custom views besides "all", recycle bin, triggers, layout rules
+metadata            custom fields; changing anything
+other resources     mass convert, COQL, bulk read, notifications, composite, files
+==================  ============================================================================
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ class BadOrderError(Exception):
 
 def answer(workbench: Workbench, call: Call) -> Answer:
     """Answer a control call."""
-    action = _ROUTES.get((call.method, call.path.removeprefix(PREFIX)))
+    action = ROUTES.get((call.method, call.path.removeprefix(PREFIX)))
     if action is None:
-        known = ", ".join(f"{method} {PREFIX}{name}" for method, name in _ROUTES)
+        known = ", ".join(f"{method} {PREFIX}{name}" for method, name in ROUTES)
         return Answer.json({"error": f"known here: {known}"}, status=404)
     try:
         return action(workbench, _body(call))
@@ -78,7 +78,7 @@ def _clock(workbench: Workbench, body: Json) -> Answer:
     return Answer.json({"now": workbench.world.clock.now().isoformat()})
 
 
-_ROUTES: dict[tuple[str, str], Callable[[Workbench, Json], Answer]] = {
+ROUTES: dict[tuple[str, str], Callable[[Workbench, Json], Answer]] = {
     ("GET", "story"): _story,
     ("POST", "grant-codes"): _grant_codes,
     ("GET", "stats"): _stats,
