@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from zoho_crm.forms._connect import ConnectForm, SelfClientForm, data_center_choices
 from zoho_crm.forms._conversion import ConversionForm
-from zoho_crm.forms._matches import NEW
+from zoho_crm.forms._matches import NEW, why_unusable
 from zoho_crm.forms._small import CloseForm, LookUpForm, VersionForm
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "SelfClientForm",
     "VersionForm",
     "data_center_choices",
+    "why_unusable",
 ]

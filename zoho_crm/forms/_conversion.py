@@ -66,7 +66,7 @@ class ConversionForm(DealPart):
             self.options.contacts, label=_("Contact"), new=_new_contact(lead)
         )
         self.fields["account"] = MatchField(
-            self.options.accounts, label=_("Account"), new=_new_account(lead)
+            self.options.accounts, label=_("Account"), new=_new_account(lead, self.options)
         )
         self._let_choose("owner", _owners(lead, offered))
         if not lead.tags:
@@ -133,10 +133,15 @@ def _new_contact(lead: Lead) -> str:
     return _("Create a new contact “%s”") % lead.name
 
 
-def _new_account(lead: Lead) -> str:
+def _new_account(lead: Lead, options: ConversionOptions) -> str:
+    names = {"company": lead.company}
+    if lead.company and options.contacts:
+        return _("The contact's own account; for a new contact a new one “%(company)s”") % names
     if lead.company:
-        return _("None of these: the contact's own account, or a new one “%s”") % lead.company
-    return _("None: the contact's own account, or no account, since the lead has no company")
+        return _("Create a new account “%(company)s”") % names
+    if options.contacts:
+        return _("The contact's own account, if it has one")
+    return _("No account: the lead has no company")
 
 
 def _owners(lead: Lead, offered: Choices) -> list[tuple[str, str]]:

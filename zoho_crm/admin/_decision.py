@@ -1,0 +1,186 @@
+"""Decide about one lead: see it beside its matches, choose, read what will happen, agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
+
+from zoho_crm import tasks
+from zoho_crm.admin._comparison import compare, label_of
+from zoho_crm.admin._moments import when
+from zoho_crm.admin._pages import TROUBLE, PagesAdmin, may, person
+from zoho_crm.admin._states import can_be_decided, state_of
+from zoho_crm.exceptions import RequestRefusedError, StaleDecisionError
+from zoho_crm.forms import ConversionForm, VersionForm
+from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.services import convert
+from zoho_crm.services.choices import Choices, choices
+from zoho_crm.services.sentences import what_will_happen
+from zoho_crm.types import Lead
+
+Status = LeadConversion.Status
+LEFT_OUT_FROM = frozenset({Status.PREVIEWED, Status.READY})
+EMPTY: tuple[Any, ...] = (None, "", False, [])
+
+
+class Decision(PagesAdmin):
+    """The page of a decision, in two steps: choose, then agree to what will happen."""
+
+    def decide_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show the choice, what would come of it, or why there is none."""
+        rows = LeadConversion.objects.select_related(
+            "connection__work", "decided_by", "approved_by"
+        )
+        row = get_object_or_404(rows, pk=pk)
+        if request.method == "POST":
+            return self._posted(request, row)
+        if can_be_decided(row):
+            return self._ask(request, row)
+        return self.show(
+            request,
+            "state.html",
+            here=_("Convert"),
+            original=row,
+            title=title_of(row),
+            **self.state_context(row),
+        )
+
+    def state_context(self, row: LeadConversion) -> dict[str, Any]:
+        """Return what the templates need to tell how a row stands, and to offer what helps."""
+        raise NotImplementedError
+
+    def _posted(self, request: HttpRequest, row: LeadConversion) -> HttpResponse:
+        if not may(request, "approve_leadconversion"):
+            raise PermissionDenied
+        step = request.POST.get("step", "")
+        if VersionForm(request.POST).seen != row.version:
+            return self._look_again(request, row, StaleDecisionError())
+        if step == "skip" and row.status in LEFT_OUT_FROM:
+            return self._leave_out(request, row)
+        if not can_be_decided(row):
+            return self._look_again(request, row, StaleDecisionError())
+        offered, trouble = offer(row.connection)
+        form = ConversionForm(request.POST, row=row, lead=lead_of(row), offered=offered)
+        if not form.is_valid() or step == "edit":
+            return self._ask(request, row, form, trouble)
+        if step in ("convert", "save"):
+            return self._agreed(request, row, form, step)
+        return self._confirm(request, row, form, offered)
+
+    def _ask(
+        self,
+        request: HttpRequest,
+        row: LeadConversion,
+        form: ConversionForm | None = None,
+        trouble: str = "",
+    ) -> HttpResponse:
+        lead, options = lead_of(row), row.options_seen()
+        if form is None:
+            offered, trouble = offer(row.connection)
+            form = ConversionForm(row=row, lead=lead, offered=offered)
+        return self.show(
+            request,
+            "decide.html",
+            here=_("Convert"),
+            title=title_of(row),
+            original=row,
+            row=row,
+            state=state_of(row),
+            read_at=when(row.previewed_at),
+            form=form,
+            lead=lead,
+            lead_values=[(label_of(n), value) for n, value in lead.fields.items() if value],
+            comparisons=[
+                compare(form["contact"], _("Contacts that match"), lead, options.contacts),
+                compare(form["account"], _("Accounts that match"), lead, options.accounts),
+            ],
+            no_deal_because=trouble,
+            may_approve=may(request, "approve_leadconversion"),
+        )
+
+    def _confirm(
+        self, request: HttpRequest, row: LeadConversion, form: ConversionForm, offered: Choices
+    ) -> HttpResponse:
+        lead, options = lead_of(row), row.options_seen()
+        return self.show(
+            request,
+            "confirm.html",
+            here=_("What will happen"),
+            title=title_of(row),
+            original=row,
+            row=row,
+            lead=lead,
+            sentences=what_will_happen(form.plan(), lead, options, offered.names),
+            chosen=[field for field in form if field.value() not in EMPTY],
+        )
+
+    def _agreed(
+        self, request: HttpRequest, row: LeadConversion, form: ConversionForm, step: str
+    ) -> HttpResponse:
+        decided: dict[str, Any] = {
+            "conversion_id": row.pk,
+            "version": form.cleaned_data["version"],
+            "plan": form.plan(),
+            "by": person(request),
+        }
+        try:
+            if step == "save":
+                convert.decide(**decided)
+            else:
+                convert.approve(**decided)
+        except RequestRefusedError as error:
+            return self._look_again(request, row, error)
+        if step == "save":
+            return self._done(request, row, _("The decision is saved; nothing was sent."))
+        tasks.wake(row.connection_id)
+        return self._done(request, row, _("Lead %s is being converted.") % row.lead_name)
+
+    def _leave_out(self, request: HttpRequest, row: LeadConversion) -> HttpResponse:
+        try:
+            convert.skip(conversion_id=row.pk, version=row.version, by=person(request))
+        except RequestRefusedError as error:
+            return self._look_again(request, row, error)
+        return self._done(request, row, _("Lead %s is left out.") % row.lead_name)
+
+    def _done(self, request: HttpRequest, row: LeadConversion, message: str) -> HttpResponse:
+        self.log_change(request, row, message)
+        messages.success(request, message)
+        return redirect(self.home_of(request, row))
+
+    def _look_again(
+        self, request: HttpRequest, row: LeadConversion, error: RequestRefusedError
+    ) -> HttpResponse:
+        messages.warning(request, str(error))
+        return redirect(self.address("decide", row.pk))
+
+    def home_of(self, request: HttpRequest, row: Model) -> str:
+        if self.has_view_permission(request, row):
+            return self.address("change", row.pk)
+        return self.address("decide", row.pk)
+
+
+def offer(connection: Connection) -> tuple[Choices, str]:
+    """Return what a conversion may choose from, and why there can be no deal, if so."""
+    try:
+        offered = choices(connection)
+    except TROUBLE as error:
+        return Choices(), str(error)
+    if not offered.pipelines:
+        return offered, _("This connection may not read the pipelines and stages of deals.")
+    return offered, ""
+
+
+def title_of(row: LeadConversion) -> str:
+    """Return the heading of the pages of one lead."""
+    return _("Convert lead: %s") % row.lead_name
+
+
+def lead_of(row: LeadConversion) -> Lead:
+    """Return the lead of a row that can be decided."""
+    return row.lead_seen() or Lead(id=row.lead_id)

@@ -1,0 +1,122 @@
+"""What our admin pages have in common: records that nobody edits, and pages that act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.db import transaction
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_http_methods
+
+from zoho_crm.exceptions import ZohoError
+
+#: What a person is told instead of a server error.
+TROUBLE = (ZohoError, ImproperlyConfigured)
+
+
+class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to subscript at run time
+    """Shows what the app wrote; nobody adds, changes or deletes it here."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    actions_selection_counter = False
+
+    class Media:
+        css: ClassVar = {"all": ["zoho_crm/admin.css"]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class PagesAdmin(RecordAdmin):
+    """Has pages of its own beside the list and the record."""
+
+    def pages(self) -> list[URLPattern]:
+        """Return the addresses of these pages."""
+        raise NotImplementedError
+
+    def get_urls(self) -> list[Any]:
+        return [*self.pages(), *super().get_urls()]
+
+    def page(
+        self,
+        route: str,
+        view: Callable[..., HttpResponse],
+        *permissions: str,
+        methods: tuple[str, ...] = ("GET", "POST"),
+    ) -> URLPattern:
+        """
+        Return an address for a view that may talk to Zoho, for people with one of the permissions.
+
+        It is never cached and stays outside ``ATOMIC_REQUESTS``: what Zoho does cannot be rolled
+        back.
+        """
+        guarded = self.admin_site.admin_view(
+            guard(require_http_methods(list(methods))(view), permissions)
+        )
+        name = f"{self.opts.app_label}_{self.opts.model_name}_{route.strip('/').split('/')[-1]}"
+        return path(route, transaction.non_atomic_requests(guarded), name=name)
+
+    def address(self, name: str, *args: Any) -> str:
+        """Return the address of one of this model's pages."""
+        full = f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return reverse(full, args=args, current_app=self.admin_site.name)
+
+    def home_of(self, request: HttpRequest, row: Model) -> str:
+        """Return where a person goes after acting on a record: the best page that is allowed."""
+        if self.has_view_permission(request, row):
+            return self.address("change", row.pk)
+        return reverse("admin:index", current_app=self.admin_site.name)
+
+    def show(
+        self, request: HttpRequest, template: str, *, here: str, **context: Any
+    ) -> TemplateResponse:
+        """Return one of our pages; ``here`` is its name, and its title unless it has another."""
+        common = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "here": here,
+            "title": here,
+            "media": self.media,
+            "has_view_permission": self.has_view_permission(request),
+        }
+        request.current_app = self.admin_site.name
+        name = f"admin/zoho_crm/{self.opts.model_name}/{template}"
+        return TemplateResponse(request, name, {**common, **context})
+
+
+def guard(
+    view: Callable[..., HttpResponse], permissions: tuple[str, ...]
+) -> Callable[..., HttpResponse]:
+    """Return the view for people with one of these permissions of this app, and 403 for others."""
+
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not may(request, *permissions):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def may(request: HttpRequest, *permissions: str) -> bool:
+    """Whether the person has one of these permissions of this app."""
+    return any(person(request).has_perm(f"zoho_crm.{name}") for name in permissions)
+
+
+def person(request: HttpRequest) -> Any:
+    """Return who is signed in; the admin lets nobody else in."""
+    assert isinstance(request.user, AbstractBaseUser)
+    return request.user

@@ -1,0 +1,218 @@
+"""Where a lead stands, in sentences: what happened, why, and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from zoho_crm.admin._moments import when
+from zoho_crm.matching import CONVERTIBLE
+from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.types import Verdict
+
+Status = LeadConversion.Status
+Text = str | SafeString
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What a person is told of a lead."""
+
+    sentences: list[Text]
+    #: ``good``, ``warn``, ``bad`` or ``quiet``.
+    tone: str = "quiet"
+
+
+def state_of(row: LeadConversion) -> State:
+    """Return what to tell of a row; its connection has to be at hand."""
+    tone, tell = TOLD[row.status]
+    sentences = [sentence for sentence in [*tell(row), _hindrance(row)] if sentence]
+    return State(sentences=sentences, tone=tone)
+
+
+def can_be_decided(row: LeadConversion) -> bool:
+    """Whether there is something to decide about this row."""
+    return row.status == Status.PREVIEWED and row.verdict in CONVERTIBLE
+
+
+def _new(row: LeadConversion) -> list[Text]:
+    told: list[Text] = [_("This lead waits to be read from Zoho; the worker does it by itself.")]
+    if row.setbacks:
+        told.append(_("Zoho could not be asked yet; it will be tried again."))
+    return [*told, _next_try(row)]
+
+
+def _previewed(row: LeadConversion) -> list[Text]:
+    verdict = Verdict(row.verdict)
+    if verdict == Verdict.NOT_FOUND:
+        return [
+            _("Zoho has no such lead: it was deleted, or it belongs to another organisation."),
+            _("Check the id and the connection, then look again."),
+        ]
+    if verdict == Verdict.NOT_CONVERTIBLE:
+        return _blocked(row)
+    told: list[Text] = [str(SEVERAL.get(row.reason, ""))]
+    if row.decided_by:
+        told.append(_("%s has decided how; nothing is sent yet.") % row.decided_by)
+    elif row.plan is None:
+        told.append(_("A person has to choose."))
+    else:
+        told.append(_("Nothing is sent before somebody agrees."))
+    return told
+
+
+#: Why there is more than one answer.
+SEVERAL = {
+    "several": gettext_lazy("Several existing records match this lead."),
+    "unusable": gettext_lazy("A match cannot be used as it is."),
+    "disagree": gettext_lazy(
+        "The contact that matches belongs to another account than the one that matches."
+    ),
+}
+
+#: Why Zoho would not convert it, and what helps.
+BLOCKED = {
+    "locked": (
+        gettext_lazy("The lead is locked at Zoho."),
+        gettext_lazy("Unlock it there, then look again."),
+    ),
+    "in_merge": (
+        gettext_lazy("The lead is just being merged with another."),
+        gettext_lazy("Wait until that is done at Zoho, then look again."),
+    ),
+    "approval": (
+        gettext_lazy("The lead is in an approval process at Zoho."),
+        gettext_lazy("Have it approved there, then look again."),
+    ),
+    "review": (
+        gettext_lazy("The lead is in a review process at Zoho."),
+        gettext_lazy("Have the review finished there, then look again."),
+    ),
+}
+
+
+def _blocked(row: LeadConversion) -> list[Text]:
+    said = _("Zoho would not convert it: %s") % row.reason
+    why, help_ = BLOCKED.get(row.reason, (said, _("Put that right at Zoho, then look again.")))
+    return [str(why), str(help_)]
+
+
+def _ready(row: LeadConversion) -> list[Text]:
+    by = row.approved_by
+    approved = _("%s has approved it.") % by if by else _("The policy has approved it.")
+    return [
+        approved,
+        _("The lead is read once more, and sent if it is still what was shown."),
+        _next_try(row) if row.setbacks else "",
+    ]
+
+
+def _running(row: LeadConversion) -> list[Text]:
+    return [_("The conversion is being sent at this moment.")]
+
+
+def _scheduled(row: LeadConversion) -> list[Text]:
+    return [
+        _("Zoho has taken the conversion on and does it later. We look until it is done."),
+        _("Do not convert it by hand."),
+        _next_try(row),
+    ]
+
+
+def _unknown(row: LeadConversion) -> list[Text]:
+    return [
+        _("We sent the conversion but got no answer. We are checking; do not convert it by hand."),
+        _next_try(row),
+    ]
+
+
+def _converted(row: LeadConversion) -> list[Text]:
+    by_us = row.converted_by == LeadConversion.By.US
+    who = _("It was converted by us") if by_us else _("It was converted elsewhere")
+    proof = _("known from %s") % row.get_evidence_display()
+    return [
+        format_html("{}, {} ({}).", who, when(row.finished_at), proof),
+        *_became(row),
+        _("Decided by %s.") % row.decided_by if row.decided_by else "",
+        _("Approved by %s.") % row.approved_by if row.approved_by else "",
+    ]
+
+
+def _became(row: LeadConversion) -> list[Text]:
+    ids = {
+        _("It became the contact %s."): row.contact_id,
+        _("Its account is %s."): row.account_id,
+        _("Its deal is %s."): row.deal_id,
+    }
+    return [sentence % record_id for sentence, record_id in ids.items() if record_id]
+
+
+def _failed(row: LeadConversion) -> list[Text]:
+    refusal = _("Zoho refused the conversion: %(message)s (%(code)s).")
+    told = refusal % {"message": row.error_message, "code": row.error_code}
+    return [
+        told,
+        _refused_field(row),
+        _("The lead is still open. Correct the lead or the choice, then look again."),
+    ]
+
+
+def _refused_field(row: LeadConversion) -> Text:
+    event = row.events.filter(to_status=Status.FAILED).order_by("-version").first()
+    name = event.details.get("api_name") if event else None
+    return _("It is about the field %s.") % str(name).replace("_", " ") if name else ""
+
+
+def _skipped(row: LeadConversion) -> list[Text]:
+    by = row.decided_by
+    who = _("%s left this lead out.") % by if by else _("This lead was left out.")
+    event = row.events.filter(to_status=Status.SKIPPED).order_by("-version").first()
+    note = event.details.get("note") if event else None
+    return [who, _("Note: %s") % note if note else "", _("Look again to take it up once more.")]
+
+
+def _needs_review(row: LeadConversion) -> list[Text]:
+    return [
+        row.error_message,
+        _(
+            "The machine cannot find out more. Look at the lead in Zoho, then look again here, or "
+            "close it with a note."
+        ),
+    ]
+
+
+TOLD: Mapping[str, tuple[str, Callable[[LeadConversion], list[Text]]]] = {
+    Status.NEW: ("quiet", _new),
+    Status.PREVIEWED: ("quiet", _previewed),
+    Status.READY: ("quiet", _ready),
+    Status.RUNNING: ("quiet", _running),
+    Status.SCHEDULED: ("warn", _scheduled),
+    Status.UNKNOWN: ("warn", _unknown),
+    Status.CONVERTED: ("good", _converted),
+    Status.FAILED: ("bad", _failed),
+    Status.SKIPPED: ("quiet", _skipped),
+    Status.NEEDS_REVIEW: ("warn", _needs_review),
+}
+
+
+def _next_try(row: LeadConversion) -> Text:
+    return format_html(_("Next look: {}."), when(row.due_at)) if row.due_at else ""
+
+
+def _hindrance(row: LeadConversion) -> Text:
+    """What keeps the machine from going on with it now, if anything does."""
+    if row.due_at is None:
+        return ""
+    if row.connection.status != Connection.Status.ACTIVE:
+        return _("The connection %s has to be connected again first.") % row.connection
+    work = getattr(row.connection, "work", None)
+    if work and work.cooling_until and work.cooling_until > timezone.now():
+        text = _("The connection waits until {}: {}")
+        return format_html(text, when(work.cooling_until), work.cooling_reason)
+    return ""
