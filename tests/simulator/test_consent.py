@@ -133,6 +133,7 @@ def test_each_question_is_answered_once(caller: Caller) -> None:
         ({"scope": "everything"}, "Invalid OAuth scope", 400),
         ({"redirect_uri": None}, "Invalid Redirect Uri", 400),
         ({"redirect_uri": "https://evil.example/callback"}, "Invalid Redirect Uri", 400),
+        ({"redirect_uri": "http://[127.0.0.1/"}, "Invalid Redirect Uri", 400),
         ({"redirect_uri": "javascript://127.0.0.1/%0aalert(1)"}, "Invalid Redirect Uri", 400),
         ({"redirect_uri": f"{REDIRECT}?x\r\nSet-Cookie: a=b"}, "Invalid Redirect Uri", 400),
         ({"code_challenge": "x", "code_challenge_method": "plain"}, "An error occurred", 400),

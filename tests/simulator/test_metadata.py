@@ -200,6 +200,17 @@ def test_a_role_needs_a_deal_a_contact_and_a_role(
     assert "INVALID_DATA" in answer.text
 
 
+def test_a_role_is_an_object_with_an_id(caller: Caller, sim: Simulator) -> None:
+    deal = sim.add("Deals", Deal_Name="Roll-out")
+    contact = sim.add("Contacts", Last_Name="Albrecht")
+
+    answer = caller.put(
+        f"/Deals/{deal.id}/Contact_Roles/{contact.id}", {"data": [{"Contact_Role": "Buyer"}]}
+    )
+
+    assert answer.json()["data"][0]["code"] == "INVALID_DATA"
+
+
 def test_converted_leads_count_as_duplicates(caller: Caller) -> None:
     answer = caller.get("/settings/duplicate_check_preference", module="Leads")
 

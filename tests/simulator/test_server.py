@@ -40,6 +40,26 @@ def test_a_connection_is_kept_for_the_next_call(server: Server) -> None:
     assert answers.count(b"Connection: close") == 1
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:1", "[::1]"])
+def test_any_loopback_name_is_this_zoho(server: Server, host: str) -> None:
+    answer = say(server, f"GET /crm/v8/org HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+
+    assert b"AUTHENTICATION_FAILURE" in answer
+
+
+@pytest.mark.parametrize("host", ["www.zohoapis.example", "[", ""])
+def test_any_other_name_is_not(server: Server, host: str) -> None:
+    answer = say(server, f"GET /crm/v8/org HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+
+    assert b"INVALID_HOST" in answer
+
+
+def test_a_path_is_not_taken_for_a_host(server: Server) -> None:
+    answer = say(server, "GET //[crm/v8/org HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+
+    assert b"INVALID_URL_PATTERN" in answer
+
+
 @pytest.mark.parametrize(
     "header",
     ["Content-Length: 99999999", "Content-Length: many", "Transfer-Encoding: chunked"],

@@ -87,6 +87,14 @@ def test_lookups_are_given_by_id_and_kept_with_their_names(caller: Caller, sim: 
     assert made["Created_Time"] != "ignored"
 
 
+@pytest.mark.parametrize("tags", ["fair", ["fair"]])
+def test_tags_of_a_record_are_objects(caller: Caller, tags: Any) -> None:
+    answer = caller.post("/Leads", {"data": [{"Last_Name": "A", "Tag": tags}]})
+
+    expected = {"expected_data_type": "jsonarray", "api_name": "Tag", "json_path": "$.data[0].Tag"}
+    assert item_of(answer)["details"] == expected
+
+
 @pytest.mark.parametrize("name", ["Owner", "Layout", "Account_Name"])
 def test_a_lookup_to_nothing_is_refused(caller: Caller, name: str) -> None:
     answer = caller.post("/Contacts", {"data": [{"Last_Name": "A", name: {"id": "1"}}]})

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from types import TracebackType
 from typing import Any
+from urllib.parse import parse_qsl
 
 from zoho_crm.simulator.calls import Answer, Call, Delivery
 from zoho_crm.simulator.refusals import too_large
@@ -106,11 +107,14 @@ class _Handler(BaseHTTPRequestHandler):
         if not size.isdigit() or int(size) > LARGEST_BODY or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             return self._deliver(too_large().answer)
-        call = Call.to(
-            self.command,
-            f"http://{self.headers.get('Host', '')}{self.path}",
-            headers=dict(self.headers.items()),
+        path, _, query = self.path.partition("?")
+        call = Call(
+            method=self.command,
+            path=path,
+            query=dict(parse_qsl(query, keep_blank_values=True)),
+            headers={name.lower(): value for name, value in self.headers.items()},
             body=self.rfile.read(int(size)),
+            origin=f"http://{self.headers.get('Host', '')}",
         )
         return self._deliver(self.server.simulator.answer(call))
 

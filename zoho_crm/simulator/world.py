@@ -26,8 +26,16 @@ class Addresses:
     api: str = "http://127.0.0.1:1"
 
 
+def host_of(url: str) -> str:
+    """Return the host name in a URL, empty when there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
 def is_loopback(origin: str) -> bool:
-    host = urlsplit(origin).hostname or ""
+    host = host_of(origin)
     return host in LOOPBACK or host.startswith("127.")
 
 

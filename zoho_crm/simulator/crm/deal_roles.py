@@ -42,7 +42,9 @@ def set_role(world: World, visit: Visit) -> Answer:
         raise refusals.unknown_record()
 
     def set_it(item: Json, path: str) -> Json:
-        role = world.organisation.contact_role(item.get("Contact_Role", {}).get("id"))
+        wanted = item.get("Contact_Role")
+        wanted_id = wanted.get("id") if isinstance(wanted, dict) else None
+        role = world.organisation.contact_role(wanted_id)
         if role is None:
             raise item_refusals.bad_value("Contact_Role", f"{path}.Contact_Role.id")
         world.organisation.deal_roles[deal.id][contact_id] = role

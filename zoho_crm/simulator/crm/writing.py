@@ -120,7 +120,7 @@ def _checked(organisation: Organisation, module: str, item: Json, path: str) -> 
 def _resolved(organisation: Organisation, module: str, name: str, value: Any, path: str) -> Any:
     """Return a look-up with its name; on write the id alone is enough."""
     if name == "Tag":
-        return [organisation.tag(module, tag["name"]) for tag in value or []]
+        return _tags(organisation, module, value or [], path)
     if not isinstance(value, dict) or "id" not in value:
         return value
     found: Json | None
@@ -137,6 +137,12 @@ def _resolved(organisation: Organisation, module: str, name: str, value: Any, pa
     if found is None:
         raise item_refusals.bad_value(name, f"{path}.id")
     return found
+
+
+def _tags(organisation: Organisation, module: str, value: Any, path: str) -> list[Json]:
+    if not isinstance(value, list) or not all(isinstance(tag, dict) for tag in value):
+        raise item_refusals.wrong_type("Tag", path, "jsonarray")
+    return [organisation.tag(module, str(tag.get("name"))) for tag in value]
 
 
 def _write(organisation: Organisation, record: Record, values: Json, now: datetime) -> None:

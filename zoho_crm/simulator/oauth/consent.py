@@ -17,7 +17,7 @@ from zoho_crm.simulator.gate import is_scope
 from zoho_crm.simulator.oauth.grants import Code, Consent
 from zoho_crm.simulator.settings import CLIENT_ID
 from zoho_crm.simulator.visits import Visit
-from zoho_crm.simulator.world import World, is_loopback
+from zoho_crm.simulator.world import World, host_of, is_loopback
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1f2430; background: #f3f4f7; margin: 0; }
@@ -119,9 +119,8 @@ def _may_return_to(world: World, uri: str) -> bool:
     """Every loopback address counts as registered, and the hosts that the settings name."""
     if not uri.isascii() or not uri.isprintable():
         return False  # it becomes a header
-    parts = urlsplit(uri)
-    known = is_loopback(uri) or parts.hostname in world.settings.redirect_hosts
-    return parts.scheme in ("http", "https") and known and not parts.fragment
+    known = is_loopback(uri) or host_of(uri) in world.settings.redirect_hosts
+    return known and uri.startswith(("http://", "https://")) and "#" not in uri
 
 
 def _question(world: World, consent: Consent) -> Answer:
