@@ -1,0 +1,160 @@
+"""Arguments of commands: what is typed becomes a value, or a sentence that says why it cannot."""
+
+from __future__ import annotations
+
+import math
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Iterator
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TextIO
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+
+from zoho_crm.conf import conf
+from zoho_crm.management._exits import wrong_use
+from zoho_crm.types import is_record_id
+
+NEW = "new"
+STDIN = "-"
+#: Malformed ids that one message names.
+NAMED = 5
+
+
+def record_id(text: str) -> str:
+    """Return the id of a record."""
+    if not is_record_id(text):
+        message = _("“%s” is no id of Zoho's: an id is a number of up to 19 digits.")
+        raise ArgumentTypeError(message % text[:40])
+    return text
+
+
+def record_id_or_new(text: str) -> str:
+    """Return the id of a record, or ``new``."""
+    return text if text == NEW else record_id(text)
+
+
+def stdin_only(text: str) -> str:
+    """Return ``-``; a secret in the arguments could be read by every user of the machine."""
+    if text != STDIN:
+        raise ArgumentTypeError(_("give “-”, and the code on stdin: arguments are no secret."))
+    return text
+
+
+def filled(text: str) -> str:
+    """Return a text that is not empty."""
+    if not text.strip():
+        raise ArgumentTypeError(_("it is empty."))
+    return text.strip()
+
+
+def day(text: str) -> date:
+    """Return a day."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        message = _("“%s” is no day; write it as 2026-12-31.")
+        raise ArgumentTypeError(message % text[:40]) from error
+
+
+def amount(text: str) -> Decimal:
+    """Return an amount of money."""
+    try:
+        value = Decimal(text)
+    except InvalidOperation as error:
+        raise ArgumentTypeError(_("“%s” is no amount; write it as 1250.50.") % text) from error
+    if not value.is_finite():
+        raise ArgumentTypeError(_("“%s” is no amount; write it as 1250.50.") % text)
+    return value
+
+
+def seconds(text: str) -> float:
+    """Return a duration that is longer than nothing."""
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ArgumentTypeError(_("“%s” is no number of seconds.") % text) from error
+    if not (value > 0 and math.isfinite(value)):
+        raise ArgumentTypeError(_("“%s” is no number of seconds.") % text)
+    return value
+
+
+def count(text: str) -> int:
+    """Return how many, at least one."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ArgumentTypeError(_("“%s” is no number of one or more.") % text)
+    return int(text)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return what stands between commas."""
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not found:
+        raise ArgumentTypeError(_("it is empty; write it as one,two."))
+    return found
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """Return the name and the value of ``name=value``."""
+    name, equals, value = text.partition("=")
+    if not (name.strip() and equals):
+        raise ArgumentTypeError(_("“%s” is not of the form field=value.") % text[:40])
+    return name.strip(), value.strip()
+
+
+def data_center(text: str) -> str:
+    """Return the code of a data center."""
+    known = conf().data_centers
+    if text not in known:
+        message = _("there is no data center “%(code)s”; known are %(known)s.")
+        raise ArgumentTypeError(message % {"code": text[:40], "known": ", ".join(known)})
+    return text
+
+
+def add_lead_arguments(parser: CommandParser) -> None:
+    """Take lead ids as arguments, from a file, or from stdin."""
+    parser.add_argument("leads", nargs="*", metavar="LEAD", help="ids of leads; - reads stdin")
+    parser.add_argument("--ids-file", metavar="PATH", help="a file with one id a line")
+
+
+def lead_ids(leads: Iterable[str], ids_file: str | None, stdin: TextIO) -> list[str]:
+    """
+    Return the ids of leads, each once, in the order in which they were given.
+
+    Empty lines, and lines that begin with ``#``, are left out.
+
+    :raises CommandError: if there is none, one is malformed, or the file cannot be read
+    """
+    found = dict(_typed(leads, ids_file, stdin))
+    bad = [f"“{text[:40]}” ({where})" for text, where in found.items() if not is_record_id(text)]
+    if bad:
+        message = _("No lead has such an id: %s. An id is a number of up to 19 digits.")
+        more = ["…"] if len(bad) > NAMED else []
+        raise wrong_use(message % ", ".join(bad[:NAMED] + more))
+    if not found:
+        raise wrong_use(_("Name a lead by its id, give --ids-file, or - to read ids from stdin."))
+    return list(found)
+
+
+def _typed(leads: Iterable[str], ids_file: str | None, stdin: TextIO) -> Iterator[tuple[str, str]]:
+    for text in leads:
+        if text == STDIN:
+            yield from _lines(stdin, _("stdin"))
+        else:
+            yield text.strip(), _("argument")
+    if ids_file:
+        try:
+            with Path(ids_file).open(encoding="utf-8-sig") as lines:
+                yield from _lines(lines, ids_file)
+        except (OSError, UnicodeDecodeError) as error:
+            message = _("The file %(path)s cannot be read: %(error)s")
+            raise wrong_use(message % {"path": ids_file, "error": error}) from error
+
+
+def _lines(lines: Iterable[str], name: str) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(lines, start=1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            yield text, _("%(name)s, line %(number)s") % {"name": name, "number": number}

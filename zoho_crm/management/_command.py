@@ -1,0 +1,111 @@
+"""What all commands share: options, connections, and how they fail."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TextIO
+
+from django.core.checks import Tags
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from zoho_crm.exceptions import ZohoError
+from zoho_crm.management._exits import ExitCode, code_of, explained, wrong_use
+from zoho_crm.management._output import FORMATS, Output
+from zoho_crm.models import Connection
+from zoho_crm.services import tokens
+
+
+class ZohoCommand(BaseCommand):
+    """A command with ``--format`` and ``--no-input``, and with the exit codes of ``ExitCode``."""
+
+    requires_system_checks: tuple[str, ...] = (Tags.compatibility,)
+    stealth_options = ("stdin",)
+
+    verbosity: int
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Offer what every command understands."""
+        parser.add_argument(
+            "--format",
+            choices=FORMATS,
+            default="table",
+            help="for people, or for programs: json is one object a line (default: table)",
+        )
+        parser.add_argument(
+            "--no-input",
+            "--noinput",
+            action="store_false",
+            dest="interactive",
+            help="never ask anything",
+        )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """
+        Run, and say every expected trouble in one message.
+
+        :raises CommandError: with the exit code that fits
+        """
+        self.verbosity = options["verbosity"]
+        try:
+            return super().execute(*args, **options)
+        except KeyboardInterrupt as error:
+            message = _("Stopped. What was sent is settled by the next worker.")
+            raise CommandError(message, returncode=ExitCode.INTERRUPTED) from error
+        except (ZohoError, ImproperlyConfigured) as error:
+            raise CommandError(explained(error), returncode=code_of(error)) from error
+
+    def open_output(self, options: dict[str, Any]) -> Output:
+        """Return where the rows go."""
+        coloured = self.stdout.isatty() or bool(options.get("force_color"))
+        return Output(self.stdout, options["format"], coloured=coloured)
+
+    def hint(self, message: str) -> None:
+        """Tell a person something that is no result."""
+        if self.verbosity > 0:
+            self.stderr.write(message, str)
+
+    def tell_under_way(self, number: int) -> None:
+        """Tell a person that something is being waited for."""
+        message = ngettext("%s lead is on its way.", "%s leads are on their way.", number)
+        self.hint(message % number)
+
+
+def add_connection_argument(parser: CommandParser) -> None:
+    """Let people choose a connection."""
+    parser.add_argument(
+        "--connection", metavar="NAME", help="which connection (default: the default one)"
+    )
+
+
+def chosen_connection(name: str | None) -> Connection:
+    """
+    Return the connection of this name, the default one if none is named.
+
+    :raises CommandError: if there is none of this name
+    :raises ConnectionLostError: if there is none at all
+    """
+    return tokens.default_connection() if name is None else named_connection(name)
+
+
+def named_connection(name: str) -> Connection:
+    """
+    Return the connection of this name.
+
+    :raises CommandError: if there is none
+    """
+    connection = Connection.objects.filter(name=name).first()
+    if connection is None:
+        names = Connection.objects.order_by("name").values_list("name", flat=True)
+        known = ", ".join(names) or _("none")
+        message = _("There is no connection “%(name)s”; known are: %(known)s.")
+        raise wrong_use(message % {"name": name, "known": known})
+    return connection
+
+
+def stdin_of(options: dict[str, Any]) -> TextIO:
+    """Return what the command reads: what a caller gave, or the program's own input."""
+    given: TextIO | None = options.get("stdin")
+    return given or sys.stdin

@@ -1,0 +1,133 @@
+"""How commands show a lead: as a line for programs, as a block or a line for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from zoho_crm import matching
+from zoho_crm.management._output import Output, plain
+from zoho_crm.models import LeadConversion
+from zoho_crm.services.sentences import what_will_happen
+from zoho_crm.types import ConversionPlan, Match, Verdict
+
+Status = LeadConversion.Status
+LONG = 400
+
+
+def matches_as_json(matches: tuple[Match, ...]) -> list[dict[str, Any]]:
+    """Return what a program has to know of existing records."""
+    return [
+        {
+            "id": match.id,
+            "name": match.name,
+            "usable": match.usable,
+            "matched_on": list(match.matched_on),
+        }
+        for match in matches
+    ]
+
+
+def sentences(
+    row: LeadConversion, plan: ConversionPlan | None, names: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return what would happen by this plan, or why nothing would."""
+    lead = row.lead_seen()
+    if row.status == Status.CONVERTED:
+        return [_became(row)]
+    if row.status != Status.PREVIEWED:
+        return [_("It is on its way already: %s.") % row.get_status_display()]
+    if plan is None or lead is None:
+        return [standstill(row)]
+    return what_will_happen(plan, lead, row.options_seen(), names)
+
+
+def _became(row: LeadConversion) -> str:
+    ids = {
+        _("contact"): row.contact_id,
+        _("account"): row.account_id,
+        _("deal"): row.deal_id,
+    }
+    became = ", ".join(f"{kind} {record_id}" for kind, record_id in ids.items() if record_id)
+    if row.converted_by == LeadConversion.By.US:
+        return _("We converted it: %s.") % (became or "–")
+    return _("It was converted elsewhere: %s.") % (became or "–")
+
+
+def standstill(row: LeadConversion) -> str:
+    """Return why nothing happens with a previewed lead."""
+    if row.verdict == Verdict.NOT_FOUND:
+        return _("Zoho has no lead with this id; it may have been deleted.")
+    reason = reason_of(row).rstrip(".")
+    if row.verdict == Verdict.NOT_CONVERTIBLE:
+        return _("It cannot be converted now: %s.") % reason
+    if reason:
+        return _("A person has to choose among the matches: %s.") % reason
+    return _("A person has to decide what it becomes.")
+
+
+def reason_of(row: LeadConversion) -> str:
+    """Return in words why a lead cannot be converted, or has no plan that suggests itself."""
+    reasons = {
+        "locked": _("it is locked at Zoho"),
+        "in_merge": _("it is being merged at Zoho"),
+        "approval": _("it waits for an approval at Zoho"),
+        "review": _("it is in review at Zoho"),
+        "several": _("there are several"),
+        "unusable": _("one is locked, not approved or read-only"),
+        "disagree": _("the contact belongs to another account"),
+    }
+    return reasons.get(row.reason, row.reason)
+
+
+def block(row: LeadConversion, told: list[str], output: Output) -> None:
+    """Show a lead to people: who it is, what it collides with, what would happen."""
+    lead = row.lead_seen()
+    who = ", ".join(filter(None, [lead.name, lead.company])) if lead else ""
+    verdict = f"[{row.get_verdict_display() or row.get_status_display()}]"
+    output.line("  ".join(filter(None, [row.lead_id, plain(who), verdict])))
+    options = row.options_seen()
+    if row.status == Status.PREVIEWED:
+        for line in _matches(_("Contact"), options.contacts):
+            output.line(f"  {line}")
+        for line in _matches(_("Account"), options.accounts):
+            output.line(f"  {line}")
+    for sentence in told:
+        output.line(f"  • {plain(sentence, LONG)}")
+
+
+def _matches(kind: str, matches: tuple[Match, ...]) -> Iterator[str]:
+    for match in matches:
+        account = match.account.name or match.account.id if match.account else ""
+        parts = [
+            kind,
+            match.id,
+            plain(match.name),
+            _("of %s") % plain(account) if account else "",
+            _("(matches by %s)") % ", ".join(match.matched_on) if match.matched_on else "",
+            "" if match.usable else _("cannot be used"),
+        ]
+        yield "  ".join(filter(None, parts))
+
+
+def plan_in_words(plan: ConversionPlan | None) -> str:
+    """Return a plan in a word or two."""
+    if plan is None:
+        return "–"
+    if plan.contact_id:
+        word = _("attach to contact")
+    elif plan.account_id:
+        word = _("attach to account")
+    else:
+        word = _("create")
+    return _("%s, with a deal") % word if plan.deal else word
+
+
+def proposed(row: LeadConversion, policy: str | None) -> ConversionPlan | None:
+    """Return the plan that suggests itself, or that a policy would give."""
+    if policy is None or not row.verdict or row.decided_by_id:
+        return row.planned()
+    rule = matching.POLICIES[policy]
+    return matching.plan_by(rule, Verdict(row.verdict), row.options_seen())

@@ -1,0 +1,129 @@
+"""The deal that a conversion creates: from options, checked against what the organisation has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+
+from zoho_crm.management import _arguments as arguments
+from zoho_crm.management._exits import wrong_use
+from zoho_crm.services.choices import Choices
+from zoho_crm.types import Deal, Pipeline
+
+#: Fields of a deal that have options of their own.
+FIELDS: Mapping[str, str] = {
+    "Deal_Name": "deal_name",
+    "Stage": "stage",
+    "Closing_Date": "closing_date",
+    "Pipeline": "pipeline",
+    "Amount": "amount",
+    "Contact_Role": "contact_role",
+}
+OPTIONS = (*FIELDS.values(), "deal_field")
+
+
+def add_deal_arguments(parser: CommandParser) -> None:
+    """Offer what a person may say of a deal."""
+    add = parser.add_argument
+    add("--deal-name", type=arguments.filled, metavar="NAME", help="create a deal")
+    add("--stage", type=arguments.filled, help="its stage")
+    add("--closing-date", type=arguments.day, metavar="YYYY-MM-DD", help="its closing date")
+    add("--pipeline", type=arguments.filled, help="its pipeline (default: the default one)")
+    add("--amount", type=arguments.amount, help="its amount")
+    add("--contact-role", type=arguments.record_id, metavar="ID", help="the contact's role in it")
+    add(
+        "--deal-field",
+        type=arguments.assignment,
+        action="append",
+        metavar="FIELD=VALUE",
+        help="another field of the deal, by its API name; may be repeated",
+    )
+
+
+def wants_deal(options: dict[str, Any]) -> bool:
+    """Whether any option asks for a deal."""
+    return any(options[option] is not None for option in OPTIONS)
+
+
+def deal_of(options: dict[str, Any], known: Choices) -> Deal:
+    """
+    Return the deal that the options ask for.
+
+    :raises CommandError: if something is missing, or the organisation knows no such thing
+    """
+    missing = [option for option in ("deal_name", "stage", "closing_date") if not options[option]]
+    if missing:
+        flags = ", ".join("--" + option.replace("_", "-") for option in missing)
+        raise wrong_use(_("A deal also needs: %s.") % flags)
+    pipeline = _pipeline(options["pipeline"], known)
+    other = dict(options["deal_field"] or ())
+    deal = Deal(
+        name=options["deal_name"],
+        stage=_stage(options["stage"], pipeline),
+        closing_date=options["closing_date"],
+        pipeline=pipeline.value if pipeline else options["pipeline"] or "",
+        amount=options["amount"],
+        contact_role=_role(options["contact_role"], known),
+        other=other,
+    )
+    given = {name for name, option in FIELDS.items() if options[option] is not None}
+    given |= {*other, *(["Pipeline"] if deal.pipeline else [])}
+    _check_mandatory(known, given)
+    return deal
+
+
+def _pipeline(wanted: str | None, known: Choices) -> Pipeline | None:
+    offered = known.pipelines
+    if not offered:
+        return None
+    if wanted is None:
+        return next((pipeline for pipeline in offered if pipeline.is_default), offered[0])
+    found = next(
+        (pipeline for pipeline in offered if wanted in (pipeline.value, pipeline.label)), None
+    )
+    if found is None:
+        message = _("There is no pipeline “%(name)s”; known are: %(known)s.")
+        labels = ", ".join(pipeline.label for pipeline in offered if pipeline.value) or _("none")
+        raise wrong_use(message % {"name": wanted, "known": labels})
+    return found
+
+
+def _stage(wanted: str, pipeline: Pipeline | None) -> str:
+    if pipeline is None:
+        return wanted
+    found = next((stage for stage in pipeline.stages if wanted in (stage.value, stage.label)), None)
+    if found is None:
+        message = _(
+            "There is no stage “%(name)s” in the pipeline “%(pipeline)s”; it has: %(known)s."
+        )
+        labels = ", ".join(stage.label for stage in pipeline.stages)
+        raise wrong_use(
+            message % {"name": wanted, "pipeline": pipeline.label or "–", "known": labels}
+        )
+    return found.value
+
+
+def _role(wanted: str | None, known: Choices) -> str:
+    roles = {role.id: role.name for role in known.contact_roles}
+    if wanted and roles and wanted not in roles:
+        message = _("There is no contact role %(id)s; known are: %(known)s.")
+        listed = ", ".join(f"{name} ({role_id})" for role_id, name in roles.items())
+        raise wrong_use(message % {"id": wanted, "known": listed})
+    return wanted or ""
+
+
+def _check_mandatory(known: Choices, given: set[str]) -> None:
+    missing = [
+        field for field in known.deal_fields if field.required and field.api_name not in given
+    ]
+    if missing:
+        flags = ", ".join(f"{field.label} ({_flag(field.api_name)})" for field in missing)
+        raise wrong_use(_("Deals of this organisation also need: %s.") % flags)
+
+
+def _flag(api_name: str) -> str:
+    option = FIELDS.get(api_name)
+    return "--" + option.replace("_", "-") if option else f"--deal-field {api_name}=…"

@@ -1,0 +1,134 @@
+"""Results on stdout: a table for people, JSON lines or CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, TypeAlias
+
+from django.core.management.base import OutputWrapper
+
+Row: TypeAlias = Mapping[str, Any]
+Paint: TypeAlias = Callable[[str], str]
+
+FORMATS = ("table", "json", "csv")
+#: Letters of a cell, and of one in the last column.
+WIDEST = 40
+LONG = 1000
+
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d\s().-]*$)")
+
+
+class Output:
+    """Where a command puts its rows."""
+
+    def __init__(self, stdout: OutputWrapper, form: str, *, coloured: bool = False) -> None:
+        self._stdout = stdout
+        self._form = form
+        self._coloured = coloured
+
+    @property
+    def is_for_people(self) -> bool:
+        """Whether somebody reads it, and not a program."""
+        return self._form == "table"
+
+    def show(
+        self,
+        rows: Iterable[Row],
+        *,
+        fields: Sequence[str],
+        columns: Mapping[str, Callable[[Row], str]],
+        paint: Callable[[Row], Mapping[str, Paint]] | None = None,
+    ) -> None:
+        """
+        Write rows as they come; a table waits for all of them, to be aligned.
+
+        :param fields: the keys of every row, in the order of JSON and CSV
+        :param columns: of the table, by heading: the text of a row's cell
+        :param paint: what colours the cells of a row, by heading
+        """
+        if self._form == "json":
+            for row in rows:
+                self.line(json.dumps({name: row[name] for name in fields}))
+        elif self._form == "csv":
+            self._write_csv(rows, fields)
+        else:
+            painter = paint if paint and self._coloured else _no_paint
+            self._write_table(list(rows), columns, painter)
+
+    def line(self, text: str = "") -> None:
+        """Write one line, at once."""
+        self._stdout.write(text)
+        self._stdout.flush()
+
+    def _write_csv(self, rows: Iterable[Row], fields: Sequence[str]) -> None:
+        sheet = csv.writer(self._stdout, lineterminator="\n")
+        sheet.writerow(fields)
+        for row in rows:
+            sheet.writerow([_csv_cell(row[name]) for name in fields])
+            self._stdout.flush()
+
+    def _write_table(
+        self,
+        rows: list[Row],
+        columns: Mapping[str, Callable[[Row], str]],
+        paint: Callable[[Row], Mapping[str, Paint]],
+    ) -> None:
+        if not rows:
+            return
+        *_others, last = columns
+        cells = [
+            {
+                name: plain(show(row), LONG if name == last else WIDEST)
+                for name, show in columns.items()
+            }
+            for row in rows
+        ]
+        width = {
+            name: max(_width(text) for text in chain([name], (line[name] for line in cells)))
+            for name in columns
+        }
+        self._write_line({name: name for name in columns}, width, {})
+        for row, line in zip(rows, cells, strict=True):
+            self._write_line(line, width, paint(row))
+
+    def _write_line(
+        self, line: Mapping[str, str], width: Mapping[str, int], paint: Mapping[str, Paint]
+    ) -> None:
+        *others, last = line
+        padded = [line[name] + " " * (width[name] - _width(line[name])) for name in others]
+        texts = dict(zip(line, [*padded, line[last]], strict=True))
+        shown = [paint.get(name, str)(text) for name, text in texts.items()]
+        self.line("  ".join(shown).rstrip())
+
+
+def _no_paint(row: Row) -> Mapping[str, Paint]:
+    return {}
+
+
+def plain(text: str, widest: int = WIDEST) -> str:
+    """Return a text on one line, without what moves a cursor or turns the writing round."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text)
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= widest else shown[: widest - 1] + "…"
+
+
+def _width(text: str) -> int:
+    """Return how many columns of a terminal it takes."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
+
+
+def _csv_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return _csv_cell("; ".join(value))
+    if not isinstance(value, str):
+        return json.dumps(value)
+    # A spreadsheet would run it as a formula.
+    return f"'{value}" if _FORMULA.match(value) else value

@@ -1,0 +1,155 @@
+"""From options to a plan: what a policy or a person decided, and what is asked for on top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+
+from zoho_crm import matching
+from zoho_crm.exceptions import PlanError, ZohoError
+from zoho_crm.management import _arguments as arguments
+from zoho_crm.management._conversions import reason_of
+from zoho_crm.management._deals import add_deal_arguments, deal_of, wants_deal
+from zoho_crm.management._exits import wrong_use
+from zoho_crm.matching import POLICIES, Policy
+from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.services.choices import Choices, choices
+from zoho_crm.types import ConversionPlan, Verdict
+
+DEFAULT_POLICY = "careful"
+#: Zoho tells of no more; with so many the one that is missing may be there.
+MOST_USERS = 200
+
+#: Options that are columns of a plan, by the plan's word.
+COMMON = {
+    "owner_id": "owner",
+    "overwrite": "overwrite",
+    "move_attachments_to": "move_attachments_to",
+    "notify_lead_owner": "notify_lead_owner",
+    "notify_new_owner": "notify_new_owner",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the options ask for, for every lead alike."""
+
+    policy: Policy
+    #: An id, or ``new``; ``None`` leaves it to the policy.
+    contact: str | None = None
+    account: str | None = None
+    #: Other parts of the plan, by their names.
+    common: Mapping[str, Any]
+    #: Names of users and contact roles, by id, as far as they were needed.
+    names: Mapping[str, str]
+
+
+def add_plan_arguments(parser: CommandParser) -> None:
+    """Offer what a person may choose for a conversion."""
+    add = parser.add_argument
+    add_policy_argument(parser, f"what decides without asking (default: {DEFAULT_POLICY})")
+    add("--contact", type=arguments.record_id_or_new, metavar="ID|new", help="attach, or create")
+    add("--account", type=arguments.record_id_or_new, metavar="ID|new", help="attach, or create")
+    add_deal_arguments(parser)
+    add("--owner", type=arguments.record_id, metavar="ID", help="the user who gets the records")
+    add("--overwrite", action="store_true", help="rename the account to the lead's company")
+    add(
+        "--move-attachments-to",
+        choices=("Contacts", "Accounts", "Deals"),
+        help="where attachments go (Zoho's default: the contact)",
+    )
+    add("--tags", type=arguments.names, metavar="A,B", help="tags to carry over")
+    add("--notify-lead-owner", action="store_true", help="let Zoho tell the lead's owner")
+    add("--notify-new-owner", action="store_true", help="let Zoho tell the new records' owner")
+
+
+def add_policy_argument(parser: CommandParser, text: str) -> None:
+    """Let people choose a policy."""
+    parser.add_argument("--policy", choices=tuple(POLICIES), help=text)
+
+
+def wish_of(options: dict[str, Any], connection: Connection) -> Wish:
+    """
+    Return what the options ask for; what Zoho can be asked about is checked now.
+
+    :raises CommandError: if they do not go together, or the organisation knows no such thing
+    """
+    is_deal_wanted = wants_deal(options)
+    known = _known(connection) if is_deal_wanted or options["owner"] else Choices()
+    _check_owner(options["owner"], known)
+    common = {word: options[option] for word, option in COMMON.items() if options[option]}
+    if is_deal_wanted:
+        common["deal"] = deal_of(options, known)
+    if options["move_attachments_to"] == "Deals" and not is_deal_wanted:
+        raise wrong_use(_("Attachments can move to a deal only if one is created: --deal-name."))
+    if options["tags"]:
+        modules = ("Contacts", "Accounts", "Deals") if is_deal_wanted else ("Contacts", "Accounts")
+        common["tags"] = dict.fromkeys(modules, tuple(options["tags"]))
+    return Wish(
+        policy=POLICIES[options["policy"] or DEFAULT_POLICY],
+        contact=options["contact"],
+        account=options["account"],
+        common=common,
+        names=known.names,
+    )
+
+
+def plan_for(row: LeadConversion, wish: Wish) -> ConversionPlan:
+    """
+    Return the plan that a previewed lead gets.
+
+    A person's decision that is stored with the lead stands before the policy.
+
+    :raises PlanError: if it is left to a person, or does not fit the lead's matches
+    """
+    verdict, options = Verdict(row.verdict), row.options_seen()
+    persons = row.planned() if row.decided_by_id else None
+    decided = persons or matching.plan_by(wish.policy, verdict, options)
+    given: dict[str, Any] = {"contact_id": wish.contact, "account_id": wish.account}
+    chosen = {
+        name: "" if value == arguments.NEW else value
+        for name, value in given.items()
+        if value is not None
+    }
+    plan = replace(decided or ConversionPlan(), **{**chosen, **wish.common})
+    matching.check_plan(plan, verdict, options)
+    _check_nothing_is_open(row, wish, plan, is_decided=decided is not None)
+    return plan
+
+
+def _check_nothing_is_open(
+    row: LeadConversion, wish: Wish, plan: ConversionPlan, *, is_decided: bool
+) -> None:
+    """What exists already is passed over only if somebody said so."""
+    options = row.options_seen()
+    is_contact_open = not is_decided and wish.contact is None
+    is_account_open = (not is_decided or wish.contact is not None) and wish.account is None
+    if options.contacts and is_contact_open:
+        choice = "--contact ID, --contact new"
+    elif options.accounts and is_account_open and not (plan.contact_id or plan.account_id):
+        choice = "--account ID, --account new"
+    else:
+        return
+    message = _("A person has to decide (%(why)s): %(choice)s")
+    why = ": ".join(filter(None, [row.get_verdict_display(), reason_of(row)]))
+    raise PlanError(message % {"why": why, "choice": choice}, code="undecided")
+
+
+def _check_owner(wanted: str | None, known: Choices) -> None:
+    users = {user.id: user.name for user in known.users}
+    if wanted and users and wanted not in users and len(users) < MOST_USERS:
+        message = _("There is no active user %(id)s; known are: %(known)s.")
+        listed = ", ".join(f"{name} ({user_id})" for user_id, name in users.items())
+        raise wrong_use(message % {"id": wanted, "known": listed})
+
+
+def _known(connection: Connection) -> Choices:
+    """Return what the organisation offers; nothing if it does not say, for Zoho checks it too."""
+    try:
+        return choices(connection)
+    except ZohoError:
+        return Choices()

@@ -1,0 +1,156 @@
+"""Work the rows of connections here and now, until there is no more, or somebody says stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from zoho_crm.conf import conf
+from zoho_crm.management._exits import ExitCode, Problems
+from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion
+from zoho_crm.services import announce, work
+
+#: Seconds until the next look when another process works the same connection.
+LOOK = 0.5
+
+
+class Stop(threading.Event):
+    """Set by the first Ctrl-C, or when the process is asked to end."""
+
+    number: int = 0
+
+    def ask(self, number: int) -> None:
+        """Ask for an end."""
+        self.number = number
+        self.set()
+
+    def note(self, problems: Problems) -> None:
+        """Let a command that was stopped say so."""
+        if self.is_set():
+            code = ExitCode.TERMINATED if self.number == signal.SIGTERM else ExitCode.INTERRUPTED
+            message = _("Stopped. What was sent has its answer, or is settled by the next worker.")
+            problems.add(code, message)
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """
+    Yield what the first Ctrl-C sets, so that calls under way come to their end; the second ends
+    the command at once.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, _frame: FrameType | None) -> Any:
+        stop.ask(number)
+        signal.signal(number, before[number])
+
+    numbers: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Shift:
+    """Works some connections in turn, a slice at a time."""
+
+    def __init__(
+        self,
+        connection_ids: Callable[[], Iterable[int]],
+        stop: Stop,
+        *,
+        max_seconds: float | None = None,
+    ) -> None:
+        self._connection_ids = connection_ids
+        self._stop = stop
+        self._end = None if max_seconds is None else time.monotonic() + max_seconds
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is over, or somebody said stop."""
+        return self._stop.is_set() or (self._end is not None and time.monotonic() >= self._end)
+
+    def work(self) -> float | None:
+        """Work a slice of each connection; return the seconds to the next due row of all."""
+        waits: list[float | None] = []
+        for connection_id in self._connection_ids():
+            if not self.is_over:
+                waits.append(work.work(connection_id=connection_id, stop=self._stop))
+        announce.announce()
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def rest(self, seconds: float) -> None:
+        """Sleep, but not longer than there is time."""
+        left = seconds if self._end is None else self._end - time.monotonic()
+        self._stop.wait(max(0.0, min(seconds, left)))
+
+    def go_on(
+        self, rows: Callable[[], QuerySet[LeadConversion]], tell: Callable[[int], None]
+    ) -> None:
+        """
+        Work until none of the rows is on its way, except where the connection cannot be worked.
+
+        :param tell: is told how many rows are waited for, whenever that changes
+        """
+        told = 0
+        while not self.is_over:
+            wait = self.work()
+            left = workable(rows()).count()
+            if not left:
+                return
+            pause = LOOK if wait is None else min(wait, conf().SWEEP_INTERVAL)
+            if pause >= LOOK and left != told:
+                tell(left)
+                told = left
+            self.rest(pause)
+
+
+def workable(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
+    """Return those rows whose connection can be worked without a person, and within the limits."""
+    active = rows.filter(connection__status=Connection.Status.ACTIVE)
+    return active.exclude(connection__in=_stuck().values("pk"))
+
+
+def _stuck() -> QuerySet[ConnectionWork]:
+    """Return the connections for which waiting some seconds more is no use."""
+    return ConnectionWork.objects.filter(
+        connection__status=Connection.Status.ACTIVE,
+        cooling_until__gt=DbNow(),
+        cooling_kind__in=[ConnectionWork.Cooling.PERSON, ConnectionWork.Cooling.LIMIT],
+    )
+
+
+def note_stuck(rows: QuerySet[LeadConversion], problems: Problems) -> None:
+    """Say which connections keep these rows from being worked, and why."""
+    connection_ids = rows.values("connection")
+    lost = Connection.objects.filter(
+        pk__in=connection_ids, status=Connection.Status.NEEDS_RECONNECT
+    )
+    for connection in lost:
+        message = _("“%s” has to be connected again; its leads wait: manage.py zoho_connect")
+        problems.add(ExitCode.NEEDS_PERSON, message % connection)
+    for state in _stuck().filter(pk__in=connection_ids).select_related("connection"):
+        facts = {"connection": state.connection, "why": state.cooling_reason}
+        if state.cooling_kind == ConnectionWork.Cooling.PERSON:
+            message = _(
+                "“%(connection)s” needs a person: %(why)s Then: manage.py zoho_status --test"
+            )
+            problems.add(ExitCode.NEEDS_PERSON, message % facts)
+        else:
+            message = _("“%(connection)s” waits, and tries again by itself: %(why)s")
+            problems.add(ExitCode.LIMIT, message % facts)

@@ -1,0 +1,82 @@
+"""``manage.py zoho_doctor``: look at everything that has to work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+from django.core.checks import WARNING, CheckMessage
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from zoho_crm import checks
+from zoho_crm.management._command import ZohoCommand
+from zoho_crm.management._exits import ExitCode, Problems
+from zoho_crm.management._output import Paint, Row
+from zoho_crm.services import doctor
+from zoho_crm.services.doctor import Finding, Result
+
+FIELDS = ("check", "result", "message", "fix")
+SYMBOLS = {Result.OK: "✓", Result.WARN: "▲", Result.FAIL: "✗"}
+COLUMNS = {
+    "result": lambda row: f"{SYMBOLS[row['result']]} {row['result']}",
+    "check": lambda row: row["check"],
+    "message": lambda row: " → ".join(filter(None, [row["message"], row["fix"]])),
+}
+
+
+class Command(ZohoCommand):
+    help = (
+        "Look at settings, keys, database, broker, network and connections; say how to put right"
+        " what is not."
+    )
+    # What they would say is said here, one thing at a time.
+    requires_system_checks: tuple[str, ...] = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        findings = list(chain(_settings(), doctor.examine()))
+        rows = [
+            {
+                "check": finding.check,
+                "result": finding.result,
+                "message": finding.message,
+                "fix": finding.fix,
+            }
+            for finding in findings
+        ]
+        self.open_output(options).show(rows, fields=FIELDS, columns=COLUMNS, paint=self._paint)
+        _judge(findings)
+
+    def _paint(self, row: Row) -> dict[str, Paint]:
+        paints: dict[Result, Paint] = {
+            Result.OK: self.style.SUCCESS,
+            Result.WARN: self.style.WARNING,
+            Result.FAIL: self.style.ERROR,
+        }
+        return {"result": paints[row["result"]]}
+
+
+def _settings() -> Iterator[Finding]:
+    found = checks.check_settings(None)
+    for message in found:
+        yield _finding(message)
+    if not found:
+        yield Finding(check="settings", result=Result.OK, message=_("no complaint"))
+
+
+def _finding(message: CheckMessage) -> Finding:
+    result = Result.FAIL if message.level > WARNING else Result.WARN
+    check = f"settings {message.id or ''}".strip()
+    return Finding(check=check, result=result, message=message.msg, fix=message.hint or "")
+
+
+def _judge(findings: list[Finding]) -> None:
+    problems = Problems()
+    failed = [finding for finding in findings if finding.result == Result.FAIL]
+    if failed:
+        message = ngettext("%s thing does not work.", "%s things do not work.", len(failed))
+        needs_person = any(finding.is_connection for finding in failed)
+        code = ExitCode.NEEDS_PERSON if needs_person else ExitCode.ERROR
+        problems.add(code, message % len(failed))
+    problems.finish()

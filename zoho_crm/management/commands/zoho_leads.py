@@ -1,0 +1,69 @@
+"""``manage.py zoho_leads``: the open leads, as they are at Zoho now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from operator import itemgetter
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+
+from zoho_crm.management import _arguments as arguments
+from zoho_crm.management._command import ZohoCommand, add_connection_argument, chosen_connection
+from zoho_crm.management._output import Row
+from zoho_crm.services.leads import open_leads, value_of
+from zoho_crm.types import Lead
+
+SHOWN = ("Full_Name", "Company", "Email", "Owner", "Lead_Status")
+LIMIT = 50
+
+
+class Command(ZohoCommand):
+    help = "List open leads, newest first. 200 leads are read for one credit."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_connection_argument(parser)
+        parser.add_argument(
+            "--filter",
+            type=arguments.assignment,
+            action="append",
+            metavar="FIELD=VALUE",
+            help="only leads with this value, such as Lead_Status=Qualified; may be repeated",
+        )
+        parser.add_argument(
+            "--limit", type=arguments.count, default=LIMIT, help=f"at most (default: {LIMIT})"
+        )
+        parser.add_argument(
+            "--fields",
+            type=arguments.names,
+            default=SHOWN,
+            help=f"API names, by commas (default: {','.join(SHOWN)})",
+        )
+
+    def handle(self, *args: Any, fields: tuple[str, ...], limit: int, **options: Any) -> None:
+        having = dict(options["filter"] or ())
+        leads = open_leads(
+            chosen_connection(options["connection"]), fields=fields, having=having, limit=limit + 1
+        )
+        shown = self._counted(leads, limit)
+        names = ("lead_id", *fields)
+        columns: dict[str, Callable[[Row], str]] = {name: itemgetter(name) for name in names}
+        rows = ({"lead_id": lead.id} | _values(lead, fields) for lead in shown)
+        self.open_output(options).show(rows, fields=names, columns=columns)
+
+    def _counted(self, leads: Iterator[Lead], limit: int) -> Iterator[Lead]:
+        """Pass leads on up to the limit, and say at the end whether there were none, or more."""
+        number = 0
+        for number, lead in enumerate(leads, start=1):  # noqa: B007
+            if number > limit:
+                self.hint(_("There are more; raise --limit to see them."))
+                return
+            yield lead
+        if not number:
+            self.hint(_("No open lead fits."))
+
+
+def _values(lead: Lead, fields: tuple[str, ...]) -> dict[str, str]:
+    return {name: value_of(lead, name) for name in fields}

@@ -1,0 +1,28 @@
+"""``manage.py zoho_new_key``: a key that encrypts tokens."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from zoho_crm import crypto
+from zoho_crm.management._command import ZohoCommand
+
+
+class Command(ZohoCommand):
+    help = "Print a new key for ZOHO_CRM['ENCRYPTION_KEYS']."
+    # There is none yet: nothing of the settings can be right.
+    requires_system_checks: tuple[str, ...] = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        key = crypto.new_key()
+        output = self.open_output(options)
+        if output.is_for_people:
+            output.line(key)
+        else:
+            row = {"key": key, "key_id": crypto.key_id(key)}
+            output.show([row], fields=tuple(row), columns={"key": itemgetter("key")})
+        self.hint(_("Put it first in ENCRYPTION_KEYS, and keep it as you keep a password."))
+        self.hint(_("Older keys stay behind it until this was run: manage.py zoho_rotate_keys"))

@@ -1,0 +1,93 @@
+"""``manage.py zoho_preview``: what leads would become, and which records they collide with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from zoho_crm.exceptions import ZohoError
+from zoho_crm.management._arguments import add_lead_arguments, lead_ids
+from zoho_crm.management._command import (
+    ZohoCommand,
+    add_connection_argument,
+    chosen_connection,
+    stdin_of,
+)
+from zoho_crm.management._conversions import block, matches_as_json, proposed, sentences
+from zoho_crm.management._exits import ExitCode, Problems, code_of, explained
+from zoho_crm.management._plans import add_policy_argument
+from zoho_crm.models import LeadConversion
+from zoho_crm.services.preview import preview
+from zoho_crm.types import as_json
+
+FIELDS = (
+    "lead_id",
+    "status",
+    "verdict",
+    "reason",
+    "version",
+    "contacts",
+    "accounts",
+    "plan",
+    "sentences",
+)
+
+
+class Command(ZohoCommand):
+    help = "Show what leads would become, and which existing records they collide with."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_lead_arguments(parser)
+        add_connection_argument(parser)
+        add_policy_argument(parser, "show what it would do (default: what suggests itself)")
+
+    def handle(
+        self,
+        *args: Any,
+        leads: list[str],
+        ids_file: str | None,
+        policy: str | None,
+        **options: Any,
+    ) -> None:
+        ids = lead_ids(leads, ids_file, stdin_of(options))
+        connection = chosen_connection(options["connection"])
+        problems = Problems()
+        rows = _previews(connection.pk, ids, problems)
+        output = self.open_output(options)
+        if output.is_for_people:
+            for row in rows:
+                block(row, sentences(row, proposed(row, policy)), output)
+        else:
+            lines = (_line(row, policy) for row in rows)
+            output.show(lines, fields=FIELDS, columns={})
+        problems.finish()
+
+
+def _previews(connection_id: int, ids: list[str], problems: Problems) -> Iterator[LeadConversion]:
+    """Preview one lead after the other; what fails for the connection fails for them all."""
+    for lead_id in ids:
+        try:
+            yield preview(connection_id=connection_id, lead_id=lead_id)
+        except ZohoError as error:
+            code = code_of(error)
+            if code != ExitCode.ERROR:
+                raise
+            problems.add(code, f"{lead_id}: {explained(error)}")
+
+
+def _line(row: LeadConversion, policy: str | None) -> dict[str, Any]:
+    options, plan = row.options_seen(), proposed(row, policy)
+    return {
+        "lead_id": row.lead_id,
+        "status": row.status,
+        "verdict": row.verdict,
+        "reason": row.reason,
+        "version": row.version,
+        "contacts": matches_as_json(options.contacts),
+        "accounts": matches_as_json(options.accounts),
+        "plan": as_json(plan),
+        "sentences": sentences(row, plan),
+    }

@@ -1,0 +1,164 @@
+"""``manage.py zoho_status``: how each connection is, and what waits on it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.db.models import BooleanField, Case, Count, F, OuterRef, Q, QuerySet, Subquery, When
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from zoho_crm.management._command import ZohoCommand, named_connection
+from zoho_crm.management._exits import ExitCode, Problems
+from zoho_crm.management._output import Paint, Row
+from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token
+from zoho_crm.services import connect
+
+Status = LeadConversion.Status
+
+FIELDS = (
+    "connection",
+    "status",
+    "org_id",
+    "data_center",
+    "environment",
+    "token_expires_at",
+    "token_generation",
+    "due",
+    "unknown",
+    "needs_review",
+    "is_default",
+    "waits_until",
+    "waits_because",
+    "test",
+)
+COLUMNS = {
+    "connection": lambda row: row["connection"] + (" *" if row["is_default"] else ""),
+    "status": lambda row: row["shown"],
+    "place": lambda row: f"{row['data_center']} {row['environment']}",
+    "organisation": lambda row: row["org_id"],
+    "access token": lambda row: _token(row["token_expires_at"]),
+    "due": lambda row: str(row["due"]),
+    "unknown": lambda row: str(row["unknown"]),
+    "needs review": lambda row: str(row["needs_review"]),
+    "": lambda row: row["test"] or row["waits_because"],
+}
+
+
+class Command(ZohoCommand):
+    help = "Show every connection: its status, its token, and how many leads wait on it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--connection", metavar="NAME", help="only this one")
+        parser.add_argument("--test", action="store_true", help="ask Zoho whether it works")
+
+    def handle(self, *args: Any, connection: str | None, test: bool, **options: Any) -> None:
+        chosen = Connection.objects.order_by("name")
+        if connection is not None:
+            chosen = chosen.filter(pk=named_connection(connection).pk)
+        tests = {each.pk: _tested(each) for each in chosen} if test else {}
+        rows = [_row(each, tests.get(each.pk, "")) for each in _with_figures(chosen)]
+        output = self.open_output(options)
+        output.show(rows, fields=FIELDS, columns=COLUMNS, paint=self._paint)
+        if not rows:
+            self.hint(_("There is no connection yet. Connect with: manage.py zoho_connect"))
+        _check(rows)
+
+    def _paint(self, row: Row) -> dict[str, Paint]:
+        return {"status": self.style.WARNING if _trouble(row) else self.style.SUCCESS}
+
+
+def _tested(connection: Connection) -> str:
+    if connection.status == Connection.Status.DISABLED:
+        return ""
+    return connect.examine(connection_id=connection.pk)
+
+
+def _with_figures(connections: QuerySet[Connection]) -> QuerySet[Connection]:
+    token = Token.objects.filter(connection=OuterRef("pk"), is_default=True)
+    is_cooling = Case(
+        When(work__cooling_until__gt=DbNow(), then=True),
+        default=False,
+        output_field=BooleanField(),
+    )
+    figures: dict[str, Any] = {
+        "token_expires_at": Subquery(token.values("expires_at")[:1]),
+        "token_generation": Subquery(token.values("generation")[:1]),
+        "due": Count("conversions", filter=Q(conversions__due_at__lte=DbNow())),
+        "unknown": Count("conversions", filter=Q(conversions__status=Status.UNKNOWN)),
+        "needs_review": Count("conversions", filter=Q(conversions__status=Status.NEEDS_REVIEW)),
+        "is_cooling": is_cooling,
+        "cooling_until": F("work__cooling_until"),
+        "cooling_reason": F("work__cooling_reason"),
+        "cooling_kind": F("work__cooling_kind"),
+    }
+    return connections.annotate(**figures)
+
+
+def _row(connection: Any, test: str) -> dict[str, Any]:
+    waits = connection.is_cooling and connection.status == Connection.Status.ACTIVE
+    row = {
+        "connection": connection.name,
+        "status": connection.status,
+        "org_id": connection.org_id,
+        "data_center": connection.data_center,
+        "environment": connection.environment,
+        "token_expires_at": _iso(connection.token_expires_at),
+        "token_generation": connection.token_generation,
+        "due": connection.due,
+        "unknown": connection.unknown,
+        "needs_review": connection.needs_review,
+        "is_default": connection.is_default,
+        "waits_until": _iso(connection.cooling_until) if waits else None,
+        "waits_because": connection.cooling_reason if waits else "",
+        "test": test,
+    }
+    shown = connection.get_status_display()
+    if waits:
+        shown = _("waits until %s") % _time(connection.cooling_until)
+    kind = connection.cooling_kind if waits else ""
+    return {**row, "shown": shown, "kind": kind}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def _time(moment: datetime) -> str:
+    return date_format(timezone.localtime(moment), "TIME_FORMAT")
+
+
+def _token(expires_at: str | None) -> str:
+    if expires_at is None:
+        return "–"
+    moment = datetime.fromisoformat(expires_at)
+    # It renews itself: one that has expired is no trouble.
+    return _("renewed when needed") if moment <= timezone.now() else _("until %s") % _time(moment)
+
+
+def _trouble(row: Row) -> ExitCode:
+    needs_person = (
+        row["status"] == Connection.Status.NEEDS_RECONNECT
+        or row["kind"] == ConnectionWork.Cooling.PERSON
+    )
+    if needs_person:
+        return ExitCode.NEEDS_PERSON
+    return ExitCode.ERROR if row["test"] else ExitCode.OK
+
+
+def _check(rows: list[dict[str, Any]]) -> None:
+    problems = Problems()
+    for row in rows:
+        code = _trouble(row)
+        if code == ExitCode.NEEDS_PERSON:
+            message = _("“%s” needs a person. Connect again: manage.py zoho_connect")
+            if row["status"] == Connection.Status.ACTIVE:
+                message = _("“%s” needs a person: a scope or a permission is missing at Zoho.")
+            problems.add(code, message % row["connection"])
+        elif code:
+            problems.add(code, _("“%s” did not pass the test.") % row["connection"])
+    problems.finish()

@@ -1,0 +1,33 @@
+"""Look at everything that has to work, and say of each thing that does not how to put it right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from zoho_crm.services.doctor._connections import connections, secrets, worker
+from zoho_crm.services.doctor._finding import Finding, Result
+from zoho_crm.services.doctor._surroundings import accounts_servers, broker, redirect_address
+from zoho_crm.services.doctor._tables import clock, database_options, tables
+
+__all__ = ["Finding", "Result", "examine"]
+
+ELSEWHERE: tuple[Callable[[], Iterator[Finding]], ...] = (redirect_address, broker)
+IN_THE_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (
+    database_options,
+    clock,
+    secrets,
+    accounts_servers,
+    connections,
+    worker,
+)
+
+
+def examine() -> Iterator[Finding]:
+    """Yield what every check finds; without our tables most of them are left out."""
+    for look in ELSEWHERE:
+        yield from look()
+    database = list(tables())
+    yield from database
+    if all(finding.result == Result.OK for finding in database):
+        for look in IN_THE_TABLES:
+            yield from look()

@@ -1,0 +1,71 @@
+"""The database: whether it answers, has our tables, lets many write, and knows the time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import DatabaseError
+from django.db import connection as database
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from zoho_crm.models import DbNow
+from zoho_crm.services.doctor._finding import Finding, fail, ok, warn
+
+APP = "zoho_crm"
+#: Seconds that the clocks of this host and of the database may differ.
+DRIFT = 5
+
+
+def tables() -> Iterator[Finding]:
+    """Whether the database answers and has our tables."""
+    check = "database"
+    try:
+        executor = MigrationExecutor(database)
+        wanted = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
+        missing = executor.migration_plan(wanted)
+    except DatabaseError as error:
+        yield fail(check, str(error), _("Start it, and see DATABASES in the settings."))
+        return
+    if missing:
+        names = ", ".join(str(migration) for migration, _backwards in missing)
+        yield fail(check, _("Not migrated: %s") % names, _("Run: manage.py migrate"))
+    else:
+        yield ok(check, f"{database.vendor}, {database.settings_dict['NAME']}")
+
+
+def database_options() -> Iterator[Finding]:
+    """Whether SQLite is opened so that several processes can write."""
+    if database.vendor != "sqlite":
+        return
+    check = "database options"
+    with database.cursor() as cursor:
+        cursor.execute("PRAGMA journal_mode")
+        journal = str(cursor.fetchone()[0]).upper()
+    mode = str(database.settings_dict["OPTIONS"].get("transaction_mode") or "DEFERRED").upper()
+    if journal in {"WAL", "MEMORY"} and mode in {"IMMEDIATE", "EXCLUSIVE"}:
+        yield ok(check, f"journal_mode {journal}, transaction_mode {mode}")
+        return
+    fix = _(
+        "OPTIONS = {'transaction_mode': 'IMMEDIATE', 'timeout': 20,"
+        " 'init_command': 'PRAGMA journal_mode = WAL'}"
+    )
+    message = _("journal_mode %(journal)s, transaction_mode %(mode)s: “database is locked” is near")
+    yield warn(check, message % {"journal": journal, "mode": mode}, fix)
+
+
+def clock() -> Iterator[Finding]:
+    """Whether this host and the database agree about the time; the database's decides."""
+    recorder = MigrationRecorder(database)
+    there: datetime | None = (
+        recorder.migration_qs.annotate(now=DbNow()).values_list("now", flat=True).first()
+    )
+    drift = abs((timezone.now() - (there or timezone.now())).total_seconds())
+    if drift <= DRIFT:
+        yield ok("clock", _("this host and the database agree"))
+    else:
+        message = _("This host and the database differ by %d s; times are shown wrong.") % drift
+        yield warn("clock", message, _("Let both follow NTP."))
