@@ -24,7 +24,7 @@ class Sent:
 
 def take_all(queue: str = QUEUE) -> list[Sent]:
     """Take all messages out of a queue, in their order."""
-    taken = []
+    taken: list[Sent] = []
     with app.connection_for_read() as broker, broker.SimpleQueue(queue) as waiting:
         while True:
             try:
