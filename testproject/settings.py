@@ -59,6 +59,7 @@ TEMPLATES = [
         },
     },
 ]
+LOGIN_URL = "admin:login"
 STATIC_URL = "static/"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
