@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext as _
+
 from zoho_crm.exceptions import GrantRefusedError
 from zoho_crm.types import Environment
 
 LOCAL = "local"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,19 +45,18 @@ class DataCenter:
 
     def owns_api_domain(self, url: str) -> bool:
         """Whether this data center answers at such an ``api_domain``."""
-        return _origin(url) in {self.production, self.sandbox, self.developer, *self.also}
+        return origin_of(url) in {self.production, self.sandbox, self.developer, *self.also}
 
 
-def _zoho(code: str, name: str, tld: str, *, home: str = "zoho", api_tld: str = "") -> DataCenter:
-    api_tld = api_tld or tld
+def _zoho(code: str, name: str, tld: str, *, home: str = "zoho") -> DataCenter:
     return DataCenter(
         code=code,
         name=name,
         accounts=f"https://accounts.{home}.{tld}",
-        production=f"https://www.zohoapis.{api_tld}",
-        sandbox=f"https://sandbox.zohoapis.{api_tld}",
-        developer=f"https://developer.zohoapis.{api_tld}",
-        also=(f"https://zohoapis.{api_tld}", f"https://api.{home}.{tld}"),
+        production=f"https://www.zohoapis.{tld}",
+        sandbox=f"https://sandbox.zohoapis.{tld}",
+        developer=f"https://developer.zohoapis.{tld}",
+        also=(f"https://zohoapis.{tld}", f"https://api.{home}.{tld}"),
         console=f"https://api-console.{home}.{tld}",
     )
 
@@ -75,10 +77,10 @@ DATA_CENTERS: Mapping[str, DataCenter] = {
 
 
 def data_centers(local_url: str = "") -> Mapping[str, DataCenter]:
-    """Return the table by code, with the row ``local`` when there is a local Zoho."""
-    if not local_url:
+    """Return the table by code, with the row ``local`` where a Zoho on this machine is named."""
+    here = origin_of(local_url)
+    if not is_local(here):
         return DATA_CENTERS
-    here = _origin(local_url)
     local = DataCenter(
         code=LOCAL, name="Local", accounts=here, production=here, sandbox=here, developer=here
     )
@@ -96,16 +98,28 @@ def data_center_of_callback(
     """
     table = data_centers(local_url)
     by_server = {center.accounts: center for center in table.values()}
-    named = {by_server.get(_origin(accounts_server))} if accounts_server else set()
+    named = {by_server.get(origin_of(accounts_server))} if accounts_server else set()
     named |= {table.get(location)} if location else set()
     if None in named or len(named) > 1:
-        raise GrantRefusedError(code="unknown_server")
+        message = _("The answer names a server that is not one of Zoho's; nothing was sent to it.")
+        raise GrantRefusedError(message, code="unknown_server")
     return next(iter(named), None)
 
 
-def _origin(url: str) -> str:
+def is_local(origin: str) -> bool:
+    """Whether an origin is on this machine."""
+    return bool(origin) and urlsplit(origin).hostname in LOOPBACK
+
+
+def origin_of(url: str) -> str:
     """Return ``scheme://host[:port]`` in lower case, or nothing for what is no plain origin."""
-    parts = urlsplit(url)
-    if parts.username or parts.password or parts.path.strip("/") or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc or port == 0:
+        return ""
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
         return ""
     return f"{parts.scheme}://{parts.netloc}".lower()
