@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from zoho_crm.datacenters import DataCenter, data_centers
 
@@ -90,7 +92,11 @@ class ZohoSettings:
         return data_centers(self.LOCAL_URL)
 
 
-SETTING_NAMES = frozenset(f.name for f in fields(ZohoSettings))
+#: The type of each setting, by name.
+KINDS: Mapping[str, type] = {
+    f.name: dict if f.default is MISSING else type(f.default) for f in fields(ZohoSettings)
+}
+SETTING_NAMES = frozenset(KINDS)
 
 
 def given() -> dict[str, Any]:
@@ -109,31 +115,52 @@ def from_env(env: Env, prefix: str = "ZOHO_CRM_") -> dict[str, Any]:
     Return the dictionary for ``settings.ZOHO_CRM`` from variables such as ``ZOHO_CRM_CLIENT_ID``.
 
     Lists are divided by commas, durations are seconds, ``CREDIT_COSTS`` is ``convert=5,other=1``;
-    what is not set is left out.
+    what is not set, or empty, is left out.
+
+    :raises ImproperlyConfigured: if a value cannot be read; it is not guessed at
     """
-    return {
-        f.name: _read(f.default, env)(prefix + f.name)
-        for f in fields(ZohoSettings)
-        if prefix + f.name in env.ENVIRON
-    }
+    texts = {name: env.str(prefix + name, default="").strip() for name in KINDS}
+    return {name: _read(prefix, name, text) for name, text in texts.items() if text}
 
 
-def _read(default: object, env: Env) -> Callable[[str], Any]:
-    if default is MISSING:
-        return lambda name: env.dict(name, cast={"value": int})
-    readers: dict[type, Callable[[str], Any]] = {
-        bool: env.bool,
-        int: _number(env),
-        float: _number(env),
-        str: env.str,
-        tuple: lambda name: tuple(env.list(name)),
-    }
-    return readers[type(default)]
+def _read(prefix: str, name: str, text: str) -> Any:
+    form, read = _FORMS[KINDS[name]]
+    try:
+        return read(text)
+    except (KeyError, ValueError) as error:
+        raise ImproperlyConfigured(f"{prefix}{name} is not {form}: {text!r}") from error
 
 
-def _number(env: Env) -> Callable[[str], float]:
-    def read(name: str) -> float:
-        value = env.float(name)
-        return int(value) if value.is_integer() else value
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return int(value) if value.is_integer() else value
 
-    return read
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _numbers(text: str) -> dict[str, int]:
+    pairs = (part.partition("=") for part in _list(text))
+    return {name.strip(): int(number) for name, _sign, number in pairs}
+
+
+def _truth(text: str) -> bool:
+    return _TRUTHS[text.lower()]
+
+
+_TRUTHS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+#: How a variable is written, and read, by the type of the setting.
+_FORMS: Mapping[type, tuple[str, Callable[[str], Any]]] = {
+    str: ("a text", str),
+    bool: ("true or false", _truth),
+    int: ("a whole number", int),
+    float: ("a number", _number),
+    tuple: ("a list such as a,b", _list),
+    dict: ("like convert=5,other=1", _numbers),
+}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken
 from django.core.exceptions import ImproperlyConfigured
@@ -28,6 +27,15 @@ def new_key() -> str:
     return Fernet.generate_key().decode()
 
 
+def is_key(text: str) -> bool:
+    """Whether this encrypts."""
+    try:
+        Fernet(text)
+    except ValueError:
+        return False
+    return True
+
+
 def key_id(key: str) -> str:
     """Return the name of a key: safe to show and to log."""
     return hashlib.sha256(key.encode()).hexdigest()[:8]
@@ -39,19 +47,29 @@ def key_id_of(stored: str) -> str:
     return rest.partition(":")[0] if scheme == SCHEME else ""
 
 
-def encrypt(secret: Secret, *, place: str, keys: Sequence[str] | None = None) -> str:
+def require_key() -> None:
     """
-    Encrypt a secret for one place with the first of the keys, by default ``ENCRYPTION_KEYS``.
+    Make sure that a secret can be encrypted, before what yields it is used up.
+
+    :raises ImproperlyConfigured: as ``encrypt``
+    """
+    encrypt(Secret("trial"), place="trial")
+
+
+def encrypt(secret: Secret, *, place: str) -> str:
+    """
+    Encrypt a secret for one place with the first of ``ENCRYPTION_KEYS``.
 
     :raises ImproperlyConfigured: if there is no key, or the first is not a Fernet key
     """
-    keys = conf().ENCRYPTION_KEYS if keys is None else keys
+    keys = _keys()
     if not keys:
         raise ImproperlyConfigured(
             _("ZOHO_CRM['ENCRYPTION_KEYS'] is empty; make a key with: manage.py zoho_new_key")
         )
-    text = json.dumps({"place": place, "secret": secret.reveal()})
-    return f"{SCHEME}:{key_id(keys[0])}:{_fernet(keys[0]).encrypt(text.encode()).decode()}"
+    name, fernet = key_id(keys[0].reveal()), _fernet(keys[0])
+    plain = json.dumps({"place": place, "secret": secret.reveal()})
+    return f"{SCHEME}:{name}:{fernet.encrypt(plain.encode()).decode()}"
 
 
 def decrypt(stored: str, *, place: str) -> Secret:
@@ -61,28 +79,34 @@ def decrypt(stored: str, *, place: str) -> Secret:
     :raises SecretUnreadableError: if its key is missing, or it is damaged or of another place
     """
     name = key_id_of(stored)
-    key = {key_id(key): key for key in conf().ENCRYPTION_KEYS}.get(name)
+    if not name:
+        raise SecretUnreadableError(code="damaged")
+    key = {key_id(key.reveal()): key for key in _keys()}.get(name)
     if key is None:
-        raise SecretUnreadableError(
-            _("The encryption key %(key)s is missing from ZOHO_CRM['ENCRYPTION_KEYS'].")
-            % {"key": name or "?"},
-            code="key_missing",
-            details={"key_id": name},
-        )
+        message = _("The encryption key %s is missing from ZOHO_CRM['ENCRYPTION_KEYS'].")
+        raise SecretUnreadableError(message % name, code="key_missing", details={"key_id": name})
     try:
-        plain = json.loads(_fernet(key).decrypt(stored.split(":", 2)[2]))
-    except InvalidToken as error:
-        raise SecretUnreadableError(code="damaged", details={"key_id": name}) from error
-    if plain["place"] != place:
+        found, secret = _opened(_fernet(key), stored.rpartition(":")[2])
+    except (InvalidToken, ValueError, LookupError, TypeError):
+        # What went wrong is of no use, and its traceback would show what was decrypted.
+        raise SecretUnreadableError(code="damaged", details={"key_id": name}) from None
+    if found != place:
         raise SecretUnreadableError(code="misplaced", details={"key_id": name})
-    return Secret(plain["secret"])
+    return secret
 
 
-def _fernet(key: str) -> Fernet:
-    try:
-        return Fernet(key)
-    except ValueError as error:
-        raise ImproperlyConfigured(
-            _("The encryption key %(key)s is no Fernet key; make one with: manage.py zoho_new_key")
-            % {"key": key_id(key)}
-        ) from error
+def _opened(fernet: Fernet, token: str) -> tuple[str, Secret]:
+    plain = json.loads(fernet.decrypt(token))
+    return plain["place"], Secret(plain["secret"])
+
+
+def _keys() -> list[Secret]:
+    # Error reporters show variables, so that a key is never one.
+    return [Secret(key) for key in conf().ENCRYPTION_KEYS]
+
+
+def _fernet(key: Secret) -> Fernet:
+    if is_key(key.reveal()):
+        return Fernet(key.reveal())
+    message = _("The encryption key %s is no Fernet key; make one with: manage.py zoho_new_key")
+    raise ImproperlyConfigured(message % key_id(key.reveal()))

@@ -16,6 +16,7 @@ from functools import partial
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from zoho_crm import crypto
 from zoho_crm.client import AccountsClient, Credentials, TokenAuth, ZohoAuth, ZohoClient
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import DataCenter
@@ -23,13 +24,12 @@ from zoho_crm.exceptions import (
     AuthorizationError,
     ConnectionLostError,
     TokenThrottledError,
-    TransientError,
     TransportError,
     ZohoError,
 )
 from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, from_now
 from zoho_crm.services._zoho import api, outside_transaction
-from zoho_crm.types import Secret
+from zoho_crm.types import Secret, TokenGrant
 
 logger = logging.getLogger(__name__)
 
@@ -135,21 +135,21 @@ def accounts_of(token: Token) -> AccountsClient:
 
 def _usable(connection_id: int, rejected: Secret | None) -> Secret:
     outside_transaction()
-    mine = conf()
-    patience = time.monotonic() + mine.REFRESH_LEASE + mine.CALL_DEADLINE
-    while True:
+    patience = time.monotonic() + conf().REFRESH_LEASE + conf().CALL_DEADLINE
+    while time.monotonic() < patience:
         token = _default_token(connection_id)
         serving = _serving(token, rejected)
         if serving and (token.is_fresh or token.is_being_refreshed or token.is_throttled):
             return serving
         if token.is_throttled:
             raise TokenThrottledError
+        crypto.require_key()
         owner = uuid.uuid4().hex
-        if token.take_refresh_lease(owner=owner, seconds=mine.REFRESH_LEASE):
-            return _refreshed(token, owner, serving) or _usable(connection_id, rejected)
-        if time.monotonic() > patience:
-            raise TransportError(_("Another process is renewing the access token."))
-        time.sleep(POLL)
+        if not token.take_refresh_lease(owner=owner, seconds=conf().REFRESH_LEASE):
+            time.sleep(POLL)
+        elif found := _refreshed(token, owner, serving):
+            return found
+    raise TransportError(_("Another process is renewing the access token."))
 
 
 def _default_token(connection_id: int) -> Token:
@@ -174,44 +174,53 @@ def _serving(token: Token, rejected: Secret | None) -> Secret | None:
 
 
 def _refreshed(token: Token, owner: str, serving: Secret | None) -> Secret | None:
-    """Return a new access token, or the one that still serves; ``None`` if this came too late."""
+    """
+    Return a new access token, or the one that still serves; ``None`` if this came too late, so
+    that another process may have another answer.
+    """
     try:
         grant = accounts_of(token).refresh(token.reveal("refresh_token"))
     except ConnectionLostError as error:
-        _mark_lost(token, owner, error)
-        raise
-    except TokenThrottledError:
-        token.end_refresh(owner=owner, throttled_until=from_now(THROTTLE))
-        token.connection.note(ConnectionEvent.Kind.THROTTLED)
-        raise
-    except TransientError:
-        if serving is None:
-            token.end_refresh(owner=owner)
+        if _mark_lost(token, owner, error):
             raise
-        token.end_refresh(owner=owner, throttled_until=from_now(PAUSE))
+        return None
+    except ZohoError as error:
+        _back_off(token, owner, error, serves=serving is not None)
+        if serving is None:
+            raise
         return serving
-    except ZohoError:
-        token.end_refresh(owner=owner)
-        raise
+    return grant.access_token if _stored(token, owner, grant) else None
+
+
+def _stored(token: Token, owner: str, grant: TokenGrant) -> bool:
+    generation = token.generation + 1
     stored = token.end_refresh(
         owner=owner,
-        generation=token.generation + 1,
+        generation=generation,
         expires_at=from_now(grant.expires_in),
         refreshed_at=DbNow(),
         **token.seal(access_token=grant.access_token),
     )
-    if not stored:
-        return None
-    token.connection.note(ConnectionEvent.Kind.REFRESHED, generation=token.generation + 1)
-    return grant.access_token
+    if stored:
+        token.connection.note(ConnectionEvent.Kind.REFRESHED, generation=generation)
+    return stored
 
 
-def _mark_lost(token: Token, owner: str, error: ConnectionLostError) -> None:
+def _back_off(token: Token, owner: str, error: ZohoError, *, serves: bool) -> None:
+    """Let others go on; they ask Zoho again when it may, and not at once if the old one serves."""
+    if not isinstance(error, TokenThrottledError):
+        token.end_refresh(owner=owner, throttled_until=from_now(PAUSE) if serves else None)
+    elif token.end_refresh(owner=owner, throttled_until=from_now(THROTTLE)):
+        token.connection.note(ConnectionEvent.Kind.THROTTLED)
+
+
+def _mark_lost(token: Token, owner: str, error: ConnectionLostError) -> bool:
     with transaction.atomic():
         if not token.end_refresh(owner=owner, status=Token.Status.NEEDS_RECONNECT):
-            return
+            return False
         Connection.objects.filter(pk=token.connection_id, status=Connection.Status.ACTIVE).update(
             status=Connection.Status.NEEDS_RECONNECT
         )
         token.connection.note(ConnectionEvent.Kind.LOST, code=error.code)
     logger.warning("Connection %s lost: %s", token.connection_id, error.code)
+    return True

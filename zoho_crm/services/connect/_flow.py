@@ -14,7 +14,7 @@ from zoho_crm import crypto
 from zoho_crm.client import AccountsClient, Credentials
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import DataCenter, data_center_of_callback
-from zoho_crm.exceptions import GrantRefusedError
+from zoho_crm.exceptions import ClientRejectedError, GrantRefusedError
 from zoho_crm.models import AuthorizationRequest, Connection, DbNow, from_now
 from zoho_crm.services._zoho import api, outside_transaction
 from zoho_crm.services.connect._grant import exchanged, remember
@@ -39,10 +39,12 @@ def begin(
     Return the address at Zoho where this person gives consent, good for one use and ten minutes.
 
     :param connection: the one to connect again; the consent must then be for its organisation
-    :raises ImproperlyConfigured: if the client, the key or the data center is not set right
+    :raises ImproperlyConfigured: if client, key, data center or environment is not set right
     """
     mine, credentials = conf(), _own_client()
-    center = _center(connection.data_center if connection else data_center or mine.DATA_CENTER)
+    if connection:
+        data_center, environment = connection.data_center, connection.environment
+    center = _center(data_center or mine.DATA_CENTER)
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48) if mine.PKCE else ""
     place = _hash(state)
     AuthorizationRequest.objects.create(
@@ -50,7 +52,7 @@ def begin(
         session_hash=_hash(session_key),
         user_id=user.pk,
         data_center=center.code,
-        environment=connection.environment if connection else environment or mine.ENVIRONMENT,
+        environment=_environment(environment or mine.ENVIRONMENT),
         redirect_uri=redirect_uri,
         name=name,
         connection=connection,
@@ -115,25 +117,29 @@ def with_grant_code(
     Connect by the grant code of a self client, which a person made in Zoho's API console.
 
     :param code: works once and for some minutes
-    :param client_id: of the self client; empty for the one in the settings
+    :param client_id: of the self client, with its secret; empty for the one in the settings
     :raises GrantRefusedError: if the code is no good any more
+    :raises ClientRejectedError: if the client or the data center is wrong
     :raises ZohoError: if Zoho does not give the tokens
     :raises ImproperlyConfigured: if the client or the encryption key is not set, or no such data
-        center is known
+        center or environment is known
     """
     outside_transaction()
-    credentials = (
-        Credentials(client_id=client_id, client_secret=client_secret)
-        if client_id and client_secret
-        else _own_client()
-    )
+    if not code.strip():
+        raise GrantRefusedError(_("The code is empty."), code="no_code")
     grant = exchanged(
         center=_center(data_center),
-        environment=Environment(environment),
-        credentials=credentials,
+        environment=_environment(environment),
+        credentials=_client(client_id, client_secret) if client_id else _own_client(),
         code=Secret(code.strip()),
     )
     return remember(grant, by=by, name=name)
+
+
+def _client(client_id: str, client_secret: Secret | None) -> Credentials:
+    if not client_secret:
+        raise ClientRejectedError(_("This client needs its secret."), code="no_client_secret")
+    return Credentials(client_id=client_id, client_secret=client_secret)
 
 
 def _own_client() -> Credentials:
@@ -151,6 +157,13 @@ def _center(code: str) -> DataCenter:
         message = _("There is no data center “%(code)s”; known are %(known)s.")
         raise ImproperlyConfigured(message % {"code": code, "known": ", ".join(table)})
     return table[code]
+
+
+def _environment(name: str) -> Environment:
+    if name not in set(Environment):
+        message = _("There is no environment “%(name)s”; known are %(known)s.")
+        raise ImproperlyConfigured(message % {"name": name, "known": ", ".join(Environment)})
+    return Environment(name)
 
 
 def _hash(text: str) -> str:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from zoho_crm import crypto
 from zoho_crm.client import AccountsClient, Credentials, TokenAuth, ZohoClient
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import DataCenter
-from zoho_crm.exceptions import GrantRefusedError, ZohoError
+from zoho_crm.exceptions import AccessTokenRejectedError, GrantRefusedError, ZohoError
 from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, from_now
 from zoho_crm.services import work
 from zoho_crm.services._zoho import api
@@ -42,7 +43,7 @@ def exchanged(
     verifier: str = "",
 ) -> Grant:
     # Zoho's consent is used up by the exchange: what would fail afterwards is tried before.
-    crypto.encrypt(credentials.client_secret, place="trial")
+    crypto.require_key()
     accounts = AccountsClient(api=api(center.accounts), credentials=credentials)
     given = accounts.exchange(code, redirect_uri=redirect_uri, verifier=verifier)
     if not given.refresh_token:
@@ -54,11 +55,7 @@ def exchanged(
         message = _("Zoho named an API server that is not known here.")
         raise GrantRefusedError(message, code="unknown_server")
     client = ZohoClient(api=api(center.api(environment), TokenAuth(given.access_token)))
-    organisation = client.organisation()
-    if organisation.environment != environment:
-        message = _("The consent is for a %(found)s organisation, not for %(wanted)s.")
-        names = {"found": organisation.environment, "wanted": environment}
-        raise GrantRefusedError(message % names, code="other_environment")
+    organisation = _organisation(client, environment)
     return Grant(
         center=center,
         environment=environment,
@@ -68,6 +65,20 @@ def exchanged(
         organisation=organisation,
         mapped_fields=_mapped_fields(client),
     )
+
+
+def _organisation(client: ZohoClient, environment: Environment) -> Organisation:
+    try:
+        organisation = client.organisation()
+    except AccessTokenRejectedError as error:
+        # A token of one environment is unknown in the others.
+        message = _("The consent is not for a %s organisation.")
+        raise GrantRefusedError(message % environment, code="other_environment") from error
+    if organisation.environment != environment:
+        message = _("The consent is for a %(found)s organisation, not for %(wanted)s.")
+        names = {"found": organisation.environment, "wanted": environment}
+        raise GrantRefusedError(message % names, code="other_environment")
+    return organisation
 
 
 def _mapped_fields(client: ZohoClient) -> tuple[str, ...]:
@@ -94,8 +105,8 @@ def remember(
         message = _("The consent is for another organisation: %s.")
         raise GrantRefusedError(message % grant.organisation.name, code="other_organisation")
     values = {
-        "org_name": grant.organisation.name,
-        "edition": grant.organisation.edition,
+        "org_name": grant.organisation.name[:200],
+        "edition": grant.organisation.edition[:50],
         "mapped_fields": list(grant.mapped_fields),
         "status": Connection.Status.ACTIVE,
     }
@@ -118,12 +129,12 @@ def _store_token(connection: Connection, grant: Grant) -> None:
     )
     Token.objects.filter(connection=connection).exclude(pk=token.pk).update(is_default=False)
     Token.objects.filter(pk=token.pk).update(
-        user_name=grant.user.name,
-        user_email=grant.user.email,
+        user_name=grant.user.name[:200],
+        user_email=grant.user.email[:200],
         scopes=list(grant.tokens.scopes or conf().SCOPES),
         status=Token.Status.ACTIVE,
         is_default=True,
-        generation=token.generation + 1,
+        generation=F("generation") + 1,
         expires_at=from_now(grant.tokens.expires_in),
         refreshed_at=DbNow(),
         refresh_owner="",
@@ -138,7 +149,7 @@ def _store_token(connection: Connection, grant: Grant) -> None:
 
 
 def _free_name(name: str, grant: Grant) -> str:
-    wanted = name or grant.organisation.name or grant.organisation.id
+    wanted = (name or grant.organisation.name or grant.organisation.id)[:100]
     if not Connection.objects.filter(name=wanted).exists():
         return wanted
-    return f"{wanted} ({grant.center.code} {grant.environment} {grant.organisation.id})"[:100]
+    return f"{wanted[:40]} ({grant.center.code} {grant.environment} {grant.organisation.id})"

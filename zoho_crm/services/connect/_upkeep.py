@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from zoho_crm.conf import conf
@@ -25,8 +26,14 @@ def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Con
     for token in connection.tokens.exclude(refresh_token_cipher="").select_related("connection"):
         tokens.accounts_of(token).revoke(token.reveal("refresh_token"))
         no_secrets = token.seal(**dict.fromkeys(Token.SECRETS, Secret("")))
+        # The new generation turns down a process that is renewing the access token just now.
         Token.objects.filter(pk=token.pk).update(
-            status=Token.Status.REVOKED, expires_at=None, **no_secrets
+            status=Token.Status.REVOKED,
+            generation=F("generation") + 1,
+            expires_at=None,
+            refresh_owner="",
+            refresh_until=None,
+            **no_secrets,
         )
     with transaction.atomic():
         Connection.objects.filter(pk=connection_id).update(status=Connection.Status.DISABLED)
