@@ -45,23 +45,17 @@ class Browser:
 
     def press(self, page: Page, label: str, **values: str) -> Page:
         """
-        Fill in the form that has this button, and press it.
+        Fill in the form that has this button, and press it; such forms are sent by POST.
 
         :raises LookupError: if the page has no such button
         """
         for form in page.forms:
             if label in form.buttons:
                 data = {**form.values, **values, **form.buttons[label]}
-                return self.send(urljoin(page.url, form.action), data)
-        raise LookupError(f"{page.url} (HTTP {page.status}) has no button “{label}”.")
-
-    def send(self, url: str, data: dict[str, str]) -> Page:
-        """Send a form by POST."""
-        return _page(self._session.post(url, data=data, timeout=TIMEOUT))
-
-    def cookie(self, name: str) -> str:
-        """Return the value of a cookie, empty if there is none."""
-        return self._session.cookies.get(name) or ""
+                url = urljoin(page.url, form.action)
+                return _page(self._session.post(url, data=data, timeout=TIMEOUT))
+        said = " ".join(page.messages)
+        raise LookupError(f"{page.url} (HTTP {page.status}) has no button “{label}”. {said}")
 
 
 @contextmanager
@@ -91,6 +85,7 @@ class _Reader(HTMLParser):
         self.forms: list[Form] = []
         self.messages: list[str] = []
         self._open: list[tuple[str, dict[str, str]]] = []
+        self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -98,6 +93,10 @@ class _Reader(HTMLParser):
             self.forms.append(Form(given.get("action", "")))
         elif tag == "input" and self._is_in("form"):
             self._input(given)
+        elif tag == "select" and self._is_in("form"):
+            self._select = given["name"]
+        elif tag == "option" and self._is_in("form"):
+            self._option(given)
         elif tag == "li" and self._is_in("ul", "messagelist"):
             self.messages.append("")
         if tag in ("form", "button", "ul", "li"):
@@ -124,6 +123,11 @@ class _Reader(HTMLParser):
             self._button(given.get("value", ""), given)
         elif "name" in given:
             self.forms[-1].values[given["name"]] = given.get("value", "")
+
+    def _option(self, given: dict[str, str]) -> None:
+        values = self.forms[-1].values
+        if "selected" in given or self._select not in values:
+            values[self._select] = given.get("value", "")
 
     def _button(self, label: str, given: dict[str, str]) -> None:
         adds = {given["name"]: given.get("value", "")} if given.get("name") else {}

@@ -38,15 +38,16 @@ def administrator() -> tuple[User, str]:
 
 
 def connect(site: str, *, username: str, password: str) -> Page:
-    """Log in to the site, connect, press *Accept* on Zoho's page; return where that ended."""
+    """
+    Log in to the site, connect, press *Accept* on Zoho's page; return where that ended.
+
+    :raises LookupError: if a page on the way is not what it should be
+    """
     with browser() as person:
         page = person.open(site + reverse("admin:login"))
         person.press(page, "Log in", username=username, password=password)
-        consent = person.send(
-            site + reverse("zoho_crm:connect"),
-            {"csrfmiddlewaretoken": person.cookie("csrftoken"), "next": reverse("admin:index")},
-        )
-        return person.press(consent, "Accept")
+        page = person.open(site + reverse("admin:zoho_crm_connection_connect"))
+        return person.press(person.press(page, "Continue at Zoho"), "Accept")
 
 
 def look(connection: Connection, lead_ids: Sequence[str], by: User) -> list[LeadConversion]:

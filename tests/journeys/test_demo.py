@@ -82,12 +82,13 @@ def test_the_site_stays_until_somebody_stops_it(temporary: Path) -> None:
             log_in = person.open(f"{site}/admin/")
             password = lines[-1].partition(" / ")[2]
             home = person.press(log_in, "Log in", username="admin", password=password)
+            waiting = person.open(f"{site}/admin/zoho_crm/leadconversion/?status__exact=PREVIEWED")
 
             process.send_signal(signal.SIGINT)
             said, complained = process.communicate(timeout=60)
 
     assert lines[0] == f"Port {port} is taken; the site is at {site}."
-    assert (home.url, home.status) == (f"{site}/admin/", 200)
+    assert (home.url, home.status, waiting.status) == (f"{site}/admin/", 200, 200)
     assert (process.returncode, said, complained) == (0, "", "")
     assert not list(temporary.iterdir())
 

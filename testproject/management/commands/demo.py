@@ -22,10 +22,10 @@ INTERRUPTED = 130
 
 TRY = """
 Things to try:
-  decide about a lead that waits   {site}/admin/
-  see what truly happened          curl {zoho}/_simulator/ledger
-  lose the next answer             curl -d '{fault}' {zoho}/_simulator/faults
-  use the commands, in this folder . {environment} && .venv/bin/python manage.py help
+  decide about a lead that waits    {site}/admin/zoho_crm/leadconversion/?status__exact=PREVIEWED
+  see what truly happened           curl {zoho}/_simulator/ledger
+  lose the answer of a conversion   curl -d '{fault}' {zoho}/_simulator/faults
+  use the commands, from here       (. {environment} && .venv/bin/python manage.py zoho_status)
 """
 FAULT = '{"on": "convert", "do": "close_after"}'
 
