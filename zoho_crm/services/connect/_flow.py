@@ -60,11 +60,10 @@ def begin(
         next_path=next_path,
         expires_at=from_now(REQUEST_LIFETIME),
     )
-    return AccountsClient(api=api(center.accounts), credentials=credentials).authorization_url(
-        scopes=mine.SCOPES,
-        redirect_uri=redirect_uri,
-        state=state,
-        code_challenge=_challenge(verifier),
+    accounts = AccountsClient(api=api(center.accounts), credentials=credentials)
+    challenge = _challenge(verifier)
+    return accounts.authorization_url(
+        scopes=mine.SCOPES, redirect_uri=redirect_uri, state=state, code_challenge=challenge
     )
 
 
