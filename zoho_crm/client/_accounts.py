@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
+from requests import PreparedRequest
+from requests.auth import AuthBase
+
+from zoho_crm.client._answers import understood
 from zoho_crm.client._api import Api
 from zoho_crm.exceptions import (
     ConnectionLostError,
@@ -18,7 +21,7 @@ from zoho_crm.exceptions import (
     ServerError,
     ZohoError,
 )
-from zoho_crm.types import Secret, TokenGrant
+from zoho_crm.types import JsonObject, Secret, TokenGrant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +31,24 @@ class Credentials:
     client_id: str
     client_secret: Secret
 
-    def form(self) -> dict[str, str]:
+    def form(self) -> dict[str, str | Secret]:
         """Return them as the token endpoint wants them."""
-        return {"client_id": self.client_id, "client_secret": self.client_secret.reveal()}
+        return {"client_id": self.client_id, "client_secret": self.client_secret}
+
+
+class SecretForm(AuthBase):
+    """Signs a request by a form with secrets, which no variable on the way there shows."""
+
+    def __init__(self, fields: Mapping[str, str | Secret]) -> None:
+        self._fields = fields
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.prepare_body({name: _plain(value) for name, value in self._fields.items()}, None)
+        return request
+
+
+def _plain(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +83,9 @@ class AccountsClient:
         :raises GrantRefusedError: if the code is expired, used, or of another client or data center
         :raises ClientRejectedError: if the client or the data center is wrong
         """
-        form = {"grant_type": "authorization_code", "code": code.reveal()}
-        form |= {"redirect_uri": redirect_uri} if redirect_uri else {}
-        form |= {"code_verifier": verifier} if verifier else {}
-        return self._token(form)
+        form = {"redirect_uri": redirect_uri, "code_verifier": verifier}
+        given = {name: value for name, value in form.items() if value}
+        return self._token("authorization_code", code=code, **given)
 
     def refresh(self, refresh_token: Secret) -> TokenGrant:
         """
@@ -77,9 +94,8 @@ class AccountsClient:
         :raises ConnectionLostError: if the refresh token was revoked
         :raises TokenThrottledError: if Zoho gave out ten within ten minutes
         """
-        form = {"grant_type": "refresh_token", "refresh_token": refresh_token.reveal()}
         try:
-            return self._token(form)
+            return self._token("refresh_token", refresh_token=refresh_token)
         except GrantRefusedError as error:
             raise ConnectionLostError(code=error.code, http_status=error.http_status) from error
 
@@ -89,27 +105,31 @@ class AccountsClient:
 
         https://www.zoho.com/crm/developer/docs/api/v8/revoke-tokens.html
         """
-        form = {"token": refresh_token.reveal()}
+        form = SecretForm({"token": refresh_token})
         try:
-            self.api.call("POST", "/oauth/v2/token/revoke", data=form)
+            self.api.call("POST", "/oauth/v2/token/revoke", auth=form)
         except ZohoError as error:
             if error.http_status not in {200, 400}:
                 raise
 
-    def _token(self, form: dict[str, str]) -> TokenGrant:
-        body = self.api.call("POST", "/oauth/v2/token", data={**form, **self.credentials.form()})
-        if not body.get("access_token"):
-            raise ServerError(code="no_access_token")
-        return TokenGrant(
-            access_token=Secret(body["access_token"]),
-            refresh_token=Secret(body.get("refresh_token", "")),
-            api_domain=str(body.get("api_domain", "")),
-            expires_in=_seconds(body),
-            scopes=tuple(str(body.get("scope", "")).replace(",", " ").split()),
-        )
+    def _token(self, grant_type: str, **form: str | Secret) -> TokenGrant:
+        form = {"grant_type": grant_type, **form, **self.credentials.form()}
+        return understood(_grant, self.api.call("POST", "/oauth/v2/token", auth=SecretForm(form)))
 
 
-def _seconds(body: Mapping[str, Any]) -> float:
+def _grant(body: JsonObject) -> TokenGrant:
+    if not body.get("access_token"):
+        raise ServerError(code="no_access_token")
+    return TokenGrant(
+        access_token=Secret(str(body["access_token"])),
+        refresh_token=Secret(str(body.get("refresh_token") or "")),
+        api_domain=str(body.get("api_domain") or ""),
+        expires_in=_seconds(body),
+        scopes=tuple(str(body.get("scope") or "").replace(",", " ").split()),
+    )
+
+
+def _seconds(body: JsonObject) -> float:
     """Clients registered long ago get milliseconds, and ``expires_in_sec`` beside them."""
     given = body.get("expires_in_sec") or body.get("expires_in") or 3600
     return float(given)

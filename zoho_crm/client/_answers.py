@@ -8,9 +8,10 @@ https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
+from django.utils.translation import gettext as _
 from requests import Response
 
 from zoho_crm.exceptions import (
@@ -29,6 +30,8 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.types import JsonObject
+
+Value = TypeVar("Value")
 
 CREDITS_HEADER = "X-API-CREDITS-REMAINING"
 
@@ -62,7 +65,7 @@ ERRORS_BY_STATUS: Mapping[int, type[ZohoError]] = {
 }
 
 
-def judge(response: Response, content: bytes, *, repeatable: bool) -> JsonObject:
+def judge(response: Response, body: JsonObject, *, repeatable: bool) -> JsonObject:
     """
     Return the body of a good answer, ``{}`` for "nothing" (204), or raise what the answer means.
 
@@ -71,16 +74,29 @@ def judge(response: Response, content: bytes, *, repeatable: bool) -> JsonObject
 
     :raises ZohoError: whichever of its children the answer is
     """
-    body = _object(content)
+    good = 200 <= response.status_code < 300  # a redirect is never followed, so it is no answer
     refusal = _refusal(body)
-    if refusal or not response.ok:
-        raise _error(refusal, response, repeatable=repeatable)
+    if refusal or not good:
+        raise _error(refusal or body, response, repeatable=repeatable)
     if response.status_code == 204:
         return {}
     if not body:
         message = f"HTTP {response.status_code} without a body"
         raise no_answer(message, repeatable=repeatable, http_status=response.status_code)
     return body
+
+
+def understood(parse: Callable[[JsonObject], Value], body: JsonObject) -> Value:
+    """
+    Return what ``parse`` makes of the body of a good answer.
+
+    :raises ServerError: if the body has no form that we know
+    """
+    try:
+        return parse(body)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        message = _("Zoho CRM gave an answer of an unknown form.")
+        raise ServerError(message, code="unknown_form") from without_frames(error)
 
 
 def no_answer(message: str, *, repeatable: bool, http_status: int | None = None) -> ZohoError:
@@ -95,15 +111,32 @@ def credits_remaining(response: Response) -> int | None:
     return int(left) if left.isascii() and left.isdigit() else None
 
 
-def _object(content: bytes) -> JsonObject:
+def object_in(content: bytes) -> JsonObject:
+    """Return the JSON object in the body of an answer, ``{}`` where there is none."""
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}
 
 
+def without_frames(error: BaseException) -> BaseException:
+    """
+    Return an error with its causes, but not with the variables of those who raised them.
+
+    Error reporters show variables, and those hold signed requests, and tokens in answers.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
+    return error
+
+
 def _refusal(body: JsonObject) -> JsonObject:
+    # Only the token endpoint says "error", at the root; a record may have a field of that name.
+    if isinstance(body.get("error"), str):
+        return body
     return next((part for part in _parts(body) if _refuses(part)), {})
 
 
@@ -115,23 +148,20 @@ def _parts(body: JsonObject) -> Iterator[JsonObject]:
 
 
 def _refuses(part: JsonObject) -> bool:
-    return isinstance(part.get("error"), str) or ("code" in part and part.get("status") == "error")
+    return "code" in part and part.get("status") == "error"
 
 
-def _error(refusal: JsonObject, response: Response, *, repeatable: bool) -> ZohoError:
-    code, status = str(refusal.get("code") or refusal.get("error", "")), response.status_code
+def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoError:
+    code, status = str(body.get("code") or body.get("error") or ""), response.status_code
     kind = ERRORS_BY_CODE.get(code) or ERRORS_BY_STATUS.get(status)
     if kind is None:
-        kind = RequestRefusedError if "code" in refusal and status < 500 else ServerError
+        kind = RequestRefusedError if body.get("code") and status < 500 else ServerError
     if kind is ServerError and not repeatable:
         kind = UnknownOutcomeError
     if kind is RateLimitError and credits_remaining(response) == 0:
         kind = CreditsExhaustedError
-    return kind(_message(refusal, status), code=code, http_status=status, details=_details(refusal))
-
-
-def _message(refusal: JsonObject, status: int) -> str:
-    return str(refusal.get("message") or "") if refusal else f"HTTP {status}"
+    message = str(body.get("message") or "") if code else f"HTTP {status}"
+    return kind(message, code=code, http_status=status, details=_details(body))
 
 
 def _details(refusal: JsonObject) -> JsonObject:

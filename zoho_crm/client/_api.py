@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import requests
 from requests.auth import AuthBase
 
-from zoho_crm.client._answers import credits_remaining, judge, no_answer
-from zoho_crm.client._transport import Limits, surely_not_sent
+from zoho_crm.client._answers import (
+    credits_remaining,
+    judge,
+    no_answer,
+    object_in,
+    understood,
+    without_frames,
+)
+from zoho_crm.client._transport import Limits, sending_only_if, surely_not_sent
 from zoho_crm.exceptions import TransportError
 from zoho_crm.types import JsonObject
+
+Value = TypeVar("Value")
 
 
 def always() -> bool:
@@ -38,42 +48,55 @@ class Api:
         *,
         repeatable: bool = True,
         may_send: Callable[[], bool] = always,
+        auth: AuthBase | None = None,
         **parts: Any,
     ) -> JsonObject:
         """
         Send one request and return the body of its answer.
 
+        :param may_send: asked before the call, and again when a connection to send it on stands
+        :param auth: instead of this object's own
         :param parts: what ``requests`` takes: ``params``, ``json``, ``data``, ``headers``
         :raises TransientError: if it was surely not processed, or may be repeated
         :raises UnknownOutcomeError: if it is not ``repeatable`` and may have been processed
         """
         if not may_send():
             raise TransportError(f"{method} {path}: too late to be sent")
+        end = time.monotonic() + self.limits.deadline
+        parts["auth"] = auth or self.auth
         try:
-            response, content = self._exchange(method, path, parts)
+            with sending_only_if(lambda: time.monotonic() < end and may_send()):
+                response, body = self._exchange(method, path, parts)
         except requests.RequestException as error:
             certain = repeatable or surely_not_sent(error)
-            raise no_answer(
-                f"{method} {path}: {type(error).__name__}", repeatable=certain
-            ) from error
+            message = f"{method} {path}: {type(error).__name__}"
+            raise no_answer(message, repeatable=certain) from without_frames(error)
         remaining = credits_remaining(response)
         if remaining is not None:
             self.credits_remaining = remaining
-        return judge(response, content, repeatable=repeatable)
+        return judge(response, body, repeatable=repeatable)
+
+    def read(self, path: str, parse: Callable[[JsonObject], Value], **query: str) -> Value:
+        """
+        Return what ``parse`` makes of the answer to a GET.
+
+        :raises ServerError: if the answer has no form that we know
+        :raises ZohoError: as ``call``
+        """
+        return understood(parse, self.call("GET", path, params=query))
 
     def _exchange(
         self, method: str, path: str, parts: dict[str, Any]
-    ) -> tuple[requests.Response, bytes]:
+    ) -> tuple[requests.Response, JsonObject]:
         with self.session.request(
             method,
             self.origin + path,
-            auth=self.auth,
             timeout=cast(Any, self.limits.timeout()),
             allow_redirects=False,
             stream=True,
             **parts,
         ) as response:
-            return response, self._bounded(response)
+            return response, object_in(self._bounded(response))
 
     def _bounded(self, response: requests.Response) -> bytes:
         content = bytearray()

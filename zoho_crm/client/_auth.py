@@ -7,12 +7,14 @@ https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from requests import PreparedRequest, Response
 from requests.auth import AuthBase
 
+from zoho_crm.datacenters import LOOPBACK
 from zoho_crm.types import Secret
 
 
@@ -28,7 +30,10 @@ class TokenAuth(AuthBase):
 
 
 class ZohoAuth(AuthBase):
-    """Signs calls to known hosts; on 401 it renews the token and asks once more."""
+    """
+    Signs calls to known hosts, over TLS or on this machine; on 401 it renews the token and asks
+    once more.
+    """
 
     def __init__(
         self,
@@ -42,21 +47,26 @@ class ZohoAuth(AuthBase):
         self._hosts = frozenset(hosts)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        if urlsplit(request.url or "").netloc not in self._hosts:
+        if not self._may_sign(request.url):
             return request
         token = self._current()
-
-        def ask_once_more(response: Response, **kwargs: Any) -> Response:
-            # Zoho says 401 for a missing scope too; a new token would not have it either.
-            if response.status_code != 401 or b"OAUTH_SCOPE_MISMATCH" in response.content:
-                return response
-            again = response.request.copy()
-            again.hooks["response"].remove(ask_once_more)
-            TokenAuth(self._renew(token))(again)
-            answer: Response = response.connection.send(again, **kwargs)
-            answer.history.append(response)
-            answer.request = again
-            return answer
-
-        request.hooks["response"].append(ask_once_more)
+        request.hooks["response"].append(partial(self._ask_once_more, token))
         return TokenAuth(token)(request)
+
+    def _may_sign(self, url: str | None) -> bool:
+        parts = urlsplit(url or "")
+        is_private = parts.scheme == "https" or parts.hostname in LOOPBACK
+        return is_private and parts.netloc in self._hosts
+
+    def _ask_once_more(self, token: Secret, response: Response, **kwargs: Any) -> Response:
+        # A redirect takes this hook along to wherever it leads.
+        if response.status_code != 401 or not self._may_sign(response.request.url):
+            return response
+        # Zoho says 401 for a missing scope too; a new token would not have it either.
+        if b"OAUTH_SCOPE_MISMATCH" in response.content:
+            return response
+        again = TokenAuth(self._renew(token))(response.request.copy())
+        answer: Response = response.connection.send(again, **kwargs)
+        answer.history.append(response)
+        answer.request = again
+        return answer

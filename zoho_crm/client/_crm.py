@@ -34,58 +34,35 @@ class ZohoClient:
 
     def organisation(self) -> Organisation:
         """Return the organisation: https://www.zoho.com/crm/developer/docs/api/v8/get-org-data.html."""
-        org = _first(self._get("/crm/v8/org"), "org")
-        license_details = org.get("license_details") or {}
-        return Organisation(
-            id=str(org["id"]),
-            name=str(org.get("company_name") or ""),
-            environment=_environment(org.get("type")),
-            edition=str(license_details.get("paid_type") or ""),
-            licences=int(license_details.get("users_license_purchased") or 0),
-            time_zone=str(org.get("time_zone") or ""),
-        )
+        return self.api.read("/crm/v8/org", _organisation)
 
     def current_user(self) -> User:
         """Return who gave consent: https://www.zoho.com/crm/developer/docs/api/v8/get-users.html."""
-        return _user(_first(self._get("/crm/v8/users", type="CurrentUser"), "users"))
+        return self.api.read("/crm/v8/users", _current_user, type="CurrentUser")
 
     def users(self) -> tuple[User, ...]:
         """Return up to 200 users who may own records: active and confirmed."""
-        body = self._get("/crm/v8/users", type="ActiveConfirmedUsers", per_page="200")
-        return tuple(map(_user, body.get("users") or []))
+        return self.api.read("/crm/v8/users", _users, type="ActiveConfirmedUsers", per_page="200")
 
     def contact_roles(self) -> tuple[Reference, ...]:
         """Return the roles of a contact in a deal: …/api/v8/get-contact-roles.html."""
-        roles = self._get("/crm/v8/Contacts/roles").get("contact_roles") or []
-        return tuple(Reference(id=str(role["id"]), name=str(role["name"])) for role in roles)
+        return self.api.read("/crm/v8/Contacts/roles", _contact_roles)
 
     def pipelines(self, layout_id: str) -> tuple[Pipeline, ...]:
         """Return the pipelines of a layout of deals; none where they are switched off."""
-        body = self._get("/crm/v8/settings/pipeline", layout_id=layout_id)
-        return tuple(map(_pipeline, body.get("pipeline") or []))
+        return self.api.read("/crm/v8/settings/pipeline", _pipelines, layout_id=layout_id)
 
     def deal_layout(self) -> tuple[str, tuple[DealField, ...]]:
         """Return the id of the layout that a lead's deal gets, and the fields it asks for."""
-        body = self._get("/crm/v8/settings/layouts", module="Leads")
-        mapping = _first(body, "layouts").get("convert_mapping") or {}
-        deals = mapping.get("Deals") or {}
-        return str(deals.get("id") or ""), tuple(map(_deal_field, deals.get("fields") or []))
+        return self.api.read("/crm/v8/settings/layouts", _deal_layout, module="Leads")
 
     def deal_stages(self) -> tuple[Stage, ...]:
         """Return the stages of deals, for an organisation without pipelines."""
-        fields = self._get("/crm/v8/settings/fields", module="Deals").get("fields") or []
-        values = next((f.get("pick_list_values") for f in fields if f["api_name"] == "Stage"), None)
-        return tuple(map(_stage, values or []))
+        return self.api.read("/crm/v8/settings/fields", _deal_stages, module="Deals")
 
     def mapped_lead_fields(self) -> tuple[str, ...]:
         """Return which fields of a lead a conversion carries over, by API name."""
-        fields = self._get("/crm/v8/settings/fields", module="Leads").get("fields") or []
-        return tuple(
-            f["api_name"] for f in fields if any((f.get("convert_mapping") or {}).values())
-        )
-
-    def _get(self, path: str, **query: str) -> JsonObject:
-        return self.api.call("GET", path, params=query)
+        return self.api.read("/crm/v8/settings/fields", _mapped_fields, module="Leads")
 
 
 def _first(body: JsonObject, name: str) -> JsonObject:
@@ -96,8 +73,29 @@ def _first(body: JsonObject, name: str) -> JsonObject:
     return item
 
 
+def _organisation(body: JsonObject) -> Organisation:
+    org = _first(body, "org")
+    license_details = org.get("license_details") or {}
+    return Organisation(
+        id=str(org["id"]),
+        name=str(org.get("company_name") or ""),
+        environment=_environment(org.get("type")),
+        edition=str(license_details.get("paid_type") or ""),
+        licences=int(license_details.get("users_license_purchased") or 0),
+        time_zone=str(org.get("time_zone") or ""),
+    )
+
+
 def _environment(kind: Any) -> Environment:
     return Environment(kind) if kind in set(Environment) else Environment.PRODUCTION
+
+
+def _current_user(body: JsonObject) -> User:
+    return _user(_first(body, "users"))
+
+
+def _users(body: JsonObject) -> tuple[User, ...]:
+    return tuple(map(_user, body.get("users") or []))
 
 
 def _user(record: JsonObject) -> User:
@@ -107,6 +105,15 @@ def _user(record: JsonObject) -> User:
         email=str(record.get("email") or ""),
         active=record.get("status") == "active",
     )
+
+
+def _contact_roles(body: JsonObject) -> tuple[Reference, ...]:
+    roles = body.get("contact_roles") or []
+    return tuple(Reference(id=str(role["id"]), name=str(role["name"])) for role in roles)
+
+
+def _pipelines(body: JsonObject) -> tuple[Pipeline, ...]:
+    return tuple(map(_pipeline, body.get("pipeline") or []))
 
 
 def _pipeline(record: JsonObject) -> Pipeline:
@@ -123,9 +130,26 @@ def _stage(record: JsonObject) -> Stage:
     return Stage(value=value, label=str(record.get("display_value") or value))
 
 
+def _deal_layout(body: JsonObject) -> tuple[str, tuple[DealField, ...]]:
+    mapping = _first(body, "layouts").get("convert_mapping") or {}
+    deals = mapping.get("Deals") or {}
+    return str(deals.get("id") or ""), tuple(map(_deal_field, deals.get("fields") or []))
+
+
 def _deal_field(record: JsonObject) -> DealField:
     return DealField(
         api_name=record["api_name"],
         label=str(record.get("field_label") or record["api_name"]),
         required=bool(record.get("required")),
     )
+
+
+def _deal_stages(body: JsonObject) -> tuple[Stage, ...]:
+    fields = body.get("fields") or []
+    values = next((f.get("pick_list_values") for f in fields if f["api_name"] == "Stage"), None)
+    return tuple(map(_stage, values or []))
+
+
+def _mapped_fields(body: JsonObject) -> tuple[str, ...]:
+    fields = body.get("fields") or []
+    return tuple(f["api_name"] for f in fields if any((f.get("convert_mapping") or {}).values()))

@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from zoho_crm.client._api import Api, always
 from zoho_crm.client._convert import conversion_of, convert_body
+from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.types import (
     ConversionOptions,
     ConversionPlan,
@@ -22,9 +25,12 @@ from zoho_crm.types import (
     Match,
     Reference,
     Scheduled,
+    is_record_id,
 )
 
-#: What a lead's default mapping carries over, and what people know a lead by.
+#: What people know a lead by.
+KNOWN_BY = ("First_Name", "Last_Name", "Company", "Email")
+#: What a lead's default mapping carries over.
 LEAD_FIELDS = tuple(
     """
     First_Name Last_Name Company Email Phone Mobile Designation Lead_Status Lead_Source Industry
@@ -69,12 +75,14 @@ class LeadsClient:
         wanted = list(lead_ids)
         if len(wanted) > MOST_IDS:
             raise ValueError(f"At most {MOST_IDS} leads a call, not {len(wanted)}.")
-        query = {"ids": ",".join(wanted), "converted": "both", "fields": self._fields()}
+        if not wanted:
+            return {}  # without ids Zoho would give the newest leads
+        query = {"ids": ",".join(map(_checked, wanted)), "converted": "both"}
         return {lead.id: lead for lead in self._read("/crm/v8/Leads", query).leads}
 
     def page(self, *, page_token: str = "", per_page: int = 200) -> LeadPage:
         """Read a page of the open leads, newest first."""
-        query = {"fields": self._fields(), "per_page": str(per_page)}
+        query = {"per_page": str(per_page)}
         query |= {"page_token": page_token} if page_token else {}
         return self._read("/crm/v8/Leads", query)
 
@@ -84,7 +92,7 @@ class LeadsClient:
 
         https://www.zoho.com/crm/developer/docs/api/v8/search-records.html
         """
-        query = {"email": email, "fields": self._fields(), "per_page": "50"}
+        query = {"email": email, "per_page": "50"}
         return self._read("/crm/v8/Leads/search", query).leads
 
     def options(self, lead_id: str) -> ConversionOptions:
@@ -93,8 +101,7 @@ class LeadsClient:
 
         :raises RequestRefusedError: if the lead cannot be converted now
         """
-        body = self.api.call("GET", f"/crm/v8/Leads/{lead_id}/__conversion_options")
-        return _options(body.get("__conversion_options") or {})
+        return self.api.read(f"/crm/v8/Leads/{_checked(lead_id)}/__conversion_options", _options)
 
     def convert(
         self, lead_id: str, plan: ConversionPlan, *, may_send: Callable[[], bool] = always
@@ -107,21 +114,33 @@ class LeadsClient:
         :raises AlreadyConvertedError: if it was converted before
         :raises UnknownOutcomeError: if it may have been processed
         """
-        path = f"/crm/v8/Leads/{lead_id}/actions/convert"
+        path = f"/crm/v8/Leads/{_checked(lead_id)}/actions/convert"
         body = self.api.call(
             "POST", path, json=convert_body(plan), repeatable=False, may_send=may_send
         )
         return conversion_of(body)
 
+    def _read(self, path: str, query: Mapping[str, str]) -> LeadPage:
+        return self.api.read(path, _page, fields=self._fields(), **query)
+
     def _fields(self) -> str:
-        names = dict.fromkeys([*STATE_FIELDS, *LEAD_FIELDS, *self.mapped_fields])
+        # What people know a lead by comes first, what is mapped second: the rest may be cut off.
+        names = dict.fromkeys([*STATE_FIELDS, *KNOWN_BY, *self.mapped_fields, *LEAD_FIELDS])
         return ",".join(list(names)[:MOST_FIELDS])
 
-    def _read(self, path: str, query: Mapping[str, str]) -> LeadPage:
-        body = self.api.call("GET", path, params=query)
-        info = body.get("info") or {}
-        leads = tuple(_lead(record) for record in body.get("data") or [])
-        return LeadPage(leads=leads, next_page_token=str(info.get("next_page_token") or ""))
+
+def _checked(lead_id: str) -> str:
+    """Return an id that is part of an address, if it can be one."""
+    if not is_record_id(lead_id):
+        message = _("“%s” is not the id of a record: an id is a number of up to 19 digits.")
+        raise RequestRefusedError(message % lead_id[:40], code="INVALID_ID")
+    return lead_id
+
+
+def _page(body: JsonObject) -> LeadPage:
+    info = body.get("info") or {}
+    leads = tuple(_lead(record) for record in body.get("data") or [])
+    return LeadPage(leads=leads, next_page_token=str(info.get("next_page_token") or ""))
 
 
 def text_of(value: Any) -> str:
@@ -189,7 +208,8 @@ def _obstacle(record: JsonObject) -> str:
     return next((name for name, stands in obstacles.items() if stands), "")
 
 
-def _options(found: JsonObject) -> ConversionOptions:
+def _options(body: JsonObject) -> ConversionOptions:
+    found = body.get("__conversion_options") or {}
     matched = found.get("preference_field_matched_value") or {}
 
     def matches(module: str, name_field: str) -> tuple[Match, ...]:

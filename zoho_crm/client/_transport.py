@@ -3,7 +3,8 @@ The session: each call has a deadline and a size, no redirect, no proxy, no ``.n
 
 ``requests`` starts its read time-out anew with every byte, so a server that drips holds a call for
 ever. Here the time-out that is set when the request has been sent is the end for the whole answer,
-head and body.
+head and body. Looking a name up and connecting may take long, too, so leave to send is asked for
+again when the connection stands.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from __future__ import annotations
 import http.client
 import io
 import socket
-import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -59,10 +61,25 @@ def surely_not_sent(error: requests.RequestException) -> bool:
     return isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
+#: Asked when a connection stands, before the first byte of a request is written to it.
+_may_send: ContextVar[Callable[[], bool]] = ContextVar("may_send", default=lambda: True)
+
+
+@contextmanager
+def sending_only_if(may_send: Callable[[], bool]) -> Iterator[None]:
+    """Ask before each transmission inside the block; a no is a request surely not sent."""
+    before = _may_send.set(may_send)
+    try:
+        yield
+    finally:
+        _may_send.reset(before)
+
+
 class _BoundedReader(io.RawIOBase):
     """Reads a socket until a moment that no byte puts off."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw = raw
         self._sock = sock
         timeout = sock.gettimeout()
         self._end = None if timeout is None else time.monotonic() + timeout
@@ -70,13 +87,18 @@ class _BoundedReader(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: Any) -> int | None:
         if self._end is not None:
             left = self._end - time.monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
             self._sock.settimeout(left)
-        return self._sock.recv_into(buffer)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        # A connection that was closed already lives on until its answer is read.
+        self._raw.close()
+        super().close()
 
 
 class _BoundedResponse(http.client.HTTPResponse):
@@ -84,12 +106,15 @@ class _BoundedResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        unbounded, self.fp = self.fp, io.BufferedReader(_BoundedReader(sock))
-        unbounded.close()
+        self.fp = io.BufferedReader(_BoundedReader(self.fp.detach(), sock))
 
 
 class _Connection(HTTPConnection):
     response_class = _BoundedResponse
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _ready(self)
+        super().request(*args, **kwargs)
 
 
 class _TLSConnection(HTTPSConnection):
@@ -98,8 +123,19 @@ class _TLSConnection(HTTPSConnection):
     def connect(self) -> None:
         try:
             super().connect()
-        except (ssl.SSLError, TimeoutError) as error:
+        except OSError as error:  # until the hand-shake is done nothing of a request is sent
             raise NewConnectionError(self, f"TLS: {error}") from error
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _ready(self)
+        super().request(*args, **kwargs)
+
+
+def _ready(connection: HTTPConnection) -> None:
+    if connection.is_closed:
+        connection.connect()
+    if not _may_send.get()():
+        raise NewConnectionError(connection, "too late to be sent")
 
 
 class _Pool(HTTPConnectionPool):

@@ -1,0 +1,143 @@
+"""Whatever comes back, it becomes a value or one of our errors, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.client.canned import Canned, client_of
+from zoho_crm.client import ZohoClient
+from zoho_crm.exceptions import (
+    AccessTokenRejectedError,
+    AlreadyConvertedError,
+    AuthorizationError,
+    CreditsExhaustedError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestRefusedError,
+    ServerError,
+    TransientError,
+    TransportError,
+    UnknownOutcomeError,
+    ZohoError,
+)
+from zoho_crm.types import ConversionPlan, Converted, Scheduled
+
+WORDS = st.sampled_from(
+    """
+    data code status details message error info org users id Contacts Accounts Deals fields name
+    INVALID_DATA SUCCESS SCHEDULED success TOO_MANY_REQUESTS INTERNAL_ERROR ID_ALREADY_CONVERTED
+    """.split()  # noqa: SIM905
+)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | WORDS
+JSON = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=6),
+    max_leaves=20,
+)
+BODIES = st.binary(max_size=50) | JSON.map(json.dumps).map(str.encode)
+STATUSES = st.sampled_from([200, 201, 202, 204, 207, 304, 307, 400, 401, 403, 404, 429, 500, 503])
+
+#: What may be raised for a conversion only if Zoho said so, or if it was never asked.
+SURE = (
+    AccessTokenRejectedError,
+    AlreadyConvertedError,
+    CreditsExhaustedError,
+    PermissionDeniedError,
+    RateLimitError,
+    RequestRefusedError,
+)
+
+
+def outcome(client: ZohoClient) -> object:
+    try:
+        return client.leads.convert("1", ConversionPlan())
+    except ZohoError as error:
+        return error
+
+
+@given(status=STATUSES, body=BODIES)
+def test_any_answer_to_a_conversion_is_an_outcome_a_clear_no_or_doubt(
+    status: int, body: bytes
+) -> None:
+    found = outcome(client_of(Canned(status, body)))
+
+    assert isinstance(found, (Converted, Scheduled, UnknownOutcomeError, *SURE))
+    if isinstance(found, Converted):
+        assert found.contact_id
+        assert 200 <= status < 300
+
+
+@given(status=st.sampled_from([200, 202, 400, 404, 500, 503]), body=st.binary(max_size=50))
+def test_an_answer_that_is_no_json_is_doubt(status: int, body: bytes) -> None:
+    assert isinstance(outcome(client_of(Canned(status, b"<" + body))), UnknownOutcomeError)
+
+
+@given(status=STATUSES, body=BODIES)
+def test_any_answer_to_a_read_is_a_value_or_one_of_our_errors(status: int, body: bytes) -> None:
+    client = client_of(Canned(status, body))
+    reads: list[Any] = [
+        client.organisation,
+        client.current_user,
+        client.users,
+        client.contact_roles,
+        client.deal_layout,
+        client.deal_stages,
+        client.mapped_lead_fields,
+        client.leads.page,
+    ]
+
+    # A read changes nothing, so that nothing about it is in doubt.
+    for read in reads:
+        with contextlib.suppress(
+            AlreadyConvertedError, AuthorizationError, RequestRefusedError, TransientError
+        ):
+            read()
+
+
+def test_a_body_of_a_hundred_thousand_brackets_is_no_answer() -> None:
+    client = client_of(Canned(200, b"[" * 100_000))
+
+    assert isinstance(outcome(client), UnknownOutcomeError)
+    with pytest.raises(TransportError):
+        client.leads.page()
+
+
+@pytest.mark.parametrize("left", ["", "many", "-1", "１", "5"])
+def test_only_a_count_of_nothing_means_that_the_credits_are_used_up(left: str) -> None:
+    body = b'{"code": "TOO_MANY_REQUESTS", "status": "error"}'
+    headers = {"X-API-CREDITS-REMAINING": left.encode().decode("latin-1")}
+
+    assert type(outcome(client_of(Canned(429, body, headers)))) is RateLimitError
+
+
+def test_no_credits_left_and_too_many_requests_is_the_end_of_the_day() -> None:
+    body = b'{"code": 429, "error": "TOO_MANY_REQUESTS", "details": []}'
+
+    found = outcome(client_of(Canned(429, body, {"x-api-credits-remaining": "0"})))
+
+    assert type(found) is CreditsExhaustedError
+    assert found.code == "429"
+
+
+def test_details_that_are_no_object_are_none() -> None:
+    body = b'{"code": "INVALID_DATA", "details": ["text"], "message": null, "status": "error"}'
+
+    found = outcome(client_of(Canned(400, body)))
+
+    assert isinstance(found, RequestRefusedError)
+    assert found.details == {}
+    assert str(found) == "Zoho CRM refused this: correct the lead or the choice."
+
+
+def test_the_form_that_was_not_understood_is_known_by_its_code() -> None:
+    with pytest.raises(ServerError) as caught:
+        client_of(Canned(200, b'{"org": [{"company_name": "no id"}]}')).organisation()
+
+    assert caught.value.code == "unknown_form"
+    assert isinstance(caught.value.__cause__, KeyError)

@@ -1,0 +1,322 @@
+"""What the client reads, through both doors."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.client.conftest import Door
+from zoho_crm.client import ZohoClient
+from zoho_crm.exceptions import RequestRefusedError, ServerError
+from zoho_crm.types import Converted, Environment, Reference
+
+
+def test_the_organisation_is_read(door: Door, crm: ZohoClient) -> None:
+    organisation = crm.organisation()
+
+    assert organisation.id == door.simulator.organisation.id
+    assert organisation.name == "Nordwind Trading"
+    assert organisation.environment is Environment.PRODUCTION
+    assert (organisation.edition, organisation.licences) == ("enterprise", 4950)
+    assert organisation.time_zone == "Europe/Berlin"
+
+
+def test_the_one_who_consented_is_read(door: Door, crm: ZohoClient) -> None:
+    user = crm.current_user()
+
+    assert user.id == door.simulator.organisation.current_user["id"]
+    assert (user.name, user.email, user.active) == ("Mara Lind", "mara@nordwind.example", True)
+
+
+def test_owners_are_active_and_confirmed(crm: ZohoClient) -> None:
+    users = crm.users()
+
+    assert "Mara Lind" in {user.name for user in users}
+    assert not {"Paul Marchetti", "Noor de Vries"} & {user.name for user in users}
+    assert all(user.active for user in users)
+
+
+def test_contact_roles_are_read(door: Door, crm: ZohoClient) -> None:
+    known = door.simulator.organisation.contact_roles
+
+    roles = crm.contact_roles()
+
+    assert roles == tuple(Reference(id=role["id"], name=role["name"]) for role in known)
+
+
+def test_pipelines_come_with_values_to_send_and_labels_to_show(crm: ZohoClient) -> None:
+    layout_id, _fields = crm.deal_layout()
+
+    standard, partners = crm.pipelines(layout_id)
+
+    assert (standard.value, standard.is_default) == ("Standard (Standard)", True)
+    assert (partners.value, partners.is_default) == ("Partners (Standard)", False)
+    shown = {stage.value: stage.label for stage in partners.stages}
+    assert shown["Id. Decision Makers"] == "Identify Decision Makers"
+
+
+def test_an_organisation_without_pipelines_has_stages(door: Door, crm: ZohoClient) -> None:
+    door.simulator.organisation.pipelines.clear()
+    layout_id, _fields = crm.deal_layout()
+
+    assert crm.pipelines(layout_id) == ()
+    assert "Qualification" in {stage.value for stage in crm.deal_stages()}
+
+
+def test_the_layout_of_deals_says_what_a_conversion_asks_for(crm: ZohoClient) -> None:
+    layout_id, fields = crm.deal_layout()
+
+    assert layout_id.isdigit()
+    required = {field.api_name for field in fields if field.required}
+    assert {"Deal_Name", "Stage", "Closing_Date"} <= required
+    assert all(field.label for field in fields)
+
+
+def test_the_fields_are_read_that_a_conversion_carries_over(crm: ZohoClient) -> None:
+    names = crm.mapped_lead_fields()
+
+    assert {"Last_Name", "Company", "Email"} <= set(names)
+    assert "Lead_Status" not in names
+
+
+def test_a_lead_is_read_with_what_decides_and_what_is_shown(door: Door, crm: ZohoClient) -> None:
+    record = door.simulator.add_lead(
+        First_Name="Ines",
+        Last_Name="Albrecht",
+        Company="Nordwind GmbH",
+        Email="ines@nordwind.example",
+        Tag=[{"name": "trade-fair", "id": "1", "color_code": None}],
+    )
+
+    lead = crm.leads.get_many([record.id])[record.id]
+
+    assert (lead.id, lead.name, lead.company) == (record.id, "Ines Albrecht", "Nordwind GmbH")
+    assert lead.email == "ines@nordwind.example"
+    assert lead.owner
+    assert lead.owner.name == "Mara Lind"
+    assert lead.tags == ("trade-fair",)
+    assert (lead.converted, lead.obstacle) == (None, "")
+    assert lead.fields["Last_Name"] == "Albrecht"
+    assert not {"id", "Owner", "Tag", "$approval_state", "Converted__s"} & lead.fields.keys()
+
+
+def test_many_leads_are_read_at_once_and_missing_ones_are_missing(
+    door: Door, crm: ZohoClient
+) -> None:
+    ids = [door.simulator.add_lead().id for _ in range(99)]
+
+    found = crm.leads.get_many([*ids, "404"])
+
+    assert found.keys() == set(ids)
+
+
+def test_no_leads_are_asked_for_without_a_call(door: Door, crm: ZohoClient) -> None:
+    door.simulator.add_lead()
+
+    assert crm.leads.get_many([]) == {}
+    assert not [call for call in door.simulator.stats()["calls"] if "Leads" in call["path"]]
+
+
+def test_more_than_a_hundred_leads_are_a_mistake_of_the_caller(crm: ZohoClient) -> None:
+    with pytest.raises(ValueError, match="At most 100 leads"):
+        crm.leads.get_many([str(number) for number in range(101)])
+
+
+@pytest.mark.parametrize("lead_id", ["", "12a", "1/../2", "1,2", "1" * 20, "１２"])
+def test_what_cannot_be_an_id_is_refused_before_it_is_part_of_an_address(
+    door: Door, crm: ZohoClient, lead_id: str
+) -> None:
+    calls = len(door.simulator.stats()["calls"])
+
+    with pytest.raises(RequestRefusedError) as by_read:
+        crm.leads.get_many([lead_id])
+    with pytest.raises(RequestRefusedError) as by_options:
+        crm.leads.options(lead_id)
+
+    assert by_read.value.code == by_options.value.code == "INVALID_ID"
+    assert len(door.simulator.stats()["calls"]) == calls
+
+
+def test_a_converted_lead_is_seen_with_what_it_became(door: Door, crm: ZohoClient) -> None:
+    lead_id = door.simulator.story("one_match")
+    door.simulator.convert_elsewhere(lead_id)
+    [entry] = door.simulator.conversions_of(lead_id)
+
+    lead = crm.leads.get_many([lead_id])[lead_id]
+
+    assert lead.converted == Converted(
+        contact_id=entry["contact_id"], account_id=entry["account_id"] or ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "obstacle"),
+    [
+        ({"Locked__s": True}, "locked"),
+        ({"$in_merge": True}, "in_merge"),
+        ({"$approval_state": "approval_process_pending"}, "approval"),
+        ({"$approval_state": "rejected"}, "approval"),
+        ({"$review": {"approve": True}}, "review"),
+        ({"$approval_state": "approved", "Locked__s": False}, ""),
+    ],
+)
+def test_what_keeps_a_lead_from_being_converted_is_read(
+    door: Door, crm: ZohoClient, values: dict[str, object], obstacle: str
+) -> None:
+    record = door.simulator.add_lead()
+    for name, value in values.items():
+        record[name] = value
+
+    assert crm.leads.get_many([record.id])[record.id].obstacle == obstacle
+
+
+def test_open_leads_are_paged_newest_first(door: Door, crm: ZohoClient) -> None:
+    ids = [door.simulator.add_lead().id for _ in range(5)]
+    door.simulator.convert_elsewhere(ids[2])
+
+    first = crm.leads.page(per_page=3)
+    second = crm.leads.page(per_page=3, page_token=first.next_page_token)
+
+    assert len(first.leads) == 3
+    assert first.next_page_token
+    assert not second.next_page_token
+    seen = [lead.id for lead in (*first.leads, *second.leads)]
+    assert sorted(seen) == sorted(set(ids) - {ids[2]})
+
+
+def test_an_organisation_without_leads_has_an_empty_page(crm: ZohoClient) -> None:
+    page = crm.leads.page()
+
+    assert (page.leads, page.next_page_token) == ((), "")
+
+
+def test_leads_are_found_by_their_address(door: Door, crm: ZohoClient) -> None:
+    record = door.simulator.add_lead(Email="bo@brandt.example")
+    door.simulator.add_lead(Email="other@brandt.example")
+
+    found = crm.leads.search(email="bo@brandt.example")
+
+    assert [lead.id for lead in found] == [record.id]
+    assert crm.leads.search(email="nobody@brandt.example") == ()
+
+
+def test_options_name_the_matches_and_what_they_match_on(door: Door, crm: ZohoClient) -> None:
+    lead_id = door.simulator.story("one_match")
+
+    options = crm.leads.options(lead_id)
+
+    [contact], [account] = options.contacts, options.accounts
+    assert contact.usable
+    assert contact.account
+    assert contact.account.id == account.id
+    assert contact.matched_on == ("Email",)
+    assert account.matched_on == ("Account_Name",)
+    assert contact.fields["Email"] == door.simulator.records["Leads"][lead_id]["Email"]
+    assert not {"id", "Layout", "Locked__s", "Data_Processing_Basis"} & contact.fields.keys()
+
+
+def test_nothing_matches_in_both_of_zohos_ways_to_say_so(door: Door, crm: ZohoClient) -> None:
+    plain, with_layouts = door.simulator.add_lead(), door.simulator.add_lead()
+    with_layouts["Layout"] = door.simulator.organisation.layout_with_choice
+
+    for record in (plain, with_layouts):
+        options = crm.leads.options(record.id)
+        assert (options.contacts, options.accounts) == ((), ())
+
+
+def test_a_match_that_waits_for_approval_is_a_match_and_unusable(
+    door: Door, crm: ZohoClient
+) -> None:
+    lead_id = door.simulator.story("unapproved")
+
+    [contact] = crm.leads.options(lead_id).contacts
+
+    assert not contact.approved
+    assert not contact.usable
+
+
+def test_all_of_several_matches_are_read(door: Door, crm: ZohoClient) -> None:
+    options = crm.leads.options(door.simulator.story("several"))
+
+    assert len(options.contacts) == 2
+    assert len(options.accounts) == 1
+
+
+def test_a_hostile_lead_is_text_like_any_other(door: Door, crm: ZohoClient) -> None:
+    lead_id = door.simulator.story("hostile")
+    record = door.simulator.records["Leads"][lead_id]
+    record["City"] = "Zero\0width"
+
+    lead = crm.leads.get_many([lead_id])[lead_id]
+
+    assert lead.company == record["Company"]
+    assert lead.fields["City"] == "Zerowidth"
+
+
+@pytest.mark.parametrize(
+    ("on", "body"),
+    [
+        ("org", {"org": [{"company_name": "no id"}]}),
+        ("org", {"org": ["text"]}),
+        ("org", {"org": []}),
+        ("users", {"users": {"id": "1"}}),
+        ("metadata", {"layouts": [{"convert_mapping": {"Deals": {"fields": [{}]}}}]}),
+        ("leads_list", {"data": [None]}),
+        ("leads_list", {"data": {"id": "1"}}),
+        ("leads_list", {"data": [{"Last_Name": "no id"}]}),
+        ("options", {"__conversion_options": {"Contacts": [{"Full_Name": "no id"}]}}),
+        ("options", {"__conversion_options": ["text"]}),
+    ],
+)
+def test_an_answer_of_an_unknown_form_is_zohos_trouble_and_no_crash(
+    door: Door, crm: ZohoClient, on: str, body: object
+) -> None:
+    calls = {
+        "org": crm.organisation,
+        "users": crm.current_user,
+        "metadata": crm.deal_layout,
+        "leads_list": lambda: crm.leads.get_many(["1"]),
+        "options": lambda: crm.leads.options("1"),
+    }
+    door.simulator.fail(on, "error_before", status=200, body=body)
+
+    with pytest.raises(ServerError) as caught:
+        calls[on]()
+
+    assert caught.value.code in {"unknown_form", "no_org"}
+
+
+def test_empty_data_is_no_lead(door: Door, crm: ZohoClient) -> None:
+    lead_id = door.simulator.story("no_match")
+    door.simulator.fail("leads_list", "error_before", status=200, body={"data": []})
+
+    assert crm.leads.get_many([lead_id]) == {}
+
+
+def test_a_field_that_is_called_error_is_no_refusal(door: Door, crm: ZohoClient) -> None:
+    body = {"data": [{"id": "1", "Last_Name": "Okafor", "error": "printed twice", "code": "7"}]}
+    door.simulator.fail("leads_list", "error_before", status=200, body=body)
+
+    assert crm.leads.get_many(["1"])["1"].fields["error"] == "printed twice"
+
+
+def test_what_people_know_a_lead_by_is_asked_for_before_the_fifty_fields_are_full(
+    in_process: Door,
+) -> None:
+    asked = tuple(f"Field_{number}" for number in range(60))
+    client = in_process.client()
+    with_fields = ZohoClient(api=client.api, mapped_fields=asked)
+    record = in_process.simulator.add_lead(Field_32="kept", Field_33="cut off")
+
+    lead = with_fields.leads.get_many([record.id])[record.id]
+
+    assert {"First_Name", "Last_Name", "Company", "Email", "Field_32"} <= lead.fields.keys()
+    assert "Field_33" not in lead.fields
+
+
+def test_the_credits_that_are_left_are_noted(door: Door, crm: ZohoClient) -> None:
+    door.simulator.world.credits.allowed = 4
+
+    for _ in range(3):
+        crm.leads.page()
+
+    assert crm.api.credits_remaining == 1
