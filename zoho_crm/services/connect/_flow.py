@@ -41,10 +41,11 @@ def begin(
     :param connection: the one to connect again; the consent must then be for its organisation
     :raises ImproperlyConfigured: if client, key, data center or environment is not set right
     """
-    mine, credentials = conf(), _own_client()
+    mine = conf()
     if connection:
         data_center, environment = connection.data_center, connection.environment
     center = _center(data_center or mine.DATA_CENTER)
+    accounts = AccountsClient(api=api(center.accounts), credentials=_own_client())
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48) if mine.PKCE else ""
     place = _hash(state)
     AuthorizationRequest.objects.create(
@@ -60,7 +61,6 @@ def begin(
         next_path=next_path,
         expires_at=from_now(REQUEST_LIFETIME),
     )
-    accounts = AccountsClient(api=api(center.accounts), credentials=credentials)
     challenge = _challenge(verifier)
     return accounts.authorization_url(
         scopes=mine.SCOPES, redirect_uri=redirect_uri, state=state, code_challenge=challenge
