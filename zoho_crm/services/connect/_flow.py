@@ -61,9 +61,8 @@ def begin(
         next_path=next_path,
         expires_at=from_now(REQUEST_LIFETIME),
     )
-    challenge = _challenge(verifier)
     return accounts.authorization_url(
-        scopes=mine.SCOPES, redirect_uri=redirect_uri, state=state, code_challenge=challenge
+        scopes=mine.SCOPES, redirect_uri=redirect_uri, state=state, code_challenge=_s256(verifier)
     )
 
 
@@ -169,7 +168,7 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _challenge(verifier: str) -> str:
+def _s256(verifier: str) -> str:
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=") if verifier else ""
 
