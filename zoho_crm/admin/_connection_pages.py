@@ -79,9 +79,8 @@ class ConnectionPages(PagesAdmin):
         except TROUBLE as error:
             problem = str(error)
         if problem:
-            messages.error(
-                request, _("%(name)s: %(problem)s") % {"name": connection, "problem": problem}
-            )
+            text = _("%(name)s cannot be used now: %(problem)s")
+            messages.error(request, text % {"name": connection, "problem": problem})
         else:
             tasks.wake(pk)
             messages.success(request, _("%s works.") % connection)

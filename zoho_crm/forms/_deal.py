@@ -39,13 +39,17 @@ class DealPart(forms.Form):
     def offer_deal(self, offered: Choices, planned: Deal | None, name: str) -> None:
         """Fill in what may be chosen, and what is chosen at first."""
         self.pipelines = {pipeline.value: pipeline for pipeline in offered.pipelines}
+        self.others = {PREFIX + f.api_name: f for f in offered.deal_fields if _is_other(f)}
+        if not self.pipelines:
+            for name in [name for name in self.fields if name.startswith("deal_")]:
+                del self.fields[name]
+            return
         roles = [("", _("none")), *((role.id, role.name) for role in offered.contact_roles)]
         self._let_choose("deal_pipeline", [(p.value, p.label) for p in self.pipelines.values()])
         self._let_choose("deal_stage", [("", _("please choose")), *_stages(offered.pipelines)])
         self._let_choose("deal_contact_role", roles)
-        if self.pipelines.keys() <= {""}:
+        if self.pipelines.keys() == {""}:
             del self.fields["deal_pipeline"]
-        self.others = {PREFIX + f.api_name: f for f in offered.deal_fields if _is_other(f)}
         for entry, asked in self.others.items():
             self.fields[entry] = forms.CharField(label=asked.label, max_length=2000, required=False)
         self.initial.update(_initial(planned, name, offered.pipelines))

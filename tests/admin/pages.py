@@ -1,0 +1,181 @@
+"""A person at a browser: opens pages, fills in the forms that are on them, presses buttons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+
+from django.test import Client
+
+
+@dataclass
+class Form:
+    """A form as it stands on a page."""
+
+    action: str
+    method: str
+    #: What would be sent if nothing were changed, as (name, value).
+    values: list[tuple[str, str]] = field(default_factory=list)
+    #: The words on its buttons, with what pressing them adds.
+    buttons: dict[str, tuple[str, str]] = field(default_factory=dict)
+    #: Names of entries that cannot be used, with their values.
+    disabled: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Page(HTMLParser):
+    """What can be seen and done on a page."""
+
+    VOID = frozenset({"area", "base", "br", "hr", "img", "input", "link", "meta", "path", "use"})
+
+    def __init__(self, html: str, address: str = "") -> None:
+        super().__init__()
+        self.html, self.address = html, address
+        self.forms: list[Form] = []
+        self.texts: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.links: dict[str, str] = {}
+        self._open: list[str] = []
+        self._select: str | None = None
+        self._button: dict[str, str] | None = None
+        self._link: dict[str, str] | None = None
+        self._words: list[str] = []
+        self._hidden = 0
+        self.feed(html)
+
+    @property
+    def text(self) -> str:
+        """All words, with single spaces."""
+        return " ".join(" ".join(self.texts).split())
+
+    def form_with(self, button: str) -> Form:
+        """Return the form with this button."""
+        return next(form for form in self.forms if button in form.buttons)
+
+    def has_button(self, button: str) -> bool:
+        return any(button in form.buttons for form in self.forms)
+
+    def attributes_of(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    # Parsing
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.tags.append((tag, given))
+        self.ids += [given["id"]] if "id" in given else []
+        self._hidden += tag in ("script", "style")
+        if tag not in self.VOID:
+            self._open.append(tag)
+        handler = getattr(self, f"_begin_{tag}", None)
+        if handler:
+            handler(given)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden -= tag in ("script", "style")
+        if tag == "button" and self._button is not None:
+            words = " ".join("".join(self._words).split())
+            self.forms[-1].buttons[words] = (
+                self._button.get("name", ""),
+                self._button.get("value", ""),
+            )
+            self._button = None
+        elif tag == "a" and self._link is not None:
+            self.links[" ".join("".join(self._words).split())] = self._link.get("href", "")
+            self._link = None
+        elif tag == "select":
+            self._select = None
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.texts.append(data)
+            self._words.append(data)
+
+    def _begin_form(self, given: dict[str, str]) -> None:
+        self.forms.append(Form(given.get("action", ""), given.get("method", "get")))
+
+    def _begin_button(self, given: dict[str, str]) -> None:
+        self._button, self._words = given, []
+
+    def _begin_a(self, given: dict[str, str]) -> None:
+        self._link, self._words = given, []
+
+    def _begin_input(self, given: dict[str, str]) -> None:
+        kind, name = given.get("type", "text"), given.get("name", "")
+        if not self.forms:
+            return
+        form, value = self.forms[-1], given.get("value", "")
+        if kind == "submit":
+            form.buttons[value] = (name, value)
+        elif "disabled" in given:
+            form.disabled.append((name, value))
+        elif kind not in ("checkbox", "radio") or "checked" in given:
+            form.values.append((name, value or ("on" if kind == "checkbox" else "")))
+
+    def _begin_textarea(self, given: dict[str, str]) -> None:
+        self.forms[-1].values.append((given.get("name", ""), ""))
+
+    def _begin_select(self, given: dict[str, str]) -> None:
+        self._select = given.get("name", "")
+        self.forms[-1].values.append((self._select, ""))
+
+    def _begin_option(self, given: dict[str, str]) -> None:
+        if self._select is not None and "selected" in given:
+            values = self.forms[-1].values
+            values[:] = [pair for pair in values if pair[0] != self._select]
+            values.append((self._select, given.get("value", "")))
+
+
+class Visitor:
+    """Somebody at a browser; remembers the page that is open."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.page = Page("")
+        self.status = 0
+        self.address = ""
+
+    def get(self, address: str) -> Page:
+        """Open an address."""
+        return self._take(self.client.get(address), address)
+
+    def post(self, address: str, values: Any = ()) -> Page:
+        """Send something that no page asked for, but with a valid token against forgery."""
+        self.client.get("/admin/")
+        data = self._data([*values, ("csrfmiddlewaretoken", self._token())])
+        return self._take(self.client.post(address, data), address)
+
+    def press(self, button: str, **changes: Any) -> Page:
+        """Press a button on the page that is open, after changing what the form says."""
+        form = self.page.form_with(button)
+        kept = [(name, value) for name, value in form.values if name not in changes]
+        changed = [(name, one) for name, value in changes.items() for one in _each(value)]
+        pressed = [pair for pair in [form.buttons[button]] if pair[0]]
+        address = form.action or self.address
+        data = self._data([*kept, *changed, *pressed])
+        return self._take(self.client.post(address, data), address)
+
+    def _take(self, response: Any, address: str) -> Page:
+        while response.status_code == 302 and response["Location"].startswith("/"):
+            address = response["Location"]
+            response = self.client.get(address)
+        self.status, self.address, self.response = response.status_code, address, response
+        self.page = Page(response.content.decode(), address)
+        return self.page
+
+    def _token(self) -> str:
+        return str(self.client.cookies["csrftoken"].value)
+
+    @staticmethod
+    def _data(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
+        data: dict[str, list[str]] = {}
+        for name, value in pairs:
+            data.setdefault(name, []).append(value)
+        return data
+
+
+def _each(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]

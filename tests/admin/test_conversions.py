@@ -1,0 +1,396 @@
+"""The list of conversions and the whole story of one: what it tells, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from tests import messages
+from tests.admin.pages import Page, Visitor
+from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
+from zoho_crm.services import convert, preview, work
+from zoho_crm.simulator import Simulator
+from zoho_crm.types import ConversionPlan
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST = "/admin/zoho_crm/leadconversion/"
+#: Quiet periods that no test waits for.
+LONG = {"QUIET_PERIOD": 600, "READ_SPACING": 600}
+
+
+@pytest.fixture
+def see(connection: Connection, zoho: Simulator) -> Callable[[str], LeadConversion]:
+    """Preview a lead with this story."""
+
+    def one(case: str) -> LeadConversion:
+        return preview.preview(connection_id=connection.pk, lead_id=zoho.story(case))
+
+    return one
+
+
+@pytest.fixture
+def unknown(
+    see: Callable[..., LeadConversion], zoho: Simulator, settings: Any, boss: User
+) -> Callable[..., LeadConversion]:
+    """A conversion whose answer was lost, before or after it took effect."""
+
+    def one(do: str = "close_after") -> LeadConversion:
+        settings.ZOHO_CRM = {**settings.ZOHO_CRM, **LONG}
+        row = see("no_match")
+        convert.approve(conversion_id=row.pk, version=row.version, plan=ConversionPlan(), by=boss)
+        zoho.fail("convert", do)
+        work.work(connection_id=row.connection_id)
+        return LeadConversion.objects.get(pk=row.pk)
+
+    return one
+
+
+def story(row: LeadConversion) -> str:
+    return reverse("admin:zoho_crm_leadconversion_change", args=[row.pk])
+
+
+def decide(row: LeadConversion) -> str:
+    return reverse("admin:zoho_crm_leadconversion_decide", args=[row.pk])
+
+
+def needs_a_person(row: LeadConversion) -> LeadConversion:
+    LeadConversion.objects.filter(pk=row.pk).update(
+        status="NEEDS_REVIEW", due_at=None, error_message="The lead can no longer be read."
+    )
+    return LeadConversion.objects.get(pk=row.pk)
+
+
+def test_the_list_asks_the_database_as_often_for_many_leads_as_for_one(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    see("no_match")
+    visit.get(LIST)
+    with CaptureQueriesContext(database) as for_one:
+        visit.get(LIST)
+    for _ in range(5):
+        see("several")
+
+    with CaptureQueriesContext(database) as for_many:
+        visit.get(LIST)
+
+    assert len(for_many) == len(for_one)
+
+
+def test_the_list_leaves_what_was_read_in_the_table(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("hostile")
+
+    with CaptureQueriesContext(database) as queries:
+        page = visit.get(LIST)
+
+    assert row.lead_name in page.text
+    listing = [q["sql"] for q in queries if "person" in q["sql"]]
+    assert listing
+    assert '"options",' not in listing[0]
+
+
+def test_a_lead_is_found_by_its_id_by_its_status_and_by_its_verdict(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    one, other = see("no_match"), see("locked")
+
+    for query in (
+        f"q={one.lead_id}",
+        "verdict=NO_MATCH",
+        f"status__exact=PREVIEWED&verdict=NO_MATCH&connection__id__exact={one.connection_id}",
+    ):
+        page = visit.get(f"{LIST}?{query}")
+        assert one.lead_id in page.text
+        assert other.lead_id not in page.text.replace(f"q={other.lead_id}", "")
+
+
+def test_who_may_not_see_names_sees_ids(
+    visit_as: Callable[..., Visitor], see: Callable[..., LeadConversion]
+) -> None:
+    row = see("several")
+    viewer = visit_as("view_leadconversion")
+
+    html = viewer.get(LIST).html + viewer.get(story(row)).html
+
+    lead = row.lead_seen()
+    assert lead
+    assert row.lead_id in html
+    for value in (lead.name, lead.email, lead.company, lead.fields["Phone"]):
+        assert value not in html
+
+
+def test_the_story_tells_every_step_and_what_was_read_and_sent(
+    visit: Visitor, see: Callable[..., LeadConversion], connection: Connection, boss: User
+) -> None:
+    row = see("one_match")
+    contact = row.options_seen().contacts[0]
+    plan = ConversionPlan(contact_id=contact.id)
+    convert.approve(conversion_id=row.pk, version=row.version, plan=plan, by=boss)
+    work.work(connection_id=connection.pk)
+
+    page = visit.get(story(row))
+
+    lead = row.lead_seen()
+    assert lead
+    assert "It was converted by us" in page.text
+    assert f"It became the contact {contact.id}." in page.text
+    assert "Approved by boss." in page.text
+    for step in ("to be previewed previewed", "previewed to be sent boss", "being sent converted"):
+        assert step in page.text
+    assert lead.email in page.text
+    assert f"'Contacts': {{'id': '{contact.id}'}}" in page.text
+    assert not page.has_button("Save")
+
+
+def test_only_the_latest_steps_of_a_long_story_are_told(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("no_match")
+    row.events.model.objects.bulk_create(
+        [
+            row.events.model(
+                conversion=row,
+                version=version,
+                from_status="UNKNOWN",
+                to_status="UNKNOWN",
+                at=row.created_at,
+            )
+            for version in range(2, 130)
+        ]
+    )
+
+    page = visit.get(story(row))
+
+    assert "There are older steps than these." in page.text
+
+
+def test_a_row_that_nobody_read_yet_has_a_story_too(visit: Visitor, connection: Connection) -> None:
+    row = LeadConversion.objects.create(
+        connection=connection, lead_id="4711", due_at=from_now(60), setbacks=2
+    )
+
+    page = visit.get(story(row))
+
+    assert "waits to be read from Zoho" in page.text
+    assert "Zoho could not be asked yet; it will be tried again." in page.text
+    assert "Nothing was read." in page.text
+
+
+def test_looking_again_starts_from_the_story(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    row = see("locked")
+    page = visit.get(story(row))
+    assert "The lead is locked at Zoho. Unlock it there, then look again." in page.text
+    zoho.change(zoho.records["Leads"][row.lead_id], Locked__s=False)
+
+    page = visit.press("Look again")
+
+    assert visit.address == decide(row)
+    assert page.has_button("Show what will happen")
+
+
+def test_a_lost_answer_is_being_checked_and_can_be_settled_now(
+    visit: Visitor, unknown: Callable[..., LeadConversion]
+) -> None:
+    row = unknown("close_after")
+    page = visit.get(story(row))
+    assert (
+        "We sent the conversion but got no answer. We are checking; do not convert it by hand."
+        in page.text
+    )
+    messages.take_all()
+
+    page = visit.press("Settle now")
+
+    assert "Zoho shows the lead converted." in page.text
+    assert "It was converted by us" in page.text
+    assert messages.take_all()
+    assert LogEntry.objects.latest("pk").get_change_message() == "Settled by hand."
+
+
+def test_an_early_look_proves_nothing(
+    visit: Visitor, unknown: Callable[..., LeadConversion]
+) -> None:
+    row = unknown("close_before")
+    visit.get(story(row))
+
+    page = visit.press("Settle now")
+
+    assert "Zoho shows the lead open, which proves nothing yet; we go on checking." in page.text
+    assert LeadConversion.objects.get(pk=row.pk).status == "UNKNOWN"
+
+
+def test_a_late_look_settles_it(
+    visit: Visitor, unknown: Callable[..., LeadConversion], settings: Any
+) -> None:
+    row = unknown("close_before")
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "NEGATIVE_READS": 1}
+    LeadConversion.objects.update(quiet_until=from_now(-1), due_at=from_now(-1))
+    visit.get(story(row))
+
+    page = visit.press("Settle now")
+
+    assert "It is settled: to be sent." in page.text
+
+
+def test_settling_says_so_when_zoho_cannot_be_asked(
+    visit: Visitor, unknown: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    row = unknown()
+    zoho.fail("leads_list", "error_before", status=500, times=9)
+    visit.get(story(row))
+
+    page = visit.press("Settle now")
+
+    assert "Zoho could not be asked." in page.text
+
+
+def test_there_is_nothing_to_settle_where_all_is_known(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("converted")
+    assert not visit.get(story(row)).has_button("Settle now")
+
+    page = visit.post(f"{LIST}{row.pk}/settle/")
+
+    assert "There is nothing to check" in page.text
+
+
+def test_what_needs_a_person_is_closed_with_a_note(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = needs_a_person(see("no_match"))
+    page = visit.get(story(row))
+    assert "The lead can no longer be read." in page.text
+    visit.get(page.links["Close with a note…"])
+    page = visit.press("Close", note=" ")
+    assert "Note" in page.text
+    assert "This field is required." in page.text
+
+    page = visit.press("Close", note="Converted by hand <i>last week</i>.")
+
+    assert f"Lead {row.lead_name} is closed." in page.text
+    assert "Note: Converted by hand <i>last week</i>." in page.text
+    assert LeadConversion.objects.get(pk=row.pk).status == "SKIPPED"
+
+
+def test_two_people_close_it_once(visit: Visitor, see: Callable[..., LeadConversion]) -> None:
+    row = needs_a_person(see("no_match"))
+    first = visit.get(f"{LIST}{row.pk}/close/")
+    visit.press("Close", note="One")
+    visit.page, visit.address = first, f"{LIST}{row.pk}/close/"
+
+    page = visit.press("Close", note="Two")
+
+    assert "This lead does not need a person any more." in page.text
+
+
+def test_a_note_to_an_older_state_is_refused(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = needs_a_person(see("no_match"))
+    visit.get(f"{LIST}{row.pk}/close/")
+    LeadConversion.objects.update(version=row.version + 1)
+
+    page = visit.press("Close", note="Too late")
+
+    assert "This has changed since it was shown; please look again." in page.text
+
+
+# What is told of each state
+
+
+def told(visit: Visitor, row: LeadConversion) -> Page:
+    return visit.get(decide(row))
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"verdict": "NOT_FOUND"}, "Zoho has no such lead"),
+        ({"verdict": "NOT_CONVERTIBLE", "reason": "in_merge"}, "just being merged"),
+        ({"verdict": "NOT_CONVERTIBLE", "reason": "approval"}, "approval process"),
+        ({"verdict": "NOT_CONVERTIBLE", "reason": "review"}, "review process"),
+        (
+            {"verdict": "NOT_CONVERTIBLE", "reason": "record under merge"},
+            "Zoho would not convert it: record under merge Put that right at Zoho",
+        ),
+        ({"status": "RUNNING"}, "is being sent at this moment"),
+        ({"status": "SCHEDULED"}, "Zoho has taken the conversion on and does it later"),
+        ({"status": "READY", "setbacks": 1}, "The policy has approved it."),
+        ({"status": "SKIPPED"}, "This lead was left out."),
+        (
+            {"status": "FAILED", "error_code": "INVALID_DATA", "error_message": "invalid data"},
+            "Zoho refused the conversion: invalid data (INVALID_DATA).",
+        ),
+    ],
+)
+def test_each_state_says_what_it_means(
+    values: dict[str, Any], sentence: str, visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("no_match")
+    LeadConversion.objects.update(**values)
+
+    assert sentence in told(visit, row).text
+
+
+def test_a_lead_converted_elsewhere_shows_by_whom_how_known_and_what_it_became(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    row = see("converted")
+
+    page = told(visit, row)
+
+    became = zoho.conversions_of(row.lead_id)[0]
+    assert "It was converted elsewhere" in page.text
+    assert "(known from reading the lead)" in page.text
+    assert f"It became the contact {became['contact_id']}." in page.text
+    assert f"Its account is {became['account_id']}." in page.text
+    assert not page.has_button("Show what will happen")
+
+
+def test_a_refusal_names_the_field(
+    visit: Visitor, see: Callable[..., LeadConversion], connection: Connection, zoho: Simulator
+) -> None:
+    row = see("no_match")
+    row.events.model.objects.create(
+        conversion=row,
+        version=9,
+        from_status="RUNNING",
+        to_status="FAILED",
+        at=row.created_at,
+        details={"api_name": "Closing_Date"},
+    )
+    LeadConversion.objects.update(status="FAILED", error_message="required field not found")
+
+    page = told(visit, row)
+
+    assert "It is about the field Closing Date." in page.text
+    assert page.has_button("Look again")
+
+
+def test_a_lead_in_motion_says_what_holds_it_up(
+    visit: Visitor, see: Callable[..., LeadConversion], connection: Connection
+) -> None:
+    row = see("no_match")
+    LeadConversion.objects.update(status="READY", due_at=from_now(0))
+    ConnectionWork.objects.create(
+        connection=connection, cooling_until=from_now(600), cooling_reason="No credits are left."
+    )
+
+    assert "The connection waits until" in told(visit, row).text
+    assert "No credits are left." in told(visit, row).text
+
+    Connection.objects.update(status=Connection.Status.NEEDS_RECONNECT)
+
+    assert "has to be connected again first." in told(visit, row).text

@@ -1,0 +1,580 @@
+"""Deciding about one lead: the choice, what will happen, and the click that means it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.urls import reverse
+
+from tests import messages
+from tests.admin.pages import Page, Visitor
+from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.services import convert, preview, work
+from zoho_crm.services.connect import with_grant_code
+from zoho_crm.services.sentences import what_will_happen
+from zoho_crm.simulator import Simulator
+from zoho_crm.types import ConversionPlan
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LOOK = "Show what will happen"
+CONVERT = "Convert this lead"
+DEAL = {
+    "deal": "on",
+    "deal_name": "Roll-out",
+    "deal_stage": "Qualification",
+    "deal_closing_date": "2027-03-31",
+}
+
+
+@pytest.fixture
+def see(connection: Connection, zoho: Simulator) -> Callable[[str], LeadConversion]:
+    """Preview a lead with this story."""
+
+    def one(case: str, **values: Any) -> LeadConversion:
+        lead_id = zoho.story(case) if case else zoho.add_lead(**values).id
+        return preview.preview(connection_id=connection.pk, lead_id=lead_id)
+
+    return one
+
+
+def address(row: LeadConversion) -> str:
+    return reverse("admin:zoho_crm_leadconversion_decide", args=[row.pk])
+
+
+def fresh(row: LeadConversion) -> LeadConversion:
+    return LeadConversion.objects.get(pk=row.pk)
+
+
+def errors(page: Page) -> str:
+    """Return the summary of errors at the top."""
+    start = page.html.find('role="alert"')
+    summary = page.html[start : page.html.find("</div>", start)] if start >= 0 else ""
+    return Page(summary).text.replace(" :", ":")
+
+
+def test_the_lead_stands_beside_its_matches_with_the_matched_fields_marked(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    row = see("several")
+
+    page = visit.get(address(row))
+
+    assert "Several existing records match this lead. A person has to choose." in page.text
+    assert page.html.count('class="zoho-matched"') == 3
+    assert "(matched)" in page.text
+    assert row.lead_name in page.text
+    assert not [value for name, value in page.form_with(LOOK).values if name == "contact"]
+
+
+def test_what_suggests_itself_is_chosen_at_first(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("one_match")
+
+    page = visit.get(address(row))
+
+    contact = row.options_seen().contacts[0]
+    assert ("contact", contact.id) in page.form_with(LOOK).values
+    assert ("account", "new") in page.form_with(LOOK).values
+
+
+def test_a_value_that_differs_is_marked_too(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    page = visit.get(address(see("disagree")))
+
+    assert "≠" in page.text
+    assert "(differs)" in page.text
+
+
+def test_nothing_is_preselected_where_a_person_has_to_think(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    visit.get(address(see("several")))
+
+    page = visit.press(LOOK)
+
+    assert "Contact: Please choose." in errors(page)
+    assert "Account: Please choose." in errors(page)
+
+
+def test_what_will_happen_is_shown_for_exactly_the_chosen_plan(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("several")
+    chosen = row.options_seen().contacts[1]
+    visit.get(address(row))
+
+    page = visit.press(LOOK, contact=chosen.id, account="new")
+
+    plan = ConversionPlan(contact_id=chosen.id)
+    lead = row.lead_seen()
+    assert lead
+    for sentence in what_will_happen(plan, lead, row.options_seen()):
+        assert sentence in page.text
+    assert fresh(row).status == "PREVIEWED"
+
+
+def test_converting_sends_what_was_shown(
+    visit: Visitor,
+    see: Callable[..., LeadConversion],
+    zoho: Simulator,
+    connection: Connection,
+    boss: User,
+) -> None:
+    row = see("several")
+    chosen = row.options_seen().contacts[1]
+    visit.get(address(row))
+    visit.press(LOOK, contact=chosen.id, account="new")
+    messages.take_all()
+
+    page = visit.press(CONVERT)
+    woken = messages.take_all()
+    work.work(connection_id=connection.pk)
+
+    row = fresh(row)
+    assert f"Lead {row.lead_name} is being converted." in page.text
+    assert [message.kwargs for message in woken] == [{"connection_id": connection.pk}]
+    assert (row.status, row.contact_id, row.approved_by) == ("CONVERTED", chosen.id, boss)
+    assert zoho.conversions_of(row.lead_id)[0]["contact_id"] == chosen.id
+    assert "is being converted" in LogEntry.objects.latest("pk").get_change_message()
+
+
+def test_everything_that_can_be_chosen_reaches_the_plan(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    account = zoho.add("Accounts", Account_Name="Engines & Co")
+    row = see("", Tag=[{"name": "fair", "id": "1"}], Company="Engines & Co")
+    owner = zoho.organisation.users[1]
+    role = zoho.organisation.contact_roles[0]
+    visit.get(address(row))
+
+    visit.press(
+        LOOK,
+        contact="new",
+        account=account.id,
+        **DEAL,
+        deal_pipeline="Partners (Standard)",
+        deal_amount="1200.50",
+        deal_contact_role=role["id"],
+        owner=owner["id"],
+        tags=["Contacts", "Deals"],
+        attachments="Deals",
+        overwrite="on",
+        notify_lead_owner="on",
+        notify_new_owner="on",
+    )
+    visit.press(CONVERT)
+
+    plan = fresh(row).planned()
+    assert plan
+    assert plan.deal
+    assert (plan.account_id, plan.owner_id) == (account.id, owner["id"])
+    assert plan.tags == {"Contacts": ("fair",), "Deals": ("fair",)}
+    assert (plan.move_attachments_to, plan.overwrite) == ("Deals", True)
+    assert (plan.notify_lead_owner, plan.notify_new_owner) == (True, True)
+    assert plan.deal.closing_date == date(2027, 3, 31)
+    assert plan.deal.amount == Decimal("1200.50")
+    assert (plan.deal.stage, plan.deal.contact_role) == ("Qualification", role["id"])
+
+
+def test_the_decision_can_be_saved_and_is_there_the_next_time(
+    visit: Visitor, see: Callable[..., LeadConversion], boss: User
+) -> None:
+    row = see("no_match")
+    visit.get(address(row))
+    visit.press(LOOK, **DEAL, deal_pipeline="Standard (Standard)")
+
+    page = visit.press("Save the decision")
+
+    row = fresh(row)
+    assert (row.status, row.decided_by) == ("PREVIEWED", boss)
+    assert "The decision is saved; nothing was sent." in page.text
+    assert "boss has decided how; nothing is sent yet." in page.text
+    values = visit.get(address(row)).form_with(LOOK).values
+    assert {("deal", "on"), ("deal_name", "Roll-out"), ("deal_closing_date", "2027-03-31")} <= {
+        *values
+    }
+
+
+def test_the_choice_can_be_changed_after_reading_what_it_means(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("no_match")
+    visit.get(address(row))
+    visit.press(LOOK, **DEAL, deal_pipeline="Standard (Standard)")
+
+    page = visit.press("Change the choice")
+
+    assert ("deal_name", "Roll-out") in page.form_with(LOOK).values
+    assert not errors(page)
+
+
+def test_a_lead_can_be_left_out(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    row = see("several")
+    visit.get(address(row))
+
+    page = visit.press("Leave this lead out")
+
+    assert fresh(row).status == "SKIPPED"
+    assert "boss left this lead out." in page.text
+
+
+def test_an_approved_lead_can_still_be_left_out(
+    visit: Visitor, see: Callable[..., LeadConversion], boss: User
+) -> None:
+    row = see("no_match")
+    row = convert.approve(conversion_id=row.pk, version=row.version, plan=ConversionPlan(), by=boss)
+    page = visit.get(address(row))
+    assert "boss has approved it." in page.text
+
+    visit.press("Leave out")
+
+    assert fresh(row).status == "SKIPPED"
+
+
+# What bad input gets
+
+
+def test_a_record_that_is_not_among_the_matches_is_an_error_at_the_choice(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    row = see("one_match")
+    stranger = zoho.add("Contacts", Full_Name="Somebody Else")
+    visit.get(address(row))
+
+    page = visit.press(LOOK, contact=stranger.id)
+
+    assert f"Contact: {stranger.id} is not among the matches of this lead." in errors(page)
+
+
+def test_a_match_that_cannot_be_used_is_dimmed_and_says_why(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("unapproved")
+    contact = row.options_seen().contacts[0]
+
+    page = visit.get(address(row))
+
+    assert ("contact", contact.id) in page.form_with(LOOK).disabled
+    assert "It waits for approval at Zoho" in page.text
+
+    page = visit.press(LOOK, contact=contact.id, account="new")
+
+    assert "Contact: It waits for approval at Zoho" in errors(page)
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"Locked__s": True}, "It is locked at Zoho"),
+        ({"$editable": False}, "The user of this connection may not change it"),
+    ],
+)
+def test_each_reason_why_a_match_cannot_be_used_is_said(
+    values: dict[str, Any],
+    why: str,
+    visit: Visitor,
+    see: Callable[..., LeadConversion],
+    zoho: Simulator,
+) -> None:
+    zoho.add("Contacts", Full_Name="Ada King", Email="ada@engine.example", **values)
+    row = see("", Email="ada@engine.example")
+
+    assert why in visit.get(address(row)).text
+
+
+def test_a_contact_and_an_account_that_disagree_are_an_error_at_the_account(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("disagree")
+    options = row.options_seen()
+    visit.get(address(row))
+
+    page = visit.press(LOOK, contact=options.contacts[0].id, account=options.accounts[0].id)
+
+    assert "Account: The contact does not belong to this account." in errors(page)
+
+
+def test_a_deal_asks_for_what_it_needs_at_the_entries(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    zoho.organisation.required["Deals"].append("Lead_Source")
+    visit.get(address(see("no_match")))
+
+    page = visit.press(LOOK, deal="on", deal_name="", deal_pipeline="")
+
+    said = errors(page)
+    for entry in ("Name", "Pipeline", "Stage", "Closing date", "Lead Source"):
+        assert f"{entry}: A deal needs this." in said
+    assert 'id="id_deal_stage_error"' in page.html
+
+
+def test_a_field_that_only_this_organisation_asks_for_reaches_the_deal(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    zoho.organisation.required["Deals"].append("Lead_Source")
+    row = see("no_match")
+    visit.get(address(row))
+    visit.press(
+        LOOK, **DEAL, deal_pipeline="Standard (Standard)", deal_field_Lead_Source="Trade Show"
+    )
+    visit.press("Save the decision")
+
+    plan = fresh(row).planned()
+    assert plan
+    assert plan.deal
+    assert plan.deal.other == {"Lead_Source": "Trade Show"}
+    values = visit.get(address(row)).form_with(LOOK).values
+    assert ("deal_field_Lead_Source", "Trade Show") in values
+
+
+def test_a_stage_of_another_pipeline_is_an_error_at_the_stage(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    visit.get(address(see("no_match")))
+    given = {**DEAL, "deal_stage": "Needs Analysis", "deal_pipeline": "Partners (Standard)"}
+
+    page = visit.press(LOOK, **given)
+
+    assert "Stage: The pipeline “Partners (Standard)” has no such stage" in errors(page)
+    assert "Identify Decision Makers" in errors(page)
+
+
+def test_what_is_no_date_or_number_is_an_error_at_its_entry(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    visit.get(address(see("no_match")))
+    given = {**DEAL, "deal_closing_date": "soon", "deal_amount": "much"}
+
+    page = visit.press(LOOK, **given)
+
+    assert "Closing date: Enter a valid date." in errors(page)
+    assert "Amount: Enter a number." in errors(page)
+    assert errors(page).count("Closing date") == 1
+
+
+def test_an_organisation_without_pipelines_is_not_asked_for_one(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    zoho.organisation.pipelines.clear()
+    row = see("no_match")
+    page = visit.get(address(row))
+    assert "Pipeline" not in page.text
+
+    visit.press(LOOK, **DEAL)
+    visit.press("Save the decision")
+
+    plan = fresh(row).planned()
+    assert plan
+    assert plan.deal
+    assert plan.deal.pipeline == ""
+
+
+def test_when_the_choices_cannot_be_asked_the_lead_can_be_converted_without_a_deal(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    row = see("no_match")
+    zoho.fail("metadata", "error_before", status=500, times=99)
+
+    page = visit.get(address(row))
+
+    assert "The lead can be converted without a deal only. Internal Server Error" in page.text
+    visit.press(LOOK)
+    visit.press(CONVERT)
+    assert fresh(row).status == "READY"
+
+
+def test_a_deal_is_not_silently_dropped_when_it_cannot_be_checked_any_more(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    row = see("no_match")
+    visit.get(address(row))
+    visit.press(LOOK, **DEAL, deal_pipeline="Standard (Standard)")
+    zoho.fail("metadata", "error_before", status=500, times=99)
+    cache.clear()
+
+    page = visit.press(CONVERT)
+
+    assert "Create a deal: No deal can be created now" in errors(page)
+    assert fresh(row).status == "PREVIEWED"
+
+
+def test_a_connection_that_may_not_read_the_choices_says_so(
+    visit: Visitor, zoho: Simulator, db: None
+) -> None:
+    scopes = "ZohoCRM.modules.ALL,ZohoCRM.org.READ,ZohoCRM.users.READ"
+    connection = with_grant_code(code=zoho.grant_code(scopes), data_center="local")
+    row = preview.preview(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+
+    page = visit.get(address(row))
+
+    assert "This connection may not read the pipelines and stages of deals." in page.text
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"attachments": "Deals"}, "Attachments go to: There will be no deal."),
+        ({"tags": ["Deals"]}, "Carry the tags over to: There will be no deal."),
+        ({"overwrite": "on"}, "There is no existing account to rename."),
+        ({"owner": "4711"}, "Owner: Select a valid choice."),
+    ],
+)
+def test_what_makes_no_sense_is_an_error_at_its_entry(
+    given: dict[str, Any], said: str, visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    visit.get(address(see("", Tag=[{"name": "fair", "id": "1"}])))
+
+    assert said in errors(visit.press(LOOK, **given))
+
+
+def test_a_lead_without_a_company_gets_no_account(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    page = visit.get(address(see("", Company=None)))
+    assert "No account: the lead has no company" in page.text
+    assert "Give the existing account" not in page.text
+
+    zoho.add("Contacts", Full_Name="Ada King", Email="ada@engine.example")
+    page = visit.get(address(see("", Company=None, Email="ada@engine.example")))
+    assert "The contact's own account, if it has one" in page.text
+
+
+# Two clicks, two tabs, two people
+
+
+def test_two_clicks_convert_once(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator, connection: Connection
+) -> None:
+    row = see("no_match")
+    visit.get(address(row))
+    confirm, here = visit.press(LOOK), visit.address
+    visit.press(CONVERT)
+    visit.page, visit.address = confirm, here
+
+    page = visit.press(CONVERT)
+    work.work(connection_id=connection.pk)
+
+    assert "This has changed since it was shown; please look again." in page.text
+    assert "boss has approved it." in page.text
+    assert len(zoho.conversions_of(row.lead_id)) == 1
+
+
+def test_a_preview_that_was_made_again_meanwhile_comes_back_fresh(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator, connection: Connection
+) -> None:
+    row = see("no_match")
+    visit.get(address(row))
+    visit.press(LOOK)
+    zoho.change(zoho.records["Leads"][row.lead_id], Company="Renamed & Partners")
+    preview.preview(connection_id=connection.pk, lead_id=row.lead_id)
+
+    page = visit.press(CONVERT)
+
+    assert "This has changed since it was shown; please look again." in page.text
+    assert "Renamed & Partners" in page.text
+    assert page.has_button(LOOK)
+    assert fresh(row).status == "PREVIEWED"
+
+
+def test_a_colleague_who_was_faster_is_not_overruled(
+    visit: Visitor,
+    visit_as: Callable[..., Visitor],
+    see: Callable[..., LeadConversion],
+) -> None:
+    row = see("no_match")
+    colleague = visit_as("approve_leadconversion", name="kim")
+    colleague.get(address(row))
+    visit.get(address(row))
+    colleague.press("Leave this lead out")
+
+    page = visit.press(LOOK)
+
+    assert "This has changed since it was shown; please look again." in page.text
+    assert "kim left this lead out." in page.text
+
+
+@pytest.mark.parametrize("version", ["", "x", "-1", "99"])
+def test_a_version_that_was_never_shown_decides_nothing(
+    version: str, visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("no_match")
+    given = [("version", version), ("contact", "new"), ("account", "new"), ("step", "convert")]
+
+    page = visit.post(address(row), given)
+
+    assert "This has changed since it was shown" in page.text
+    assert fresh(row).status == "PREVIEWED"
+
+
+def test_a_row_that_needs_a_person_is_not_closed_through_the_back_door(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("no_match")
+    LeadConversion.objects.update(status="NEEDS_REVIEW")
+
+    visit.post(address(row), [("version", str(row.version)), ("step", "skip")])
+
+    assert fresh(row).status == "NEEDS_REVIEW"
+
+
+# People
+
+
+def test_who_may_only_preview_sees_the_choice_and_decides_nothing(
+    visit_as: Callable[..., Visitor], see: Callable[..., LeadConversion]
+) -> None:
+    row = see("several")
+    viewer = visit_as("preview_leadconversion")
+
+    page = viewer.get(address(row))
+
+    assert not page.has_button(LOOK)
+    assert "somebody who may convert leads has to decide" in page.text
+
+    viewer.post(address(row), [("version", str(row.version)), ("step", "skip")])
+
+    assert viewer.status == 403
+    assert fresh(row).status == "PREVIEWED"
+
+
+def test_who_may_not_see_the_list_stays_at_the_lead(
+    visit_as: Callable[..., Visitor], see: Callable[..., LeadConversion]
+) -> None:
+    row = see("no_match")
+    approver = visit_as("approve_leadconversion")
+    approver.get(address(row))
+    approver.press(LOOK)
+
+    approver.press(CONVERT)
+
+    assert (approver.status, approver.address) == (200, address(row))
+
+
+def test_hostile_values_stay_text(
+    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    row = see("hostile")
+
+    pages = [visit.get(address(row)), visit.press(LOOK), visit.press("Save the decision")]
+    pages.append(visit.get("/admin/zoho_crm/leadconversion/"))
+
+    for page in pages:
+        scripts = [attributes.get("src", "") for attributes in page.attributes_of("script")]
+        assert all(scripts)
+        assert not [a for a in page.attributes_of("img") if a.get("src") == "x"]
+        assert not [a for a in page.attributes_of("a") if "javascript:" in a.get("href", "")]
+        assert "<b>AG</b>" not in page.html
+        assert len(page.html) < 300_000
+    assert "&lt;script&gt;alert(&#x27;zoho&#x27;)&lt;/script&gt;" in pages[0].html

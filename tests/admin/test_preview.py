@@ -1,0 +1,111 @@
+"""Looking a lead up by its id or e-mail address."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.urls import reverse
+
+from tests.admin.pages import Page, Visitor
+from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.simulator import Simulator
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PREVIEW = "/admin/zoho_crm/leadconversion/preview/"
+
+
+def look_up(visit: Visitor, lead: str, **more: Any) -> Page:
+    visit.get(PREVIEW)
+    return visit.press("Preview", lead=lead, **more)
+
+
+def decide(row: LeadConversion) -> str:
+    return reverse("admin:zoho_crm_leadconversion_decide", args=[row.pk])
+
+
+def test_an_id_leads_to_the_choice(visit: Visitor, connection: Connection, zoho: Simulator) -> None:
+    lead_id = zoho.story("one_match")
+
+    page = look_up(visit, f" {lead_id} ")
+
+    row = LeadConversion.objects.get()
+    assert visit.address == decide(row)
+    assert zoho.records["Leads"][lead_id]["Company"] in page.text
+    assert [e.get_change_message() for e in LogEntry.objects.all()] == ["Previewed."]
+
+
+def test_an_address_of_one_lead_leads_to_the_choice(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    lead = zoho.add_lead()
+
+    look_up(visit, lead["Email"])
+
+    assert visit.address == decide(LeadConversion.objects.get(lead_id=lead.id))
+
+
+def test_an_address_of_several_leads_asks_which(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    leads = [zoho.add_lead(Email="shared@desk.example") for _ in range(2)]
+
+    page = look_up(visit, "shared@desk.example")
+
+    assert all(lead["Full_Name"] in page.text for lead in leads)
+    assert not LeadConversion.objects.exists()
+
+    form = next(form for form in page.forms if ("lead", leads[0].id) in form.values)
+    visit.post(PREVIEW, form.values)
+
+    assert visit.address == decide(LeadConversion.objects.get(lead_id=leads[0].id))
+
+
+def test_an_address_of_nobody_is_said_so(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    page = look_up(visit, "nobody@nowhere.example")
+
+    assert "Zoho finds no open lead with this address" in page.text
+
+
+@pytest.mark.parametrize("text", ["", "abc", "12345678901234567890", "１２３", "a@", "4711; DROP"])
+def test_what_is_neither_is_refused_without_asking_zoho(
+    text: str, visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    calls = zoho.stats()["calls"]
+
+    page = look_up(visit, text)
+
+    assert 'role="alert"' in page.html
+    assert zoho.stats()["calls"] == calls
+    assert not LeadConversion.objects.exists()
+
+
+def test_zoho_out_of_order_is_said_so_and_the_lead_waits_for_the_worker(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    lead_id = zoho.story("no_match")
+    zoho.fail("leads_list", "error_before", status=500, times=9)
+
+    page = look_up(visit, lead_id)
+
+    assert "Internal Server Error" in page.text
+    assert LeadConversion.objects.get().status == "NEW"
+
+
+def test_without_a_connection_there_is_nothing_to_choose(visit: Visitor, zoho: Simulator) -> None:
+    page = look_up(visit, "4711")
+
+    assert "Connection" in page.text
+    assert 'role="alert"' in page.html
+
+
+def test_the_default_connection_is_chosen_at_first(visit: Visitor, connection: Connection) -> None:
+    Connection.objects.create(name="A", data_center="eu", environment="sandbox", org_id="1")
+
+    page = visit.get(PREVIEW)
+
+    assert ("connection", str(connection.pk)) in page.form_with("Preview").values

@@ -1,0 +1,222 @@
+"""The rules for every page: who may, forged requests, transactions, mark-up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.db import connections
+from django.template.loader import render_to_string
+from django.test import Client
+from django.urls import resolve
+
+from tests.admin.pages import Page, Visitor
+from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.services import preview
+from zoho_crm.simulator import Simulator
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ADMIN = "/admin/zoho_crm"
+#: Which of the permissions opens which page.
+DOORS = {
+    "connection/connect/": ["connect_connection"],
+    "connection/{connection}/test/": ["refresh_connection"],
+    "connection/{connection}/refresh/": ["refresh_connection"],
+    "connection/{connection}/disconnect/": ["disconnect_connection"],
+    "leadconversion/preview/": ["preview_leadconversion"],
+    "leadconversion/{lead}/decide/": ["preview_leadconversion", "approve_leadconversion"],
+    "leadconversion/{lead}/settle/": ["resolve_leadconversion"],
+    "leadconversion/{lead}/close/": ["resolve_leadconversion"],
+}
+#: Buttons and links that a permission brings to the page of a lead or a connection.
+SIGHTS = {
+    "refresh_connection": ("connection", "Test"),
+    "connect_connection": ("connection", "Connect again"),
+    "disconnect_connection": ("connection", "Disconnect…"),
+    "preview_leadconversion": ("leadconversion", "Look again"),
+    "approve_leadconversion": ("leadconversion", "Decide…"),
+}
+PAGES = [
+    "connection/",
+    "connection/connect/",
+    "connection/{connection}/change/",
+    "connection/{connection}/disconnect/",
+    "connectionevent/",
+    "leadconversion/",
+    "leadconversion/preview/",
+    "leadconversion/{lead}/change/",
+    "leadconversion/{lead}/decide/",
+    "leadconversion/{lead}/close/",
+    "leadconversion/{blocked}/decide/",
+    "token/",
+    "token/{token}/change/",
+]
+
+
+@pytest.fixture
+def there(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
+    """Fill the numbers of real rows into an address."""
+    rows = {
+        name: preview.preview(connection_id=connection.pk, lead_id=zoho.story(case)).pk
+        for name, case in (("lead", "several"), ("blocked", "locked"))
+    }
+    numbers = {"connection": connection.pk, "token": connection.tokens.get().pk, **rows}
+    return lambda address: f"{ADMIN}/{address.format(**numbers)}"
+
+
+@pytest.mark.parametrize("address", DOORS)
+def test_a_page_is_closed_without_its_permission(
+    address: str, visit_as: Callable[..., Visitor], there: Callable[[str], str]
+) -> None:
+    ours = Permission.objects.filter(content_type__app_label="zoho_crm")
+    codenames = set(ours.values_list("codename", flat=True))
+    visitor = visit_as(*codenames - set(DOORS[address]))
+
+    visitor.get(there(address))
+    asked = visitor.status
+    visitor.post(there(address))
+
+    assert (asked, visitor.status) == (403, 403)
+
+
+@pytest.mark.parametrize("address", DOORS)
+def test_a_page_is_open_with_its_permission_alone(
+    address: str, visit_as: Callable[..., Visitor], there: Callable[[str], str]
+) -> None:
+    visitor = visit_as(DOORS[address][0])
+
+    visitor.get(there(address))
+
+    assert visitor.status in (200, 405)
+
+
+@pytest.mark.parametrize("address", DOORS)
+def test_who_is_not_signed_in_is_asked_to(
+    address: str, there: Callable[[str], str], client: Client
+) -> None:
+    response = client.get(there(address))
+
+    assert response.status_code == 302
+    assert response["Location"].startswith("/admin/login/")
+
+
+@pytest.mark.parametrize("permission", SIGHTS)
+def test_a_button_is_there_with_its_permission_only(
+    permission: str, visit_as: Callable[..., Visitor], there: Callable[[str], str]
+) -> None:
+    model, sight = SIGHTS[permission]
+    number = "lead" if model == "leadconversion" else model
+    address = there(f"{model}/{{{number}}}/change/")
+
+    without = visit_as(f"view_{model}").get(address)
+    page = visit_as(f"view_{model}", permission).get(address)
+
+    assert not without.has_button(sight)
+    assert sight not in without.links
+    assert page.has_button(sight) or sight in page.links
+
+
+@pytest.mark.parametrize("address", DOORS)
+def test_pages_that_may_talk_to_zoho_stay_outside_transactions_and_caches(
+    address: str, visit: Visitor, there: Callable[[str], str]
+) -> None:
+    view = resolve(there(address)).func
+
+    response = visit.client.get(there(address))
+
+    assert view._non_atomic_requests == {"default"}
+    assert "no-cache" in response["Cache-Control"]
+
+
+@pytest.fixture
+def atomic_requests() -> Iterator[None]:
+    """A host project that wraps every request in a transaction."""
+    connections.settings["default"]["ATOMIC_REQUESTS"] = True
+    connections["default"].settings_dict["ATOMIC_REQUESTS"] = True
+    yield
+    connections.settings["default"]["ATOMIC_REQUESTS"] = False
+    connections["default"].settings_dict["ATOMIC_REQUESTS"] = False
+
+
+def test_a_host_with_atomic_requests_can_do_it_all(
+    atomic_requests: None, visit: Visitor, zoho: Simulator
+) -> None:
+    visit.get(f"{ADMIN}/connection/connect/")
+    visit.press("Connect with this code", code=zoho.grant_code())
+    connection = Connection.objects.get()
+    visit.get(f"{ADMIN}/connection/{connection.pk}/change/")
+    page = visit.press("Test")
+    assert "works." in page.text
+    page = visit.press("Renew the access token")
+    assert "The access token was renewed." in page.text
+    visit.get(f"{ADMIN}/leadconversion/preview/")
+    visit.press("Preview", lead=zoho.story("one_match"))
+    visit.press("Show what will happen")
+    visit.press("Convert this lead")
+    assert LeadConversion.objects.get().status == "READY"
+    visit.get(f"{ADMIN}/connection/{connection.pk}/disconnect/")
+
+    page = visit.press("Disconnect")
+
+    assert "is disconnected" in page.text
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_a_page_is_well_made(address: str, visit: Visitor, there: Callable[[str], str]) -> None:
+    page = visit.get(there(address))
+
+    assert visit.status == 200
+    assert len(page.attributes_of("h1")) == 1
+    assert len(page.ids) == len(set(page.ids))
+    assert not [given for _tag, given in page.tags if "style" in given]
+    assert not [given for _tag, given in page.tags for name in given if name.startswith("on")]
+    assert all(given.get("src") for given in page.attributes_of("script"))
+    assert page.html.count('class="breadcrumbs"') == 1
+
+
+@pytest.mark.parametrize(
+    "address", [address for address in PAGES if "{" in address and "token" not in address]
+)
+def test_our_tables_have_captions_and_headings_and_scroll_by_themselves(
+    address: str, visit: Visitor, there: Callable[[str], str]
+) -> None:
+    html = visit.get(there(address)).html
+    page = Page(html[html.index("<main") :])
+
+    tables = page.attributes_of("table")
+    assert len(page.attributes_of("caption")) == len(tables)
+    assert page.html.count('class="zoho-scroll" role="region" tabindex="0"') == len(tables)
+    assert all(given.get("scope") for given in page.attributes_of("th"))
+
+
+def test_radio_buttons_stand_in_a_group_with_a_legend(
+    visit: Visitor, there: Callable[[str], str]
+) -> None:
+    page = visit.get(there("leadconversion/{lead}/decide/"))
+
+    radios = [given for given in page.attributes_of("input") if given.get("type") == "radio"]
+    labelled = {given.get("for") for given in page.attributes_of("label")}
+    assert len(radios) >= 4
+    assert {given["id"] for given in radios} <= labelled
+    assert page.html.index("<legend>Contact</legend>") < page.html.index('type="radio"')
+
+
+@pytest.mark.parametrize(("as_list", "element"), [(True, "ol"), (False, "div")])
+def test_breadcrumbs_know_both_kinds_of_mark_up(as_list: bool, element: str) -> None:
+    context: dict[str, Any] = {
+        "as_list": as_list,
+        "app": "Zoho CRM",
+        "app_label": "zoho_crm",
+        "places": [("/admin/zoho_crm/connection/", "Connections"), ("", "<Main> office")],
+        "here": "Disconnect",
+    }
+
+    page = Page(render_to_string("admin/zoho_crm/breadcrumbs.html", context))
+
+    assert page.attributes_of(element)[0]["class"] == "breadcrumbs"
+    assert page.links["Connections"] == "/admin/zoho_crm/connection/"
+    assert "<Main> office" in page.text
+    assert page.text.endswith("Disconnect")
