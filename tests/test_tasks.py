@@ -243,3 +243,17 @@ def test_every_message_goes_to_the_queue_of_the_settings(
 
 def test_the_schedule_of_beat_names_tasks_that_there_are() -> None:
     assert {entry["task"] for entry in BEAT_SCHEDULE.values()} <= app.tasks.keys()
+
+
+@pytest.fixture
+def broker_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app.amqp, "_producer_pool", None)
+    monkeypatch.setitem(app.conf, "broker_write_url", "amqp://127.0.0.1:1//")
+
+
+def test_a_broker_that_is_down_fails_nobody(
+    connection: Connection, zoho: Simulator, broker_is_down: None
+) -> None:
+    answer = tasks.convert_lead(lead_id=zoho.story("no_match"))
+
+    assert answer["status"] == "NEW"

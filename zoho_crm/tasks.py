@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from celery import shared_task
@@ -54,10 +53,17 @@ def announce(**_newer: Any) -> None:
 
 
 def wake(connection_id: int, countdown: float = 0) -> None:
-    """Have a connection worked, as soon as the present transaction is committed."""
+    """
+    Have a connection worked, as soon as the present transaction is committed.
+
+    A broker that is down is logged and changes nothing: the next sweep finds what is due.
+    """
     options = _queue() | ({"countdown": countdown} if countdown else {})
-    kwargs = {"connection_id": connection_id}
-    transaction.on_commit(partial(work_connection.apply_async, kwargs=kwargs, **options))
+
+    def send() -> None:
+        work_connection.apply_async(kwargs={"connection_id": connection_id}, **options)
+
+    transaction.on_commit(send, robust=True)
 
 
 def _queue() -> dict[str, Any]:
