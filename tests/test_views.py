@@ -51,9 +51,14 @@ def test_the_place_to_come_back_to_is_remembered(
         "/\\evil.example/",
         "javascript:alert(1)",
         "reports/",
+        "/\r\nSet-Cookie: a=b",
+        "/\x00",
+        "/" + "x" * 500,
     ],
 )
-def test_a_place_on_another_site_is_not(admin_client: Client, zoho: Simulator, place: str) -> None:
+def test_a_place_on_another_site_or_that_is_none_is_not(
+    admin_client: Client, zoho: Simulator, place: str
+) -> None:
     admin_client.post(CONNECT, {"next": place})
 
     assert AuthorizationRequest.objects.get().next_path == HOME

@@ -22,6 +22,8 @@ from zoho_crm.forms import ConnectForm
 from zoho_crm.services import connect
 
 HOME = "admin:zoho_crm_connection_changelist"
+#: What the request remembers of the place to come back to.
+LONGEST_PATH = 500
 
 
 @transaction.non_atomic_requests
@@ -90,9 +92,8 @@ def _person(request: HttpRequest) -> AbstractBaseUser:
 
 def _next(request: HttpRequest) -> str:
     wanted = request.POST.get("next", "")
-    same_site = wanted.startswith("/") and url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts=None
-    )
+    is_path = wanted.startswith("/") and wanted.isprintable() and len(wanted) <= LONGEST_PATH
+    same_site = is_path and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
     return wanted if same_site else resolve_url(HOME)
 
 
