@@ -13,7 +13,7 @@ from zoho_crm.types import ConversionPlan
 Entry: TypeAlias = tuple[bool, str, str, str]
 
 COLUMNS = ("lead", "verdict", "plan", "result", "contact", "account", "deal")
-NOTHING = "–"
+NOTHING = "-"
 
 
 def table(rows: Iterable[LeadConversion]) -> Iterator[str]:
