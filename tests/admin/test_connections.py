@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from tests.admin.pages import Visitor
+from tests.admin.pages import Page, Visitor
 from zoho_crm.models import (
     Connection,
     ConnectionEvent,
@@ -36,6 +37,11 @@ def page_of(connection: Connection) -> str:
 def another(name: str, **values: Any) -> Connection:
     known = {"data_center": "eu", "environment": "sandbox", "org_id": name}
     return Connection.objects.create(name=name, **{**known, **values})
+
+
+def make_default(visit: Visitor, *chosen: Connection) -> Page:
+    go = next(word for word in ("Go", "Run") if visit.page.has_button(word))  # Run: since 6.1
+    return visit.press(go, action="make_default", _selected_action=[row.pk for row in chosen])
 
 
 def told(connection: Connection) -> list[str]:
@@ -125,7 +131,7 @@ def test_the_default_is_chosen_in_the_list(visit: Visitor, connection: Connectio
     branch = another("Branch")
     visit.get(LIST)
 
-    page = visit.press("Go", action="make_default", _selected_action=branch.pk)
+    page = make_default(visit, branch)
 
     assert "Branch is the default connection now." in page.text
     assert list(Connection.objects.filter(is_default=True)) == [branch]
@@ -136,7 +142,7 @@ def test_there_is_one_default_only(visit: Visitor, connection: Connection) -> No
     branch = another("Branch")
     visit.get(LIST)
 
-    page = visit.press("Go", action="make_default", _selected_action=[branch.pk, connection.pk])
+    page = make_default(visit, branch, connection)
 
     assert "Please choose exactly one connection." in page.text
 
@@ -230,6 +236,20 @@ def test_a_data_center_that_is_gone_is_named(
     page = visit.press("Test")
 
     assert "The data center local is unknown here" in page.text
+
+
+def test_a_key_that_is_none_is_named_instead_of_an_error_of_ours(
+    visit: Visitor, connection: Connection, settings: Any
+) -> None:
+    key = "no-key"
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "ENCRYPTION_KEYS": [key]}
+    name = hashlib.sha256(key.encode()).hexdigest()[:8]
+    connection.tokens.update(access_token_cipher=f"zk1:{name}:damaged")
+    visit.get(page_of(connection))
+
+    page = visit.press("Test")
+
+    assert f"The encryption key {name} is no Fernet key" in page.text
 
 
 def test_the_access_token_is_renewed_once_however_often_one_page_is_clicked(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.db import connection as database
 from django.urls import reverse
 
 from tests import messages
@@ -503,6 +505,48 @@ def test_a_colleague_who_was_faster_is_not_overruled(
 
     assert "This has changed since it was shown; please look again." in page.text
     assert "kim left this lead out." in page.text
+
+
+@pytest.mark.parametrize("button", [CONVERT, "Save the decision"])
+def test_a_colleague_in_the_same_instant_is_not_overruled(
+    button: str, visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("no_match")
+    visit.get(address(row))
+    visit.press(LOOK)
+
+    with just_before_the_next_move(lambda: LeadConversion.objects.update(version=7)):
+        page = visit.press(button)
+
+    assert "This has changed since it was shown; please look again." in page.text
+    assert (fresh(row).status, fresh(row).version) == ("PREVIEWED", 7)
+
+
+def test_leaving_out_in_the_same_instant_as_a_colleague_decides_overrules_nobody(
+    visit: Visitor, see: Callable[..., LeadConversion]
+) -> None:
+    row = see("no_match")
+    visit.get(address(row))
+
+    with just_before_the_next_move(lambda: LeadConversion.objects.update(version=7)):
+        page = visit.press("Leave this lead out")
+
+    assert "This has changed since it was shown; please look again." in page.text
+    assert fresh(row).status == "PREVIEWED"
+
+
+@contextmanager
+def just_before_the_next_move(happens: Callable[[], object]) -> Iterator[None]:
+    """Let something happen between the look at a row and the write to it."""
+    waiting = [happens]
+
+    def interfere(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if waiting and sql.startswith("UPDATE") and "zoho_crm_leadconversion" in sql:
+            waiting.pop()()
+        return execute(sql, params, many, context)
+
+    with database.execute_wrapper(interfere):
+        yield
 
 
 @pytest.mark.parametrize("version", ["", "x", "-1", "99"])

@@ -85,14 +85,13 @@ class ConnectionAdmin(ConnectionPages):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        connection = kwargs.get("obj")
-        if connection is not None:
-            context |= {
-                "token": default_token(connection),
-                "scopes": scopes(connection),
-                "events": recent_events(connection),
-                "connect_url": connect_url(),
-            }
+        connection: Connection = kwargs["obj"]
+        context |= {
+            "token": default_token(connection),
+            "scopes": scopes(connection),
+            "events": recent_events(connection),
+            "connect_url": connect_url(),
+        }
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.action(

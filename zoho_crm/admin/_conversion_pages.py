@@ -38,13 +38,12 @@ class ConversionPages(Decision):
         """Look a lead up by its id or e-mail address, and see what it could become."""
         form = LookUpForm(request.POST or None)
         found: tuple[Lead, ...] = ()
-        if form.is_valid():
-            try:
-                found = self._found(form)
-                if len(found) == 1:
-                    return self._previewed(request, form.cleaned_data["connection"], found[0].id)
-            except TROUBLE as error:
-                form.add_error(None, str(error))
+        try:
+            found = self._found(form) if form.is_valid() else ()
+            if len(found) == 1:
+                return self._previewed(request, form.cleaned_data["connection"], found[0].id)
+        except TROUBLE as error:
+            form.add_error(None, str(error))
         here = _("Preview a conversion")
         return self.show(request, "preview.html", here=here, form=form, found=found)
 

@@ -88,10 +88,9 @@ class LeadConversionAdmin(ConversionPages):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        row = kwargs.get("obj")
-        if row is not None:
-            context |= self.state_context(row) | journal(row)
-            context |= seen(row) if may(request, "view_payload_leadconversion") else {}
+        row: LeadConversion = kwargs["obj"]
+        context |= self.state_context(row) | journal(row)
+        context |= seen(row) if may(request, "view_payload_leadconversion") else {}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def state_context(self, row: LeadConversion) -> dict[str, Any]:
