@@ -6,8 +6,10 @@ https://www.zoho.com/accounts/protocol/oauth/web-server-applications.html
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 from requests import PreparedRequest
@@ -22,6 +24,10 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.types import JsonObject, Secret, TokenGrant
+
+#: Seconds that an access token lives, where Zoho says nothing that can be believed.
+USUAL_LIFETIME = 3600
+LONGEST_LIFETIME = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,14 +120,16 @@ class AccountsClient:
 
     def _token(self, grant_type: str, **form: str | Secret) -> TokenGrant:
         form = {"grant_type": grant_type, **form, **self.credentials.form()}
-        return understood(_grant, self.api.call("POST", "/oauth/v2/token", auth=SecretForm(form)))
+        signed = SecretForm(form)
+        grant = understood(_grant, self.api.call("POST", "/oauth/v2/token", auth=signed))
+        if not grant.access_token:
+            raise ServerError(code="no_access_token")
+        return grant
 
 
 def _grant(body: JsonObject) -> TokenGrant:
-    if not body.get("access_token"):
-        raise ServerError(code="no_access_token")
     return TokenGrant(
-        access_token=Secret(str(body["access_token"])),
+        access_token=Secret(str(body.get("access_token") or "")),
         refresh_token=Secret(str(body.get("refresh_token") or "")),
         api_domain=str(body.get("api_domain") or ""),
         expires_in=_seconds(body),
@@ -131,5 +139,9 @@ def _grant(body: JsonObject) -> TokenGrant:
 
 def _seconds(body: JsonObject) -> float:
     """Clients registered long ago get milliseconds, and ``expires_in_sec`` beside them."""
-    given = body.get("expires_in_sec") or body.get("expires_in") or 3600
-    return float(given)
+    given: Any = body.get("expires_in_sec") or body.get("expires_in")
+    with contextlib.suppress(TypeError, ValueError):
+        seconds = float(given)
+        if 0 < seconds <= LONGEST_LIFETIME:
+            return seconds
+    return USUAL_LIFETIME

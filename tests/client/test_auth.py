@@ -1,0 +1,221 @@
+"""Signing: known hosts only, renewed once, through both doors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import pytest
+import requests
+
+from tests.client.canned import Canned
+from tests.client.conftest import Door
+from tests.client.raw import RawServer, answering, whole
+from zoho_crm.client import TokenAuth, ZohoAuth, ZohoClient
+from zoho_crm.exceptions import (
+    AccessTokenRejectedError,
+    ConnectionLostError,
+    PermissionDeniedError,
+)
+from zoho_crm.types import ConversionPlan, Converted, Secret
+
+HOSTS = ("www.zohoapis.eu", "desk.zoho.eu")
+REJECTED = b'{"code": "INVALID_TOKEN", "details": {}, "message": "no", "status": "error"}'
+
+
+@dataclass
+class Vault:
+    """Tokens to give out, one after the other; which were rejected is written down."""
+
+    make: Callable[[], Secret]
+    current: Secret = field(init=False)
+    rejected: list[Secret] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.current = self.make()
+
+    def renew(self, rejected: Secret) -> Secret:
+        self.rejected.append(rejected)
+        self.current = self.make()
+        return self.current
+
+    def auth(self, *hosts: str) -> ZohoAuth:
+        return ZohoAuth(current=lambda: self.current, renew=self.renew, hosts=hosts)
+
+
+@pytest.fixture
+def vault() -> Vault:
+    numbers = iter(range(100))
+    return Vault(lambda: Secret(f"1000.token-{next(numbers)}"))
+
+
+def connected(door: Door, scope: str = "") -> tuple[Vault, ZohoClient]:
+    vault = Vault(partial(door.token, scope))
+    host = door.simulator.origin.removeprefix("http://")
+    return vault, ZohoClient(api=door.api(vault.auth(host)))
+
+
+def session_with(**adapters: Canned) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    for scheme, adapter in adapters.items():
+        session.mount(f"{scheme}://", adapter)
+    return session
+
+
+def signature(url: str, vault: Vault) -> str | None:
+    """Return how a request to that address is signed."""
+    canned = Canned(200, b"{}")
+    session_with(https=canned, http=canned).get(url, auth=vault.auth(*HOSTS, "127.0.0.1:8765"))
+    signed = canned.requests[0].headers.get("Authorization")
+    return None if signed is None else str(signed)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://www.zohoapis.eu/crm/v8/Leads",
+        "https://WWW.ZOHOAPIS.EU/crm/v8/Leads",
+        "https://desk.zoho.eu/api/v1/tickets?limit=1",
+        "http://127.0.0.1:8765/crm/v8/Leads",
+    ],
+)
+def test_a_call_to_a_known_host_is_signed(vault: Vault, url: str) -> None:
+    assert signature(url, vault) == "Zoho-oauthtoken 1000.token-0"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/",
+        "https://www.zohoapis.eu.evil.example/",
+        "https://evil.example/www.zohoapis.eu",
+        "https://evil.example/?www.zohoapis.eu",
+        "https://www.zohoapis.eu:8443/",
+        "https://www.zohoapis.com/",
+        "http://www.zohoapis.eu/",
+        "http://127.0.0.1:9999/",
+    ],
+)
+def test_a_call_to_anybody_else_is_not(vault: Vault, url: str) -> None:
+    assert signature(url, vault) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["https://www.zohoapis.eu@evil.example/", "https://u:p@evil.example/"]
+)
+def test_a_name_before_the_host_is_not_the_host(vault: Vault, url: str) -> None:
+    signed = signature(url, vault)
+
+    assert "1000.token" not in (signed or "")
+
+
+def test_an_expired_token_is_renewed_and_the_call_made_again(door: Door) -> None:
+    vault, client = connected(door)
+    first = vault.current
+    door.simulator.world.grants.revoke(first.reveal())
+
+    assert client.organisation().id == door.simulator.organisation.id
+    assert vault.rejected == [first]
+    assert client.current_user()
+    assert vault.rejected == [first]
+
+
+def test_a_second_401_is_the_answer(door: Door) -> None:
+    vault, client = connected(door)
+    body = {"code": "INVALID_TOKEN", "details": {}, "message": "no", "status": "error"}
+    door.simulator.fail("org", "error_before", times=None, status=401, body=body)
+
+    with pytest.raises(AccessTokenRejectedError):
+        client.organisation()
+
+    assert len(vault.rejected) == 1
+    counted = [call for call in door.simulator.stats()["calls"] if call["path"].endswith("/org")]
+    assert [(call["status"], call["count"]) for call in counted] == [(401, 2)]
+
+
+def test_a_missing_scope_is_no_reason_to_renew(door: Door) -> None:
+    vault, client = connected(door, "ZohoCRM.users.READ")
+
+    with pytest.raises(PermissionDeniedError):
+        client.organisation()
+
+    assert vault.rejected == []
+
+
+def test_a_conversion_that_was_turned_away_is_sent_once_more(door: Door) -> None:
+    lead_id = door.simulator.story("no_match")
+    vault, client = connected(door)
+    door.simulator.world.grants.revoke(vault.current.reveal())
+
+    assert isinstance(client.leads.convert(lead_id, ConversionPlan()), Converted)
+    assert len(door.simulator.conversions_of(lead_id)) == 1
+
+
+def test_what_keeps_a_token_from_being_renewed_reaches_the_caller(door: Door) -> None:
+    vault, client = connected(door)
+    door.simulator.world.grants.revoke(vault.current.reveal())
+
+    def lost() -> Secret:
+        raise ConnectionLostError
+
+    vault.make = lost
+
+    with pytest.raises(ConnectionLostError):
+        client.organisation()
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_who_we_are_redirected_to_is_not_signed_for_even_if_it_asks(
+    vault: Vault, status: int
+) -> None:
+    head = b"Location: %s\r\n"
+    with RawServer(answering(*[whole(REJECTED, status="401 Unauthorized")] * 2)) as evil:
+        redirect = whole(b"", status=f"{status} T", head=head % f"{evil.origin}/".encode())
+        with RawServer(answering(redirect)) as zoho, requests.Session() as session:
+            session.trust_env = False
+            answer = session.get(zoho.origin, auth=vault.auth(zoho.host), timeout=5)
+
+    assert answer.status_code == 401
+    assert b"Zoho-oauthtoken" in zoho.requests[0]
+    assert len(evil.requests) == 1
+    assert b"1000.token" not in evil.requests[0]
+    assert vault.rejected == []
+
+
+def test_other_hooks_of_the_caller_still_run(vault: Vault) -> None:
+    seen: list[int] = []
+
+    def look(response: requests.Response, **_more: Any) -> None:
+        seen.append(response.status_code)
+
+    session = session_with(https=Canned(401, REJECTED))
+
+    answer = session.get(
+        "https://www.zohoapis.eu/crm/v8/org", auth=vault.auth(*HOSTS), hooks={"response": look}
+    )
+
+    assert seen == [401]
+    assert len(answer.history) == 1
+    assert answer.request.headers["Authorization"] == "Zoho-oauthtoken 1000.token-1"
+
+
+def test_a_session_signs_each_call_with_the_token_of_the_moment(vault: Vault) -> None:
+    canned = Canned(200, b"{}")
+    session = session_with(https=canned)
+    session.auth = vault.auth(*HOSTS)
+
+    session.get("https://www.zohoapis.eu/1")
+    vault.renew(vault.current)
+    session.get("https://www.zohoapis.eu/2")
+
+    signatures = [request.headers["Authorization"] for request in canned.requests]
+    assert signatures == ["Zoho-oauthtoken 1000.token-0", "Zoho-oauthtoken 1000.token-1"]
+
+
+def test_signatures_do_not_show_their_token(vault: Vault) -> None:
+    for auth in (TokenAuth(vault.current), vault.auth(*HOSTS)):
+        assert "1000.token" not in repr(auth)
+        assert "1000.token" not in repr(vars(auth))
