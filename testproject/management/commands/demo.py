@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Sequence
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
@@ -38,8 +39,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add("--once", action="store_true", help="end when the table is printed")
-        add("--port", type=int, default=8000, help="of the site, if it is free (default: 8000)")
-        add("--leads", type=int, default=20, help="how many leads there are (default: 20)")
+        port, leads = number(most=65_535), number(most=1_000)
+        add("--port", type=port, default=8000, help="of the site, if it is free (default: 8000)")
+        add("--leads", type=leads, default=20, help="how many leads there are (default: 20)")
         add("--keep", action="store_true", help="keep the database, and take up the kept one")
 
     def handle(self, *, keep: bool, **options: Any) -> None:
@@ -72,11 +74,13 @@ class Command(BaseCommand):
         admin, password = story.administrator()
         connection = self._connect(running, admin.get_username(), password)
         rows = story.look(connection, zoho.lead_ids(running.zoho), admin)
+        self._say(f"Looked at {len(rows)} leads.")
         if lost := story.last_without_match(rows):
             zoho.lose_answer(running.zoho, lost.lead_id)
-        decided = story.decide(rows, admin)
+            self._say(f"The answer to the conversion of {lost.lead_id} will be lost.")
+        if decided := story.decide(rows, admin):
+            self._say(f"A person decided about {decided.lead_id}, with a deal.")
         story.convert([row for row in rows if decided is None or row.pk != decided.pk])
-        self._say(f"Looked at {len(rows)} leads; one answer of Zoho will be lost.")
         rows = story.at_rest(connection)
         self._say("", *table(rows), "")
         wrong = self._compare(rows, running)
@@ -108,6 +112,17 @@ class Command(BaseCommand):
     def _say(self, *lines: str) -> None:
         self.stdout.write("\n".join((*lines, "")))
         self.stdout.flush()
+
+
+def number(*, most: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers for an argument."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) > most:
+            raise ArgumentTypeError(f"{text} is no number from 0 to {most}")
+        return int(text)
+
+    return read
 
 
 def _stop_on_signals() -> None:
