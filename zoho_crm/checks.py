@@ -106,7 +106,7 @@ _TYPES: Mapping[type, tuple[str, Callable[[Any], bool]]] = {
     int: ("a whole number", _is_whole),
     float: ("a number", _is_number),
     tuple: ("a list of texts", _are_texts),
-    dict: ("a dictionary of whole numbers", _are_costs),
+    Mapping: ("a dictionary of whole numbers", _are_costs),
 }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -94,7 +94,7 @@ class ZohoSettings:
 
 #: The type of each setting, by name.
 KINDS: Mapping[str, type] = {
-    f.name: dict if f.default is MISSING else type(f.default) for f in fields(ZohoSettings)
+    name: get_origin(hint) or hint for name, hint in get_type_hints(ZohoSettings).items()
 }
 SETTING_NAMES = frozenset(KINDS)
 
@@ -162,5 +162,5 @@ _FORMS: Mapping[type, tuple[str, Callable[[str], Any]]] = {
     int: ("a whole number", int),
     float: ("a number", _number),
     tuple: ("a list such as a,b", _list),
-    dict: ("like convert=5,other=1", _numbers),
+    Mapping: ("like convert=5,other=1", _numbers),
 }

@@ -129,11 +129,15 @@ class RequestRefusedError(ZohoError):
     @property
     def duplicate(self) -> Reference | None:
         """The existing record that a new one would collide with, if Zoho names it."""
-        record = self.details.get("duplicate_record") or self.details
+        record = _object(self.details.get("duplicate_record")) or self.details
         if self.code != "DUPLICATE_DATA" or not record.get("id"):
             return None
-        module = record.get("module") or {}
+        module = _object(record.get("module"))
         return Reference(id=str(record["id"]), name=str(module.get("api_name", "")))
+
+
+def _object(value: object) -> JsonObject:
+    return value if isinstance(value, dict) else {}
 
 
 class StaleDecisionError(RequestRefusedError):

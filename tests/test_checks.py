@@ -1,0 +1,244 @@
+"""What ``manage.py check`` says: each finding has an id, a hint, and is not said without need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, Error, Warning, registry, run_checks
+from django.core.management import CommandError, call_command
+from django.core.management.base import SystemCheckError
+
+from zoho_crm import checks, crypto
+from zoho_crm.conf import KINDS
+from zoho_crm.contrib.pytest import ENCRYPTION_KEY
+
+SOUND = {"ENCRYPTION_KEYS": [ENCRYPTION_KEY]}
+
+
+@pytest.fixture(autouse=True)
+def _no_broker(settings: Any) -> None:
+    settings.CELERY_BROKER_URL = ""
+
+
+def found(*, deploy: bool = False) -> list[CheckMessage]:
+    messages = run_checks(include_deployment_checks=deploy)
+    return [message for message in messages if str(message.id).startswith("zoho_crm.")]
+
+
+def found_with(settings: Any, **changes: object) -> list[CheckMessage]:
+    settings.ZOHO_CRM = {**SOUND, **changes}
+    return found()
+
+
+def ids(messages: list[CheckMessage]) -> list[str]:
+    return [str(message.id) for message in messages]
+
+
+def test_sound_settings_are_passed_over_in_silence(settings: Any) -> None:
+    assert found_with(settings) == []
+
+
+def test_both_checks_are_registered() -> None:
+    assert checks.check_settings in registry.registry.get_checks()
+    assert checks.check_deployment not in registry.registry.get_checks()
+    assert checks.check_deployment in registry.registry.get_checks(include_deployment_checks=True)
+
+
+def test_every_id_is_explained_once_and_used() -> None:
+    explained = re.findall(r"^\* ``(zoho_crm\.[EW]\d+)`` \S", checks.__doc__ or "", re.MULTILINE)
+    source = Path(checks.__file__).read_text(encoding="utf-8")
+
+    assert len(explained) == len(set(explained))
+    assert set(explained) == set(re.findall(r'id="(zoho_crm\.[EW]\d+)"', source))
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("CLIENTID", "Did you mean 'CLIENT_ID'?"),
+        ("client_id", "Did you mean 'CLIENT_ID'?"),
+        ("ENCRYPTION_KEY", "Did you mean 'ENCRYPTION_KEYS'?"),
+        ("COLOUR", "Known are: CALL_DEADLINE, CLIENT_ID,"),
+        (1, "Known are: CALL_DEADLINE, CLIENT_ID,"),
+    ],
+)
+def test_a_misspelt_key_gets_a_suggestion(settings: Any, key: object, hint: str) -> None:
+    settings.ZOHO_CRM = {**SOUND, key: "x"}
+
+    [message] = found()
+
+    assert (message.id, type(message)) == ("zoho_crm.E001", Error)
+    assert f"'{key}'" in message.msg
+    assert message.hint
+    assert message.hint.startswith(hint)
+
+
+def test_a_key_that_does_not_encrypt_is_named_and_not_shown(settings: Any) -> None:
+    [message] = found_with(settings, ENCRYPTION_KEYS=[ENCRYPTION_KEY, "hunter2"])
+
+    assert (message.id, type(message)) == ("zoho_crm.E002", Error)
+    assert crypto.key_id("hunter2") in message.msg
+    assert "hunter2" not in str(message)
+    assert "zoho_new_key" in str(message.hint)
+
+
+def test_no_key_at_all_is_a_warning(settings: Any) -> None:
+    [message] = found_with(settings, ENCRYPTION_KEYS=[])
+
+    assert (message.id, type(message)) == ("zoho_crm.W001", Warning)
+    assert "zoho_new_key" in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("changes", "order"),
+    [
+        ({"LEASE": 60}, "CALL_DEADLINE < LEASE / 2"),
+        ({"QUIET_PERIOD": 29}, "QUIET_PERIOD >= CALL_DEADLINE"),
+        ({"REFRESH_LEASE": 30}, "REFRESH_LEASE > CALL_DEADLINE"),
+        ({"SLICE": 90}, "SLICE < LEASE"),
+        ({"NEGATIVE_READS": 0}, "NEGATIVE_READS >= 1"),
+        ({"CONNECT_TIMEOUT": 0}, "CONNECT_TIMEOUT > 0"),
+        ({"CALL_DEADLINE": 0}, "CALL_DEADLINE > 0"),
+    ],
+)
+def test_an_order_that_nothing_could_be_trusted_in_is_refused(
+    settings: Any, changes: dict[str, float], order: str
+) -> None:
+    [message] = found_with(settings, **changes)
+
+    assert (message.id, type(message)) == ("zoho_crm.E003", Error)
+    assert order in message.msg
+    assert message.hint
+
+
+@pytest.mark.parametrize(
+    "changes", [{"QUIET_PERIOD": 30}, {"REFRESH_LEASE": 30.1}, {"LEASE": 60.1}, {"SLICE": 89}]
+)
+def test_an_order_that_just_holds_is_fine(settings: Any, changes: dict[str, float]) -> None:
+    assert found_with(settings, **changes) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "known"),
+    [
+        ({"DATA_CENTER": "uk"}, "us, eu, in, au, cn, jp, ca, sa"),
+        ({"DATA_CENTER": "local"}, "us, eu"),
+        ({"ENVIRONMENT": "staging"}, "production, sandbox, developer"),
+    ],
+)
+def test_a_place_that_zoho_does_not_have_is_refused(
+    settings: Any, changes: dict[str, str], known: str
+) -> None:
+    [message] = found_with(settings, **changes)
+
+    assert (message.id, type(message)) == ("zoho_crm.E004", Error)
+    assert known in str(message.hint)
+
+
+def test_the_local_zoho_is_a_place(settings: Any) -> None:
+    here = {"LOCAL_URL": "http://127.0.0.1:8765", "DATA_CENTER": "local"}
+
+    assert found_with(settings, **here) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://zoho.example",
+        "http://127.0.0.1@evil.example",
+        "http://192.0.2.1:8765",
+        "http://127.0.0.1:8765/crm",
+        "127.0.0.1:8765",
+        "http://[::1",
+    ],
+)
+def test_a_local_zoho_elsewhere_is_refused(settings: Any, url: str) -> None:
+    [message] = found_with(settings, LOCAL_URL=url)
+
+    assert (message.id, type(message)) == ("zoho_crm.E005", Error)
+    assert "127.0.0.1" in str(message.hint)
+
+
+def test_times_without_a_zone_are_refused(settings: Any) -> None:
+    settings.USE_TZ = False
+
+    assert ids(found_with(settings)) == ["zoho_crm.E006"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LOCAL_URL", "http://127.0.0.1:8765"), ("TRANSPORT", "zoho_crm.contrib.pytest.transport")],
+)
+def test_what_is_for_development_is_refused_in_production_only(
+    settings: Any, name: str, value: str
+) -> None:
+    settings.ZOHO_CRM = {**SOUND, name: value}
+
+    assert found() == []
+    [message] = found(deploy=True)
+    assert (message.id, type(message)) == ("zoho_crm.E007", Error)
+    assert name in message.msg
+    assert message.hint
+
+
+#: A value of a wrong type for each kind of setting.
+WRONG: dict[type, list[object]] = {
+    str: [None, 1, ["eu"]],
+    bool: ["true", 1, None],
+    int: ["7", 7.5, True, None],
+    float: ["30", None, True],
+    tuple: ["text", None, [1], {"a": "b"}],
+    Mapping: [[], "convert=5", {"convert": "5"}, None],
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_value_of_another_type_is_named_and_nothing_crashes(settings: Any, name: str) -> None:
+    for value in WRONG[KINDS[name]]:
+        messages = found_with(settings, **{name: value})
+
+        assert "zoho_crm.E008" in ids(messages), value
+        assert f"ZOHO_CRM['{name}'] is not a" in messages[0].msg or name == "PKCE"
+
+
+@pytest.mark.parametrize("keys", [[ENCRYPTION_KEY], (ENCRYPTION_KEY,)])
+def test_a_list_may_be_a_tuple(settings: Any, keys: object) -> None:
+    assert found_with(settings, ENCRYPTION_KEYS=keys) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [("memory://", ["zoho_crm.W002"]), ("redis://localhost", []), ("", []), (None, [])],
+)
+def test_a_broker_in_the_memory_of_one_process_is_a_warning(
+    settings: Any, url: str | None, expected: list[str]
+) -> None:
+    settings.CELERY_BROKER_URL = url
+
+    assert ids(found_with(settings)) == expected
+
+
+def test_a_project_without_a_broker_is_no_trouble(settings: Any) -> None:
+    del settings.CELERY_BROKER_URL
+
+    assert found_with(settings) == []
+
+
+def test_the_app_explains_itself_with_an_empty_dictionary(settings: Any) -> None:
+    settings.ZOHO_CRM = {}
+
+    assert ids(found()) == ["zoho_crm.W001"]
+
+
+def test_the_command_stops_at_an_error(settings: Any) -> None:
+    settings.ZOHO_CRM = {**SOUND, "LEASE": 1, "QUIET": 2}
+
+    with pytest.raises((SystemCheckError, CommandError)) as caught:
+        call_command("check")
+
+    assert "zoho_crm.E001" in str(caught.value)
+    assert "zoho_crm.E003" in str(caught.value)

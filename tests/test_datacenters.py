@@ -1,0 +1,208 @@
+"""The closed table of hosts: what is in it is found, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zoho_crm.datacenters import DATA_CENTERS, data_center_of_callback, data_centers, origin_of
+from zoho_crm.exceptions import GrantRefusedError
+
+HERE = "http://127.0.0.1:8765"
+
+#: Zoho's page: code, accounts server, API of production, sandbox and developer.
+DOCUMENTED = {
+    "us": ("accounts.zoho.com", "zohoapis.com"),
+    "eu": ("accounts.zoho.eu", "zohoapis.eu"),
+    "in": ("accounts.zoho.in", "zohoapis.in"),
+    "au": ("accounts.zoho.com.au", "zohoapis.com.au"),
+    "cn": ("accounts.zoho.com.cn", "zohoapis.com.cn"),
+    "jp": ("accounts.zoho.jp", "zohoapis.jp"),
+    "ca": ("accounts.zohocloud.ca", "zohoapis.ca"),
+    "sa": ("accounts.zoho.sa", "zohoapis.sa"),
+}
+
+
+def test_the_documented_data_centers_are_known_and_no_others() -> None:
+    assert DATA_CENTERS.keys() == DOCUMENTED.keys()
+    assert data_centers() == DATA_CENTERS
+
+
+@pytest.mark.parametrize("code", DOCUMENTED)
+@pytest.mark.parametrize(
+    ("environment", "subdomain"),
+    [("production", "www"), ("sandbox", "sandbox"), ("developer", "developer")],
+)
+def test_a_data_center_answers_at_the_documented_hosts(
+    code: str, environment: str, subdomain: str
+) -> None:
+    accounts, api = DOCUMENTED[code]
+    center = DATA_CENTERS[code]
+
+    assert center.accounts == f"https://{accounts}"
+    assert center.api(environment) == f"https://{subdomain}.{api}"
+    assert center.owns_api_domain(f"https://{subdomain}.{api}")
+    assert center.console.startswith("https://api-console.zoho")
+
+
+def test_an_environment_that_does_not_exist_has_no_host() -> None:
+    with pytest.raises(ValueError, match="staging"):
+        DATA_CENTERS["eu"].api("staging")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://zohoapis.eu", "https://api.zoho.eu", "HTTPS://WWW.ZOHOAPIS.EU/"]
+)
+def test_an_api_domain_is_known_in_the_spellings_of_zohos_pages(url: str) -> None:
+    assert DATA_CENTERS["eu"].owns_api_domain(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "www.zohoapis.eu",
+        "http://www.zohoapis.eu",
+        "https://www.zohoapis.com",
+        "https://www.zohoapis.eu.evil.example",
+        "https://www.zohoapis.eu@evil.example",
+        "https://www.zohoapis.eu:8443",
+        "https://www.zohoapis.eu/crm",
+        "https://evil.example/https://www.zohoapis.eu",
+    ],
+)
+def test_an_api_domain_of_somebody_else_is_not(url: str) -> None:
+    assert not DATA_CENTERS["eu"].owns_api_domain(url)
+
+
+@pytest.mark.parametrize("code", DOCUMENTED)
+def test_a_callback_is_looked_up_by_server_location_or_both(code: str) -> None:
+    server = f"https://{DOCUMENTED[code][0]}"
+
+    assert data_center_of_callback(server, code) is DATA_CENTERS[code]
+    assert data_center_of_callback(server, "") is DATA_CENTERS[code]
+    assert data_center_of_callback("", code) is DATA_CENTERS[code]
+
+
+def test_a_callback_that_names_nothing_changes_nothing() -> None:
+    assert data_center_of_callback("", "") is None
+
+
+@pytest.mark.parametrize(
+    "server", ["https://accounts.zoho.eu/", "HTTPS://ACCOUNTS.ZOHO.EU", "https://Accounts.Zoho.Eu/"]
+)
+def test_case_and_a_slash_at_the_end_do_not_matter(server: str) -> None:
+    assert data_center_of_callback(server, "eu") is DATA_CENTERS["eu"]
+
+
+@pytest.mark.parametrize(
+    ("server", "location"),
+    [
+        ("https://evil.example", "eu"),
+        ("https://evil.example", ""),
+        ("https://accounts.zoho.com@evil.example", "us"),
+        ("https://accounts.zoho.com:x@evil.example", "us"),
+        ("https://evil.example@accounts.zoho.com", "us"),
+        ("https://@accounts.zoho.com", "us"),
+        ("https://accounts.zoho.com\\@evil.example", "us"),
+        ("https://accounts.zoho.com\\.evil.example", "us"),
+        ("https://accounts.zoho.com#@evil.example", "us"),
+        ("https://accounts.zoho.com?@evil.example", "us"),
+        ("https://accounts.zoho.com.evil.example", "us"),
+        ("https://accounts.zoho.com.", "us"),
+        ("https://accounts.zoho.com:443", "us"),
+        ("https://accounts.zoho.com:8443", "us"),
+        ("https://accounts.zoho.com:port", "us"),
+        ("https://accounts.zoho.com:99999", "us"),
+        ("https://accounts.zoho.com/path", "us"),
+        ("https://accounts.zoho.com/?next=1", "us"),
+        ("http://accounts.zoho.com", "us"),
+        ("//accounts.zoho.com", "us"),
+        ("accounts.zoho.com", "us"),
+        ("javascript:alert(1)", "us"),
+        ("https://аccounts.zoho.com", "us"),
+        ("https://accounts.zoho.com／", "us"),
+        ("https://[::1", "us"),
+        ("https://[accounts.zoho.com]", "us"),
+        ("https://", "us"),
+        ("https:///accounts.zoho.com", "us"),
+        (" ", ""),
+        ("https://accounts.zoho.eu", "us"),
+        ("https://accounts.zoho.com", "eu"),
+        ("https://accounts.zoho.com", "local"),
+        ("https://accounts.zoho.uk", "uk"),
+        ("", "uk"),
+        ("", "US"),
+        ("", "evil"),
+        ("", "local"),
+        (HERE, "local"),
+    ],
+)
+def test_a_callback_that_names_anybody_else_is_refused(server: str, location: str) -> None:
+    with pytest.raises(GrantRefusedError) as caught:
+        data_center_of_callback(server, location)
+
+    assert caught.value.code == "unknown_server"
+    assert "nothing was sent" in str(caught.value)
+
+
+@given(server=st.text(min_size=1), location=st.text())
+def test_no_text_leads_anywhere_but_into_the_table(server: str, location: str) -> None:
+    try:
+        found = data_center_of_callback(server, location, HERE)
+    except GrantRefusedError:
+        return
+
+    assert found in data_centers(HERE).values()
+
+
+@given(
+    host=st.sampled_from([accounts for accounts, _api in DOCUMENTED.values()]),
+    before=st.text(max_size=5),
+    after=st.text(max_size=5),
+)
+def test_a_known_name_with_something_around_it_is_not_dereferenced(
+    host: str, before: str, after: str
+) -> None:
+    try:
+        found = data_center_of_callback(f"https://{before}{host}{after}", "")
+    except GrantRefusedError:
+        return
+
+    assert found
+    assert found.accounts in {center.accounts for center in DATA_CENTERS.values()}
+
+
+@pytest.mark.parametrize("url", [HERE, f"{HERE}/", "http://localhost:1", "http://[::1]:8765"])
+def test_a_local_zoho_has_a_row_of_its_own(url: str) -> None:
+    center = data_centers(url)["local"]
+
+    assert center.accounts == center.api("sandbox") == url.rstrip("/")
+    assert data_center_of_callback(url, "local", url) == center
+    assert center.owns_api_domain(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://zoho.example",
+        "https://192.0.2.1",
+        "http://127.0.0.1@evil.example",
+        "http://127.0.0.1.evil.example",
+        "http://127.0.0.1:8765/crm",
+        "127.0.0.1:8765",
+        "ftp://127.0.0.1",
+        "http://[::1",
+    ],
+)
+def test_a_local_zoho_elsewhere_has_none(url: str) -> None:
+    assert "local" not in data_centers(url)
+    with pytest.raises(GrantRefusedError):
+        data_center_of_callback("nonsense", "", url)
+
+
+def test_a_plain_origin_keeps_its_port() -> None:
+    assert origin_of("HTTP://LocalHost:8765/") == "http://localhost:8765"
+    assert origin_of("https://accounts.zoho.eu:0") == ""

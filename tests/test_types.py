@@ -1,0 +1,203 @@
+"""Values: what they show, what they refuse, and that they survive a JSON column."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import inspect
+import json
+import pickle
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zoho_crm import types
+from zoho_crm.client import Credentials
+from zoho_crm.conf import ZohoSettings
+from zoho_crm.types import (
+    ConversionOptions,
+    ConversionPlan,
+    Converted,
+    Deal,
+    Lead,
+    Match,
+    Reference,
+    Secret,
+    TokenGrant,
+    as_json,
+    is_record_id,
+)
+
+HIDDEN = "1000.nobody-sees-this"
+VALUES = [
+    value
+    for _name, value in inspect.getmembers(types, dataclasses.is_dataclass)
+    if value.__module__ == types.__name__
+]
+
+TEXTS = st.text(max_size=20)
+IDS = st.from_regex(r"[0-9]{1,19}", fullmatch=True)
+FIELDS = st.dictionaries(TEXTS, TEXTS, max_size=3)
+REFERENCES = st.builds(Reference, id=IDS, name=TEXTS)
+LEADS = st.builds(
+    Lead,
+    id=IDS,
+    name=TEXTS,
+    owner=st.none() | REFERENCES,
+    tags=st.lists(TEXTS, max_size=3).map(tuple),
+    converted=st.none() | st.builds(Converted, contact_id=IDS, account_id=IDS, deal_id=IDS),
+    obstacle=st.sampled_from(["", "locked"]),
+    fields=FIELDS,
+)
+MATCHES = st.builds(
+    Match,
+    id=IDS,
+    name=TEXTS,
+    account=st.none() | REFERENCES,
+    matched_on=st.lists(TEXTS, max_size=2).map(tuple),
+    fields=FIELDS,
+)
+SEVERAL = st.lists(MATCHES, max_size=3).map(tuple)
+OPTIONS = st.builds(ConversionOptions, contacts=SEVERAL, accounts=SEVERAL)
+DEALS = st.builds(
+    Deal,
+    name=TEXTS,
+    stage=TEXTS,
+    closing_date=st.dates(),
+    amount=st.none() | st.decimals(allow_nan=False, allow_infinity=False, places=2),
+    other=FIELDS,
+)
+PLANS = st.builds(
+    ConversionPlan,
+    contact_id=IDS | st.just(""),
+    deal=st.none() | DEALS,
+    overwrite=st.booleans(),
+    tags=st.dictionaries(TEXTS, st.lists(TEXTS, max_size=2).map(tuple), max_size=2),
+)
+
+
+@given(value=st.one_of(LEADS, MATCHES, OPTIONS, DEALS, PLANS))
+def test_a_value_comes_back_from_a_json_column_as_it_was(value: Any) -> None:
+    stored = json.loads(json.dumps(as_json(value)))
+
+    assert type(value).from_json(stored) == value
+
+
+def test_dates_and_times_are_stored_as_iso_8601() -> None:
+    moment = datetime(2027, 3, 31, 9, tzinfo=timezone(timedelta(hours=1)))
+
+    assert as_json([moment, date(2027, 3, 31)]) == ["2027-03-31T09:00:00+01:00", "2027-03-31"]
+    assert as_json({"amount": Decimal("48000.50")}) == {"amount": "48000.50"}
+
+
+@pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
+def test_values_are_frozen_and_made_by_name(kind: type[Any]) -> None:
+    parameters = dataclasses.fields(kind)
+
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert all(parameter.kw_only for parameter in parameters)
+    assert kind.__doc__
+
+
+@pytest.mark.parametrize("text", ["1", "0", "7130042000000418003", "9" * 19])
+def test_an_id_is_a_text_of_up_to_nineteen_digits(text: str) -> None:
+    assert is_record_id(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " 1", "1\n", "-1", "1.0", "1e3", "0x1", "a", "9" * 20, "１", "१", "1/2"]
+)
+def test_anything_else_is_no_id(text: str) -> None:
+    assert not is_record_id(text)
+
+
+@pytest.mark.parametrize(
+    ("flags", "usable"),
+    [
+        ({}, True),
+        ({"locked": True}, False),
+        ({"editable": False}, False),
+        ({"approved": False}, False),
+    ],
+)
+def test_a_match_is_usable_if_nothing_speaks_against_it(
+    flags: dict[str, bool], usable: bool
+) -> None:
+    assert Match(id="1", name="Ines", **flags).usable is usable
+
+
+# Secrets
+
+
+def test_a_secret_is_seen_only_when_it_is_asked_for() -> None:
+    secret = Secret(HIDDEN)
+
+    assert secret.reveal() == HIDDEN
+    assert repr(secret) == str(secret) == f"{secret}" == "Secret(***)"
+    assert HIDDEN not in f"{[secret]!r} { ({'k': secret}) } {secret!s:>40}"
+
+
+def test_a_secret_is_compared_and_may_be_a_key() -> None:
+    same, other = Secret(HIDDEN), Secret("other")
+
+    assert Secret(HIDDEN) == same
+    assert same != other
+    assert same != HIDDEN
+    assert {same: 1}[Secret(HIDDEN)] == 1
+    assert Secret("ü") == Secret("ü")
+
+
+def test_an_empty_secret_is_none() -> None:
+    assert not Secret("")
+    assert Secret(HIDDEN)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_secret_is_never_pickled(protocol: int) -> None:
+    with pytest.raises(TypeError, match="never pickled"):
+        pickle.dumps({"token": Secret(HIDDEN)}, protocol)
+
+
+def test_a_secret_is_not_copied_into_another_shape() -> None:
+    secret = Secret(HIDDEN)
+
+    with pytest.raises(TypeError):
+        copy.deepcopy(secret)
+    with pytest.raises(TypeError):
+        json.dumps({"token": secret})
+    with pytest.raises(TypeError):
+        vars(secret)
+    with pytest.raises(AttributeError):
+        secret.more = 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        TokenGrant(
+            access_token=Secret(HIDDEN),
+            refresh_token=Secret(HIDDEN),
+            api_domain="https://www.zohoapis.eu",
+            expires_in=3600,
+        ),
+        Credentials(client_id="1000.CLIENT", client_secret=Secret(HIDDEN)),
+        ZohoSettings(CLIENT_SECRET=HIDDEN, ENCRYPTION_KEYS=(HIDDEN,)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_with_secrets_shows_none_of_them(value: Any) -> None:
+    assert HIDDEN not in repr(value)
+    assert HIDDEN not in str(value)
+
+
+def test_a_grant_becomes_no_json() -> None:
+    grant = TokenGrant(
+        access_token=Secret(HIDDEN), refresh_token=Secret(""), api_domain="", expires_in=1
+    )
+
+    with pytest.raises(TypeError):
+        json.dumps(as_json(grant))
