@@ -43,8 +43,7 @@ class ConversionList(ChangeList):
 class LeadConversionAdmin(ConversionPages):
     list_filter = ("status", "verdict", "connection")
     list_select_related = ("connection",)
-    search_fields = ("=lead_id",)
-    search_help_text = gettext_lazy("A whole lead id.")
+    search_fields = ("^lead_id",)
     ordering = ("-pk",)
     fieldsets = (
         (
@@ -101,6 +100,7 @@ class LeadConversionAdmin(ConversionPages):
             "to_look_again": row.status in AT_HAND | REOPENABLE,
             "to_leave_out": row.status in LEFT_OUT_FROM,
             "to_settle": row.status in IN_DOUBT,
+            "to_follow": not row.is_at_rest,
             "to_close": row.status == LeadConversion.Status.NEEDS_REVIEW,
         }
 
