@@ -35,7 +35,7 @@ def work_connection(*, connection_id: int, **_newer: Any) -> None:
     """Act on the due rows of one connection, and come back when the next is due."""
     wait = work.work(connection_id=connection_id)
     announce.apply_async(**_queue())
-    if wait is not None:
+    if wait is not None and work.come_back(connection_id=connection_id, seconds=wait):
         wake(connection_id, countdown=wait)
 
 

@@ -396,6 +396,7 @@ class Migration(migrations.Migration):
                     "credits_remaining",
                     models.BigIntegerField(null=True, verbose_name="credits remaining"),
                 ),
+                ("wake_at", models.DateTimeField(null=True)),
                 ("seen_at", models.DateTimeField(null=True, verbose_name="worker seen")),
             ],
             options={

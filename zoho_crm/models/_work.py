@@ -36,6 +36,8 @@ class ConnectionWork(models.Model):
     cooling_reason = models.CharField(_("why"), max_length=200, blank=True)
     cooling_kind = models.CharField(max_length=10, choices=Cooling, blank=True, editable=False)
     credits_remaining = models.BigIntegerField(_("credits remaining"), null=True)
+    #: When somebody comes back to work it, so that not everybody does.
+    wake_at = models.DateTimeField(null=True)
     #: When a worker last looked.
     seen_at = models.DateTimeField(_("worker seen"), null=True)
 
@@ -60,6 +62,13 @@ class ConnectionWork(models.Model):
             seen_at=DbNow(),
         )
         return cls.objects.get(pk=connection_id, lease_owner=owner) if taken else None
+
+    @classmethod
+    def come_back(cls, connection_id: int, *, seconds: float) -> bool:
+        """Whether the caller should come back after so long: nobody else does so earlier."""
+        nobody = Q(wake_at=None) | Q(wake_at__lte=DbNow()) | Q(wake_at__gt=from_now(seconds))
+        rows = cls.objects.filter(nobody, pk=connection_id)
+        return bool(rows.update(wake_at=from_now(seconds)))
 
     def renew(self, *, seconds: float) -> bool:
         """Whether it is still mine, and now for so long."""

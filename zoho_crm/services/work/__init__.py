@@ -50,6 +50,15 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     return _waiting_time(connection_id)
 
 
+def come_back(*, connection_id: int, seconds: float) -> bool:
+    """
+    Whether a caller whose work is done should come back after so long.
+
+    Of many messages that found nothing to do yet, one is enough to wait for it.
+    """
+    return ConnectionWork.come_back(connection_id, seconds=seconds)
+
+
 def end_cooling(*, connection_id: int) -> None:
     """Let a connection be worked at once: a person tested it, or connected it again."""
     ConnectionWork.objects.filter(pk=connection_id).update(
