@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from typing import Any, TextIO
 
@@ -54,6 +56,10 @@ class ZohoCommand(BaseCommand):
         except KeyboardInterrupt as error:
             message = _("Stopped. What was sent is settled by the next worker.")
             raise CommandError(message, returncode=ExitCode.INTERRUPTED) from error
+        except BrokenPipeError:
+            # Whoever read it has enough; else Python complains when it flushes what is left.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(128 + signal.SIGPIPE)
         except (ZohoError, ImproperlyConfigured) as error:
             raise CommandError(explained(error), returncode=code_of(error)) from error
 

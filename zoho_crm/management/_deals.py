@@ -48,16 +48,26 @@ def wants_deal(options: dict[str, Any]) -> bool:
     return any(options[option] is not None for option in OPTIONS)
 
 
+def check_deal(options: dict[str, Any]) -> None:
+    """
+    Make sure that a deal has what every deal needs.
+
+    :raises CommandError: if something is missing
+    """
+    missing = [option for option in ("deal_name", "stage", "closing_date") if not options[option]]
+    if wants_deal(options) and missing:
+        flags = ", ".join("--" + option.replace("_", "-") for option in missing)
+        raise wrong_use(_("A deal also needs: %s.") % flags)
+    if options["move_attachments_to"] == "Deals" and not wants_deal(options):
+        raise wrong_use(_("Attachments can move to a deal only if one is created: --deal-name."))
+
+
 def deal_of(options: dict[str, Any], known: Choices) -> Deal:
     """
     Return the deal that the options ask for.
 
-    :raises CommandError: if something is missing, or the organisation knows no such thing
+    :raises CommandError: if the organisation knows no such thing, or demands more
     """
-    missing = [option for option in ("deal_name", "stage", "closing_date") if not options[option]]
-    if missing:
-        flags = ", ".join("--" + option.replace("_", "-") for option in missing)
-        raise wrong_use(_("A deal also needs: %s.") % flags)
     pipeline = _pipeline(options["pipeline"], known)
     other = dict(options["deal_field"] or ())
     deal = Deal(

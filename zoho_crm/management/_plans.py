@@ -84,8 +84,6 @@ def wish_of(options: dict[str, Any], connection: Connection) -> Wish:
     common = {word: options[option] for word, option in COMMON.items() if options[option]}
     if is_deal_wanted:
         common["deal"] = deal_of(options, known)
-    if options["move_attachments_to"] == "Deals" and not is_deal_wanted:
-        raise wrong_use(_("Attachments can move to a deal only if one is created: --deal-name."))
     if options["tags"]:
         modules = ("Contacts", "Accounts", "Deals") if is_deal_wanted else ("Contacts", "Accounts")
         common["tags"] = dict.fromkeys(modules, tuple(options["tags"]))

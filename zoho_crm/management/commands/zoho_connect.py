@@ -130,7 +130,7 @@ def connect_page(redirect_uri: str) -> str:
         raise CommandError(message)
     try:
         callback = reverse("zoho_crm:callback")
-        page = reverse("admin:zoho_crm_connection_changelist") + "connect/"
+        page = reverse("admin:zoho_crm_connection_connect")
     except NoReverseMatch as error:
         message = _("This project's URLs must include zoho_crm.urls and the admin.")
         raise CommandError(message) from error

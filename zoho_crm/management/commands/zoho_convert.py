@@ -25,6 +25,7 @@ from zoho_crm.management._command import (
     stdin_of,
 )
 from zoho_crm.management._conversions import block, plan_in_words, sentences
+from zoho_crm.management._deals import check_deal
 from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.management._output import Output, Paint, Row
 from zoho_crm.management._plans import Wish, add_plan_arguments, wish_of
@@ -75,6 +76,7 @@ class Command(ZohoCommand):
         **options: Any,
     ) -> None:
         ids = arguments.lead_ids(leads, ids_file, stdin_of(options))
+        check_deal(options)
         connection = chosen_connection(options["connection"])
         wish = wish_of(options, connection)
         cases = looked_at(connection.pk, ids, wish)

@@ -125,8 +125,9 @@ class Tally:
 
 
 def _once(shift: Shift) -> None:
-    while not shift.is_over and shift.work() == 0.0:
-        pass
+    wait: float | None = 0.0
+    while wait == 0.0 and not shift.is_over:
+        wait = shift.work()
 
 
 def _loop(shift: Shift, longest: float) -> None:

@@ -57,14 +57,14 @@ def database_options() -> Iterator[Finding]:
     yield warn(check, message % {"journal": journal, "mode": mode}, fix)
 
 
-def clock() -> Iterator[Finding]:
+def clock(allowed: float = DRIFT) -> Iterator[Finding]:
     """Whether this host and the database agree about the time; the database's decides."""
     recorder = MigrationRecorder(database)
     there: datetime | None = (
         recorder.migration_qs.annotate(now=DbNow()).values_list("now", flat=True).first()
     )
     drift = abs((timezone.now() - (there or timezone.now())).total_seconds())
-    if drift <= DRIFT:
+    if drift <= allowed:
         yield ok("clock", _("this host and the database agree"))
     else:
         message = _("This host and the database differ by %d s; times are shown wrong.") % drift

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.core.management import CommandError, call_command
+
+from zoho_crm.contrib.pytest import ENCRYPTION_KEY, QUICK
+from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
+
+MANAGE = Path(django_settings.BASE_DIR) / "manage.py"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ran:
+    """What a command wrote, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """What ``--format json`` gave."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
+    def line(self) -> dict[str, Any]:
+        (line,) = self.lines
+        return line
+
+
+Run = Callable[..., Ran]
+
+
+class Terminal(io.StringIO):
+    """Where colours are shown."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run a command in this process: ``run("zoho_work", "--until-idle")``."""
+
+    def run_one(*words: str, stdin: str = "", out: io.StringIO | None = None, **more: Any) -> Ran:
+        out, err = out or io.StringIO(), io.StringIO()
+        code = 0
+        try:
+            call_command(*words, stdin=io.StringIO(stdin), stdout=out, stderr=err, **more)
+        except CommandError as error:
+            code = error.returncode
+            err.write(str(error))
+        return Ran(code=code, out=out.getvalue(), err=err.getvalue())
+
+    return run_one
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with all tables and no rows."""
+    path = tmp_path_factory.mktemp("database") / "empty.sqlite3"
+    _manage({"DATABASE_URL": f"sqlite:///{path}"}, "migrate", "-v0").check_returncode()
+    return path
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site of its own, whose commands are processes of their own."""
+
+    environment: dict[str, str]
+
+    def run(self, *words: str, stdin: str = "", **environment: str) -> Ran:
+        done = _manage({**self.environment, **environment}, *words, stdin=stdin)
+        return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    def start(self, *words: str, **streams: int) -> subprocess.Popen[str]:
+        closed = {"stdin": subprocess.DEVNULL}
+        piped = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+        return subprocess.Popen(
+            [sys.executable, MANAGE, *words],
+            env=_environment(self.environment),
+            start_new_session=True,
+            text=True,
+            **{**closed, **piped, **streams},
+        )
+
+
+@pytest.fixture
+def site(live_zoho: Simulator, migrated: Path, tmp_path: Path) -> Site:
+    """Over real HTTP, with a database of its own, and not connected."""
+    path = shutil.copy(migrated, tmp_path / "site.sqlite3")
+    quick = {f"ZOHO_CRM_{name}": str(value) for name, value in QUICK.items()}
+    return Site(
+        {
+            **quick,
+            "ZOHO_CRM_LEASE": "5",
+            "ZOHO_CRM_SLICE": "3",
+            "DATABASE_URL": f"sqlite:///{path}",
+            "ZOHO_CRM_CLIENT_ID": CLIENT_ID,
+            "ZOHO_CRM_CLIENT_SECRET": CLIENT_SECRET,
+            "ZOHO_CRM_DATA_CENTER": "local",
+            "ZOHO_CRM_ENCRYPTION_KEYS": ENCRYPTION_KEY,
+            "ZOHO_CRM_LOCAL_URL": live_zoho.origin,
+        }
+    )
+
+
+@pytest.fixture
+def connected(site: Site, live_zoho: Simulator) -> Site:
+    """The same, connected."""
+    code = f"{live_zoho.grant_code()}\n"
+    assert site.run("zoho_connect", "--grant-code", "-", stdin=code).code == 0
+    return site
+
+
+def _manage(
+    environment: dict[str, str], *words: str, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, MANAGE, *words],
+        env=_environment(environment),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _environment(own: dict[str, str]) -> dict[str, str]:
+    """Nothing of this run but what a process needs to start."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, "CELERY_BROKER_URL": "filesystem://", "PYTHONWARNINGS": "error", **own}

@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection as database
+from django.db.migrations.recorder import MigrationRecorder
+from django.test import override_settings
+from django.urls import path
+
+from testproject.celery import app
+from tests.management.conftest import Run
+from zoho_crm import crypto
+from zoho_crm.models import Connection, ConnectionWork, Token, from_now
+from zoho_crm.services.convert import request
+from zoho_crm.services.doctor._tables import clock
+from zoho_crm.simulator import Simulator
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+urlpatterns = [path("", lambda request: None)]
+
+
+def findings(run: Run) -> dict[str, dict[str, str]]:
+    """What the doctor says, by check; of two about one thing the worse one."""
+    order = ["ok", "warn", "fail"]
+    lines = sorted(
+        run("zoho_doctor", "--format=json").lines, key=lambda x: order.index(x["result"])
+    )
+    return {line["check"]: line for line in lines}
+
+
+def change(settings: Any, **more: Any) -> None:
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, **more}
+
+
+def cool(connection: Connection, kind: str) -> None:
+    ConnectionWork.objects.create(
+        connection=connection,
+        cooling_until=from_now(600),
+        cooling_kind=kind,
+        cooling_reason="Permission denied",
+    )
+
+
+def test_a_site_that_works_gets_no_complaint(
+    run: Run, connection: Connection, settings: Any
+) -> None:
+    settings.CELERY_BROKER_URL = "filesystem://"
+
+    ran = run("zoho_doctor", "--format=json")
+
+    assert ran.code == 0
+    assert {line["result"] for line in ran.lines} == {"ok"}
+    assert {line["check"] for line in ran.lines} >= {
+        *("settings", "redirect address", "broker", "database", "clock", "encryption keys"),
+        *("data center local", f"connection {connection}", "worker"),
+    }
+
+
+def test_people_see_symbol_word_and_fix(run: Run, zoho: Simulator) -> None:
+    ran = run("zoho_doctor", force_color=True)
+
+    assert "✓ ok" in ran.out
+    assert "▲ warn" in ran.out
+    assert "→ Connect with: manage.py zoho_connect" in ran.out
+
+
+def test_a_complaint_of_the_checks_is_shown_with_its_hint(
+    run: Run, connection: Connection, settings: Any
+) -> None:
+    change(settings, CLIENT_IDD="1000.X")
+
+    finding = findings(run)["settings zoho_crm.E001"]
+
+    assert finding["result"] == "fail"
+    assert "CLIENT_ID" in finding["fix"]
+
+
+def test_what_fails_ends_with_1(run: Run, connection: Connection, settings: Any) -> None:
+    change(settings, CLIENT_IDD="1000.X")
+
+    ran = run("zoho_doctor")
+
+    assert ran.code == 1
+    assert "1 thing does not work" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("address", "result"),
+    [
+        ("https://crm.example/zoho/oauth/callback/", "ok"),
+        ("http://localhost:8000/zoho/oauth/callback/", "ok"),
+        ("http://crm.example/zoho/oauth/callback/", "warn"),
+        ("https://crm.example/oauth/", "fail"),
+    ],
+)
+def test_the_redirect_address_leads_to_the_callback_and_is_encrypted(
+    run: Run, connection: Connection, settings: Any, address: str, result: str
+) -> None:
+    change(settings, REDIRECT_URI=address)
+
+    assert findings(run)["redirect address"]["result"] == result
+
+
+@override_settings(ROOT_URLCONF=__name__)
+def test_without_our_urls_nobody_can_come_back(run: Run, connection: Connection) -> None:
+    finding = findings(run)["redirect address"]
+
+    assert finding["result"] == "fail"
+    assert "zoho_crm.urls" in finding["fix"]
+
+
+def test_a_broker_that_does_not_answer_is_no_catastrophe(run: Run, connection: Connection) -> None:
+    before = app.conf.broker_url
+    app.conf.broker_url = "amqp://guest:secret@127.0.0.1:1//"
+    try:
+        finding = findings(run)["broker"]
+    finally:
+        app.conf.broker_url = before
+
+    assert finding["result"] == "warn"
+    assert "zoho_work --loop" in finding["fix"]
+    assert "secret" not in finding["message"]
+
+
+def test_a_database_that_is_not_migrated_is_all_that_is_said(
+    run: Run, connection: Connection
+) -> None:
+    recorder = MigrationRecorder(database)
+    recorder.record_unapplied("zoho_crm", "0001_initial")
+    try:
+        found = findings(run)
+    finally:
+        recorder.record_applied("zoho_crm", "0001_initial")
+
+    assert found["database"]["result"] == "fail"
+    assert "manage.py migrate" in found["database"]["fix"]
+    assert "clock" not in found
+
+
+def test_a_database_that_cannot_be_opened_is_all_that_is_said(
+    run: Run, connection: Connection
+) -> None:
+    name = database.settings_dict["NAME"]
+    database.close()
+    database.settings_dict["NAME"] = "/no/such/database"
+    try:
+        found = findings(run)
+    finally:
+        database.close()
+        database.settings_dict["NAME"] = name
+
+    assert found["database"]["result"] == "fail"
+    assert "DATABASES" in found["database"]["fix"]
+    assert "clock" not in found
+
+
+@pytest.mark.parametrize(("mode", "result"), [("IMMEDIATE", "ok"), (None, "warn")])
+def test_sqlite_has_to_be_opened_for_many_writers(
+    run: Run, connection: Connection, mode: str | None, result: str
+) -> None:
+    options = database.settings_dict["OPTIONS"]
+    before = dict(options)
+    options["transaction_mode"] = mode
+    try:
+        found = findings(run)
+    finally:
+        options.clear()
+        options.update(before)
+
+    expected = result if database.vendor == "sqlite" else None
+    assert found.get("database options", {}).get("result") == expected
+
+
+def test_a_missing_key_is_named_and_a_person_is_needed(
+    run: Run, connection: Connection, settings: Any
+) -> None:
+    (lost,) = settings.ZOHO_CRM["ENCRYPTION_KEYS"]
+    change(settings, ENCRYPTION_KEYS=[crypto.new_key()])
+
+    ran = run("zoho_doctor", "--format=json")
+
+    (finding,) = [line for line in ran.lines if line["check"] == "encryption keys"]
+    assert ran.code == 4
+    assert crypto.key_id(lost) in finding["message"]
+    assert "refresh_token" in finding["message"]
+
+
+def test_an_older_key_in_use_is_mentioned(run: Run, connection: Connection, settings: Any) -> None:
+    change(settings, ENCRYPTION_KEYS=[crypto.new_key(), *settings.ZOHO_CRM["ENCRYPTION_KEYS"]])
+
+    finding = findings(run)["encryption keys"]
+
+    assert finding["result"] == "warn"
+    assert "zoho_rotate_keys" in finding["fix"]
+
+
+def test_without_a_key_nothing_can_be_connected(run: Run, zoho: Simulator, settings: Any) -> None:
+    change(settings, ENCRYPTION_KEYS=[])
+
+    finding = findings(run)["encryption keys"]
+
+    assert finding["result"] == "fail"
+    assert "zoho_new_key" in finding["fix"]
+
+
+def test_an_accounts_server_that_does_not_answer(
+    run: Run, connection: Connection, settings: Any
+) -> None:
+    change(settings, LOCAL_URL="http://127.0.0.1:1", TRANSPORT="")
+
+    assert findings(run)["data center local"]["result"] == "fail"
+
+
+def test_a_data_center_that_is_not_known(run: Run, connection: Connection) -> None:
+    Connection.objects.update(data_center="mars")
+
+    finding = findings(run)["data center mars"]
+
+    assert finding["result"] == "fail"
+    assert "LOCAL_URL" in finding["fix"]
+
+
+def test_a_lost_connection_needs_a_person(run: Run, connection: Connection) -> None:
+    Connection.objects.update(status=Connection.Status.NEEDS_RECONNECT)
+
+    assert findings(run)[f"connection {connection}"]["result"] == "fail"
+    assert run("zoho_doctor").code == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "result"),
+    [(ConnectionWork.Cooling.PERSON, "fail"), (ConnectionWork.Cooling.LIMIT, "warn")],
+)
+def test_a_waiting_connection_says_why(
+    run: Run, connection: Connection, kind: str, result: str
+) -> None:
+    cool(connection, kind)
+
+    finding = findings(run)[f"connection {connection}"]
+
+    assert finding["result"] == result
+    assert "Permission denied" in finding["message"]
+
+
+def test_a_disabled_connection_is_fine(run: Run, connection: Connection) -> None:
+    Connection.objects.update(status=Connection.Status.DISABLED)
+    Token.objects.all().delete()
+
+    assert findings(run)[f"connection {connection}"]["result"] == "ok"
+
+
+def test_scopes_that_were_not_granted_are_named(run: Run, connection: Connection) -> None:
+    Token.objects.update(scopes=["ZohoCRM.modules.ALL"])
+
+    finding = findings(run)[f"scopes of {connection}"]
+
+    assert finding["result"] == "warn"
+    assert "ZohoCRM.org.READ" in finding["message"]
+
+
+def test_rows_that_nobody_works_are_noticed(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    row = request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+    type(row).objects.update(due_at=from_now(-600))
+
+    finding = findings(run)["worker"]
+
+    assert finding["result"] == "fail"
+    assert "zoho_work --loop" in finding["fix"]
+
+
+def test_a_worker_that_was_there_is_mentioned(run: Run, connection: Connection) -> None:
+    ConnectionWork.objects.create(connection=connection, seen_at=from_now(-5))
+
+    assert "somebody worked last" in findings(run)["worker"]["message"]
+
+
+def test_clocks_that_agree_are_fine_and_others_are_noticed(connection: Connection) -> None:
+    (agree,) = clock()
+    (differ,) = clock(allowed=-1)
+
+    assert agree.result == "ok"
+    assert differ.result == "warn"
+    assert "NTP" in differ.fix

@@ -1,0 +1,204 @@
+"""Commands as people and scripts meet them: processes, over real HTTP."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import time
+from contextlib import suppress
+
+import pytest
+
+from tests.management.conftest import Site
+from zoho_crm.simulator import Simulator
+from zoho_crm.simulator.faults import Fault
+
+
+def test_a_fresh_site_is_connected_and_converts_its_first_lead(
+    site: Site, live_zoho: Simulator
+) -> None:
+    lead_id = live_zoho.story("no_match")
+    code = live_zoho.grant_code()
+
+    connect = site.run(
+        *("zoho_connect", "--grant-code", "-", "--data-center", "local", "--name", "Acme"),
+        *("--no-input", "--format", "json"),
+        stdin=f"{code}\n",
+    )
+    preview = site.run("zoho_preview", lead_id, "--format", "json")
+    convert = site.run("zoho_convert", "-", "--execute", "--format", "json", stdin=lead_id)
+    status = site.run("zoho_status", "--format", "json")
+
+    (entry,) = live_zoho.conversions_of(lead_id)
+    assert [ran.code for ran in (connect, preview, convert, status)] == [0, 0, 0, 0]
+    assert [ran.err for ran in (connect, preview, convert, status)] == ["", "", "", ""]
+    assert connect.line["connection"] == "Acme"
+    assert preview.line["verdict"] == "NO_MATCH"
+    assert convert.line["contact_id"] == entry["contact_id"]
+    assert status.line["status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("zoho_preview 12x", 2),
+        ("zoho_convert 1 --closing-date tomorrow", 2),
+        ("zoho_convert 1 --deal-name Roll-out", 2),
+        ("zoho_connect --grant-code 1000.code", 2),
+        ("zoho_connect --data-center mars", 2),
+        ("zoho_connect", 2),
+        ("zoho_work --loop 0", 2),
+        ("zoho_preview 1", 4),
+        ("zoho_doctor", 0),
+    ],
+)
+def test_exit_codes_of_a_site_that_is_not_connected(site: Site, typed: str, code: int) -> None:
+    ran = site.run(*typed.split())
+
+    assert ran.code == code, ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_exit_codes_of_a_conversion(connected: Site, live_zoho: Simulator) -> None:
+    done, undecided = live_zoho.story("no_match"), live_zoho.story("one_match")
+
+    assert connected.run("zoho_convert", done, undecided).code == 0
+    assert connected.run("zoho_convert", done, "--execute").code == 0
+    assert connected.run("zoho_convert", done, undecided, "--execute").code == 3
+
+
+def test_doubt_is_6_until_it_is_settled(connected: Site, live_zoho: Simulator) -> None:
+    lead_id = live_zoho.story("no_match")
+    live_zoho.fail("convert", "close_after")
+
+    convert = connected.run("zoho_convert", lead_id, "--execute", "--format", "json")
+    work = connected.run("zoho_work", "--until-idle", "--format", "json")
+
+    assert (convert.code, convert.line["status"]) == (6, "UNKNOWN")
+    assert (work.code, work.line["converted"], work.line["unknown"]) == (0, 1, 0)
+    assert len(live_zoho.conversions_of(lead_id)) == 1
+
+
+def test_the_key_of_a_new_site_comes_before_its_settings(site: Site) -> None:
+    broken = {"ZOHO_CRM_ENCRYPTION_KEYS": "no key", "ZOHO_CRM_SLICE": "9999"}
+
+    key = site.run("zoho_new_key", **broken)
+    status = site.run("zoho_status", **broken)
+
+    assert key.code == 0
+    assert (status.code, status.out) == (1, "")
+    assert "zoho_crm.E002" in status.err
+    assert "Traceback" not in status.err
+
+
+def test_a_database_without_tables_is_no_traceback_for_the_doctor(site: Site, tmp_path) -> None:
+    ran = site.run("zoho_doctor", DATABASE_URL=f"sqlite:///{tmp_path / 'new.sqlite3'}")
+
+    assert ran.code == 1
+    assert "manage.py migrate" in ran.out
+    assert "Traceback" not in ran.err
+
+
+def test_ctrl_c_while_zoho_is_asked_ends_at_once(connected: Site, live_zoho: Simulator) -> None:
+    lead_id = live_zoho.story("no_match")
+    fault = live_zoho.fail("leads_list", "delay", seconds=1.9)
+    process = connected.start("zoho_preview", lead_id)
+    _wait_for(fault)
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_while_a_lead_is_sent_waits_for_its_answer(
+    connected: Site, live_zoho: Simulator
+) -> None:
+    lead_id = live_zoho.story("no_match")
+    fault = live_zoho.fail("convert", "delay", seconds=1)
+    process = connected.start("zoho_convert", lead_id, "--execute", "--format", "json")
+    _wait_for(fault)
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert '"status": "CONVERTED"' in out
+    assert "Traceback" not in err
+
+
+def test_the_second_ctrl_c_ends_at_once_and_the_lead_is_settled_later(
+    connected: Site, live_zoho: Simulator
+) -> None:
+    lead_id = live_zoho.story("no_match")
+    fault = live_zoho.fail("convert", "delay", seconds=1.5)
+    process = connected.start("zoho_convert", lead_id, "--execute")
+    _wait_for(fault)
+
+    process.send_signal(signal.SIGINT)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(0.5)
+    process.send_signal(signal.SIGINT)
+    _out, err = process.communicate(timeout=30)
+    work = connected.run("zoho_work", "--until-idle", "--format", "json")
+
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert work.code == 0
+    assert len(live_zoho.conversions_of(lead_id)) == 1
+
+
+def test_whoever_reads_the_output_may_go_away(connected: Site, live_zoho: Simulator) -> None:
+    for _number in range(30):
+        live_zoho.add_lead(Description="x" * 5000)
+    process = connected.start("zoho_leads", "--format", "json", "--fields", "Description")
+    assert process.stdout is not None
+    assert process.stderr is not None
+
+    process.stdout.close()
+    err = process.stderr.read()
+    process.stderr.close()
+
+    assert process.wait(30) == 141
+    assert err == ""
+
+
+def test_at_a_terminal_secrets_are_asked_for_and_not_shown(
+    site: Site, live_zoho: Simulator
+) -> None:
+    code = live_zoho.grant_code()
+    shown, status = _at_a_terminal(
+        site,
+        ["zoho_connect", "--client-id", "1000.SIMULATOR"],
+        {"Grant code": code, "Client secret": "simulator-secret"},
+    )
+
+    assert status == 0
+    assert "Connected" in shown
+    assert code not in shown
+    assert "simulator-secret" not in shown
+
+
+def _wait_for(fault: Fault) -> None:
+    """Wait until a call is in flight that the fault holds back."""
+    while fault.times:
+        time.sleep(0.01)
+
+
+def _at_a_terminal(site: Site, words: list[str], answers: dict[str, str]) -> tuple[str, int]:
+    """Run a command at a terminal of its own; answer each prompt once."""
+    here, there = pty.openpty()
+    process = site.start(*words, stdin=there, stdout=there, stderr=there)
+    os.close(there)
+    shown, waiting = "", dict(answers)
+    with suppress(OSError):  # the terminal is gone when the command has ended
+        while part := os.read(here, 1024).decode():
+            shown += part
+            for prompt in [prompt for prompt in waiting if prompt in shown]:
+                os.write(here, f"{waiting.pop(prompt)}\n".encode())
+    os.close(here)
+    return shown, process.wait(30)
