@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError, StaleDecisionError
-from zoho_crm.matching import POLICIES, Policy
+from zoho_crm.matching import POLICIES, Policy, Preview
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import _life
 from zoho_crm.services.preview import row_of
@@ -102,13 +104,24 @@ def policy_named(name: str) -> Policy:
     return POLICIES[name]
 
 
-def by_policy(row: LeadConversion) -> Move | None:
-    """Return the approval that a previewed row's own policy gives, if it decides it."""
+def plan_by_policy(row: LeadConversion, found: Preview) -> ConversionPlan | None:
+    """Return the plan that a row's own policy gives to what was found, if it decides it."""
     policy = POLICIES.get(row.policy)
-    if policy is None or row.status != Status.PREVIEWED:
+    if policy is None or row.decided_by_id is not None:
         return None
-    plan = matching.plan_by(policy, Verdict(row.verdict), row.options_seen())
-    return _life.approved(row, plan, by=f"policy {policy.name}") if plan else None
+    return matching.plan_by(policy, found.verdict, found.options)
+
+
+def write(moves: Iterable[Move], plans: Mapping[int, ConversionPlan]) -> None:
+    """Write what was found, a preview together with the approval of a plan by policy, by row."""
+    # A crash between the two would leave a lead lying that its policy has decided.
+    with transaction.atomic():
+        made = LeadConversion.objects.move(moves)
+        LeadConversion.objects.move(
+            _life.approved(move.row, plans[move.row.pk], by=f"policy {move.row.policy}")
+            for move in made
+            if move.row.pk in plans
+        )
 
 
 def _seen(conversion_id: int, version: int, *statuses: str) -> LeadConversion:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from threading import Event
 from typing import Any
@@ -26,13 +26,13 @@ from zoho_crm.exceptions import (
 from zoho_crm.matching import Preview
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Move, from_now
 from zoho_crm.services import _life, tokens
-from zoho_crm.services.convert import by_policy
+from zoho_crm.services.convert import plan_by_policy, write
 from zoho_crm.services.preview import look
 from zoho_crm.services.settle import with_counting
 from zoho_crm.services.work._condition import Condition
 from zoho_crm.services.work._crew import Crew, Errand
 from zoho_crm.services.work._errands import checked, convert, fetch_token, renewed, settled
-from zoho_crm.types import Converted, Lead, Scheduled, Secret
+from zoho_crm.types import ConversionPlan, Converted, Lead, Scheduled, Secret
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,8 @@ class Slice:
         #: Claims on rows whose lead was just read and is what it was, with the moment of that read.
         self._claims: list[tuple[float, Move]] = []
         self._moves: list[Move] = []
+        #: What policies make of the previews among them, by row.
+        self._plans: dict[int, ConversionPlan] = {}
 
     def run(self) -> dict[str, Any]:
         """Work, and return what was learnt for the next slice, as columns of ``ConnectionWork``."""
@@ -104,18 +106,14 @@ class Slice:
                 errand.done(errand, future.result())
             else:
                 errand.failed(errand, error)
-        moves, self._moves = self._moves, []
-        self._approve(LeadConversion.objects.move(moves))
+        if self._moves:
+            write(self._moves, self._plans)
+            self._moves, self._plans = [], {}
         if time.monotonic() > self._renew_at:
             self._renew_at = time.monotonic() + self._conf.LEASE / 4
             if not self._lease.renew(seconds=self._conf.LEASE):
                 logger.warning("The lease of connection %s went to another", self._connection.pk)
                 self._end = 0.0
-
-    def _approve(self, made: Iterable[Move]) -> None:
-        for move in made:
-            if move.to == Status.PREVIEWED and move.row.policy:
-                self._judge(move.row, partial(by_policy, move.row), self._decided)
 
     # Handing out
 
@@ -188,14 +186,18 @@ class Slice:
     def _look(
         self, row: LeadConversion, outcome: Callable[[LeadConversion, Preview], Move]
     ) -> None:
-        def call() -> Move:
-            return outcome(row, look(self._client, row.lead_id))
+        def call() -> tuple[Move, ConversionPlan | None]:
+            found = look(self._client, row.lead_id)
+            return outcome(row, found), plan_by_policy(row, found)
 
         self._crew.send(Errand(rows=(row,), done=self._looked, failed=self._put_off), call)
 
-    def _looked(self, _errand: Errand, move: Move) -> None:
+    def _looked(self, _errand: Errand, seen: tuple[Move, ConversionPlan | None]) -> None:
         self._condition.succeeded()
+        move, plan = seen
         self._moves.append(move)
+        if plan and move.to == Status.PREVIEWED:
+            self._plans[move.row.pk] = plan
 
     def _read(
         self,
