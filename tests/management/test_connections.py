@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError
 from django.test import override_settings
 from django.urls import path
 
@@ -369,3 +370,15 @@ def test_ctrl_c_ends_a_command_without_a_traceback(run: Run) -> None:
 
     assert ran.code == 130
     assert "Stopped" in ran.err
+
+
+def test_a_database_that_refuses_is_no_traceback(run: Run) -> None:
+    class Refused(ZohoCommand):
+        def handle(self, *args: object, **options: object) -> None:
+            raise OperationalError("no such table: zoho_crm_connection")
+
+    ran = run(Refused())
+
+    assert ran.code == 1
+    assert "no such table" in ran.err
+    assert "zoho_doctor" in ran.err

@@ -104,6 +104,20 @@ def test_the_line_of_a_plan_says_that_nothing_was_executed(
     assert line["contact_id"] is line["by"] is line["evidence"] is line["error_code"] is None
 
 
+def test_without_execute_a_lead_in_doubt_is_left_alone(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    lead_id = zoho.story("no_match")
+    preview(connection_id=connection.pk, lead_id=lead_id)
+    LeadConversion.objects.update(status="UNKNOWN", due_at=from_now(-1))
+
+    ran = run("zoho_convert", lead_id, "--format=json")
+
+    assert ran.code == 0
+    assert (ran.line["status"], ran.line["executed"]) == ("UNKNOWN", False)
+    assert "nothing would be" in ran.err
+
+
 # With --execute
 
 

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from django.core.checks import Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, ProgrammingError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -60,6 +61,9 @@ class ZohoCommand(BaseCommand):
             # Whoever read it has enough; else Python complains when it flushes what is left.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)
+        except (OperationalError, ProgrammingError) as error:
+            message = _("The database refuses: %s. See: manage.py zoho_doctor")
+            raise CommandError(message % str(error).strip(), returncode=ExitCode.ERROR) from error
         except (ZohoError, ImproperlyConfigured) as error:
             raise CommandError(explained(error), returncode=code_of(error)) from error
 

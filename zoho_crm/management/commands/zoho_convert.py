@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -82,7 +83,7 @@ class Command(ZohoCommand):
         cases = looked_at(connection.pk, ids, wish)
         output = self.open_output(options)
         if not execute:
-            self._show_plans(cases, wish, output)
+            self._show_plans([replace(case, executed=False) for case in cases], wish, output)
             return
         problems = Problems()
         cases = self._send(cases, [connection.pk], max_seconds, problems)
@@ -98,7 +99,7 @@ class Command(ZohoCommand):
                 _show_plan(case, wish, output)
         else:
             output.show([_line(case) for case in cases], fields=FIELDS, columns=COLUMNS)
-        if any(case.plan and not case.executed for case in cases):
+        if any(case.plan and case.row and case.row.status == Status.PREVIEWED for case in cases):
             self.hint(_("Nothing was sent. To convert, add --execute; Zoho cannot undo it."))
         else:
             self.hint(_("Nothing was sent, and nothing would be."))
