@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from zoho_crm import tasks
-from zoho_crm.admin._pages import TROUBLE, PagesAdmin, may, person
+from zoho_crm.admin._pages import TROUBLE, PagesAdmin, person
 from zoho_crm.conf import conf
 from zoho_crm.forms import ConnectForm, SelfClientForm, VersionForm
 from zoho_crm.models import Connection, LeadConversion
@@ -125,8 +125,9 @@ class ConnectionPages(PagesAdmin):
 
     def home(self, request: HttpRequest) -> str:
         """Return where a person goes after connecting: the list, for those who may see it."""
-        allowed = may(request, "view_connection", "change_connection")
-        return self.address("changelist") if allowed else reverse("admin:index")
+        if self.has_view_permission(request):
+            return self.address("changelist")
+        return reverse("admin:index", current_app=self.admin_site.name)
 
 
 def connect_url() -> str:

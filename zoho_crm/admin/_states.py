@@ -134,10 +134,12 @@ def _unknown(row: LeadConversion) -> list[Text]:
 
 def _converted(row: LeadConversion) -> list[Text]:
     by_us = row.converted_by == LeadConversion.By.US
-    who = _("It was converted by us") if by_us else _("It was converted elsewhere")
-    proof = _("known from %s") % row.get_evidence_display()
+    ours, theirs = (
+        _("It was converted by us, {} (known from {})."),
+        _("It was converted elsewhere, {} (known from {})."),
+    )
     return [
-        format_html("{}, {} ({}).", who, when(row.finished_at), proof),
+        format_html(ours if by_us else theirs, when(row.finished_at), row.get_evidence_display()),
         *_became(row),
         _("Decided by %s.") % row.decided_by if row.decided_by else "",
         _("Approved by %s.") % row.approved_by if row.approved_by else "",
