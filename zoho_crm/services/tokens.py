@@ -185,7 +185,8 @@ def _refreshed(token: Token, owner: str, serving: Secret | None) -> Secret | Non
             raise
         return None
     except ZohoError as error:
-        _back_off(token, owner, error, serves=serving is not None)
+        if not _back_off(token, owner, error, serves=serving is not None):
+            return None
         if serving is None:
             raise
         return serving
@@ -206,12 +207,15 @@ def _stored(token: Token, owner: str, grant: TokenGrant) -> bool:
     return stored
 
 
-def _back_off(token: Token, owner: str, error: ZohoError, *, serves: bool) -> None:
-    """Let others go on; they ask Zoho again when it may, and not at once if the old one serves."""
+def _back_off(token: Token, owner: str, error: ZohoError, *, serves: bool) -> bool:
+    """Let others go on; they ask Zoho again when they may, not at once if the old one serves."""
     if not isinstance(error, TokenThrottledError):
-        token.end_refresh(owner=owner, throttled_until=from_now(PAUSE) if serves else None)
-    elif token.end_refresh(owner=owner, throttled_until=from_now(THROTTLE)):
+        until = from_now(PAUSE) if serves else None
+        return token.end_refresh(owner=owner, throttled_until=until)
+    in_time = token.end_refresh(owner=owner, throttled_until=from_now(THROTTLE))
+    if in_time:
         token.connection.note(ConnectionEvent.Kind.THROTTLED)
+    return in_time
 
 
 def _mark_lost(token: Token, owner: str, error: ConnectionLostError) -> bool:

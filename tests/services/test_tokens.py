@@ -1,0 +1,657 @@
+"""A usable access token for whoever asks, and as few calls to the token endpoint as can be."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+
+from tests.services.worlds import standing
+from zoho_crm import crypto
+from zoho_crm.contrib.pytest import ENCRYPTION_KEY, SimulatorAdapter
+from zoho_crm.exceptions import (
+    AuthorizationError,
+    ClientRejectedError,
+    ConnectionLostError,
+    SecretUnreadableError,
+    TokenThrottledError,
+    TransientError,
+    TransportError,
+    ZohoError,
+)
+from zoho_crm.models import Connection, ConnectionEvent, Token, from_now
+from zoho_crm.services import connect, tokens
+from zoho_crm.services.tokens import access_token, auth_for, client_for, client_with, renew
+from zoho_crm.simulator import Simulator, SimulatorSettings
+from zoho_crm.types import Secret
+
+HOUR = 3600
+
+
+def let_expire(connection: Connection, seconds: float = -1) -> None:
+    """Let the access token have so many seconds left."""
+    connection.tokens.update(expires_at=from_now(seconds))
+
+
+def stored(connection: Connection) -> Token:
+    return connection.tokens.get()
+
+
+def refreshes(zoho: Simulator) -> int:
+    """Return how many calls for a new access token reached Zoho."""
+    calls = zoho.stats()["calls"]
+    paths = [call["count"] for call in calls if call["path"] == "/oauth/v2/token"]
+    return sum(paths) - zoho.stats()["tokens"]["exchanged"]
+
+
+def kinds(connection: Connection) -> list[str]:
+    return list(connection.events.order_by("pk").values_list("kind", flat=True))
+
+
+def lives_between(connection: Connection, least: float, most: float) -> bool:
+    found = Token.objects.with_freshness(early=least, margin=most).get(connection=connection)
+    return found.is_fresh and not found.is_valid
+
+
+# Giving out
+
+
+def test_a_fresh_token_is_given_out_without_a_call(connection: Connection, zoho: Simulator) -> None:
+    token = access_token(connection_id=connection.pk)
+
+    assert token == stored(connection).reveal("access_token")
+    assert refreshes(zoho) == 0
+
+
+def test_an_expired_token_is_renewed_and_remembered(
+    connection: Connection, zoho: Simulator
+) -> None:
+    before = stored(connection)
+    let_expire(connection)
+
+    token = access_token(connection_id=connection.pk)
+
+    after = stored(connection)
+    assert token == after.reveal("access_token") != before.reveal("access_token")
+    assert after.generation == before.generation + 1
+    assert after.refreshed_at > before.refreshed_at
+    assert (after.refresh_owner, after.refresh_until) == ("", None)
+    assert lives_between(connection, HOUR - 60, HOUR + 60)
+    assert kinds(connection) == ["connected", "refreshed"]
+    assert access_token(connection_id=connection.pk) == token
+    assert refreshes(zoho) == 1
+
+
+def test_a_refresh_leaves_the_refresh_token_alone(connection: Connection) -> None:
+    before = stored(connection)
+    let_expire(connection)
+
+    access_token(connection_id=connection.pk)
+
+    after = stored(connection)
+    assert after.refresh_token_cipher == before.refresh_token_cipher
+    assert after.client_secret_cipher == before.client_secret_cipher
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(290, 1), (310, 0)])
+def test_a_token_is_renewed_five_minutes_early(
+    connection: Connection, zoho: Simulator, seconds: float, calls: int
+) -> None:
+    let_expire(connection, seconds)
+
+    assert access_token(connection_id=connection.pk)
+    assert refreshes(zoho) == calls
+
+
+def test_the_old_token_serves_while_somebody_renews_it(
+    connection: Connection, zoho: Simulator
+) -> None:
+    let_expire(connection, 200)
+    old = stored(connection)
+    assert old.take_refresh_lease(owner="somebody", seconds=30)
+
+    assert access_token(connection_id=connection.pk) == old.reveal("access_token")
+    assert refreshes(zoho) == 0
+
+
+def test_a_token_that_would_expire_within_a_call_does_not_serve(
+    connection: Connection, zoho: Simulator
+) -> None:
+    old = access_token(connection_id=connection.pk)
+    let_expire(connection, 1)
+    zoho.fail("refresh", "error_before")
+
+    with pytest.raises(TransientError):
+        access_token(connection_id=connection.pk)
+    assert access_token(connection_id=connection.pk) != old
+
+
+def test_milliseconds_of_an_old_client_are_not_taken_for_seconds(
+    connection: Connection, zoho: Simulator
+) -> None:
+    zoho.world.settings = replace(zoho.world.settings, legacy_expires_in=True)
+    let_expire(connection)
+
+    access_token(connection_id=connection.pk)
+
+    assert lives_between(connection, HOUR - 60, HOUR + 60)
+
+
+def test_whoever_waits_too_long_for_another_process_gives_up(
+    connection: Connection, zoho: Simulator, settings: Any
+) -> None:
+    settings.ZOHO_CRM |= {"REFRESH_LEASE": 0.1, "CALL_DEADLINE": 0.1}
+    let_expire(connection)
+    assert stored(connection).take_refresh_lease(owner="somebody", seconds=30)
+
+    with pytest.raises(TransportError, match="Another process"):
+        access_token(connection_id=connection.pk)
+
+    assert refreshes(zoho) == 0
+
+
+def test_a_lease_that_ran_out_is_free(connection: Connection, zoho: Simulator) -> None:
+    let_expire(connection)
+    assert stored(connection).take_refresh_lease(owner="dead", seconds=-1)
+
+    assert access_token(connection_id=connection.pk)
+    assert refreshes(zoho) == 1
+
+
+# Rejected by Zoho
+
+
+def test_a_rejected_token_is_replaced(connection: Connection, zoho: Simulator) -> None:
+    old = access_token(connection_id=connection.pk)
+
+    new = renew(connection_id=connection.pk, rejected=old)
+
+    assert new != old
+    assert refreshes(zoho) == 1
+
+
+def test_a_token_that_was_replaced_meanwhile_is_not_replaced_again(
+    connection: Connection, zoho: Simulator
+) -> None:
+    old = access_token(connection_id=connection.pk)
+    new = renew(connection_id=connection.pk, rejected=old)
+
+    assert renew(connection_id=connection.pk, rejected=old) == new
+    assert refreshes(zoho) == 1
+
+
+def test_a_person_renews_a_token_once_for_what_they_saw(
+    connection: Connection, zoho: Simulator
+) -> None:
+    seen = stored(connection).generation
+
+    tokens.refresh(connection_id=connection.pk, generation=seen)
+    tokens.refresh(connection_id=connection.pk, generation=seen)
+
+    assert stored(connection).generation == seen + 1
+    assert refreshes(zoho) == 1
+
+
+# "Access Denied"
+
+
+def test_too_many_renewals_are_respected_for_ten_minutes(
+    connection: Connection, zoho: Simulator
+) -> None:
+    let_expire(connection)
+    zoho.fail("refresh", "throttle", times=None)
+
+    for _ in range(3):
+        with pytest.raises(TokenThrottledError):
+            access_token(connection_id=connection.pk)
+
+    assert refreshes(zoho) == 1
+    connection.refresh_from_db()
+    assert (connection.status, stored(connection).status) == ("ACTIVE", "ACTIVE")
+    assert kinds(connection) == ["connected", "throttled"]
+    ending = Token.objects.with_freshness(early=0, margin=0).get()
+    assert ending.is_throttled
+    assert not Token.objects.filter(throttled_until__lt=from_now(590)).exists()
+    assert not Token.objects.filter(throttled_until__gt=from_now(610)).exists()
+
+
+def test_after_ten_minutes_zoho_is_asked_again(connection: Connection, zoho: Simulator) -> None:
+    let_expire(connection)
+    zoho.fail("refresh", "throttle")
+    with pytest.raises(TokenThrottledError):
+        access_token(connection_id=connection.pk)
+
+    connection.tokens.update(throttled_until=from_now(-1))
+
+    assert access_token(connection_id=connection.pk)
+
+
+def test_the_old_token_serves_while_zoho_gives_no_new_one(
+    connection: Connection, zoho: Simulator
+) -> None:
+    old = access_token(connection_id=connection.pk)
+    let_expire(connection, 200)
+    zoho.fail("refresh", "throttle", times=None)
+
+    assert [access_token(connection_id=connection.pk) for _ in range(3)] == [old] * 3
+    assert refreshes(zoho) == 1
+    assert kinds(connection) == ["connected", "throttled"]
+
+
+def test_the_limit_of_zoho_itself_is_met_with_patience(
+    connection: Connection, zoho: Simulator
+) -> None:
+    for _ in range(10):
+        let_expire(connection)
+        access_token(connection_id=connection.pk)
+    let_expire(connection)
+
+    with pytest.raises(TokenThrottledError):
+        access_token(connection_id=connection.pk)
+
+    assert stored(connection).status == "ACTIVE"
+
+
+# Consent withdrawn
+
+
+def test_a_withdrawn_consent_is_noticed_once(
+    connection: Connection, zoho: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    let_expire(connection)
+    zoho.world.grants.revoke(stored(connection).reveal("refresh_token").reveal())
+
+    with pytest.raises(ConnectionLostError) as first:
+        access_token(connection_id=connection.pk)
+    with pytest.raises(ConnectionLostError) as second:
+        access_token(connection_id=connection.pk)
+
+    assert (first.value.code, second.value.code) == ("invalid_code", "not_connected")
+    assert refreshes(zoho) == 1
+    connection.refresh_from_db()
+    assert (connection.status, stored(connection).status) == ("NEEDS_RECONNECT",) * 2
+    assert stored(connection).refresh_token_cipher
+    [event] = connection.events.filter(kind=ConnectionEvent.Kind.LOST)
+    assert (event.details, event.announced_at) == ({"code": "invalid_code"}, None)
+    assert f"Connection {connection.pk} lost: invalid_code" in caplog.text
+
+
+def test_a_disabled_connection_stays_disabled(connection: Connection, zoho: Simulator) -> None:
+    let_expire(connection)
+    zoho.world.grants.revoke(stored(connection).reveal("refresh_token").reveal())
+    Connection.objects.update(status=Connection.Status.DISABLED)
+
+    with pytest.raises(ConnectionLostError):
+        access_token(connection_id=connection.pk)
+
+    connection.refresh_from_db()
+    assert connection.status == "DISABLED"
+
+
+# Zoho is down
+
+
+TROUBLES = [
+    "error_before",
+    "error_after",
+    "close_before",
+    "close_after",
+    "html",
+    "truncate",
+    "empty",
+]
+
+
+@pytest.mark.parametrize("do", TROUBLES)
+def test_the_old_token_serves_while_zoho_is_down(
+    connection: Connection, zoho: Simulator, do: str
+) -> None:
+    old = access_token(connection_id=connection.pk)
+    let_expire(connection, 200)
+    zoho.fail("refresh", do, times=None)
+
+    assert [access_token(connection_id=connection.pk) for _ in range(3)] == [old] * 3
+    assert refreshes(zoho) == 1
+    connection.tokens.update(throttled_until=from_now(-1))
+    assert access_token(connection_id=connection.pk) == old
+    assert refreshes(zoho) == 2
+
+
+@pytest.mark.parametrize("do", TROUBLES)
+def test_without_a_token_that_serves_zohos_trouble_is_ours_and_passes(
+    connection: Connection, zoho: Simulator, do: str
+) -> None:
+    let_expire(connection)
+    zoho.fail("refresh", do)
+
+    with pytest.raises(TransientError):
+        access_token(connection_id=connection.pk)
+
+    assert stored(connection).refresh_until is None
+    assert access_token(connection_id=connection.pk)
+    assert stored(connection).status == "ACTIVE"
+
+
+def test_a_wrong_client_is_no_lost_connection(connection: Connection, zoho: Simulator) -> None:
+    token = stored(connection)
+    Token.objects.update(**token.seal(client_secret=Secret("changed at Zoho")))
+    let_expire(connection)
+
+    with pytest.raises(ClientRejectedError):
+        access_token(connection_id=connection.pk)
+
+    after = stored(connection)
+    assert (after.status, after.refresh_until) == ("ACTIVE", None)
+
+
+# Answers that come too late
+
+
+@pytest.fixture
+def meanwhile(db: None, settings: Any) -> Any:
+    """What happens, in a list, while the answer to the next delayed call is on its way."""
+    things: list[Callable[[], object]] = []
+
+    def sleep(_seconds: float) -> None:
+        while things:
+            things.pop()()
+
+    simulator = Simulator(SimulatorSettings(leads=0), sleep=sleep)
+    with standing(simulator, settings):
+        yield simulator, things
+
+
+def connected_to(simulator: Simulator) -> Connection:
+    return connect.with_grant_code(code=simulator.grant_code(), data_center="local")
+
+
+def test_a_token_that_comes_after_another_process_had_its_turn_is_dropped(meanwhile: Any) -> None:
+    zoho, things = meanwhile
+    connection = connected_to(zoho)
+    let_expire(connection)
+    zoho.fail("refresh", "delay", seconds=0.1)
+    by_another: list[Secret] = []
+
+    def another_process() -> None:
+        connection.tokens.update(refresh_until=from_now(-1))
+        by_another.append(access_token(connection_id=connection.pk))
+
+    things.append(another_process)
+    generation = stored(connection).generation
+
+    token = access_token(connection_id=connection.pk)
+
+    assert [token] == by_another == [stored(connection).reveal("access_token")]
+    assert stored(connection).generation == generation + 1
+    assert kinds(connection) == ["connected", "refreshed"]
+
+
+def test_a_no_that_comes_after_somebody_has_connected_again_is_dropped(meanwhile: Any) -> None:
+    zoho, things = meanwhile
+    connection = connected_to(zoho)
+    let_expire(connection)
+    zoho.world.grants.revoke(stored(connection).reveal("refresh_token").reveal())
+    zoho.fail("refresh", "delay", seconds=0.1)
+    things.append(lambda: connected_to(zoho))
+
+    token = access_token(connection_id=connection.pk)
+
+    connection.refresh_from_db()
+    assert connection.status == "ACTIVE"
+    assert stored(connection).status == "ACTIVE"
+    assert token == stored(connection).reveal("access_token")
+    assert kinds(connection) == ["connected", "reconnected"]
+
+
+def test_a_denial_that_comes_too_late_throttles_nobody(meanwhile: Any) -> None:
+    zoho, things = meanwhile
+    connection = connected_to(zoho)
+    let_expire(connection)
+    [known] = zoho.world.grants.refresh_tokens.values()
+    while known.window.admits(zoho.world.clock.now()):
+        pass
+    zoho.fail("refresh", "delay", seconds=0.1)
+    things.append(lambda: connected_to(zoho))
+
+    token = access_token(connection_id=connection.pk)
+
+    assert token == stored(connection).reveal("access_token")
+    assert stored(connection).throttled_until is None
+    assert "throttled" not in kinds(connection)
+
+
+def test_a_token_that_comes_after_the_connection_was_cut_is_dropped(meanwhile: Any) -> None:
+    zoho, things = meanwhile
+    connection = connected_to(zoho)
+    let_expire(connection)
+    zoho.fail("refresh", "delay", seconds=0.1)
+    things.append(lambda: connect.disconnect(connection_id=connection.pk))
+
+    with pytest.raises(ConnectionLostError):
+        access_token(connection_id=connection.pk)
+
+    after = stored(connection)
+    assert (after.status, after.access_token_cipher, after.expires_at) == ("REVOKED", "", None)
+
+
+# Transactions
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_token_is_asked_for_inside_a_transaction(
+    zoho: Simulator,
+) -> None:
+    connection = connected_to(zoho)
+
+    with transaction.atomic():
+        with pytest.raises(RuntimeError, match="inside a transaction"):
+            access_token(connection_id=connection.pk)
+        with pytest.raises(RuntimeError, match="inside a transaction"):
+            connected_to(zoho)
+        with pytest.raises(RuntimeError, match="inside a transaction"):
+            connect.disconnect(connection_id=connection.pk)
+        with pytest.raises(RuntimeError, match="inside a transaction"):
+            connect.examine(connection_id=connection.pk)
+
+    assert access_token(connection_id=connection.pk)
+
+
+def test_the_block_of_a_test_case_does_not_count_and_one_inside_it_does(
+    connection: Connection,
+) -> None:
+    assert access_token(connection_id=connection.pk)
+
+    with transaction.atomic(), pytest.raises(RuntimeError):
+        access_token(connection_id=connection.pk)
+
+
+# Keys
+
+
+def test_without_its_key_nothing_is_sent_and_nothing_overwritten(
+    connection: Connection, zoho: Simulator, settings: Any
+) -> None:
+    let_expire(connection)
+    before = Token.objects.values().get()
+    settings.ZOHO_CRM |= {"ENCRYPTION_KEYS": [crypto.new_key()]}
+
+    with pytest.raises(SecretUnreadableError) as caught:
+        access_token(connection_id=connection.pk)
+
+    assert crypto.key_id(ENCRYPTION_KEY) in str(caught.value)
+    assert refreshes(zoho) == 0
+    assert Token.objects.values().get() == before
+
+
+@pytest.mark.parametrize("keys", [[], ["hunter2", ENCRYPTION_KEY]])
+def test_what_could_not_be_stored_is_not_asked_for(
+    connection: Connection, zoho: Simulator, settings: Any, keys: list[str]
+) -> None:
+    let_expire(connection)
+    before = Token.objects.values().get()
+    settings.ZOHO_CRM |= {"ENCRYPTION_KEYS": keys}
+
+    with pytest.raises(ImproperlyConfigured):
+        access_token(connection_id=connection.pk)
+
+    assert refreshes(zoho) == 0
+    assert Token.objects.values().get() == before
+
+
+def test_an_older_key_still_serves(connection: Connection, settings: Any) -> None:
+    new = crypto.new_key()
+    let_expire(connection)
+    settings.ZOHO_CRM |= {"ENCRYPTION_KEYS": [new, ENCRYPTION_KEY]}
+
+    access_token(connection_id=connection.pk)
+
+    after = stored(connection)
+    assert crypto.key_id_of(after.access_token_cipher) == crypto.key_id(new)
+    assert crypto.key_id_of(after.refresh_token_cipher) == crypto.key_id(ENCRYPTION_KEY)
+
+
+def test_a_ciphertext_that_was_moved_to_another_column_is_refused(connection: Connection) -> None:
+    Token.objects.update(access_token_cipher=stored(connection).refresh_token_cipher)
+
+    with pytest.raises(SecretUnreadableError) as caught:
+        access_token(connection_id=connection.pk)
+
+    assert caught.value.code == "misplaced"
+
+
+# Clients
+
+
+def test_a_client_renews_its_token_itself(connection: Connection, zoho: Simulator) -> None:
+    zoho.world.grants.revoke(stored(connection).reveal("access_token").reveal())
+
+    assert client_for(connection).organisation().id == connection.org_id
+    assert refreshes(zoho) == 1
+
+
+def test_a_client_with_one_token_touches_no_table(
+    connection: Connection, zoho: Simulator, django_assert_num_queries: Any
+) -> None:
+    token = access_token(connection_id=connection.pk)
+
+    with django_assert_num_queries(0):
+        assert client_with(connection, token).organisation().id == connection.org_id
+
+
+def test_a_client_asks_for_the_fields_that_the_organisation_maps(connection: Connection) -> None:
+    Connection.objects.update(mapped_fields=["Special__c"])
+    connection.refresh_from_db()
+
+    assert client_for(connection).leads.mapped_fields == ("Special__c",)
+
+
+def test_the_default_connection_is_meant_when_none_is_named(
+    connection: Connection, zoho: Simulator
+) -> None:
+    other = Connection.objects.create(name="other", data_center="local", org_id="1")
+
+    assert client_for().organisation().id == connection.org_id
+    other.set_default()
+    assert tokens.default_connection() == other
+
+
+def test_without_any_connection_the_message_says_so(db: None) -> None:
+    with pytest.raises(ConnectionLostError, match="connect to Zoho first") as caught:
+        client_for()
+
+    assert caught.value.code == "no_connection"
+
+
+def test_a_connection_without_a_token_has_to_be_connected(connection: Connection) -> None:
+    Token.objects.all().delete()
+
+    with pytest.raises(ConnectionLostError) as caught:
+        access_token(connection_id=connection.pk)
+
+    assert caught.value.code == "not_connected"
+
+
+def test_a_data_center_that_is_not_in_the_table_is_the_administrators(
+    connection: Connection, settings: Any
+) -> None:
+    settings.ZOHO_CRM |= {"LOCAL_URL": ""}
+
+    with pytest.raises(AuthorizationError, match="LOCAL_URL") as caught:
+        client_for(connection)
+
+    assert caught.value.code == "unknown_data_center"
+
+
+# Calls of the host project
+
+
+@pytest.fixture
+def session(zoho: Simulator) -> Any:
+    with requests.Session() as session:
+        session.mount("http://", SimulatorAdapter(zoho))
+        session.mount("https://", SimulatorAdapter(zoho))
+        yield session
+
+
+def test_a_project_signs_calls_of_its_own(
+    connection: Connection, zoho: Simulator, session: requests.Session
+) -> None:
+    url = f"{zoho.origin}/crm/v8/org"
+
+    answer = session.get(url, auth=auth_for(connection))
+
+    assert answer.json()["org"][0]["id"] == connection.org_id
+
+
+def test_a_project_is_not_bothered_with_expired_tokens(
+    connection: Connection, zoho: Simulator, session: requests.Session
+) -> None:
+    zoho.world.grants.revoke(stored(connection).reveal("access_token").reveal())
+
+    answer = session.get(f"{zoho.origin}/crm/v8/org", auth=auth_for())
+
+    assert (answer.status_code, len(answer.history)) == (200, 1)
+    assert refreshes(zoho) == 1
+
+
+@pytest.mark.parametrize(("host", "signed"), [("desk.zoho.eu", True), ("evil.example", False)])
+def test_hosts_of_other_products_are_signed_for_if_the_settings_name_them(
+    connection: Connection, settings: Any, session: requests.Session, host: str, signed: bool
+) -> None:
+    settings.ZOHO_CRM |= {"EXTRA_API_HOSTS": ["desk.zoho.eu"]}
+
+    answer = session.get(f"https://{host}/", auth=auth_for(connection))
+
+    assert ("Authorization" in answer.request.headers) is signed
+
+
+# Silence
+
+
+def test_no_log_holds_a_secret(
+    zoho: Simulator, db: None, caplog: pytest.LogCaptureFixture, settings: Any
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings.DEBUG = True
+    code = zoho.grant_code()
+
+    connection = connect.with_grant_code(code=code, data_center="local")
+    let_expire(connection)
+    access_token(connection_id=connection.pk)
+    known = {*zoho.world.grants.access_tokens, *zoho.world.grants.refresh_tokens, code}
+    zoho.fail("any", "close_before")
+    with pytest.raises(ZohoError):
+        client_for(connection).organisation()
+    connect.disconnect(connection_id=connection.pk)
+    with pytest.raises(ZohoError):
+        access_token(connection_id=connection.pk)
+
+    assert len(known) == 4
+    assert not [secret for secret in (*known, "simulator-secret") if secret in caplog.text]
+    assert not [secret for secret in known if secret in repr(Token.objects.values())]
