@@ -139,11 +139,11 @@ def check_plan(plan: ConversionPlan, verdict: Verdict, options: ConversionOption
         raise PlanError(_("This lead cannot be converted now."), code="not_convertible")
     contact = _chosen(plan.contact_id, options.contacts, _("contact"))
     account_id = plan.account_id
-    if contact and account_id and _belongs(contact, account_id):
-        return
-    if contact and account_id:
+    if contact and account_id and not _belongs(contact, account_id):
         raise PlanError(_("The contact does not belong to this account."), code="disagree")
-    _chosen(account_id, options.accounts, _("account"))
+    # The account of a contact may be taken with it even if it does not match by itself.
+    if contact is None or account_id in {account.id for account in options.accounts}:
+        _chosen(account_id, options.accounts, _("account"))
 
 
 def _chosen(record_id: str, matches: tuple[Match, ...], kind: str) -> Match | None:
