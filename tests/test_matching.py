@@ -1,0 +1,404 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoho_crm.exceptions import PlanError
+from zoho_crm.matching import (
+    CONVERTIBLE,
+    POLICIES,
+    assess,
+    changes,
+    check_plan,
+    plan_by,
+    propose,
+    same_matches,
+)
+from zoho_crm.types import (
+    ConversionOptions,
+    ConversionPlan,
+    Converted,
+    Lead,
+    Match,
+    Reference,
+    Verdict,
+)
+
+CAREFUL, ATTACH = POLICIES["careful"], POLICIES["attach"]
+LEAD = Lead(id="1")
+OF_NOBODY = Match(id="31", name="Ines Albrecht")
+ACCOUNT = Match(id="41", name="Nordwind GmbH")
+OTHER_ACCOUNT = Match(id="42", name="Nordwind Holding")
+OF_ACCOUNT = replace(OF_NOBODY, account=Reference(id=ACCOUNT.id))
+NAMESAKE = replace(OF_NOBODY, id="32")
+
+
+def found(*contacts: Match, accounts: tuple[Match, ...] = ()) -> ConversionOptions:
+    return ConversionOptions(contacts=contacts, accounts=accounts)
+
+
+# The table: what was found, and what it means
+
+TABLE: dict[str, tuple[Lead | None, ConversionOptions, Verdict, str]] = {
+    "no such lead": (None, found(), Verdict.NOT_FOUND, ""),
+    "converted": (
+        replace(LEAD, converted=Converted(contact_id="5")),
+        found(),
+        Verdict.ALREADY_CONVERTED,
+        "",
+    ),
+    "converted and locked": (
+        replace(LEAD, converted=Converted(contact_id="5"), obstacle="locked"),
+        found(),
+        Verdict.ALREADY_CONVERTED,
+        "",
+    ),
+    "locked": (replace(LEAD, obstacle="locked"), found(), Verdict.NOT_CONVERTIBLE, "locked"),
+    "in merge, with a match": (
+        replace(LEAD, obstacle="in_merge"),
+        found(OF_ACCOUNT),
+        Verdict.NOT_CONVERTIBLE,
+        "in_merge",
+    ),
+    "not approved": (
+        replace(LEAD, obstacle="approval"),
+        found(),
+        Verdict.NOT_CONVERTIBLE,
+        "approval",
+    ),
+    "in review": (replace(LEAD, obstacle="review"), found(), Verdict.NOT_CONVERTIBLE, "review"),
+    "no contact and no account": (LEAD, found(), Verdict.NO_MATCH, ""),
+    "a contact of no account": (LEAD, found(OF_NOBODY), Verdict.ONE_MATCH, ""),
+    "a contact of an account that does not match": (LEAD, found(OF_ACCOUNT), Verdict.ONE_MATCH, ""),
+    "a contact and its account": (
+        LEAD,
+        found(OF_ACCOUNT, accounts=(ACCOUNT,)),
+        Verdict.ONE_MATCH,
+        "",
+    ),
+    "an account": (LEAD, found(accounts=(ACCOUNT,)), Verdict.ACCOUNT_ONLY, ""),
+    "two contacts": (LEAD, found(OF_ACCOUNT, NAMESAKE), Verdict.SEVERAL_MATCHES, "several"),
+    "two accounts": (
+        LEAD,
+        found(accounts=(ACCOUNT, OTHER_ACCOUNT)),
+        Verdict.SEVERAL_MATCHES,
+        "several",
+    ),
+    "a contact and two accounts": (
+        LEAD,
+        found(OF_ACCOUNT, accounts=(ACCOUNT, OTHER_ACCOUNT)),
+        Verdict.SEVERAL_MATCHES,
+        "several",
+    ),
+    "two contacts, one of them locked": (
+        LEAD,
+        found(OF_ACCOUNT, replace(NAMESAKE, locked=True)),
+        Verdict.SEVERAL_MATCHES,
+        "several",
+    ),
+    "a locked contact": (
+        LEAD,
+        found(replace(OF_NOBODY, locked=True)),
+        Verdict.SEVERAL_MATCHES,
+        "unusable",
+    ),
+    "an account that is not approved": (
+        LEAD,
+        found(accounts=(replace(ACCOUNT, approved=False),)),
+        Verdict.SEVERAL_MATCHES,
+        "unusable",
+    ),
+    "a contact whose account is read-only": (
+        LEAD,
+        found(OF_ACCOUNT, accounts=(replace(ACCOUNT, editable=False),)),
+        Verdict.SEVERAL_MATCHES,
+        "unusable",
+    ),
+    "a contact of another account": (
+        LEAD,
+        found(OF_ACCOUNT, accounts=(OTHER_ACCOUNT,)),
+        Verdict.SEVERAL_MATCHES,
+        "disagree",
+    ),
+    "a contact of no account, and an account": (
+        LEAD,
+        found(OF_NOBODY, accounts=(ACCOUNT,)),
+        Verdict.SEVERAL_MATCHES,
+        "disagree",
+    ),
+}
+
+
+@pytest.mark.parametrize(("lead", "options", "verdict", "reason"), TABLE.values(), ids=TABLE)
+def test_what_was_found_has_one_verdict(lead, options, verdict, reason):
+    preview = assess(lead, options)
+
+    assert (preview.verdict, preview.reason) == (verdict, reason)
+
+
+def test_a_lead_whose_options_zoho_refuses_is_not_convertible():
+    preview = assess(LEAD, refusal="record in review")
+
+    assert (preview.verdict, preview.reason) == (Verdict.NOT_CONVERTIBLE, "record in review")
+
+
+# Policies
+
+ONE = found(OF_ACCOUNT, accounts=(ACCOUNT,))
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdict", "options", "plan"),
+    [
+        (CAREFUL, Verdict.NO_MATCH, found(), ConversionPlan()),
+        (CAREFUL, Verdict.ONE_MATCH, ONE, None),
+        (CAREFUL, Verdict.ACCOUNT_ONLY, found(accounts=(ACCOUNT,)), None),
+        (ATTACH, Verdict.NO_MATCH, found(), ConversionPlan()),
+        # Its account comes along by itself; Zoho would refuse one that does not match.
+        (ATTACH, Verdict.ONE_MATCH, ONE, ConversionPlan(contact_id=OF_ACCOUNT.id)),
+        (
+            ATTACH,
+            Verdict.ACCOUNT_ONLY,
+            found(accounts=(ACCOUNT,)),
+            ConversionPlan(account_id=ACCOUNT.id),
+        ),
+    ],
+)
+def test_a_policy_decides_what_it_is_there_for(policy, verdict, options, plan):
+    assert plan_by(policy, verdict, options) == plan
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+def test_no_policy_decides_between_several_or_about_what_cannot_be_converted(policy):
+    left_to_a_person = set(Verdict) - {
+        Verdict.NO_MATCH,
+        Verdict.ONE_MATCH,
+        Verdict.ACCOUNT_ONLY,
+    }
+
+    plans = {plan_by(policy, verdict, ONE) for verdict in left_to_a_person}
+
+    assert plans == {None}
+
+
+# Plans of a person
+
+SEVERAL = found(
+    OF_ACCOUNT,
+    NAMESAKE,
+    replace(OF_NOBODY, id="33", locked=True),
+    accounts=(ACCOUNT, OTHER_ACCOUNT, replace(ACCOUNT, id="43", editable=False)),
+)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        ConversionPlan(),
+        ConversionPlan(contact_id=NAMESAKE.id),
+        ConversionPlan(account_id=OTHER_ACCOUNT.id),
+        ConversionPlan(contact_id=OF_ACCOUNT.id, account_id=ACCOUNT.id),
+    ],
+    ids=["create", "contact", "account", "contact and its account"],
+)
+def test_a_person_may_choose_among_what_was_shown(plan):
+    check_plan(plan, Verdict.SEVERAL_MATCHES, SEVERAL)
+
+
+def test_a_contact_may_be_taken_with_its_account_even_if_that_does_not_match():
+    plan = ConversionPlan(contact_id=OF_ACCOUNT.id, account_id=ACCOUNT.id)
+
+    check_plan(plan, Verdict.ONE_MATCH, found(OF_ACCOUNT))
+
+
+@pytest.mark.parametrize(
+    ("plan", "code"),
+    [
+        (ConversionPlan(contact_id="999"), "not_a_match"),
+        (ConversionPlan(account_id="999"), "not_a_match"),
+        (ConversionPlan(contact_id=ACCOUNT.id), "not_a_match"),
+        (ConversionPlan(contact_id="33"), "unusable"),
+        (ConversionPlan(account_id="43"), "unusable"),
+        (ConversionPlan(contact_id=OF_ACCOUNT.id, account_id=OTHER_ACCOUNT.id), "disagree"),
+        (ConversionPlan(contact_id=NAMESAKE.id, account_id=ACCOUNT.id), "disagree"),
+        (ConversionPlan(contact_id=OF_ACCOUNT.id, account_id="999"), "disagree"),
+    ],
+)
+def test_a_plan_that_does_not_fit_what_was_shown_is_refused(plan, code):
+    with pytest.raises(PlanError) as refused:
+        check_plan(plan, Verdict.SEVERAL_MATCHES, SEVERAL)
+
+    assert refused.value.code == code
+
+
+def test_a_contact_does_not_make_its_locked_account_usable():
+    options = found(OF_ACCOUNT, accounts=(replace(ACCOUNT, locked=True),))
+    plan = ConversionPlan(contact_id=OF_ACCOUNT.id, account_id=ACCOUNT.id)
+
+    with pytest.raises(PlanError) as refused:
+        check_plan(plan, Verdict.SEVERAL_MATCHES, options)
+
+    assert refused.value.code == "unusable"
+
+
+@pytest.mark.parametrize("verdict", sorted(set(Verdict) - CONVERTIBLE))
+def test_no_plan_fits_a_lead_that_cannot_be_converted(verdict):
+    with pytest.raises(PlanError) as refused:
+        check_plan(ConversionPlan(), verdict, found())
+
+    assert refused.value.code == "not_convertible"
+
+
+# What changed
+
+BEFORE = Lead(
+    id="1", owner=Reference(id="7"), tags=("fair", "q1"), fields={"Email": "a@b.example", "Fax": ""}
+)
+
+
+@pytest.mark.parametrize(
+    ("now", "names"),
+    [
+        (BEFORE, ()),
+        (replace(BEFORE, tags=("q1", "fair")), ()),
+        (replace(BEFORE, fields={"Email": "a@b.example"}), ()),
+        (replace(BEFORE, owner=Reference(id="7", name="renamed")), ()),
+        (replace(BEFORE, fields={"Email": "c@d.example"}), ("Email",)),
+        (replace(BEFORE, fields={**BEFORE.fields, "City": "Kiel"}), ("City",)),
+        (replace(BEFORE, fields={}), ("Email",)),
+        (replace(BEFORE, owner=Reference(id="8"), tags=("q1",)), ("Owner", "Tag")),
+        (replace(BEFORE, owner=None), ("Owner",)),
+    ],
+)
+def test_a_lead_has_changed_if_something_shown_or_mapped_differs(now, names):
+    assert changes(BEFORE, now) == names
+
+
+def test_matches_are_the_same_in_another_order_and_under_another_name():
+    before = assess(LEAD, found(OF_ACCOUNT, NAMESAKE))
+    now = assess(LEAD, found(NAMESAKE, replace(OF_ACCOUNT, name="renamed")))
+
+    assert same_matches(before, now)
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        found(),
+        found(NAMESAKE),
+        found(OF_ACCOUNT, NAMESAKE),
+        found(replace(OF_ACCOUNT, locked=True)),
+        found(OF_ACCOUNT, accounts=(ACCOUNT,)),
+    ],
+    ids=["gone", "another", "one more", "locked", "an account"],
+)
+def test_matches_are_not_the_same_if_one_came_went_or_lost_its_use(now):
+    assert not same_matches(assess(LEAD, found(OF_ACCOUNT)), assess(LEAD, now))
+
+
+# Whatever Zoho finds
+
+IDS = st.sampled_from(["11", "12", "13"])
+
+
+def matches(**more: Any) -> st.SearchStrategy[tuple[Match, ...]]:
+    match = st.builds(
+        Match,
+        id=IDS,
+        name=st.just(""),
+        locked=st.booleans(),
+        editable=st.booleans(),
+        approved=st.booleans(),
+        matched_on=st.just(()),
+        fields=st.just({}),
+        **more,
+    )
+    return st.lists(match, max_size=3, unique_by=lambda match: match.id).map(tuple)
+
+
+OPTIONS = st.builds(
+    ConversionOptions,
+    contacts=matches(account=st.none() | st.builds(Reference, id=IDS)),
+    accounts=matches(account=st.none()),
+)
+LEADS = st.builds(
+    Lead,
+    id=st.just("1"),
+    converted=st.none() | st.just(Converted(contact_id="2")),
+    obstacle=st.sampled_from(["", "", "locked", "review"]),
+    name=st.just(""),
+    company=st.just(""),
+    email=st.just(""),
+    owner=st.none(),
+    tags=st.just(()),
+    fields=st.just({}),
+)
+whatever_is_found = given(st.none() | LEADS, OPTIONS)
+without_deadline = settings(deadline=None)
+
+
+@without_deadline
+@whatever_is_found
+def test_what_suggests_itself_can_always_be_done(lead, options):
+    verdict = assess(lead, options).verdict
+    plan = propose(verdict, options)
+
+    if plan is not None:
+        check_plan(plan, verdict, options)
+
+
+@without_deadline
+@whatever_is_found
+def test_no_plan_that_nobody_chose_names_an_unusable_record(lead, options):
+    preview = assess(lead, options)
+    usable = {match.id for match in (*options.contacts, *options.accounts) if match.usable}
+
+    plans = [plan_by(policy, preview.verdict, options) for policy in POLICIES.values()]
+    named = {id_ for plan in plans if plan for id_ in (plan.contact_id, plan.account_id) if id_}
+
+    assert named <= usable
+
+
+@without_deadline
+@whatever_is_found
+def test_a_policy_that_does_not_attach_creates_only_where_nothing_matches(lead, options):
+    preview = assess(lead, options)
+    plan = plan_by(CAREFUL, preview.verdict, options)
+
+    nothing_matches = not options.contacts and not options.accounts
+    assert plan in (None, ConversionPlan())
+    assert (plan is None) or nothing_matches
+
+
+@without_deadline
+@whatever_is_found
+def test_only_a_lead_that_can_be_converted_is_ever_planned(lead, options):
+    preview = assess(lead, options)
+    may_be_converted = lead is not None and not lead.converted and not lead.obstacle
+
+    assert (preview.verdict in CONVERTIBLE) == may_be_converted
+
+
+@without_deadline
+@given(OPTIONS, IDS | st.just(""), IDS | st.just(""))
+def test_a_plan_that_passes_takes_usable_records_that_belong_together(
+    options, contact_id, account_id
+):
+    plan = ConversionPlan(contact_id=contact_id, account_id=account_id)
+    try:
+        check_plan(plan, Verdict.SEVERAL_MATCHES, options)
+    except PlanError:
+        return
+
+    contacts = {match.id: match for match in options.contacts}
+    accounts = {match.id: match for match in options.accounts}
+    assert not contact_id or contacts[contact_id].usable
+    assert account_id not in accounts or accounts[account_id].usable
+    if contact_id and account_id:
+        assert contacts[contact_id].account == Reference(id=account_id)
+    elif account_id:
+        assert account_id in accounts
