@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from django.core.cache import cache
 
@@ -13,6 +15,8 @@ from zoho_crm.models import Connection
 from zoho_crm.services import tokens
 from zoho_crm.services._zoho import outside_transaction
 from zoho_crm.types import DealField, Pipeline, Reference, User
+
+Value = TypeVar("Value")
 
 #: Seconds; people change pipelines rarely.
 LIFETIME = 300
@@ -51,13 +55,22 @@ def choices(connection: Connection) -> Choices:
 
 
 def _asked(client: ZohoClient) -> Choices:
+    layout_id, deal_fields = _if_allowed(client.deal_layout, ("", ()))
+    return Choices(
+        pipelines=_if_allowed(partial(_pipelines, client, layout_id), ()),
+        deal_fields=deal_fields,
+        contact_roles=_if_allowed(client.contact_roles, ()),
+        users=_if_allowed(client.users, ()),
+    )
+
+
+def _pipelines(client: ZohoClient, layout_id: str) -> tuple[Pipeline, ...]:
+    found = client.pipelines(layout_id) if layout_id else ()
+    return found or (Pipeline(value="", label="", stages=client.deal_stages(), is_default=True),)
+
+
+def _if_allowed(ask: Callable[[], Value], otherwise: Value) -> Value:
     try:
-        layout_id, deal_fields = client.deal_layout()
-        pipelines = client.pipelines(layout_id) if layout_id else ()
-        if not pipelines:
-            stages = client.deal_stages()
-            pipelines = (Pipeline(value="", label="", stages=stages, is_default=True),)
-        roles, users = client.contact_roles(), client.users()
+        return ask()
     except PermissionDeniedError:
-        return Choices()
-    return Choices(pipelines=pipelines, deal_fields=deal_fields, contact_roles=roles, users=users)
+        return otherwise

@@ -6,14 +6,14 @@ Each key of the request has its sentence, and where a key is missing, what that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from django.utils.formats import date_format
+from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 
 from zoho_crm.client import convert_body
-from zoho_crm.types import ConversionOptions, ConversionPlan, JsonObject, Lead, Match
+from zoho_crm.types import ConversionOptions, ConversionPlan, Deal, JsonObject, Lead, Match
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +65,10 @@ def _found(matches: tuple[Match, ...], record_id: str) -> Match | None:
 
 
 def _contact(scene: Scene) -> str:
-    if contact := scene.contact():
-        return _("The lead joins the existing contact “%s”.") % contact.name
+    if "Contacts" in scene.item:
+        contact = scene.contact()
+        name = contact.name if contact else scene.plan.contact_id
+        return _("The lead joins the existing contact “%s”.") % name
     return _("A new contact “%s” is created.") % scene.lead.name
 
 
@@ -80,13 +82,17 @@ def _account(scene: Scene) -> str:
         return _("The contact's account “%s” comes along.") % contact.account.name
     if contact:
         return _("The contact has no account; Zoho decides whether it gets one.")
+    if "Contacts" in scene.item:
+        return _("The contact's account comes along, if it has one.")
     if scene.lead.company:
         return _("A new account “%s” is created.") % scene.lead.company
     return _("No account is created: the lead has no company.")
 
 
 def _overwrite(scene: Scene) -> str:
-    if not scene.item["overwrite"]:
+    contact = scene.contact()
+    exists = "Accounts" in scene.item or (contact and contact.account)
+    if not (scene.item["overwrite"] and exists and scene.lead.company):
         return ""
     return _("The existing account's name becomes “%s”.") % scene.lead.company
 
@@ -97,9 +103,19 @@ def _deal(scene: Scene) -> str:
         return _("No deal is created.")
     facts = {"name": deal.name, "stage": deal.stage, "date": date_format(deal.closing_date)}
     sentence = _("A deal “%(name)s” is created in stage %(stage)s, to close on %(date)s.") % facts
+    return " ".join([sentence, *_about_the_deal(scene, deal)])
+
+
+def _about_the_deal(scene: Scene, deal: Deal) -> Iterator[str]:
+    if deal.pipeline:
+        yield _("Its pipeline is %s.") % deal.pipeline
+    if deal.amount is not None:
+        yield _("Its amount is %s.") % number_format(deal.amount)
+    for field_name, value in deal.other.items():
+        if field_name in scene.item["Deals"]:
+            yield _("Its %(field)s is “%(value)s”.") % {"field": field_name, "value": value}
     if deal.contact_role:
-        sentence += " " + _("The contact's role in it is %s.") % scene.name_of(deal.contact_role)
-    return sentence
+        yield _("The contact's role in it is %s.") % scene.name_of(deal.contact_role)
 
 
 def _owner(scene: Scene) -> str:
