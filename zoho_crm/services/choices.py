@@ -55,7 +55,8 @@ def choices(connection: Connection) -> Choices:
 
 
 def _asked(client: ZohoClient) -> Choices:
-    layout_id, deal_fields = _if_allowed(client.deal_layout, ("", ()))
+    no_layout: tuple[str, tuple[DealField, ...]] = ("", ())
+    layout_id, deal_fields = _if_allowed(client.deal_layout, no_layout)
     return Choices(
         pipelines=_if_allowed(partial(_pipelines, client, layout_id), ()),
         deal_fields=deal_fields,
