@@ -226,6 +226,9 @@ def test_a_contact_may_be_taken_with_its_account_even_if_that_does_not_match():
         (ConversionPlan(contact_id=OF_ACCOUNT.id, account_id=OTHER_ACCOUNT.id), "disagree"),
         (ConversionPlan(contact_id=NAMESAKE.id, account_id=ACCOUNT.id), "disagree"),
         (ConversionPlan(contact_id=OF_ACCOUNT.id, account_id="999"), "disagree"),
+        (ConversionPlan(overwrite=True), "nothing_to_rename"),
+        (ConversionPlan(move_attachments_to="Deals"), "no_deal"),
+        (ConversionPlan(tags={"Deals": ("fair",)}), "no_deal"),
     ],
 )
 def test_a_plan_that_does_not_fit_what_was_shown_is_refused(plan, code):

@@ -22,6 +22,7 @@ SCOPES = (
     "ZohoCRM.settings.ALL",
     "ZohoCRM.users.READ",
     "ZohoCRM.org.READ",
+    "ZohoSearch.securesearch.READ",
 )
 
 

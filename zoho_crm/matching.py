@@ -137,6 +137,7 @@ def check_plan(plan: ConversionPlan, verdict: Verdict, options: ConversionOption
     """
     if verdict not in CONVERTIBLE:
         raise PlanError(_("This lead cannot be converted now."), code="not_convertible")
+    _check_wishes(plan)
     contact = _chosen(plan.contact_id, options.contacts, _("contact"))
     account_id = plan.account_id
     if contact and account_id and not _belongs(contact, account_id):
@@ -144,6 +145,13 @@ def check_plan(plan: ConversionPlan, verdict: Verdict, options: ConversionOption
     # The account of a contact may be taken with it even if it does not match by itself.
     if contact is None or account_id in {account.id for account in options.accounts}:
         _chosen(account_id, options.accounts, _("account"))
+
+
+def _check_wishes(plan: ConversionPlan) -> None:
+    if plan.overwrite and not (plan.contact_id or plan.account_id):
+        raise PlanError(_("There is no existing record to be renamed."), code="nothing_to_rename")
+    if plan.deal is None and "Deals" in {plan.move_attachments_to, *plan.tags}:
+        raise PlanError(_("Nothing can go to the deal: there will be none."), code="no_deal")
 
 
 def _chosen(record_id: str, matches: tuple[Match, ...], kind: str) -> Match | None:

@@ -109,17 +109,18 @@ def test_a_body_of_a_hundred_thousand_brackets_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("left", ["", "many", "-1", "１", "5"])
-def test_only_a_count_of_nothing_means_that_the_credits_are_used_up(left: str) -> None:
+def test_credits_for_a_conversion_or_no_count_mean_too_many_at_a_time(left: str) -> None:
     body = b'{"code": "TOO_MANY_REQUESTS", "status": "error"}'
     headers = {"X-API-CREDITS-REMAINING": left.encode().decode("latin-1")}
 
     assert type(outcome(client_of(Canned(429, body, headers)))) is RateLimitError
 
 
-def test_no_credits_left_and_too_many_requests_is_the_end_of_the_day() -> None:
+@pytest.mark.parametrize("left", ["0", "4"])
+def test_too_few_credits_for_a_conversion_is_the_end_of_the_day(left: str) -> None:
     body = b'{"code": 429, "error": "TOO_MANY_REQUESTS", "details": []}'
 
-    found = outcome(client_of(Canned(429, body, {"x-api-credits-remaining": "0"})))
+    found = outcome(client_of(Canned(429, body, {"x-api-credits-remaining": left})))
 
     assert type(found) is CreditsExhaustedError
     assert found.code == "429"

@@ -34,6 +34,8 @@ from zoho_crm.types import JsonObject
 Value = TypeVar("Value")
 
 CREDITS_HEADER = "X-API-CREDITS-REMAINING"
+#: With fewer credits than the dearest of our single calls costs, waiting a moment does not help.
+CONVERT_COST = 5
 
 ERRORS_BY_CODE: Mapping[str, type[ZohoError]] = {
     "INVALID_TOKEN": AccessTokenRejectedError,
@@ -158,10 +160,14 @@ def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoErr
         kind = RequestRefusedError if body.get("code") and status < 500 else ServerError
     if kind is ServerError and not repeatable:
         kind = UnknownOutcomeError
-    if kind is RateLimitError and credits_remaining(response) == 0:
+    if kind is RateLimitError and _are_used_up(credits_remaining(response)):
         kind = CreditsExhaustedError
     message = str(body.get("message") or "") if code else f"HTTP {status}"
     return kind(message, code=code, http_status=status, details=_details(body))
+
+
+def _are_used_up(credits: int | None) -> bool:
+    return credits is not None and credits < CONVERT_COST
 
 
 def _details(refusal: JsonObject) -> JsonObject:
