@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from zoho_crm.models import ConnectionWork, from_now
+
+pytestmark = pytest.mark.django_db
+
+
+def take(connection, owner, seconds=90):
+    return ConnectionWork.take(connection.pk, owner=owner, seconds=seconds)
+
+
+def run_out(connection):
+    ConnectionWork.objects.filter(pk=connection.pk).update(lease_until=from_now(-0.001))
+
+
+def test_one_worker_has_the_lease(connection):
+    mine = take(connection, "me")
+
+    assert mine.mine().exists()
+    assert take(connection, "you") is None
+    assert mine.mine().exists()
+
+
+def test_a_lease_that_ran_out_goes_to_the_next_and_never_back(connection):
+    mine = take(connection, "me")
+    run_out(connection)
+    yours = take(connection, "you")
+
+    assert yours.lease_number == mine.lease_number + 1
+    assert not mine.mine().exists()
+    assert not mine.renew(seconds=90)
+    mine.release(limit=1)
+    assert yours.mine().exists()
+    assert ConnectionWork.objects.get(pk=connection.pk).limit == 2
+
+
+def test_the_number_tells_two_leases_of_one_owner_apart(connection):
+    first = take(connection, "me")
+    run_out(connection)
+    second = take(connection, "me")
+
+    assert not first.mine().exists()
+    assert second.mine().exists()
+
+
+def test_a_lease_that_ran_out_is_not_renewed_even_if_nobody_took_it(connection):
+    mine = take(connection, "me")
+    run_out(connection)
+
+    assert not mine.mine().exists()
+    assert not mine.renew(seconds=90)
+
+
+def test_a_released_lease_is_free_and_what_was_learnt_stays(connection):
+    take(connection, "me").release(limit=5.5, limit_met=True, credits_remaining=17)
+
+    next_one = take(connection, "you")
+
+    assert (next_one.limit, next_one.limit_met, next_one.credits_remaining) == (5.5, True, 17)
+
+
+def test_a_lease_is_long_enough_or_not(connection):
+    mine = take(connection, "me", seconds=60)
+
+    assert mine.mine(for_seconds=30).exists()
+    assert not mine.mine(for_seconds=61).exists()
+    assert mine.renew(seconds=120)
+    assert mine.mine(for_seconds=61).exists()
