@@ -165,7 +165,11 @@ class Token(models.Model):
     def take_refresh_lease(self, *, owner: str, seconds: float) -> bool:
         """Whether this process may now renew the access token that it saw."""
         free = Q(refresh_until=None) | Q(refresh_until__lte=DbNow())
-        mine = Token.objects.filter(free, pk=self.pk, generation=self.generation)
+        # Whoever had the lease before may have heard a no since this token was read.
+        allowed = Q(throttled_until=None) | Q(throttled_until__lte=DbNow())
+        mine = Token.objects.filter(
+            free, allowed, pk=self.pk, generation=self.generation, status=self.Status.ACTIVE
+        )
         return bool(mine.update(refresh_owner=owner, refresh_until=from_now(seconds)))
 
     def end_refresh(self, *, owner: str, **values: Any) -> bool:
