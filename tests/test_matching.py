@@ -238,6 +238,21 @@ def test_a_plan_that_does_not_fit_what_was_shown_is_refused(plan, code):
     assert refused.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("plan", "code"),
+    [
+        (ConversionPlan(overwrite=True), "nothing_to_rename"),
+        (ConversionPlan(move_attachments_to="Deals"), "no_deal"),
+        (ConversionPlan(tags={"Deals": ("fair",)}), "no_deal"),
+    ],
+)
+def test_a_wish_that_nothing_would_come_of_is_refused(plan, code):
+    with pytest.raises(PlanError) as refused:
+        check_plan(plan, Verdict.NO_MATCH, found())
+
+    assert refused.value.code == code
+
+
 def test_a_contact_does_not_make_its_locked_account_usable():
     options = found(OF_ACCOUNT, accounts=(replace(ACCOUNT, locked=True),))
     plan = ConversionPlan(contact_id=OF_ACCOUNT.id, account_id=ACCOUNT.id)

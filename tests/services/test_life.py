@@ -1,0 +1,401 @@
+"""What each thing that happens to a lead makes of its row; instants are seconds from now."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from tests.protocol.clock import evaluated, instant
+from zoho_crm.exceptions import (
+    AlreadyConvertedError,
+    PermissionDeniedError,
+    RequestRefusedError,
+    TransportError,
+    UnknownOutcomeError,
+)
+from zoho_crm.matching import assess
+from zoho_crm.models import LeadConversion
+from zoho_crm.services import _life
+from zoho_crm.types import (
+    ConversionOptions,
+    ConversionPlan,
+    Converted,
+    Deal,
+    Lead,
+    Match,
+    Scheduled,
+    as_json,
+)
+
+Status = LeadConversion.Status
+
+LEAD = Lead(id="1", fields={"Email": "ines@nordwind.example"})
+BECAME = Converted(contact_id="2", account_id="3")
+OPTIONS = ConversionOptions(contacts=(Match(id="31", name="Ines Albrecht"),))
+REFUSAL = RequestRefusedError(
+    "Ines Albrecht exists",
+    code="DUPLICATE_DATA",
+    details={"api_name": "Email", "id": "31", "Owner": {"name": "Olga"}},
+)
+
+
+@pytest.fixture(autouse=True)
+def times(settings):
+    settings.ZOHO_CRM = {
+        "CALL_DEADLINE": 30,
+        "LEASE": 90,
+        "QUIET_PERIOD": 120,
+        "MASS_QUIET_PERIOD": 900,
+        "JOB_HORIZON": 7200,
+        "NEGATIVE_READS": 2,
+        "READ_SPACING": 60,
+        "MAX_ATTEMPTS": 3,
+        "UNKNOWN_HORIZON": 600,
+    }
+
+
+def row(status, **columns):
+    return LeadConversion(pk=1, lead_id="1", status=status, **columns)
+
+
+def made(move):
+    """What the move makes of the columns, with instants as seconds from now."""
+    return {"status": str(move.to), **{name: evaluated(v) for name, v in move.values.items()}}
+
+
+def is_within(part, whole):
+    return {name: whole[name] for name in part} == part
+
+
+# Looking
+
+
+def test_a_preview_keeps_what_was_seen_and_what_suggests_itself():
+    move = _life.previewed(row(Status.NEW), assess(LEAD, OPTIONS), by="olga")
+
+    assert move.by == "olga"
+    assert made(move) == {
+        "status": "PREVIEWED",
+        "verdict": "ONE_MATCH",
+        "reason": "",
+        "lead": as_json(LEAD),
+        "options": as_json(OPTIONS),
+        "previewed_at": 0,
+        "plan": as_json(ConversionPlan(contact_id="31")),
+        "decided_by": None,
+        "due_at": None,
+        "setbacks": 0,
+        "error_code": "",
+        "error_message": "",
+    }
+
+
+def test_a_preview_of_a_converted_lead_says_that_it_was_converted_elsewhere():
+    move = _life.previewed(row(Status.NEW), assess(Lead(id="1", converted=BECAME)))
+
+    expected = {"status": "CONVERTED", "converted_by": "elsewhere", "evidence": "read"}
+    assert is_within(expected | as_json(BECAME), made(move))
+    assert is_within({"verdict": "ALREADY_CONVERTED", "due_at": None, "finished_at": 0}, made(move))
+
+
+def test_a_long_reason_fits_its_column():
+    move = _life.previewed(row(Status.NEW), assess(LEAD, refusal="x" * 1000))
+
+    assert len(move.values["reason"]) == LeadConversion._meta.get_field("reason").max_length
+
+
+def decided(plan):
+    return row(Status.NEW, plan=as_json(plan), decided_by=get_user_model()(pk=7))
+
+
+def test_a_new_look_does_not_replace_a_persons_plan_that_still_fits():
+    move = _life.previewed(decided(ConversionPlan()), assess(LEAD, OPTIONS))
+
+    assert not {"plan", "decided_by"} & move.values.keys()
+
+
+def test_a_new_look_replaces_a_persons_plan_that_no_longer_fits():
+    gone = ConversionPlan(contact_id="99")
+
+    move = _life.previewed(decided(gone), assess(LEAD, OPTIONS))
+
+    assert is_within(
+        {"plan": as_json(ConversionPlan(contact_id="31")), "decided_by": None}, made(move)
+    )
+
+
+@pytest.mark.parametrize(
+    ("setbacks", "wait"), [(0, 2), (1, 4), (2, 8), (7, 256), (8, 300), (100, 300)]
+)
+def test_a_read_that_failed_is_tried_again_after_doubling_waits(setbacks, wait):
+    move = _life.put_off(row(Status.NEW, setbacks=setbacks), TransportError())
+
+    assert is_within({"status": "NEW", "due_at": wait}, made(move))
+    assert move.values["setbacks"] == min(setbacks + 1, 100)
+
+
+@pytest.mark.parametrize("status", ["NEW", "READY", "UNKNOWN", "SCHEDULED"])
+def test_a_read_that_failed_moves_nothing_else(status):
+    move = _life.put_off(row(status), PermissionDeniedError(code="NO_PERMISSION"), at_once=True)
+
+    assert made(move) == {"status": status, "setbacks": 1, "due_at": 0}
+
+
+def test_starting_afresh_forgets_the_approval_and_the_reads_but_not_the_doubt():
+    move = _life.afresh(row(Status.READY, in_doubt=True), changed=["Email"])
+
+    nothing = {"approved_by": None, "approved_at": None, "negative_reads": 0, "empty_reads": 0}
+    assert is_within({"status": "NEW", "due_at": 0, **nothing}, made(move))
+    assert not {"in_doubt", "attempts"} & move.values.keys()
+    assert move.details == {"changed": ["Email"]}
+
+
+def test_a_person_who_reopens_a_row_gives_it_new_attempts_and_keeps_the_doubt():
+    move = _life.reopened(row(Status.NEEDS_REVIEW, attempts=3, in_doubt=True), by="olga")
+
+    assert is_within({"status": "NEW", "attempts": 0, "error_code": ""}, made(move))
+    assert "in_doubt" not in move.values
+
+
+# Sending
+
+PLAN = ConversionPlan(
+    contact_id="31",
+    deal=Deal(
+        name="Roll-out",
+        stage="Qualification",
+        closing_date=date(2027, 3, 31),
+        amount=Decimal("48000.50"),
+    ),
+)
+
+
+def test_the_intent_is_written_before_the_call():
+    ready = row(Status.READY, plan=as_json(PLAN), attempts=1, error_code="OLD")
+
+    move = _life.claimed(ready)
+
+    assert made(move) == {
+        "status": "RUNNING",
+        "attempts": 2,
+        "due_at": 90,
+        "error_code": "",
+        "error_message": "",
+    }
+    assert move.payload_hash == _life.payload_hash(ready)
+
+
+def test_what_is_sent_again_is_the_same_payload():
+    first = row(Status.READY, plan=as_json(PLAN))
+    again = row(Status.READY, plan=as_json(PLAN), attempts=2, in_doubt=True, version=9)
+    other = row(Status.READY, plan=as_json(ConversionPlan(contact_id="32")))
+
+    assert _life.payload_hash(first) == _life.payload_hash(again)
+    assert _life.payload_hash(first) != _life.payload_hash(other)
+
+
+def test_zohos_success_proves_a_conversion_by_us():
+    move = _life.answered(row(Status.RUNNING, in_doubt=True), BECAME)
+
+    expected = {"status": "CONVERTED", "converted_by": "us", "evidence": "answer", "due_at": None}
+    assert is_within(expected | as_json(BECAME) | {"finished_at": 0}, made(move))
+
+
+def test_a_scheduled_conversion_is_read_later_and_given_up_after_the_horizon():
+    move = _life.answered(row(Status.RUNNING), Scheduled(job_id="77"))
+
+    assert made(move) == {
+        "status": "SCHEDULED",
+        "in_doubt": True,
+        "setbacks": 0,
+        "due_at": 10,
+        "quiet_until": 7200,
+    }
+    assert move.details == {"job_id": "77"}
+
+
+def test_a_refusal_is_the_end_if_nothing_else_was_sent():
+    move = _life.refused(row(Status.RUNNING), REFUSAL)
+
+    assert is_within(
+        {"status": "FAILED", "due_at": None, "error_code": "DUPLICATE_DATA", "finished_at": 0},
+        made(move),
+    )
+
+
+def test_a_refusal_after_a_lost_answer_is_settled_first():
+    move = _life.refused(row(Status.RUNNING, in_doubt=True), REFUSAL)
+
+    assert is_within(
+        {"status": "UNKNOWN", "due_at": 2, "quiet_until": 120, "error_code": "DUPLICATE_DATA"},
+        made(move),
+    )
+
+
+def test_that_a_lead_was_converted_before_is_evidence_and_no_failure():
+    error = AlreadyConvertedError(code="ID_ALREADY_CONVERTED")
+
+    move = _life.already_converted(row(Status.RUNNING), error)
+
+    assert is_within({"status": "UNKNOWN", "due_at": 2, "quiet_until": 120}, made(move))
+    assert move.values["error_code"] == "ID_ALREADY_CONVERTED"
+    assert "in_doubt" not in move.values
+
+
+def test_what_was_surely_not_processed_gives_its_attempt_back():
+    move = _life.not_processed(row(Status.RUNNING, attempts=2, setbacks=1), TransportError())
+
+    assert made(move) == {"status": "READY", "attempts": 1, "setbacks": 2, "due_at": 4}
+
+
+def test_a_lost_answer_is_doubt_until_the_quiet_period_after_the_deadline_is_over():
+    error = UnknownOutcomeError("silence")
+
+    move = _life.lost(row(Status.RUNNING), error, in_flight=12)
+
+    assert is_within(
+        {"status": "UNKNOWN", "in_doubt": True, "due_at": 2, "quiet_until": 132}, made(move)
+    )
+
+
+def test_the_quiet_period_of_an_orphan_begins_when_its_lease_ended():
+    move = _life.orphaned(row(Status.RUNNING, due_at=instant(-50)))
+
+    assert is_within(
+        {"status": "UNKNOWN", "in_doubt": True, "due_at": 0, "quiet_until": 70}, made(move)
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("NEW", {"status": "NEEDS_REVIEW", "due_at": None, "error_code": "INTERNAL"}),
+        ("PREVIEWED", {"status": "NEEDS_REVIEW", "due_at": None, "error_code": "INTERNAL"}),
+        ("READY", {"status": "NEEDS_REVIEW", "due_at": None, "error_code": "INTERNAL"}),
+        ("RUNNING", {"status": "UNKNOWN", "in_doubt": True, "quiet_until": 150}),
+        ("SCHEDULED", {"status": "UNKNOWN", "quiet_until": 900}),
+        ("UNKNOWN", {"status": "NEEDS_REVIEW", "due_at": None}),
+    ],
+)
+def test_an_error_of_ours_is_doubt_only_if_something_may_have_been_sent(status, expected):
+    move = _life.broken(row(status), KeyError("plan"))
+
+    assert is_within(expected, made(move))
+
+
+def test_the_journal_keeps_codes_and_fields_but_no_values():
+    move = _life.refused(row(Status.RUNNING), REFUSAL)
+
+    assert move.details == {
+        "error": "RequestRefusedError",
+        "code": "DUPLICATE_DATA",
+        "api_name": "Email",
+        "id": "31",
+    }
+
+
+def test_a_long_code_fits_its_column_and_none_is_not_empty():
+    long = _life.refused(row(Status.RUNNING), RequestRefusedError(code="X" * 200))
+    none = _life.refused(row(Status.RUNNING), RequestRefusedError())
+
+    assert len(long.values["error_code"]) == 60
+    assert none.values["error_code"] == "REFUSED"
+
+
+# Settling
+
+CONVERTED = Lead(id="1", converted=BECAME)
+
+
+def unknown(**columns):
+    return row(Status.UNKNOWN, **{"quiet_until": instant(40), "in_doubt": True, **columns})
+
+
+@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("status", ["UNKNOWN", "SCHEDULED"])
+def test_a_read_that_shows_the_conversion_proves_it_at_any_time(status, counts):
+    move = _life.read(row(status, in_doubt=True), CONVERTED, counts=counts)
+
+    expected = {"status": "CONVERTED", "converted_by": "us", "evidence": "read"}
+    assert is_within(expected | as_json(BECAME), made(move))
+
+
+def test_a_conversion_that_none_of_our_calls_can_have_made_was_made_elsewhere():
+    move = _life.read(unknown(in_doubt=False), CONVERTED, counts=False)
+
+    assert move.values["converted_by"] == "elsewhere"
+
+
+def test_an_early_read_of_an_open_lead_waits_for_the_end_of_the_quiet_period():
+    move = _life.read(unknown(), LEAD, counts=False)
+
+    assert made(move) == {"status": "UNKNOWN", "due_at": 40, "setbacks": 0}
+
+
+def test_the_first_negative_read_waits_for_the_next():
+    move = _life.read(unknown(attempts=1), LEAD, counts=True)
+
+    assert made(move) == {"status": "UNKNOWN", "due_at": 60, "negative_reads": 1, "setbacks": 0}
+
+
+def test_the_last_negative_read_lets_it_be_sent_again():
+    move = _life.read(unknown(attempts=1, negative_reads=1), LEAD, counts=True)
+
+    assert is_within({"status": "READY", "due_at": 0, "quiet_until": None}, made(move))
+    assert not {"plan", "in_doubt", "attempts"} & move.values.keys()
+
+
+def test_after_the_last_attempt_a_person_looks():
+    move = _life.read(unknown(attempts=3, negative_reads=1), LEAD, counts=True)
+
+    expected = {"status": "NEEDS_REVIEW", "due_at": None, "error_code": "MAX_ATTEMPTS"}
+    assert is_within(expected, made(move))
+
+
+def test_what_was_refused_in_doubt_fails_after_the_negative_reads():
+    doubtful = unknown(attempts=2, negative_reads=1, error_code="DUPLICATE_DATA")
+
+    move = _life.read(doubtful, LEAD, counts=True)
+
+    assert is_within({"status": "FAILED", "due_at": None, "finished_at": 0}, made(move))
+
+
+def test_a_lead_that_zoho_calls_converted_but_shows_open_is_for_a_person():
+    contradictory = unknown(attempts=1, negative_reads=1, error_code="ID_ALREADY_CONVERTED")
+
+    move = _life.read(contradictory, LEAD, counts=True)
+
+    assert is_within({"status": "NEEDS_REVIEW", "due_at": None}, made(move))
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_an_empty_read_is_no_evidence(counts):
+    move = _life.read(unknown(negative_reads=1), None, counts=counts)
+
+    assert made(move) == {"status": "UNKNOWN", "due_at": 60, "empty_reads": 1, "setbacks": 0}
+
+
+def test_after_a_long_time_of_empty_reads_a_person_looks():
+    nearly = _life.read(unknown(empty_reads=8), None, counts=True)
+    at_last = _life.read(unknown(empty_reads=9), None, counts=True)
+
+    assert nearly.to == Status.UNKNOWN
+    assert is_within({"status": "NEEDS_REVIEW", "error_code": "UNREADABLE"}, made(at_last))
+
+
+@pytest.mark.parametrize("lead", [LEAD, None], ids=["open", "nothing"])
+def test_a_scheduled_conversion_is_read_at_widening_steps(lead):
+    first = _life.read(row(Status.SCHEDULED), lead, counts=False)
+    late = _life.read(row(Status.SCHEDULED, setbacks=9), lead, counts=False)
+
+    assert made(first) == {"status": "SCHEDULED", "setbacks": 1, "due_at": 20}
+    assert made(late) == {"status": "SCHEDULED", "setbacks": 10, "due_at": 300}
+
+
+def test_a_scheduled_conversion_is_in_doubt_after_the_horizon():
+    move = _life.read(row(Status.SCHEDULED, in_doubt=True), LEAD, counts=True)
+
+    assert is_within({"status": "UNKNOWN", "quiet_until": 900, "negative_reads": 0}, made(move))
