@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from tests.client.canned import Canned, client_of
 from tests.client.conftest import Door
 from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import RequestRefusedError, ServerError
@@ -239,6 +242,30 @@ def test_all_of_several_matches_are_read(door: Door, crm: ZohoClient) -> None:
 
     assert len(options.contacts) == 2
     assert len(options.accounts) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (True, "true"),
+        (False, "false"),
+        (48000.5, "48000.5"),
+        (["a", {"name": "b"}, None], "a, b, "),
+        ({"name": "Nordwind", "id": "1"}, "Nordwind"),
+        ({"id": "1"}, "1"),
+        ({}, ""),
+        ("cut \ud83d", "cut "),
+        ({"name": "cut \ud83d\0"}, "cut "),
+        ("whole \U0001f600", "whole \U0001f600"),
+    ],
+)
+def test_a_value_of_any_kind_is_text_that_can_be_stored(value: object, text: str) -> None:
+    body = json.dumps({"data": [{"id": "1", "Field": value}]})
+
+    lead = client_of(Canned(200, body.encode())).leads.get_many(["1"])["1"]
+
+    assert lead.fields["Field"] == text
 
 
 def test_a_hostile_lead_is_text_like_any_other(door: Door, crm: ZohoClient) -> None:

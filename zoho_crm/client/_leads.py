@@ -148,11 +148,15 @@ def text_of(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, dict):
-        return str(value.get("name") or value.get("id") or "")
+        return text_of(value.get("name") or value.get("id"))
     if isinstance(value, list):
         return ", ".join(map(text_of, value))
-    # PostgreSQL stores no NUL.
-    return str(value).lower() if isinstance(value, bool) else str(value).replace("\x00", "")
+    return str(value).lower() if isinstance(value, bool) else _storable(str(value))
+
+
+def _storable(text: str) -> str:
+    """Leave out what PostgreSQL does not store: NUL, and half of a character that was cut."""
+    return text.replace("\0", "").encode(errors="ignore").decode()
 
 
 def _lead(record: JsonObject) -> Lead:
