@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import pytest
+from django.db import transaction
+
+from zoho_crm.exceptions import (
+    PermissionDeniedError,
+    RequestRefusedError,
+    SecretUnreadableError,
+    TransientError,
+)
+from zoho_crm.models import DbNow, LeadConversion
+from zoho_crm.services import convert
+from zoho_crm.services.preview import preview, preview_seen
+from zoho_crm.types import ConversionPlan, as_json
+
+Status = LeadConversion.Status
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def look(connection):
+    """Preview a lead of the connection."""
+    return lambda lead_id, **more: preview(connection_id=connection.pk, lead_id=lead_id, **more)
+
+
+def is_due(row):
+    return LeadConversion.objects.filter(pk=row.pk, due_at__lte=DbNow()).exists()
+
+
+# What is found
+
+
+@pytest.mark.parametrize(
+    ("case", "verdict", "reason"),
+    [
+        ("no_match", "NO_MATCH", ""),
+        ("one_match", "ONE_MATCH", ""),
+        ("account_only", "ACCOUNT_ONLY", ""),
+        ("several", "SEVERAL_MATCHES", "several"),
+        ("disagree", "SEVERAL_MATCHES", "disagree"),
+        ("unapproved", "SEVERAL_MATCHES", "unusable"),
+        ("locked", "NOT_CONVERTIBLE", "locked"),
+        ("deleted", "NOT_FOUND", ""),
+        ("hostile", "NO_MATCH", ""),
+    ],
+)
+def test_every_story_has_its_verdict(look, zoho, case, verdict, reason):
+    row = look(zoho.story(case))
+
+    assert (row.status, row.verdict, row.reason) == (Status.PREVIEWED, verdict, reason)
+    assert row.due_at is None
+    assert row.error_code == ""
+
+
+@pytest.mark.parametrize("case", ["several", "disagree", "unapproved", "locked", "deleted"])
+def test_nothing_suggests_itself_where_a_person_must_choose_or_nobody_can(look, zoho, case):
+    assert look(zoho.story(case)).planned() is None
+
+
+def test_what_suggests_itself_is_attaching_to_the_one_match(look, zoho):
+    row = look(zoho.story("one_match"))
+
+    [contact] = row.options_seen().contacts
+    assert contact.id in zoho.records["Contacts"]
+    assert row.planned() == ConversionPlan(contact_id=contact.id)
+    assert row.decided_by is None
+
+
+def test_the_before_image_is_the_lead_as_it_was_read(look, zoho):
+    lead_id = zoho.story("no_match")
+    lead = zoho.records["Leads"][lead_id]
+
+    row = look(lead_id)
+
+    seen = row.lead_seen()
+    assert (seen.id, seen.email, seen.company) == (lead_id, lead["Email"], lead["Company"])
+    assert seen.fields["City"] == lead["City"]
+    assert row.lead_name == seen.name
+
+
+def test_a_converted_lead_is_converted_elsewhere_with_its_ids(look, zoho):
+    lead_id = zoho.story("converted")
+
+    row = look(lead_id)
+
+    [truth] = zoho.conversions_of(lead_id)
+    assert (row.status, row.converted_by, row.evidence) == (Status.CONVERTED, "elsewhere", "read")
+    assert (row.contact_id, row.account_id) == (truth["contact_id"], truth["account_id"])
+    assert row.verdict == "ALREADY_CONVERTED"
+
+
+def test_a_lead_whose_options_zoho_refuses_is_not_convertible(look, zoho):
+    refusal = {"code": "NOT_REVIEWED", "message": "record in review", "status": "error"}
+    zoho.fail("options", "error_before", status=400, body={**refusal, "details": {}})
+
+    row = look(zoho.story("no_match"))
+
+    assert (row.verdict, row.reason) == ("NOT_CONVERTIBLE", "record in review")
+
+
+def test_a_lead_that_was_converted_between_two_reads_is_looked_at_again(look, zoho):
+    lead_id = zoho.story("no_match")
+    body = {"code": "ID_ALREADY_CONVERTED", "message": "id already converted", "status": "error"}
+    zoho.fail("options", "error_before", status=400, body={**body, "details": {}})
+
+    with pytest.raises(TransientError):
+        look(lead_id)
+
+    row = LeadConversion.objects.get(lead_id=lead_id)
+    assert row.status == Status.NEW
+    assert is_due(row)
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    "lead_id",
+    ["", " ", "abc", "12a", "-1", "1.0", "1 2", "12345678901234567890", "١٢٣", "1/../2", "1%00"],
+)
+def test_what_cannot_be_an_id_is_refused_and_nothing_is_asked(look, zoho, lead_id):
+    before = zoho.stats()["calls"]
+
+    with pytest.raises(RequestRefusedError) as refused:
+        look(lead_id)
+
+    assert refused.value.code == "INVALID_ID"
+    assert str(refused.value).startswith("“")
+    assert zoho.stats()["calls"] == before
+    assert not LeadConversion.objects.exists()
+
+
+def test_an_id_may_have_been_copied_with_white_space_around(look, zoho):
+    lead_id = zoho.story("no_match")
+
+    assert look(f" {lead_id}\n").lead_id == lead_id
+
+
+def test_an_id_that_zoho_does_not_know_is_not_found(look):
+    row = look("1234567")
+
+    assert (row.status, row.verdict) == (Status.PREVIEWED, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("do", ["error_before", "close_before", "html", "truncate"])
+@pytest.mark.parametrize("on", ["any", "options"])
+def test_while_zoho_is_down_the_lead_keeps_its_place_in_the_queue(look, zoho, on, do):
+    lead_id = zoho.story("one_match")
+    zoho.fail(on, do, times=None)
+
+    with pytest.raises(TransientError):
+        look(lead_id)
+
+    row = LeadConversion.objects.get(lead_id=lead_id)
+    assert (row.status, row.verdict) == (Status.NEW, "")
+    assert is_due(row)
+
+
+def test_a_missing_permission_is_said_to_the_person_who_asked(look, zoho):
+    body = {"code": "NO_PERMISSION", "message": "permission denied", "status": "error"}
+    zoho.fail("any", "error_before", status=403, body={**body, "details": {}})
+
+    with pytest.raises(PermissionDeniedError, match="permission denied"):
+        look(zoho.story("no_match"))
+
+
+def test_without_the_encryption_key_nothing_is_asked(look, zoho, settings):
+    lead_id = zoho.story("no_match")
+    before = zoho.stats()["calls"]
+    other_key = "b3RoZXIta2V5LWZvci10ZXN0cy1vbmx5LTAwMDAwMDA="
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "ENCRYPTION_KEYS": [other_key]}
+
+    with pytest.raises(SecretUnreadableError):
+        look(lead_id)
+
+    assert zoho.stats()["calls"] == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_zoho_is_never_asked_inside_a_transaction(look, zoho):
+    lead_id = zoho.story("no_match")
+
+    with transaction.atomic(), pytest.raises(RuntimeError, match="transaction"):
+        look(lead_id)
+
+
+# Looking again
+
+
+def test_a_new_look_at_an_undecided_lead_shows_what_it_is_now(look, zoho, olga):
+    lead_id = zoho.story("no_match")
+    first = look(lead_id)
+    zoho.change(zoho.records["Leads"][lead_id], City="Kiel")
+
+    again = look(lead_id, by=olga)
+
+    assert again.version == first.version + 1
+    assert again.lead_seen().fields["City"] == "Kiel"
+    assert again.events.get(version=again.version).by == "olga"
+
+
+def test_a_lead_that_was_converted_since_becomes_converted(look, zoho):
+    lead_id = zoho.story("no_match")
+    look(lead_id)
+    zoho.convert_elsewhere(lead_id)
+
+    assert look(lead_id).converted_by == "elsewhere"
+
+
+@pytest.mark.parametrize("status", [Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN])
+def test_a_lead_on_its_way_is_not_looked_at(look, zoho, status):
+    row = look(zoho.story("no_match"))
+    LeadConversion.objects.filter(pk=row.pk).update(status=status)
+    before = zoho.stats()["calls"]
+
+    again = look(row.lead_id)
+
+    assert (again.status, again.version) == (status, row.version)
+    assert zoho.stats()["calls"] == before
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.SKIPPED, Status.NEEDS_REVIEW])
+def test_a_lead_at_rest_starts_afresh_with_a_person(look, zoho, olga, status):
+    row = look(zoho.story("no_match"))
+    LeadConversion.objects.filter(pk=row.pk).update(
+        status=status, attempts=3, error_code="X", error_message="Y", in_doubt=True
+    )
+
+    again = look(row.lead_id, by=olga)
+
+    assert (again.status, again.attempts, again.error_code) == (Status.PREVIEWED, 0, "")
+    assert again.in_doubt
+    assert [event.to_status for event in again.events.order_by("version")][-2:] == [
+        Status.NEW,
+        Status.PREVIEWED,
+    ]
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.SKIPPED, Status.NEEDS_REVIEW])
+def test_a_lead_at_rest_that_was_converted_meanwhile_is_converted(look, zoho, status):
+    row = look(zoho.story("no_match"))
+    LeadConversion.objects.filter(pk=row.pk).update(status=status)
+    zoho.convert_elsewhere(row.lead_id)
+
+    assert look(row.lead_id).status == Status.CONVERTED
+
+
+def test_a_lead_that_needs_review_stays_so_while_it_cannot_be_read(look, zoho):
+    row = look(zoho.story("no_match"))
+    LeadConversion.objects.filter(pk=row.pk).update(status=Status.NEEDS_REVIEW, due_at=None)
+    zoho.delete("Leads", row.lead_id)
+
+    assert look(row.lead_id).status == Status.NEEDS_REVIEW
+
+
+def test_a_converted_lead_is_looked_at_again_in_a_world_that_can_be_rebuilt(look, zoho):
+    lead_id = zoho.story("converted")
+    look(lead_id)
+    rebuilt = zoho.records["Leads"][lead_id]
+    for name in ("Converted__s", "$converted", "$converted_detail", "Converted_Contact"):
+        del rebuilt[name]
+
+    again = look(lead_id)
+
+    assert (again.status, again.contact_id, again.converted_by) == (Status.PREVIEWED, "", "")
+
+
+def test_in_production_a_conversion_stands_whatever_a_read_says(look, zoho, connection):
+    row = look(zoho.story("converted"))
+    connection.data_center = "eu"
+    connection.save()
+    before = zoho.stats()["calls"]
+
+    assert look(row.lead_id).status == Status.CONVERTED
+    assert zoho.stats()["calls"] == before
+
+
+def test_a_persons_plan_outlives_a_new_look_that_it_still_fits(look, zoho, olga):
+    row = look(zoho.story("one_match"))
+    convert.decide(conversion_id=row.pk, version=row.version, plan=ConversionPlan(), by=olga)
+
+    again = look(row.lead_id)
+
+    assert again.planned() == ConversionPlan()
+    assert again.decided_by == olga
+
+
+def test_the_stored_preview_is_what_was_seen(look, zoho):
+    row = look(zoho.story("one_match"))
+    row.refresh_from_db()
+
+    seen = preview_seen(row)
+
+    assert (seen.verdict, seen.reason) == ("ONE_MATCH", "")
+    assert as_json(seen.lead) == row.lead
+    assert as_json(seen.options) == row.options
