@@ -48,7 +48,7 @@ SUCCESS = (
 def client_at(session: requests.Session) -> Callable[..., ZohoClient]:
     """A client of whatever answers at an origin, in a hurry."""
 
-    def client_at(origin: str, *, deadline: float = 0.3, connect: float = 0.3) -> ZohoClient:
+    def client_at(origin: str, *, deadline: float = 0.5, connect: float = 0.5) -> ZohoClient:
         limits = Limits(connect=connect, deadline=deadline, size=10_000)
         auth = TokenAuth(Secret("1000.token"))
         return ZohoClient(api=Api(origin=origin, session=session, auth=auth, limits=limits))
@@ -121,7 +121,7 @@ def test_a_certificate_of_somebody_else(
     stranger = certificate(tmp_path / "stranger.pem")
 
     with RawServer(answering(whole(SUCCESS)), stranger.server()) as server:
-        error = convert(client_at(server.origin))
+        error = convert(client_at(server.origin, deadline=5, connect=5))
 
     assert type(error) is TransportError
     assert server.requests == []
@@ -160,7 +160,7 @@ def test_leave_to_send_that_is_withdrawn_while_a_connection_is_made(
     answers = iter([True, False])
 
     with RawServer(answering(whole(SUCCESS))) as server, pytest.raises(TransportError):
-        client_at(server.origin).leads.convert(
+        client_at(server.origin, deadline=5).leads.convert(
             "1", ConversionPlan(), may_send=lambda: next(answers)
         )
 
@@ -231,7 +231,7 @@ def test_an_answer_that_is_lost_before_or_after_the_effect(
     door: Door, do: str, order: dict[str, object]
 ) -> None:
     lead_id = door.simulator.story("no_match")
-    client = door.client(deadline=0.5)
+    client = door.client(deadline=1)
     door.simulator.fail("convert", do, **order)
 
     with pytest.raises(UnknownOutcomeError):
@@ -241,7 +241,7 @@ def test_an_answer_that_is_lost_before_or_after_the_effect(
 @pytest.mark.parametrize("part", ["header", "body"])
 def test_an_answer_that_drips(over_http: Door, part: str) -> None:
     lead_id = over_http.simulator.story("no_match")
-    client = over_http.client(deadline=0.5)
+    client = over_http.client(deadline=1)
     over_http.simulator.fail("convert", "drip", seconds=0.02, body=part)
 
     with pytest.raises(UnknownOutcomeError):
@@ -251,7 +251,7 @@ def test_an_answer_that_drips(over_http: Door, part: str) -> None:
 @pytest.mark.parametrize("do", ["close_before", "delay", "truncate", "html", "error_before"])
 def test_a_read_that_went_wrong_may_be_repeated(door: Door, do: str) -> None:
     lead_id = door.simulator.story("no_match")
-    client = door.client(deadline=0.5)
+    client = door.client(deadline=1)
     door.simulator.fail("leads_list", do, seconds=2)
 
     with pytest.raises(TransientError):
@@ -335,7 +335,7 @@ def test_an_encrypted_answer_that_breaks_after_the_request(
     client_at: Callable[..., ZohoClient], trusted: Certificate, treat: Treatment
 ) -> None:
     with RawServer(treat, trusted.server()) as server:
-        error = convert(client_at(server.origin))
+        error = convert(client_at(server.origin, deadline=2, connect=2))
 
     assert type(error) is UnknownOutcomeError
     assert len(server.requests) == 1
@@ -345,7 +345,8 @@ def test_an_encrypted_answer_arrives(
     client_at: Callable[..., ZohoClient], trusted: Certificate
 ) -> None:
     with RawServer(closing_after(endless() + SUCCESS), trusted.server()) as server:
-        assert client_at(server.origin, deadline=5).leads.convert("1", ConversionPlan())
+        client = client_at(server.origin, deadline=5, connect=5)
+        assert client.leads.convert("1", ConversionPlan())
 
 
 def test_a_connection_that_the_server_has_closed_meanwhile_is_made_anew(
