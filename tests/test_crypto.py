@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -15,6 +14,7 @@ from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.reporter import shown_by
 from zoho_crm import crypto
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY
 from zoho_crm.exceptions import SecretUnreadableError
@@ -195,13 +195,6 @@ def test_with_a_key_all_is_well(use: Any) -> None:
 
 
 # What an error reporter would show
-
-
-def shown_by(error: BaseException) -> str:
-    """Return the variables of the frames that an error went through, and no other cause."""
-    assert error.__suppress_context__ or error.__context__ is None
-    frames = [frame for frame, _line in traceback.walk_tb(error.__traceback__)]
-    return "".join(repr(frame.f_locals) for frame in frames[1:])
 
 
 @pytest.mark.parametrize(

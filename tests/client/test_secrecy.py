@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Iterator
-
 import pytest
 import requests
 
 from tests.client.conftest import Door
 from tests.client.raw import RawServer, answering, closing_after, endless, whole
+from tests.reporter import shown_by
 from zoho_crm.client import AccountsClient, Api, Credentials, Limits, TokenAuth, ZohoClient
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.simulator import CLIENT_SECRET
@@ -20,28 +18,6 @@ REFRESH_TOKEN = Secret("1000.refresh")
 ACCESS_TOKEN = Secret("1000.access")
 SECRETS = ("the-client-secret", "1000.refresh", "1000.access", "1000.new")
 GRANTED = b'{"access_token": "1000.new", "refresh_token": "1000.new", "expires_in": 3600}'
-
-
-def links_of(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what is reported along with it."""
-    if error is None:
-        return
-    yield error
-    yield from links_of(error.__cause__)
-    if not error.__suppress_context__:
-        yield from links_of(error.__context__)
-
-
-def shown_by(error: BaseException) -> str:
-    """Return what a reporter shows of an error: its words, and the variables of its frames."""
-    frames = [
-        frame
-        for link in links_of(error)
-        for frame, _line in traceback.walk_tb(link.__traceback__)
-        if not frame.f_globals["__name__"].startswith("tests.")
-    ]
-    words = "".join(traceback.format_exception(error))
-    return words + "".join(repr(frame.f_locals) for frame in frames)
 
 
 NO_GOOD = {

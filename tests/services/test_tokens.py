@@ -12,6 +12,7 @@ import requests
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
+from tests.reporter import shown_by
 from tests.services.worlds import standing
 from zoho_crm import crypto
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY, SimulatorAdapter
@@ -632,6 +633,24 @@ def test_hosts_of_other_products_are_signed_for_if_the_settings_name_them(
 
 
 # Silence
+
+
+@pytest.mark.parametrize("on", ["refresh", "org"])
+@pytest.mark.parametrize("do", [*TROUBLES, "throttle"])
+def test_no_variable_of_a_failure_holds_a_secret(
+    connection: Connection, zoho: Simulator, on: str, do: str
+) -> None:
+    let_expire(connection)
+    zoho.fail(on, do)
+
+    with pytest.raises(ZohoError) as caught:
+        client_for(connection).organisation()
+
+    shown = shown_by(caught.value)
+    known = {*zoho.world.grants.access_tokens, *zoho.world.grants.refresh_tokens}
+    secrets = [*known, "simulator-secret", ENCRYPTION_KEY]
+    assert "tokens.py" in shown or "_auth.py" in shown or "_api.py" in shown
+    assert not [secret for secret in secrets if secret in shown]
 
 
 def test_no_log_holds_a_secret(
