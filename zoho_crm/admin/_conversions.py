@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -128,7 +129,7 @@ def seen(row: LeadConversion) -> dict[str, Any]:
         "lead": lead,
         "lead_values": _values(lead) if lead else [],
         "matches": [(match, _values(match)) for match in options.contacts + options.accounts],
-        "request_sent": request_of(plan) if plan else None,
+        "request_sent": json.dumps(request_of(plan), indent=2) if plan else "",
     }
 
 
