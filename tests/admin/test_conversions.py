@@ -147,7 +147,7 @@ def test_the_story_tells_every_step_and_what_was_read_and_sent(
     for step in ("to be previewed previewed", "previewed to be sent boss", "being sent converted"):
         assert step in page.text
     assert lead.email in page.text
-    assert f"'Contacts': {{'id': '{contact.id}'}}" in page.text
+    assert f'"Contacts": {{ "id": "{contact.id}" }}' in page.text
     assert not page.has_button("Save")
 
 
