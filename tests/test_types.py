@@ -98,7 +98,7 @@ def test_dates_and_times_are_stored_as_iso_8601() -> None:
 def test_values_are_frozen_and_made_by_name(kind: type[Any]) -> None:
     parameters = dataclasses.fields(kind)
 
-    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert kind.__dataclass_params__.frozen
     assert all(parameter.kw_only for parameter in parameters)
     assert kind.__doc__
 
