@@ -9,7 +9,7 @@ from functools import partial
 from threading import Event
 from typing import Any
 
-from django.db.models import BooleanField, Case, Exists, IntegerField, Q, Value, When
+from django.db.models import BooleanField, Case, Exists, Q, When
 
 from zoho_crm.client import ZohoClient
 from zoho_crm.conf import conf
@@ -32,6 +32,7 @@ from zoho_crm.services.settle import with_counting
 from zoho_crm.services.work._condition import Condition
 from zoho_crm.services.work._crew import Crew, Errand
 from zoho_crm.services.work._errands import checked, convert, fetch_token, renewed, settled
+from zoho_crm.services.work._urgency import MOST_URGENT_FIRST, urgency
 from zoho_crm.types import ConversionPlan, Converted, Lead, Scheduled, Secret
 
 logger = logging.getLogger(__name__)
@@ -42,13 +43,6 @@ BATCH = 100
 #: Seconds between two looks for more urgent rows, and before the loop turns once more.
 LOOK = 0.5
 TURN = 0.2
-#: A person's conversion, settle, send; previews come in a query of their own.
-URGENCY = Case(
-    When(status=Status.READY, approved_by__isnull=False, then=Value(0)),
-    When(status__in=[Status.UNKNOWN, Status.SCHEDULED], then=Value(1)),
-    default=Value(2),
-    output_field=IntegerField(),
-)
 
 
 class Slice:
@@ -144,7 +138,7 @@ class Slice:
         }
         rows = with_counting(LeadConversion.objects.due()).annotate(**flags)
         rows = rows.filter(connection=self._connection, status__in=statuses)
-        return list(rows.exclude(pk__in=self._held()).order_by(URGENCY, "due_at", "pk")[:most])
+        return list(rows.exclude(pk__in=self._held()).order_by(*MOST_URGENT_FIRST)[:most])
 
     def _read_back_and_check(self) -> None:
         if not self._free():
@@ -213,7 +207,8 @@ class Slice:
                 self._judge(row, partial(judge, row, leads.get(row.lead_id)), then)
 
         def failed(errand: Errand, error: BaseException) -> None:
-            if len(rows) > 1 and not isinstance(error, ZohoError):
+            is_odd = not isinstance(error, ZohoError) or error.code == "unknown_form"
+            if is_odd and len(rows) > 1:
                 logger.error("A read of %s leads failed; one by one now", len(rows), exc_info=error)
                 for row in rows:
                     self._read([row], judge, then)
@@ -242,6 +237,7 @@ class Slice:
         """Claim rows whose lead was just read, as many as threads are free, and convert them."""
         oldest = time.monotonic() - self._conf.CALL_DEADLINE
         fresh = [(begun, claim) for begun, claim in self._claims if begun > oldest]
+        fresh.sort(key=lambda checked: urgency(checked[1].row))
         now, self._claims = fresh[: self._free()], fresh[self._free() :]
         latest = time.monotonic() + self._conf.LEASE - self._conf.CALL_DEADLINE
         mine = self._lease.mine(for_seconds=self._conf.CALL_DEADLINE)
