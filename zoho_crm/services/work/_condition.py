@@ -45,13 +45,15 @@ class Condition:
         self.cooling: tuple[float, BaseException] | None = None
         #: Whether a new token is needed before anything else.
         self.token_rejected = False
+        #: Whether that was so before. Some calls may succeed while others are always rejected: a
+        #: new token for each of those would soon be one too many.
         self._renewed = False
         self._failures = 0
 
     def succeeded(self) -> None:
         """Take note of a call that was answered."""
         self.limit.succeeded()
-        self._failures, self._renewed = 0, False
+        self._failures = 0
 
     def failed(self, error: ZohoError, *, started: float) -> None:
         """Take note of a call that was not, and draw the consequences for the others."""
