@@ -161,7 +161,8 @@ def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoErr
     if kind is ServerError and not repeatable:
         kind = UnknownOutcomeError
     if kind is RateLimitError and _are_used_up(credits_remaining(response)):
-        kind = CreditsExhaustedError
+        # Zoho's message is that of any 429: it does not say that waiting for a moment is no use.
+        return CreditsExhaustedError(code=code, http_status=status, details=_details(body))
     message = str(body.get("message") or "") if code else f"HTTP {status}"
     return kind(message, code=code, http_status=status, details=_details(body))
 
