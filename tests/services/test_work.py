@@ -1,0 +1,872 @@
+from __future__ import annotations
+
+from threading import Event, Thread
+
+import pytest
+from django.db import connections, transaction
+from django.db.models import F
+
+from tests.journeys.waiting import wait_until
+from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
+from zoho_crm.services import convert, work
+from zoho_crm.services.preview import preview
+from zoho_crm.types import ConversionPlan, as_json
+
+Status = LeadConversion.Status
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def ready(connection, zoho, olga):
+    """Preview a lead and have a person approve it."""
+
+    def make(case="no_match", plan=None, by=olga):
+        row = preview(connection_id=connection.pk, lead_id=zoho.story(case))
+        plan = plan or row.planned() or ConversionPlan()
+        return convert.approve(conversion_id=row.pk, version=row.version, plan=plan, by=by)
+
+    return make
+
+
+@pytest.fixture
+def requested(connection, zoho):
+    """Ask for the conversion of a lead by policy."""
+    return lambda case="no_match", policy="careful": convert.request(
+        connection_id=connection.pk, lead_id=zoho.story(case), policy=policy
+    )
+
+
+@pytest.fixture
+def run(connection):
+    """Work the connection once."""
+    return lambda **more: work.work(connection_id=connection.pk, **more)
+
+
+@pytest.fixture
+def watched():
+    """Call something and return all that a query gave meanwhile."""
+
+    def watch(call, query):
+        seen, over = set(), Event()
+
+        def look():
+            while not over.wait(0.002):
+                seen.update(query.all())
+            connections.close_all()
+
+        watcher = Thread(target=look)
+        watcher.start()
+        call()
+        over.set()
+        watcher.join()
+        return seen
+
+    return watch
+
+
+def adjust(settings, **values):
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, **values}
+
+
+def now(row):
+    return LeadConversion.objects.get(pk=row.pk)
+
+
+def statuses(rows):
+    return [now(row).status for row in rows]
+
+
+def steps(row):
+    return [event.to_status for event in row.events.order_by("version")]
+
+
+def sent(zoho):
+    """The leads of all calls that asked for a conversion, in their order."""
+    return [call["lead_id"] for call in zoho.ledger()["calls"]]
+
+
+def calls(zoho):
+    return sum(call["count"] for call in zoho.stats()["calls"])
+
+
+def error(code, message="no"):
+    return {"code": code, "message": message, "status": "error", "details": {}}
+
+
+# What is due is done
+
+
+def test_what_was_approved_is_converted_and_agrees_with_the_ledger(ready, run, zoho):
+    rows = [ready(case) for case in ["no_match", "one_match", "account_only", "hostile"]]
+
+    assert run() is None
+
+    for row in map(now, rows):
+        [truth] = zoho.conversions_of(row.lead_id)
+        assert (row.status, row.converted_by, row.evidence) == (Status.CONVERTED, "us", "answer")
+        assert (row.contact_id, row.account_id) == (truth["contact_id"], truth["account_id"])
+        assert (row.attempts, row.due_at) == (1, None)
+    assert sorted(sent(zoho)) == sorted(row.lead_id for row in rows)
+
+
+def test_each_step_of_a_life_is_in_the_journal(requested, run):
+    row = requested()
+
+    run()
+
+    events = row.events.order_by("version")
+    assert [event.version for event in events] == list(range(1, len(events) + 1))
+    assert steps(row) == [
+        Status.NEW,
+        Status.PREVIEWED,
+        Status.READY,
+        Status.RUNNING,
+        Status.CONVERTED,
+    ]
+    assert [bool(event.payload_hash) for event in events] == [False, False, False, True, False]
+
+
+def test_without_anything_due_nobody_is_asked(connection, run, zoho):
+    before = zoho.stats()["calls"]
+
+    assert run() is None
+    assert zoho.stats()["calls"] == before
+    assert not ConnectionWork.objects.exists()
+
+
+def test_the_time_until_the_next_due_row_is_returned(ready, run):
+    row = ready()
+    LeadConversion.objects.filter(pk=row.pk).update(due_at=from_now(300))
+
+    assert 200 < run() <= 300
+    assert now(row).status == Status.READY
+
+
+def test_an_inactive_connection_is_not_worked(ready, run, zoho, connection):
+    row = ready()
+    Connection.objects.update(status=Connection.Status.DISABLED)
+
+    assert run() is None
+    assert now(row).status == Status.READY
+    assert work.connections_to_wake() == []
+
+
+def test_work_never_begins_inside_a_transaction(ready, run):
+    ready()
+
+    with transaction.atomic(), pytest.raises(RuntimeError, match="transaction"):
+        run()
+
+
+def test_when_the_slice_is_over_the_rest_is_for_the_next(ready, run, settings):
+    adjust(settings, SLICE=0, MAX_CONCURRENCY=1)
+    rows = [ready() for _ in range(2)]
+
+    assert run() == 0.0
+    assert set(statuses(rows)) == {Status.READY}
+
+
+def test_when_told_to_stop_nothing_more_is_begun(ready, run, zoho):
+    rows = [ready() for _ in range(2)]
+    stop = Event()
+    stop.set()
+
+    assert run(stop=stop) == 0.0
+    assert statuses(rows) == [Status.READY] * 2
+    assert sent(zoho) == []
+
+
+def test_what_a_person_waits_for_goes_first(ready, requested, run, settings, zoho):
+    adjust(settings, MAX_CONCURRENCY=1)
+    by_nobody = [ready(by=None) for _ in range(3)]
+    by_a_person = ready()
+
+    run()
+
+    assert sent(zoho)[0] == by_a_person.lead_id
+    assert set(sent(zoho)[1:]) == {row.lead_id for row in by_nobody}
+
+
+def test_no_more_calls_are_in_flight_than_the_setting_allows(ready, run, settings, zoho):
+    adjust(settings, MAX_CONCURRENCY=3)
+    zoho.fail("convert", "delay", seconds=0.05, times=None)
+    rows = [ready() for _ in range(9)]
+
+    run()
+
+    assert set(statuses(rows)) == {Status.CONVERTED}
+    assert 1 < zoho.stats()["peak"]["all"] <= 3
+
+
+# Policies
+
+
+@pytest.mark.parametrize(
+    ("policy", "case", "status"),
+    [
+        ("careful", "no_match", Status.CONVERTED),
+        ("careful", "one_match", Status.PREVIEWED),
+        ("careful", "account_only", Status.PREVIEWED),
+        ("attach", "no_match", Status.CONVERTED),
+        ("attach", "one_match", Status.CONVERTED),
+        ("attach", "account_only", Status.CONVERTED),
+        ("attach", "several", Status.PREVIEWED),
+        ("attach", "disagree", Status.PREVIEWED),
+        ("attach", "unapproved", Status.PREVIEWED),
+        ("attach", "locked", Status.PREVIEWED),
+        ("attach", "deleted", Status.PREVIEWED),
+        ("attach", "converted", Status.CONVERTED),
+    ],
+)
+def test_a_policy_converts_what_it_decides_and_leaves_the_rest_to_a_person(
+    requested, run, policy, case, status
+):
+    row = requested(case, policy)
+
+    assert run() is None
+    assert now(row).status == status
+    assert now(row).approved_by is None
+
+
+def test_an_approval_by_policy_says_so(requested, run):
+    row = requested("one_match", "attach")
+
+    run()
+
+    assert row.events.get(to_status=Status.READY).by == "policy attach"
+
+
+def test_a_preview_is_never_seen_without_what_its_policy_makes_of_it(requested, run, watched):
+    """A worker that dies between the two would leave such a lead lying."""
+    row = requested()
+    rows = LeadConversion.objects.filter(pk=row.pk)
+
+    seen = watched(run, rows.values_list("status", flat=True))
+
+    assert now(row).status == Status.CONVERTED
+    assert Status.PREVIEWED not in seen
+
+
+# What changed since it was approved
+
+
+def test_a_lead_that_changed_since_is_looked_at_again_and_not_sent(ready, run, zoho):
+    row = ready()
+    zoho.change(zoho.records["Leads"][row.lead_id], Email="other@nordwind.example")
+
+    assert run() is None
+
+    assert (now(row).status, now(row).approved_by) == (Status.PREVIEWED, None)
+    assert steps(row)[-2:] == [Status.NEW, Status.PREVIEWED]
+    assert row.events.get(to_status=Status.NEW).details == {"changed": ["Email"]}
+    assert sent(zoho) == []
+
+
+def test_a_lead_that_was_converted_elsewhere_since_is_not_sent(ready, run, zoho):
+    row = ready()
+    zoho.convert_elsewhere(row.lead_id)
+
+    run()
+
+    assert (now(row).status, now(row).converted_by) == (Status.CONVERTED, "elsewhere")
+    assert sent(zoho) == []
+
+
+def test_a_lead_that_was_deleted_since_is_not_found(ready, run, zoho):
+    row = ready()
+    zoho.delete("Leads", row.lead_id)
+
+    run()
+
+    assert (now(row).status, now(row).verdict) == (Status.PREVIEWED, "NOT_FOUND")
+    assert sent(zoho) == []
+
+
+def test_a_lead_that_is_locked_since_is_refused_and_says_why(ready, run, zoho):
+    row = ready()
+    zoho.records["Leads"][row.lead_id]["Locked__s"] = True
+
+    run()
+
+    assert (now(row).status, now(row).error_code) == (Status.FAILED, "RECORD_LOCKED")
+    assert "locked" in now(row).error_message
+
+
+def test_a_lead_that_is_converted_elsewhere_at_the_last_moment_is_read_back(
+    ready, run, zoho, later
+):
+    row = ready()
+    zoho.fail("leads_list", "stale")
+    zoho.convert_elsewhere(row.lead_id)
+
+    run()
+    assert (now(row).status, now(row).error_code) == (Status.UNKNOWN, "ID_ALREADY_CONVERTED")
+    later(2)
+    run()
+
+    assert (now(row).status, now(row).converted_by) == (Status.CONVERTED, "elsewhere")
+    assert now(row).error_code == ""
+
+
+def test_a_refusal_names_the_record_in_the_way(ready, run, zoho):
+    row = ready()
+    email = zoho.records["Leads"][row.lead_id]["Email"]
+    zoho.organisation.unique["Contacts"].append("Email")
+    zoho.add("Contacts", Last_Name="Albrecht", Email=email)
+
+    run()
+
+    assert (now(row).status, now(row).error_code) == (Status.FAILED, "DUPLICATE_DATA")
+    assert row.events.get(to_status=Status.FAILED).details["api_name"] == "Email"
+
+
+# Old previews
+
+
+def age(row):
+    LeadConversion.objects.filter(pk=row.pk).update(previewed_at=from_now(-90_000))
+
+
+def test_an_old_preview_that_still_holds_is_renewed_and_sent(ready, run):
+    row = ready("one_match")
+    age(row)
+
+    run()
+
+    assert now(row).status == Status.CONVERTED
+    assert row.events.filter(to_status=Status.READY, details={"renewed": True}).exists()
+
+
+def test_an_old_preview_with_other_matches_is_for_a_person_again(ready, run, zoho):
+    row = ready()
+    age(row)
+    zoho.add("Accounts", Account_Name=zoho.records["Leads"][row.lead_id]["Company"])
+
+    run()
+
+    assert (now(row).status, now(row).verdict) == (Status.PREVIEWED, "ACCOUNT_ONLY")
+    assert sent(zoho) == []
+
+
+def test_an_old_preview_of_a_lead_that_was_converted_meanwhile_is_converted(ready, run, zoho):
+    row = ready()
+    age(row)
+    zoho.convert_elsewhere(row.lead_id)
+
+    run()
+
+    assert now(row).converted_by == "elsewhere"
+
+
+# One worker at a time
+
+
+def test_while_another_worker_has_the_lease_nothing_is_done(ready, run, zoho, connection):
+    row = ready()
+    ConnectionWork.take(connection.pk, owner="another", seconds=90)
+    before = zoho.stats()["calls"]
+
+    assert run() is None
+    assert now(row).status == Status.READY
+    assert zoho.stats()["calls"] == before
+    assert work.connections_to_wake() == []
+
+
+def test_the_lease_of_a_dead_worker_runs_out(ready, run, connection, later):
+    row = ready()
+    ConnectionWork.take(connection.pk, owner="another", seconds=90)
+    later(91)
+
+    assert work.connections_to_wake() == [connection.pk]
+    run()
+
+    assert now(row).status == Status.CONVERTED
+
+
+def test_a_worker_that_lost_its_lease_writes_what_it_knows_and_claims_no_more(
+    ready, run, connection, settings, zoho
+):
+    adjust(settings, MAX_CONCURRENCY=1)
+    rows = [ready() for _ in range(3)]
+    zoho.fail("convert", "delay", seconds=0.4)
+    worker = Thread(target=lambda: (run(), connections.close_all()))
+
+    worker.start()
+    wait_until(lambda: len(sent(zoho)) == 1)
+    ConnectionWork.objects.update(
+        lease_owner="another", lease_number=F("lease_number") + 1, lease_until=from_now(90)
+    )
+    worker.join()
+
+    assert sorted(statuses(rows)) == [Status.CONVERTED, Status.READY, Status.READY]
+    assert len(sent(zoho)) == 1
+    assert ConnectionWork.objects.get(lease_owner="another").lease_until is not None
+
+
+def test_a_connection_that_is_switched_off_meanwhile_sends_no_more(
+    ready, run, connection, settings, zoho
+):
+    adjust(settings, MAX_CONCURRENCY=1)
+    rows = [ready() for _ in range(3)]
+    zoho.fail("convert", "delay", seconds=0.4)
+    worker = Thread(target=lambda: (run(), connections.close_all()))
+
+    worker.start()
+    wait_until(lambda: len(sent(zoho)) == 1)
+    Connection.objects.update(status=Connection.Status.DISABLED)
+    worker.join()
+
+    assert sorted(statuses(rows)) == [Status.CONVERTED, Status.READY, Status.READY]
+    assert len(sent(zoho)) == 1
+
+
+def test_a_worker_keeps_its_lease_while_it_waits_for_an_answer(ready, run, watched, settings, zoho):
+    adjust(settings, CALL_DEADLINE=0.5, LEASE=1.1, SLICE=1)
+    row = ready()
+    zoho.fail("convert", "delay", seconds=0.45)
+
+    ends = watched(run, ConnectionWork.objects.values_list("lease_until", flat=True))
+
+    assert now(row).status == Status.CONVERTED
+    assert len(ends - {None}) > 1
+    assert ConnectionWork.objects.get().lease_number == 1
+
+
+# Orphans
+
+
+def test_a_row_that_a_dead_worker_left_is_in_doubt_and_never_run_again_blindly(
+    ready, run, zoho, later, caplog
+):
+    row = ready()
+    LeadConversion.objects.filter(pk=row.pk).update(
+        status=Status.RUNNING, attempts=1, version=F("version") + 1, due_at=from_now(-1)
+    )
+    zoho.convert_elsewhere(row.lead_id)
+
+    run()
+
+    assert (now(row).status, now(row).converted_by) == (Status.CONVERTED, "us")
+    assert sent(zoho) == []
+    assert steps(row)[-2:] == [Status.UNKNOWN, Status.CONVERTED]
+    assert "left behind" in caplog.text
+
+
+def test_an_orphan_that_was_never_sent_is_sent_after_the_quiet_period(ready, run, zoho, later):
+    row = ready()
+    LeadConversion.objects.filter(pk=row.pk).update(
+        status=Status.RUNNING, attempts=1, version=F("version") + 1, due_at=from_now(-1)
+    )
+
+    run()
+    assert now(row).status == Status.UNKNOWN
+    assert sent(zoho) == []
+    for _read in range(3):
+        later(2)
+        run()
+
+    assert (now(row).status, now(row).attempts) == (Status.CONVERTED, 2)
+    assert sent(zoho) == [row.lead_id]
+
+
+def test_a_row_that_a_living_worker_sends_is_left_alone(ready, run, zoho):
+    row = ready()
+    LeadConversion.objects.filter(pk=row.pk).update(status=Status.RUNNING, due_at=from_now(60))
+
+    run()
+
+    assert now(row).status == Status.RUNNING
+
+
+# Lost answers
+
+
+@pytest.mark.parametrize("do", ["close_after", "error_after", "truncate"])
+def test_a_conversion_whose_answer_is_lost_is_read_back(ready, run, zoho, later, do):
+    row = ready()
+    zoho.fail("convert", do)
+
+    run()
+    assert (now(row).status, now(row).in_doubt) == (Status.UNKNOWN, True)
+    later(2)
+    run()
+
+    assert (now(row).status, now(row).converted_by, now(row).evidence) == (
+        Status.CONVERTED,
+        "us",
+        "read",
+    )
+    assert sent(zoho) == [row.lead_id]
+
+
+@pytest.mark.parametrize("do", ["close_before", "error_before", "html"])
+def test_a_conversion_that_never_arrived_is_sent_again_with_the_same_payload(
+    ready, run, zoho, later, do
+):
+    row = ready()
+    zoho.fail("convert", do)
+
+    run()
+    for _read in range(4):
+        later(2)
+        run()
+
+    hashes = set(row.events.exclude(payload_hash="").values_list("payload_hash", flat=True))
+    assert (now(row).status, now(row).attempts) == (Status.CONVERTED, 2)
+    assert sent(zoho) == [row.lead_id] * 2
+    assert len(hashes) == 1
+
+
+def test_an_effect_that_comes_late_is_waited_for(ready, run, zoho, later):
+    row = ready()
+    zoho.fail("convert", "late", seconds=3)
+
+    run()
+    for _read in range(3):
+        later(2)
+        run()
+
+    assert (now(row).status, now(row).converted_by) == (Status.CONVERTED, "us")
+    assert sent(zoho) == [row.lead_id]
+
+
+def test_after_too_many_attempts_a_person_looks(ready, run, zoho, later):
+    row = ready()
+    zoho.fail("convert", "close_before", times=None)
+
+    while now(row).status != Status.NEEDS_REVIEW:
+        run()
+        later(2)
+
+    assert (now(row).error_code, now(row).due_at) == ("MAX_ATTEMPTS", None)
+    assert sent(zoho) == [row.lead_id] * 3
+
+
+def test_a_scheduled_conversion_is_read_until_it_is_done(ready, run, zoho, later):
+    row = ready()
+    zoho.fail("convert", "scheduled", seconds=15)
+
+    run()
+    assert (now(row).status, now(row).in_doubt) == (Status.SCHEDULED, True)
+    later(10)
+    run()
+    assert now(row).status == Status.SCHEDULED
+    later(20)
+    run()
+
+    assert (now(row).status, now(row).converted_by, now(row).evidence) == (
+        Status.CONVERTED,
+        "us",
+        "read",
+    )
+
+
+def test_a_scheduled_conversion_that_never_happens_is_settled_and_sent_again(
+    ready, run, zoho, later, settings
+):
+    adjust(settings, JOB_HORIZON=15)
+    row = ready()
+    zoho.fail("convert", "scheduled", seconds=1_000_000)
+
+    for _read in range(8):
+        run()
+        later(20)
+
+    assert steps(row)[-3:] == [Status.READY, Status.RUNNING, Status.CONVERTED]
+    assert sent(zoho) == [row.lead_id] * 2
+
+
+# Tokens and permissions
+
+
+def test_a_rejected_token_is_renewed_and_the_lead_sent_again_at_once(ready, run, zoho):
+    row = ready()
+    zoho.fail("convert", "error_before", status=401, body=error("INVALID_TOKEN"))
+
+    assert run() is None
+
+    assert (now(row).status, now(row).attempts) == (Status.CONVERTED, 1)
+    assert zoho.stats()["tokens"]["refreshed"] == 1
+
+
+def test_a_token_that_zoho_forgot_costs_one_refresh(ready, run, zoho):
+    rows = [ready() for _ in range(4)]
+    zoho.world.grants.access_tokens.clear()
+
+    assert run() is None
+
+    assert set(statuses(rows)) == {Status.CONVERTED}
+    assert zoho.stats()["tokens"]["refreshed"] == 1
+
+
+def test_a_second_rejection_in_a_row_lets_the_connection_wait(ready, run, zoho):
+    row = ready()
+    body = error("INVALID_TOKEN", "invalid oauth token")
+    zoho.fail("convert", "error_before", status=401, body=body, times=None)
+
+    wait = run()
+
+    state = ConnectionWork.objects.get()
+    assert 800 < wait <= 900
+    assert (now(row).status, now(row).attempts) == (Status.READY, 0)
+    assert state.cooling_reason == "invalid oauth token"
+    assert zoho.stats()["tokens"]["refreshed"] == 1
+
+
+def test_while_a_connection_waits_nobody_is_asked_and_nobody_woken(ready, run, zoho, later):
+    row = ready()
+    zoho.fail("convert", "error_before", status=403, body=error("NO_PERMISSION", "denied"))
+    run()
+    before = zoho.stats()["calls"]
+
+    later(60)
+    assert run() > 0
+    assert work.connections_to_wake() == []
+    assert zoho.stats()["calls"] == before
+
+    later(900)
+    assert work.connections_to_wake() == [row.connection_id]
+    run()
+    assert now(row).status == Status.CONVERTED
+    assert ConnectionWork.objects.get().cooling_reason == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "NO_PERMISSION"), (401, "OAUTH_SCOPE_MISMATCH"), (400, "AUTHORIZATION_FAILED")],
+)
+@pytest.mark.parametrize("on", ["leads_list", "convert"])
+def test_a_missing_permission_lets_the_connection_wait_for_an_administrator(
+    ready, run, zoho, on, status, code
+):
+    rows = [ready() for _ in range(8)]
+    zoho.fail(on, "error_before", status=status, body=error(code, "not allowed"), times=None)
+
+    assert run() > 800
+
+    state = ConnectionWork.objects.get()
+    assert set(statuses(rows)) == {Status.READY}
+    assert {now(row).attempts for row in rows} == {0}
+    assert (state.cooling_reason, state.cooling_kind) == (
+        "not allowed",
+        ConnectionWork.Cooling.PERSON,
+    )
+    assert len(sent(zoho)) < len(rows)
+
+
+def test_a_person_can_end_the_waiting(ready, run, zoho, connection, later):
+    row = ready()
+    zoho.fail("convert", "error_before", status=403, body=error("NO_PERMISSION"))
+    run()
+
+    later(2)
+    work.end_cooling(connection_id=connection.pk)
+    run()
+
+    assert now(row).status == Status.CONVERTED
+
+
+def test_a_probe_goes_alone(requested, run, zoho, later):
+    for _lead in range(6):
+        requested()
+    denied = error("NO_PERMISSION")
+    zoho.fail("any", "error_before", status=403, body=denied, times=None)
+    run()
+    before = calls(zoho)
+
+    later(901)
+    run()
+
+    assert calls(zoho) == before + 1
+
+
+def test_a_consent_that_is_withdrawn_in_the_middle_of_work_loses_nothing(
+    ready, run, zoho, connection
+):
+    rows = [ready() for _ in range(3)]
+    zoho.world.grants.access_tokens.clear()
+    zoho.world.grants.refresh_tokens.clear()
+
+    assert run() is None
+
+    connection.refresh_from_db()
+    assert connection.status == Connection.Status.NEEDS_RECONNECT
+    assert statuses(rows) == [Status.READY] * 3
+    assert sent(zoho) == []
+    assert connection.events.filter(kind="lost").count() == 1
+
+
+def test_without_its_encryption_key_a_connection_waits_for_an_administrator(
+    ready, run, zoho, settings
+):
+    row = ready()
+    adjust(settings, ENCRYPTION_KEYS=["b3RoZXIta2V5LWZvci10ZXN0cy1vbmx5LTAwMDAwMDA="])
+    before = zoho.stats()["calls"]
+
+    assert run() > 800
+
+    state = ConnectionWork.objects.get()
+    assert state.cooling_kind == ConnectionWork.Cooling.PERSON
+    assert state.cooling_reason
+    assert now(row).status == Status.READY
+    assert zoho.stats()["calls"] == before
+
+
+def test_while_the_accounts_server_is_down_the_connection_waits_a_moment(ready, run, zoho, later):
+    row = ready()
+    zoho.world.grants.access_tokens.clear()
+    zoho.fail("refresh", "close_before", times=None)
+
+    assert 0 < run() <= 10
+    zoho.heal()
+    later(10)
+    run()
+
+    assert now(row).status == Status.CONVERTED
+
+
+# Limits
+
+
+def test_too_many_calls_lower_the_limit_and_cost_no_attempt(ready, run, zoho, later):
+    rows = [ready() for _ in range(8)]
+    zoho.fail("convert", "throttle", times=3)
+
+    run()
+    later(2)
+    run()
+
+    state = ConnectionWork.objects.get()
+    assert set(statuses(rows)) == {Status.CONVERTED}
+    assert {now(row).attempts for row in rows} == {1}
+    assert state.limit_met
+    assert state.cooling_until is None
+
+
+def test_without_a_429_the_limit_rises_to_what_the_edition_allows(ready, run):
+    for _lead in range(14):
+        ready()
+
+    run()
+
+    state = ConnectionWork.objects.get()
+    assert (state.limit, state.limit_met) == (10, False)
+
+
+def test_used_up_credits_let_the_connection_wait_and_say_so(ready, run, zoho):
+    rows = [ready() for _ in range(4)]
+    spent = zoho.stats()["credits_used"]
+    zoho.world.credits.allowed = spent + 11  # a read and two conversions
+
+    assert run() > 800
+
+    state = ConnectionWork.objects.get()
+    assert sorted(statuses(rows)) == [Status.CONVERTED] * 2 + [Status.READY] * 2
+    assert state.cooling_kind == ConnectionWork.Cooling.LIMIT
+    assert "credits" in state.cooling_reason
+    assert state.credits_remaining == 0
+
+
+def test_while_zoho_is_down_the_connection_waits_and_then_goes_on(
+    ready, requested, run, zoho, later
+):
+    rows = [*(ready() for _ in range(6)), *(requested() for _ in range(12))]
+    zoho.fail("any", "error_before", times=None)
+
+    while ConnectionWork.objects.filter(cooling_kind="").exists() or run() == 0.0:
+        later(2)
+        run()
+    assert ConnectionWork.objects.get().cooling_kind == ConnectionWork.Cooling.SILENCE
+    zoho.heal()
+    later(600)
+    run()
+
+    assert set(statuses(rows)) == {Status.CONVERTED}
+    assert len(sent(zoho)) == len(rows)
+
+
+# Errors of our own
+
+
+def spoil(row, **columns):
+    LeadConversion.objects.filter(pk=row.pk).update(**columns)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"plan": {"contact_id": "1"}},
+        {"plan": ["nonsense"]},
+        {"lead": {"name": "no lead"}},
+        {"lead": {"name": 1, "owner": 7, "converted": None, "tags": None}},
+    ],
+    ids=str,
+)
+def test_a_row_that_our_code_cannot_read_is_for_a_person_and_the_others_go_on(
+    ready, run, zoho, caplog, columns
+):
+    rows = [ready() for _ in range(3)]
+    spoil(rows[1], **columns)
+
+    assert run() is None
+
+    assert statuses(rows) == [Status.CONVERTED, Status.NEEDS_REVIEW, Status.CONVERTED]
+    assert now(rows[1]).error_code == "INTERNAL"
+    assert "met an error of ours" in caplog.text
+
+
+def test_an_old_preview_that_our_code_cannot_read_is_for_a_person(ready, run, caplog):
+    rows = [ready("one_match") for _ in range(2)]
+    spoil(rows[0], options={"contacts": 1}, previewed_at=from_now(-90_000))
+
+    assert run() is None
+
+    assert statuses(rows) == [Status.NEEDS_REVIEW, Status.CONVERTED]
+    assert caplog.records
+
+
+def test_a_lead_that_our_client_cannot_read_does_not_stop_the_others(ready, run, zoho, caplog):
+    rows = [ready() for _ in range(3)]
+    zoho.records["Leads"][rows[2].lead_id]["Owner"] = "nobody that we know"
+
+    run()
+
+    assert statuses(rows) == [Status.CONVERTED, Status.CONVERTED, Status.READY]
+    assert "one by one" in caplog.text
+
+
+def test_an_error_of_ours_after_sending_is_doubt(ready, run, zoho, later, settings, caplog):
+    rows = [ready() for _ in range(2)]
+    adjust(settings, TRANSPORT="tests.services.transports.breaking")
+
+    run()
+    assert statuses(rows) == [Status.UNKNOWN] * 2
+    assert caplog.text.count("met an error of ours") == 2
+    later(4)
+    run()
+
+    assert statuses(rows) == [Status.CONVERTED] * 2
+    assert {now(row).converted_by for row in rows} == {"us"}
+    assert sorted(sent(zoho)) == sorted(row.lead_id for row in rows)
+
+
+def test_the_lease_is_given_back_whatever_happens(ready, run, connection):
+    ready()
+
+    run()
+
+    state = ConnectionWork.objects.get(pk=connection.pk)
+    assert (state.lease_owner, state.lease_until) == ("", None)
+    assert state.seen_at is not None
+
+
+def test_a_plan_that_nobody_can_have_decided_is_not_sent(ready, run, zoho):
+    row = ready()
+    plan = as_json(ConversionPlan()) | {"surprise": True}
+    spoil(row, plan=plan)
+
+    run()
+
+    assert now(row).status == Status.NEEDS_REVIEW
+    assert sent(zoho) == []
