@@ -674,3 +674,13 @@ def test_no_log_holds_a_secret(
     assert len(known) == 4
     assert not [secret for secret in (*known, "simulator-secret") if secret in caplog.text]
     assert not [secret for secret in known if secret in repr(Token.objects.values())]
+
+
+def test_a_token_that_lives_for_minutes_only_is_renewed_at_its_end(
+    zoho: Simulator, db: None
+) -> None:
+    zoho.world.settings = replace(zoho.world.settings, token_seconds=240)
+    connection = connect.with_grant_code(code=zoho.grant_code(), data_center="local")
+
+    assert access_token(connection_id=connection.pk) == access_token(connection_id=connection.pk)
+    assert refreshes(zoho) == 0

@@ -307,6 +307,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(null=True, verbose_name="access token expires"),
                 ),
                 ("refreshed_at", models.DateTimeField(null=True, verbose_name="last refresh")),
+                ("renews_early", models.BooleanField(default=True, editable=False)),
                 ("refresh_owner", models.CharField(blank=True, editable=False, max_length=32)),
                 ("refresh_until", models.DateTimeField(editable=False, null=True)),
                 (

@@ -83,7 +83,10 @@ class TokenQuerySet(models.QuerySet["Token"]):
         (Zoho gives no new one now) and ``is_being_refreshed``; ``early`` and ``margin`` in seconds.
         """
         flags: dict[str, Any] = {
-            "is_fresh": _holds(expires_at__gt=from_now(early)),
+            "is_fresh": _holds(
+                Q(expires_at__gt=from_now(early))
+                | Q(renews_early=False, expires_at__gt=from_now(margin))
+            ),
             "is_valid": _holds(expires_at__gt=from_now(margin)),
             "is_throttled": _holds(throttled_until__gt=DbNow()),
             "is_being_refreshed": _holds(refresh_until__gt=DbNow()),
@@ -91,9 +94,11 @@ class TokenQuerySet(models.QuerySet["Token"]):
         return self.annotate(**flags)
 
 
-def _holds(**condition: Any) -> models.Case:
+def _holds(*conditions: Q, **condition: Any) -> models.Case:
     return models.Case(
-        models.When(Q(**condition), then=True), default=False, output_field=models.BooleanField()
+        models.When(Q(*conditions, **condition), then=True),
+        default=False,
+        output_field=models.BooleanField(),
     )
 
 
@@ -119,6 +124,8 @@ class Token(models.Model):
     generation = models.PositiveIntegerField(_("generation"), default=0)
     expires_at = models.DateTimeField(_("access token expires"), null=True)
     refreshed_at = models.DateTimeField(_("last refresh"), null=True)
+    #: Whether it lives so long that it is renewed some minutes before its end.
+    renews_early = models.BooleanField(default=True, editable=False)
     #: Who is renewing it, and until when nobody else will.
     refresh_owner = models.CharField(max_length=32, blank=True, editable=False)
     refresh_until = models.DateTimeField(null=True, editable=False)

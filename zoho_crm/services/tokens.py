@@ -193,6 +193,11 @@ def _refreshed(token: Token, owner: str, serving: Secret | None) -> Secret | Non
     return grant.access_token if _stored(token, owner, grant) else None
 
 
+def renews_early(grant: TokenGrant) -> bool:
+    """Whether an access token lives so long that it is renewed some minutes before its end."""
+    return grant.expires_in > 2 * EARLY
+
+
 def _stored(token: Token, owner: str, grant: TokenGrant) -> bool:
     generation = token.generation + 1
     stored = token.end_refresh(
@@ -200,6 +205,7 @@ def _stored(token: Token, owner: str, grant: TokenGrant) -> bool:
         generation=generation,
         expires_at=from_now(grant.expires_in),
         refreshed_at=DbNow(),
+        renews_early=renews_early(grant),
         **token.seal(access_token=grant.access_token),
     )
     if stored:

@@ -15,7 +15,7 @@ from zoho_crm.conf import conf
 from zoho_crm.datacenters import DataCenter
 from zoho_crm.exceptions import AccessTokenRejectedError, GrantRefusedError, ZohoError
 from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, from_now
-from zoho_crm.services import work
+from zoho_crm.services import tokens, work
 from zoho_crm.services._zoho import api
 from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User
 
@@ -137,6 +137,7 @@ def _store_token(connection: Connection, grant: Grant) -> None:
         generation=F("generation") + 1,
         expires_at=from_now(grant.tokens.expires_in),
         refreshed_at=DbNow(),
+        renews_early=tokens.renews_early(grant.tokens),
         refresh_owner="",
         refresh_until=None,
         throttled_until=None,
