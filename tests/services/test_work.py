@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from threading import Event, Thread
+from dataclasses import replace
+from datetime import date
+from threading import Barrier, Event, Thread
 
 import pytest
 from django.db import connections, transaction
@@ -10,7 +12,7 @@ from tests.journeys.waiting import wait_until
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services import convert, work
 from zoho_crm.services.preview import preview
-from zoho_crm.types import ConversionPlan, as_json
+from zoho_crm.types import ConversionPlan, Deal, as_json
 
 Status = LeadConversion.Status
 
@@ -321,6 +323,35 @@ def test_a_refusal_names_the_record_in_the_way(ready, run, zoho):
     assert row.events.get(to_status=Status.FAILED).details["api_name"] == "Email"
 
 
+ROLL_OUT = Deal(
+    name="Roll-out",
+    stage="Qualification",
+    closing_date=date(2027, 3, 31),
+    pipeline="Standard (Standard)",
+)
+
+
+@pytest.mark.parametrize(
+    ("deal", "code", "field"),
+    [
+        (replace(ROLL_OUT, stage="Dreaming"), "MAPPING_MISMATCH", "Stage"),
+        (replace(ROLL_OUT, pipeline=""), "MANDATORY_NOT_FOUND", "Pipeline"),
+        (replace(ROLL_OUT, name="x" * 121), "INVALID_DATA", "Deal_Name"),
+    ],
+    ids=["stage not in pipeline", "mandatory field", "too long"],
+)
+def test_a_deal_that_zoho_refuses_names_its_field_and_nothing_is_made(
+    ready, run, zoho, deal, code, field
+):
+    row = ready(plan=ConversionPlan(deal=deal))
+
+    run()
+
+    assert (now(row).status, now(row).error_code) == (Status.FAILED, code)
+    assert row.events.get(to_status=Status.FAILED).details["api_name"] == field
+    assert zoho.conversions_of(row.lead_id) == []
+
+
 # Old previews
 
 
@@ -371,6 +402,25 @@ def test_while_another_worker_has_the_lease_nothing_is_done(ready, run, zoho, co
     assert now(row).status == Status.READY
     assert zoho.stats()["calls"] == before
     assert work.connections_to_wake() == []
+
+
+def test_workers_that_start_together_send_every_lead_once(ready, connection, zoho):
+    rows = [ready() for _ in range(12)]
+    together = Barrier(3)
+
+    def start():
+        together.wait()
+        work.work(connection_id=connection.pk)
+        connections.close_all()
+
+    workers = [Thread(target=start) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+    assert set(statuses(rows)) == {Status.CONVERTED}
+    assert sorted(sent(zoho)) == sorted(row.lead_id for row in rows)
 
 
 def test_the_lease_of_a_dead_worker_runs_out(ready, run, connection, later):
