@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import date
 from threading import Barrier, Event, Thread
@@ -12,6 +13,7 @@ from tests.journeys.waiting import wait_until
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services import convert, work
 from zoho_crm.services.preview import preview
+from zoho_crm.services.work._limit import Limit, ceiling
 from zoho_crm.types import ConversionPlan, Deal, as_json
 
 Status = LeadConversion.Status
@@ -437,9 +439,9 @@ def test_the_lease_of_a_dead_worker_runs_out(ready, run, connection, later):
 def test_a_worker_that_lost_its_lease_writes_what_it_knows_and_claims_no_more(
     ready, run, connection, settings, zoho
 ):
-    adjust(settings, MAX_CONCURRENCY=1)
+    adjust(settings, MAX_CONCURRENCY=1, CALL_DEADLINE=0.5, LEASE=1.1, SLICE=1)
     rows = [ready() for _ in range(3)]
-    zoho.fail("convert", "delay", seconds=0.4)
+    zoho.fail("convert", "delay", seconds=0.45)
     worker = Thread(target=lambda: (run(), connections.close_all()))
 
     worker.start()
@@ -763,6 +765,30 @@ def test_without_its_encryption_key_a_connection_waits_for_an_administrator(
     assert zoho.stats()["calls"] == before
 
 
+def test_while_zoho_gives_no_more_tokens_the_connection_waits_for_them(ready, run, zoho):
+    row = ready()
+    zoho.world.grants.access_tokens.clear()
+    zoho.fail("refresh", "throttle", times=None)
+
+    assert 500 < run() <= 600
+
+    assert now(row).status == Status.READY
+    assert ConnectionWork.objects.get().cooling_kind == ConnectionWork.Cooling.LIMIT
+
+
+def test_an_error_of_ours_on_the_way_to_a_token_lets_the_connection_wait(
+    ready, run, zoho, settings, caplog
+):
+    row = ready()
+    zoho.world.grants.access_tokens.clear()
+    adjust(settings, TRANSPORT="tests.services.transports.breaking_tokens")
+
+    assert run() > 800
+
+    assert now(row).status == Status.READY
+    assert "ZeroDivisionError" in caplog.text
+
+
 def test_while_the_accounts_server_is_down_the_connection_waits_a_moment(ready, run, zoho, later):
     row = ready()
     zoho.world.grants.access_tokens.clear()
@@ -834,6 +860,64 @@ def test_while_zoho_is_down_the_connection_waits_and_then_goes_on(
 
     assert set(statuses(rows)) == {Status.CONVERTED}
     assert len(sent(zoho)) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("edition", "setting", "most"),
+    [
+        ("free", 0, 3),
+        ("standard", 0, 8),
+        ("Zoho One", 0, 10),
+        ("ultimate", 0, 10),
+        ("brand new", 0, 8),
+        ("", 0, 8),
+        ("free", 7, 7),
+        ("ultimate", 1, 1),
+    ],
+)
+def test_two_calls_are_left_to_others_unless_a_setting_says_more(edition, setting, most):
+    assert ceiling(setting, edition) == most
+
+
+def test_the_limit_rises_with_every_success_until_zoho_first_says_too_many():
+    limit = Limit(value=2, ceiling=5, met=False)
+
+    seen = []
+    for _call in range(5):
+        limit.succeeded()
+        seen.append(limit.now)
+
+    assert seen == [3, 4, 5, 5, 5]
+
+
+def test_the_limit_falls_once_for_all_calls_that_were_under_way():
+    limit = Limit(value=10, ceiling=10, met=False)
+    together = time.monotonic()
+
+    for _call in range(3):
+        limit.refused(started=together)
+
+    assert (limit.now, limit.met) == (7, True)
+
+
+def test_the_limit_never_falls_below_one_call():
+    limit = Limit(value=1, ceiling=10, met=True)
+
+    limit.refused(started=time.monotonic())
+
+    assert limit.now == 1
+
+
+def test_a_limit_that_was_met_rises_slowly():
+    limit = Limit(value=4, ceiling=10, met=True)
+
+    for _call in range(49):
+        limit.succeeded()
+    before = limit.now
+    for _call in range(2):
+        limit.succeeded()
+
+    assert (before, limit.now) == (4, 5)
 
 
 # Errors of our own

@@ -10,16 +10,26 @@ from zoho_crm.contrib.pytest import SimulatorAdapter, transport
 
 
 class Breaking(SimulatorAdapter):
-    """Delivers every call, then fails at conversions in a way that nobody expects."""
+    """Delivers every call, then fails at some in a way that nobody expects."""
+
+    fails_at = "/actions/convert"
 
     def send(
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> requests.Response:
         response = super().send(request, *args, **kwargs)
-        if (request.url or "").endswith("/actions/convert"):
+        if (request.url or "").endswith(self.fails_at):
             raise ZeroDivisionError
         return response
 
 
-def breaking() -> Breaking:
+class BreakingTokens(Breaking):
+    fails_at = "/oauth/v2/token"
+
+
+def breaking() -> SimulatorAdapter:
     return Breaking(transport().simulator)
+
+
+def breaking_tokens() -> SimulatorAdapter:
+    return BreakingTokens(transport().simulator)
