@@ -261,3 +261,11 @@ def test_the_message_of_a_refusal_without_words_is_our_own(in_process: Door) -> 
     error = raised_by_convert(in_process, 403, problem("NO_PERMISSION"))
 
     assert str(error) == "The user of this connection lacks a scope or a permission."
+
+
+def test_what_a_refusal_says_can_be_stored_by_every_database(in_process: Door) -> None:
+    body = {**problem("INVALID_DATA"), "message": "a\0b", "details": {"api_name": ["c\0"]}}
+
+    error = raised_by_convert(in_process, 400, body)
+
+    assert (str(error), error.details) == ("ab", {"api_name": ["c"]})

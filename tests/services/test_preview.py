@@ -10,7 +10,7 @@ from zoho_crm.exceptions import (
     TransientError,
 )
 from zoho_crm.models import DbNow, LeadConversion
-from zoho_crm.services import convert
+from zoho_crm.services import convert, work
 from zoho_crm.services.preview import preview, preview_seen
 from zoho_crm.types import ConversionPlan, as_json
 
@@ -296,3 +296,15 @@ def test_the_stored_preview_is_what_was_seen(look, zoho):
     assert (seen.verdict, seen.reason) == ("ONE_MATCH", "")
     assert as_json(seen.lead) == row.lead
     assert as_json(seen.options) == row.options
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_look_takes_nothing_from_whoever_asked_for_a_conversion_by_policy(connection, zoho):
+    lead_id = zoho.story("no_match")
+    convert.request(connection_id=connection.pk, lead_id=lead_id, policy="careful")
+
+    row = preview(connection_id=connection.pk, lead_id=lead_id)
+    work.work(connection_id=connection.pk)
+
+    assert row.verdict == "NO_MATCH"
+    assert len(zoho.conversions_of(lead_id)) == 1

@@ -163,8 +163,13 @@ def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoErr
     if kind is RateLimitError and _are_used_up(credits_remaining(response)):
         # Zoho's message is that of any 429: it does not say that waiting for a moment is no use.
         return CreditsExhaustedError(code=code, http_status=status, details=_details(body))
-    message = str(body.get("message") or "") if code else f"HTTP {status}"
-    return kind(message, code=code, http_status=status, details=_details(body))
+    message = storable(str(body.get("message") or "")) if code else f"HTTP {status}"
+    return kind(message, code=storable(code), http_status=status, details=_details(body))
+
+
+def storable(text: str) -> str:
+    """Leave out what PostgreSQL does not store: NUL, and half of a character that was cut."""
+    return text.replace("\0", "").encode(errors="ignore").decode()
 
 
 def _are_used_up(credits: int | None) -> bool:
@@ -173,4 +178,12 @@ def _are_used_up(credits: int | None) -> bool:
 
 def _details(refusal: JsonObject) -> JsonObject:
     details: Any = refusal.get("details")
-    return details if isinstance(details, dict) else {}
+    return _storable_parts(details) if isinstance(details, dict) else {}
+
+
+def _storable_parts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {storable(name): _storable_parts(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_storable_parts(part) for part in value]
+    return storable(value) if isinstance(value, str) else value

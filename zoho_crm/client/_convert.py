@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from zoho_crm.exceptions import UnknownOutcomeError
-from zoho_crm.types import ConversionPlan, Converted, Deal, JsonObject, Scheduled
+from zoho_crm.types import ConversionPlan, Converted, Deal, JsonObject, Scheduled, is_record_id
 
 
 def convert_body(plan: ConversionPlan) -> JsonObject:
@@ -60,7 +60,7 @@ def conversion_of(body: JsonObject) -> Converted | Scheduled:
             return Scheduled(job_id=str(details.get("job_id") or ""))
         if code == "SUCCESS" and details["Contacts"]["id"]:
             return converted_of(details)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UnknownOutcomeError("The answer is of no known form.") from error
     raise UnknownOutcomeError(str(item.get("message", "")), code=str(code))
 
@@ -75,4 +75,9 @@ def converted_of(details: JsonObject) -> Converted:
 
 
 def _id(record: Any) -> str:
-    return str(record["id"]) if record else ""
+    if not record:
+        return ""
+    record_id = str(record["id"])
+    if not is_record_id(record_id):
+        raise ValueError(f"not an id: {record_id[:40]!r}")
+    return record_id

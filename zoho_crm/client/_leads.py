@@ -13,6 +13,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from zoho_crm.client._answers import storable
 from zoho_crm.client._api import Api, always
 from zoho_crm.client._convert import conversion_of, convert_body
 from zoho_crm.exceptions import RequestRefusedError
@@ -151,12 +152,7 @@ def text_of(value: Any) -> str:
         return text_of(value.get("name") or value.get("id"))
     if isinstance(value, list):
         return ", ".join(map(text_of, value))
-    return str(value).lower() if isinstance(value, bool) else _storable(str(value))
-
-
-def _storable(text: str) -> str:
-    """Leave out what PostgreSQL does not store: NUL, and half of a character that was cut."""
-    return text.replace("\0", "").encode(errors="ignore").decode()
+    return str(value).lower() if isinstance(value, bool) else storable(str(value))
 
 
 def _lead(record: JsonObject) -> Lead:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from zoho_crm import matching
@@ -41,7 +42,12 @@ def preview(
     who = str(by) if by else ""
     row = _reopened(row, found, who)
     if row.status in AT_HAND:
-        LeadConversion.objects.move([_life.previewed(row, found, by=who)])
+        is_asked_for = row.status == Status.NEW and bool(row.policy)
+        with transaction.atomic():
+            LeadConversion.objects.move([_life.previewed(row, found, by=who)])
+            if is_asked_for and row.status == Status.PREVIEWED:
+                # A look takes nothing from whoever asked for it to be converted by a policy.
+                LeadConversion.objects.move([_life.afresh(row, policy=row.policy)])
         row.refresh_from_db()
     return row
 
