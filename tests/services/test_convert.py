@@ -286,7 +286,8 @@ def test_a_malformed_id_is_refused(request_, lead_id):
 def test_a_person_who_approves_takes_the_policys_place(previewed, request_, olga, connection):
     row = previewed("several")
     request_(row.lead_id, policy="attach")
-    row = preview(connection_id=connection.pk, lead_id=row.lead_id)
+    work.work(connection_id=connection.pk)
+    row.refresh_from_db()
 
     approved = convert.approve(**seen(row), plan=ConversionPlan(), by=olga)
 
