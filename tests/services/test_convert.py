@@ -283,6 +283,7 @@ def test_a_malformed_id_is_refused(request_, lead_id):
     assert not LeadConversion.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_a_person_who_approves_takes_the_policys_place(previewed, request_, olga, connection):
     row = previewed("several")
     request_(row.lead_id, policy="attach")
