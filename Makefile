@@ -30,7 +30,7 @@ lint: .venv/.with-lint
 
 databases: .venv/.with-test .venv/.with-databases
 	@test -n "$(DATABASE_URL)" || { echo "make databases: set DATABASE_URL"; exit 2; }
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto $(ARGS)
 
 sdk: .venv/.with-test .venv/.with-sdk
 	$(BIN)/pytest tests/sdk $(ARGS)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,10 +14,19 @@ from zoho_crm.exceptions import PlanError
 from zoho_crm.matching import (
     CONVERTIBLE,
     POLICIES,
+    Action,
+    DealTemplate,
+    Decision,
+    Moment,
+    Policy,
+    Preview,
+    account_key,
     assess,
     changes,
     check_plan,
-    plan_by,
+    contact_key,
+    decide_by,
+    loose_key,
     propose,
     same_matches,
 )
@@ -22,10 +34,12 @@ from zoho_crm.types import (
     ConversionOptions,
     ConversionPlan,
     Converted,
+    Deal,
     Lead,
     Match,
     Reference,
     Verdict,
+    as_json,
 )
 
 CAREFUL, ATTACH = POLICIES["careful"], POLICIES["attach"]
@@ -35,6 +49,7 @@ ACCOUNT = Match(id="41", name="Nordwind GmbH")
 OTHER_ACCOUNT = Match(id="42", name="Nordwind Holding")
 OF_ACCOUNT = replace(OF_NOBODY, account=Reference(id=ACCOUNT.id))
 NAMESAKE = replace(OF_NOBODY, id="32")
+TODAY = Moment(today=date(2027, 3, 1))
 
 
 def found(*contacts: Match, accounts: tuple[Match, ...] = ()) -> ConversionOptions:
@@ -148,6 +163,12 @@ def test_a_lead_whose_options_zoho_refuses_is_not_convertible():
 
 # Policies
 
+
+def plan_by(policy: Policy, verdict: Verdict, options: ConversionOptions) -> ConversionPlan | None:
+    preview = Preview(verdict=verdict, lead=LEAD, options=options)
+    return decide_by(policy, preview, TODAY).plan
+
+
 ONE = found(OF_ACCOUNT, accounts=(ACCOUNT,))
 
 
@@ -183,6 +204,245 @@ def test_no_policy_decides_between_several_or_about_what_cannot_be_converted(pol
     plans = {plan_by(policy, verdict, ONE) for verdict in left_to_a_person}
 
     assert plans == {None}
+
+
+LATEST = {
+    id_: datetime.fromisoformat(f"{day}T10:00:00Z")
+    for id_, day in {"31": "2026-05-02", "32": "2026-04-02", "42": "2026-01-01"}.items()
+}
+DECIDED = replace(TODAY, latest=LATEST)
+LOCKED = replace(OF_NOBODY, locked=True)
+
+
+def decided(moment: Moment = DECIDED, **rules: Any) -> Decision:
+    options = rules.pop("options", found())
+    lead = rules.pop("lead", LEAD)
+    return decide_by(Policy(name="mine", **rules), assess(lead, options), moment)
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        ("on_no_match", found()),
+        ("on_one_match", ONE),
+        ("on_account_only", found(accounts=(ACCOUNT,))),
+        ("on_several_matches", found(OF_NOBODY, NAMESAKE)),
+    ],
+)
+def test_a_policy_leaves_out_or_leaves_to_a_person_what_it_is_told_to(rule, options):
+    assert decided(**{rule: Action.SKIP}, options=options) == Decision(skip=True)
+    assert decided(**{rule: Action.REVIEW}, options=options) == Decision()
+
+
+@pytest.mark.parametrize("action", [Action.NEWEST, Action.MOST_RECENTLY_ACTIVE])
+@pytest.mark.parametrize(
+    ("options", "plan"),
+    [
+        (found(OF_NOBODY, NAMESAKE), ConversionPlan(contact_id="31")),
+        (found(LOCKED, NAMESAKE), ConversionPlan(contact_id="32")),
+        (found(OF_NOBODY, accounts=(ACCOUNT, OTHER_ACCOUNT)), ConversionPlan(contact_id="31")),
+        # An account that nobody knows the time of is not the latest.
+        (found(accounts=(ACCOUNT, OTHER_ACCOUNT)), ConversionPlan(account_id="42")),
+    ],
+    ids=["contacts", "one is locked", "contact and accounts", "accounts"],
+)
+def test_the_latest_of_several_usable_matches_is_taken(action, options, plan):
+    assert decided(on_several_matches=action, options=options) == Decision(plan=plan)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        found(LOCKED, replace(NAMESAKE, approved=False)),
+        found(LOCKED, accounts=(ACCOUNT, OTHER_ACCOUNT)),
+        found(replace(OF_NOBODY, id="39"), replace(NAMESAKE, id="38")),
+    ],
+    ids=["none is usable", "no contact is usable, accounts are", "their times are not known"],
+)
+def test_several_matches_of_which_none_is_the_latest_are_left_to_a_person(options):
+    assert decided(on_several_matches=Action.NEWEST, options=options) == Decision()
+
+
+def test_two_matches_of_the_same_moment_are_left_to_a_person():
+    moment = replace(TODAY, latest=dict.fromkeys(("31", "32"), LATEST["31"]))
+    options = found(OF_NOBODY, NAMESAKE)
+
+    assert decided(moment, on_several_matches=Action.NEWEST, options=options) == Decision()
+
+
+@pytest.mark.parametrize(
+    ("rule", "action"),
+    [
+        ("on_no_match", Action.ATTACH),
+        ("on_one_match", Action.CREATE),
+        ("on_one_match", Action.NEWEST),
+        ("on_account_only", Action.CREATE),
+        ("on_several_matches", Action.CREATE),
+        ("on_several_matches", Action.ATTACH),
+    ],
+)
+def test_a_policy_that_makes_no_sense_cannot_be_made(rule, action):
+    with pytest.raises(PlanError) as refused:
+        Policy(name="odd", **{rule: action})
+
+    assert refused.value.code == "bad_policy"
+
+
+TEMPLATE = DealTemplate(
+    name="{Company} – {City}", stage="Qualification", closing_days=30, amount=Decimal("1200.50")
+)
+IN_KIEL = replace(
+    LEAD, name="Ines Albrecht", fields={"Company": "Nordwind GmbH", "City": "Kiel", "Fax": ""}
+)
+
+
+def test_the_deal_of_a_template_is_named_after_the_lead_and_closes_days_from_now():
+    plan = decided(deal=TEMPLATE, lead=IN_KIEL).plan
+
+    assert plan is not None
+    assert plan.deal == Deal(
+        name="Nordwind GmbH – Kiel",
+        stage="Qualification",
+        closing_date=date(2027, 3, 31),
+        amount=Decimal("1200.50"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "lead", "expected"),
+    [
+        ("{Company} – {City}", replace(IN_KIEL, fields={"Company": "Nordwind GmbH"}), "Nordwind"),
+        ("{Fax}{Nothing}", IN_KIEL, "Ines Albrecht"),
+        ("Deal of {Full_Name}", IN_KIEL, "Deal of Ines Albrecht"),
+        ("Spring campaign", IN_KIEL, "Spring campaign"),
+        ("{Company", IN_KIEL, "{Company"),
+        ("{Company.__class__} {!r}", IN_KIEL, "{Company.__class__} {!r}"),
+        ("{Company}", replace(IN_KIEL, fields={"Company": "{City} & {0}"}), "{City} & {0}"),
+    ],
+)
+def test_a_deal_always_has_a_name_whatever_the_lead_lacks_and_the_template_says(
+    name, lead, expected
+):
+    deal = replace(TEMPLATE, name=name).for_lead(lead, today=TODAY.today)
+
+    assert deal.name.removesuffix(" GmbH") == expected
+
+
+def test_a_deal_with_a_name_of_its_own_is_not_the_same_for_all():
+    assert not TEMPLATE.is_same_for_all
+    assert replace(TEMPLATE, name="Spring campaign").is_same_for_all
+
+
+OWNED = replace(LEAD, owner=Reference(id="7"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "active", "expected"),
+    [
+        ({}, {"7", "8"}, Decision(plan=ConversionPlan())),
+        ({}, set(), Decision(plan=ConversionPlan())),
+        ({}, {"8"}, Decision(reason="owner")),
+        ({"owner_for_inactive_id": "8"}, {"8"}, Decision(plan=ConversionPlan(owner_id="8"))),
+        ({"owner_for_inactive_id": "8"}, {"7", "8"}, Decision(plan=ConversionPlan())),
+        ({"owner_id": "9"}, {"8", "9"}, Decision(plan=ConversionPlan(owner_id="9"))),
+    ],
+    ids=["active", "not known", "gone", "gone, with a heir", "active, with a heir", "one for all"],
+)
+def test_a_lead_whose_owner_is_gone_goes_to_the_heir_or_is_left_to_a_person(
+    rules, active, expected
+):
+    moment = replace(TODAY, active_owners=frozenset(active))
+
+    assert decided(moment, lead=OWNED, **rules) == expected
+
+
+def test_a_policy_says_what_all_its_plans_have_in_common():
+    tagged = replace(LEAD, tags=("fair", "q1"))
+
+    plan = decided(
+        lead=tagged,
+        deal=TEMPLATE,
+        tags_to=("Contacts", "Deals"),
+        attachments_to="Deals",
+        notify_lead_owner=True,
+        notify_new_owner=True,
+    ).plan
+
+    assert plan is not None
+    assert plan.tags == {"Contacts": ("fair", "q1"), "Deals": ("fair", "q1")}
+    assert (plan.move_attachments_to, plan.notify_lead_owner, plan.notify_new_owner) == (
+        "Deals",
+        True,
+        True,
+    )
+
+
+def test_a_lead_without_tags_carries_none():
+    plan = decided(tags_to=("Contacts",)).plan
+
+    assert plan == ConversionPlan()
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        *POLICIES.values(),
+        Policy(
+            name="all of it",
+            on_several_matches=Action.NEWEST,
+            on_no_match=Action.SKIP,
+            deal=TEMPLATE,
+            owner_for_inactive_id="8",
+            tags_to=("Contacts", "Deals"),
+            attachments_to="Deals",
+        ),
+        Policy(name="plain deal", deal=DealTemplate(name="x", stage="y")),
+    ],
+    ids=lambda policy: policy.name,
+)
+def test_a_policy_comes_back_from_a_json_column_as_it_was(policy):
+    assert Policy.from_json(json.loads(json.dumps(as_json(policy)))) == policy
+
+
+# Keys: what two leads of a run would both create
+
+
+def test_two_leads_would_create_the_same_whatever_the_case_and_the_space():
+    one = replace(LEAD, email="Ines@Nordwind.example", company="Nordwind  GmbH")
+    two = replace(LEAD, email=" ines@nordwind.EXAMPLE ", company="NORDWIND GMBH ")
+    new = ConversionPlan()
+
+    assert contact_key(one, new) == contact_key(two, new) == "ines@nordwind.example"
+    assert account_key(one, new) == account_key(two, new) == "nordwind gmbh"
+
+
+def test_a_key_stands_only_for_what_is_created():
+    lead = replace(LEAD, email="ines@nordwind.example", company="Nordwind GmbH")
+
+    assert contact_key(lead, ConversionPlan(contact_id="31")) == ""
+    assert account_key(lead, ConversionPlan(contact_id="31")) == ""
+    assert account_key(lead, ConversionPlan(account_id="41")) == ""
+    assert contact_key(lead, ConversionPlan(account_id="41")) == "ines@nordwind.example"
+    assert contact_key(LEAD, ConversionPlan()) == account_key(LEAD, ConversionPlan()) == ""
+
+
+@pytest.mark.parametrize(
+    ("company", "core"),
+    [
+        ("acme inc", "acme"),
+        ("acme, inc.", "acme"),
+        ("acme gmbh & co. kg", "acme"),
+        ("acme s.a.r.l.", "acme"),
+        ("acme", "acme"),
+        ("acme holding", "acme holding"),
+        ("ag", "ag"),
+        ("kiel ab logistik", "kiel ab logistik"),
+        ("h & m", "h m"),
+        ("", ""),
+    ],
+)
+def test_a_trailing_legal_form_is_no_part_of_the_loose_key(company, core):
+    assert loose_key(company) == core
 
 
 # Plans of a person

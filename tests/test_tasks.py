@@ -13,11 +13,12 @@ from tests import messages
 from tests.messages import Sent
 from zoho_crm import tasks
 from zoho_crm.exceptions import ConnectionLostError, PlanError, RequestRefusedError
-from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
+from zoho_crm.matching import POLICIES
+from zoho_crm.models import Connection, ConnectionWork, LeadConversion, MassConversion, from_now
 from zoho_crm.schedules import BEAT_SCHEDULE
-from zoho_crm.services import convert, preview
+from zoho_crm.services import convert, mass_convert, preview, work
 from zoho_crm.services.connect import with_grant_code
-from zoho_crm.signals import lead_converted
+from zoho_crm.signals import lead_converted, mass_conversion_finished
 from zoho_crm.simulator import Simulator
 
 Status = LeadConversion.Status
@@ -46,6 +47,15 @@ def told() -> Iterator[list[LeadConversion]]:
     lead_converted.connect(listen)
     yield heard
     lead_converted.disconnect(listen)
+
+
+def prepared(*lead_ids: str) -> MassConversion:
+    """A run of these leads, over the only connection."""
+    connection_id = Connection.objects.get().pk
+    policy = POLICIES["careful"]
+    return mass_convert.prepare(
+        connection_id=connection_id, lead_ids=lead_ids or ("1",), policy=policy
+    )
 
 
 def awake(connection: Connection) -> Sent:
@@ -117,15 +127,58 @@ def test_a_lead_on_its_way_stays_on_it(connection: Connection, zoho: Simulator) 
     assert answer == {"conversion_id": row.pk, "status": "READY"}
 
 
+def test_a_mass_conversion_wakes_its_connection_and_tells_its_stage(
+    connection: Connection,
+) -> None:
+    run = prepared()
+
+    answer = tasks.mass_convert(mass_conversion_id=run.pk)
+
+    assert answer == {"mass_conversion_id": run.pk, "stage": "PREVIEWING"}
+    assert messages.take_all() == [awake(connection)]
+
+
+@pytest.fixture
+def told_of_runs() -> Iterator[list[MassConversion]]:
+    """Mass conversions that the host project was told of."""
+    heard: list[MassConversion] = []
+
+    def listen(mass_conversion: MassConversion, **_more: Any) -> None:
+        heard.append(mass_conversion)
+
+    mass_conversion_finished.connect(listen)
+    yield heard
+    mass_conversion_finished.disconnect(listen)
+
+
+def test_a_mass_conversion_is_announced_once_when_it_has_ended(
+    connection: Connection, zoho: Simulator, told_of_runs: list[MassConversion]
+) -> None:
+    run = prepared(zoho.story("no_match"))
+    tasks.work_connection(connection_id=connection.pk)
+    tasks.announce()
+    before = list(told_of_runs)
+    mass_convert.cancel(run_id=run.pk)
+    while work.work(connection_id=connection.pk) is not None:
+        pass
+
+    tasks.announce()
+    tasks.announce()
+
+    assert before == []
+    assert told_of_runs == [run]
+
+
 @pytest.mark.parametrize(
     "call",
     [
         lambda more: tasks.convert_lead(lead_id="1", **more),
+        lambda more: tasks.mass_convert(mass_conversion_id=prepared().pk, **more),
         lambda more: tasks.work_connection(connection_id=1, **more),
         lambda more: tasks.sweep(**more),
         lambda more: tasks.announce(**more),
     ],
-    ids=["convert_lead", "work_connection", "sweep", "announce"],
+    ids=["convert_lead", "mass_convert", "work_connection", "sweep", "announce"],
 )
 def test_a_task_ignores_what_newer_callers_say(
     connection: Connection, call: Callable[[dict[str, str]], Any]
@@ -133,7 +186,9 @@ def test_a_task_ignores_what_newer_callers_say(
     call({"said_by_a_newer_version": "hello"})
 
 
-@pytest.mark.parametrize("name", ["convert_lead", "work_connection", "sweep", "announce"])
+@pytest.mark.parametrize(
+    "name", ["convert_lead", "mass_convert", "work_connection", "sweep", "announce"]
+)
 def test_a_task_takes_keywords_only(name: str) -> None:
     task = app.tasks[f"zoho_crm.tasks.{name}"]
 

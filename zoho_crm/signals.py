@@ -9,3 +9,7 @@ connection_lost = Signal()
 
 #: A lead became a contact, by us or elsewhere. Arguments: ``conversion``.
 lead_converted = Signal()
+
+#: A mass conversion finished, or was cancelled and has nothing under way any more. Arguments:
+#: ``mass_conversion``.
+mass_conversion_finished = Signal()

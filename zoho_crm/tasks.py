@@ -8,6 +8,7 @@ from celery import shared_task
 from django.db import transaction
 
 from zoho_crm.conf import conf
+from zoho_crm.models import MassConversion
 from zoho_crm.services import announce as announcing
 from zoho_crm.services import convert, tokens, work
 
@@ -28,6 +29,18 @@ def convert_lead(
     row = convert.request(connection_id=connection_id, lead_id=lead_id, policy=policy)
     wake(connection_id)
     return {"conversion_id": row.pk, "status": row.status}
+
+
+@shared_task
+def mass_convert(*, mass_conversion_id: int, **_newer: Any) -> dict[str, Any]:
+    """
+    Have a mass conversion taken further, if it does not wait for a person.
+
+    :return: ``{"mass_conversion_id", "stage"}``, the stage at this moment
+    """
+    run = MassConversion.objects.get(pk=mass_conversion_id)
+    wake(run.connection_id)
+    return {"mass_conversion_id": run.pk, "stage": run.stage}
 
 
 @shared_task(ignore_result=True)

@@ -23,6 +23,8 @@ class Stage:
 
     site: str
     zoho: str
+    #: The same, in this process.
+    simulator: Simulator
     #: The organisation of this Zoho.
     org_id: str
     #: A file to ``source`` in another shell.
@@ -45,6 +47,7 @@ def stage(*, port: int, leads: int, keep: bool, quiet: bool) -> Iterator[Stage]:
             yield Stage(
                 site=url,
                 zoho=zoho.origin,
+                simulator=simulator,
                 org_id=simulator.organisation.id,
                 environment=folder / "env",
             )

@@ -28,6 +28,8 @@ QUICK = {
     "CONNECT_TIMEOUT": 2,
     "CALL_DEADLINE": 5,
     "QUIET_PERIOD": 5,
+    "MASS_QUIET_PERIOD": 5,
+    "JOB_HORIZON": 30,
     "READ_SPACING": 1,
     "LEASE": 15,
     "SLICE": 5,

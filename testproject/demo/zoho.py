@@ -20,6 +20,18 @@ def lose_answer(origin: str, lead_id: str) -> None:
     _call("POST", f"{origin}/_simulator/faults", json=fault)
 
 
+def refuse(origin: str, lead_id: str) -> None:
+    """Have the next conversion of this lead refused, as if somebody had locked its contact."""
+    body = {
+        "code": "RECORD_LOCKED",
+        "details": {"api_name": "Contacts"},
+        "message": "the record is locked",
+        "status": "error",
+    }
+    fault = {"on": "convert", "do": "error_before", "lead_id": lead_id, "status": 400}
+    _call("POST", f"{origin}/_simulator/faults", json={**fault, "body": body})
+
+
 def ledger(origin: str) -> dict[str, Any]:
     """Return what truly happened."""
     books: dict[str, Any] = _call("GET", f"{origin}/_simulator/ledger")

@@ -67,7 +67,13 @@ def test_it_shows_every_verdict_agrees_with_the_ledger_and_ends(temporary: Path)
     assert "attach contact + deal" in {row["plan"] for row in rows}
     assert "CONVERTED (read back)" in {row["result"] for row in rows}
     assert any(row["deal"] != "-" for row in rows)
-    assert "Ledger: 11 rows, 11 equal" in lines
+    assert "Mass conversion #1 Trade fair: 240 leads; left out: line 241 (double), line 242" in said
+    assert re.search(r"groups +36 join", said)
+    assert re.search(r"finished +CONVERTED 239, FAILED 1", said)
+    assert re.search(r"jobs +[1-9], of \d+", said)
+    assert re.search(r"failure +\d+: RECORD_LOCKED, the record is locked", said)
+    assert re.search(r"CSV +242 lines: line,lead_id,", said)
+    assert "Ledger: 251 rows, 251 equal" in lines
     assert lines[-2].startswith("Site: http://127.0.0.1:")
     assert re.fullmatch(r"Log-in: admin / \S{12}", lines[-1])
     assert not list(temporary.iterdir())

@@ -157,6 +157,28 @@ def test_the_second_ctrl_c_ends_at_once_and_the_lead_is_settled_later(
     assert len(live_zoho.conversions_of(lead_id)) == 1
 
 
+def test_ctrl_c_leaves_a_mass_conversion_where_it_is(connected: Site, live_zoho: Simulator) -> None:
+    ids = [live_zoho.story("no_match") for _ in range(4)]
+    words = ("create", "--ids-file", "-", "--wait", "--format", "json")
+    made = connected.run("zoho_mass_convert", *words, stdin="\n".join(ids)).line
+    number = str(made["run"])
+    fault = live_zoho.fail("convert", "delay", seconds=1)
+    words = ("run", number, "--expect-count", "4", "--execute", "--wait", "--format", "json")
+    process = connected.start("zoho_mass_convert", *words)
+    _wait_for(fault)
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    resumed = connected.run("zoho_mass_convert", "resume", number, "--wait", "--format", "json")
+
+    assert process.returncode == 130
+    assert '"stage": "CONVERTING"' in out
+    assert f"resume {number} --wait" in err
+    assert "Traceback" not in err
+    assert (resumed.code, resumed.line["counts"]["CONVERTED"]) == (0, 4)
+    assert {len(live_zoho.conversions_of(lead_id)) for lead_id in ids} == {1}
+
+
 def test_whoever_reads_the_output_may_go_away(connected: Site, live_zoho: Simulator) -> None:
     for _number in range(30):
         live_zoho.add_lead(Description="x" * 5000)

@@ -540,9 +540,15 @@ def test_a_client_with_one_token_touches_no_table(
     connection: Connection, zoho: Simulator, django_assert_num_queries: Any
 ) -> None:
     token = access_token(connection_id=connection.pk)
+    heard: list[tuple[str, bool]] = []
+
+    def on_call(kind: str, was_refused: bool) -> None:
+        heard.append((kind, was_refused))
 
     with django_assert_num_queries(0):
-        assert client_with(connection, token).organisation().id == connection.org_id
+        client = client_with(connection, token, on_call)
+        assert client.organisation().id == connection.org_id
+    assert heard == [("other", False)]
 
 
 def test_a_client_asks_for_the_fields_that_the_organisation_maps(connection: Connection) -> None:

@@ -46,6 +46,26 @@ class Caller:
     def convert(self, lead_id: str, **item: Any) -> requests.Response:
         return self.post(f"/Leads/{lead_id}/actions/convert", {"data": [item]})
 
+    def mass_convert(self, *lead_ids: str, **keys: Any) -> requests.Response:
+        """Ask for a job that gives everything to the current user, unless told otherwise."""
+        assign_to = {"id": self.simulator.organisation.current_user["id"]}
+        body = {"ids": list(lead_ids), "assign_to": assign_to, **keys}
+        return self.post("/Leads/actions/mass_convert", body)
+
+    def start_job(self, *lead_ids: str, **keys: Any) -> str:
+        """Return the id of a new job."""
+        answer = self.mass_convert(*lead_ids, **keys)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["details"]["job_id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Return how a job stands."""
+        answer = self.get("/Leads/actions/mass_convert", job_id=job_id)
+        assert answer.status_code == 200, answer.text
+        (job,) = answer.json()["data"]
+        assert isinstance(job, dict)
+        return job
+
     def token(self, grant_type: str, **form: str) -> requests.Response:
         data = {**CLIENT, "grant_type": grant_type, **form}
         return self.call("POST", "/oauth/v2/token", data=data)

@@ -52,6 +52,28 @@ def test_it_says_where_it_answers_and_ends_with_ctrl_c(
     assert (process.returncode, output, errors) == (130, "", "")
 
 
+def test_jobs_take_as_long_as_they_are_told(
+    run: Callable[..., subprocess.Popen[str]],
+) -> None:
+    process = run("--leads", "1", "--job-ms-per-lead", "3600000")
+    assert process.stdout
+    origin = process.stdout.readline().split()[-1]
+    (story,) = requests.get(f"{origin}/_simulator/story", timeout=5).json()
+    code = requests.post(f"{origin}/_simulator/grant-codes", timeout=5).json()
+    form = {**code, "grant_type": "authorization_code"}
+    token = requests.post(f"{origin}/oauth/v2/token", data=form, timeout=5).json()["access_token"]
+    headers = {"Authorization": f"Zoho-oauthtoken {token}"}
+    user = requests.get(f"{origin}/crm/v8/users?type=CurrentUser", headers=headers, timeout=5)
+    assign_to = {"id": user.json()["users"][0]["id"]}
+    url = f"{origin}/crm/v8/Leads/actions/mass_convert"
+    order = {"ids": [story["lead_id"]], "assign_to": assign_to}
+
+    job = requests.post(url, json=order, headers=headers, timeout=5).json()["details"]
+
+    shown = requests.get(url, params=job, headers=headers, timeout=5).json()["data"]
+    assert [each["Status"] for each in shown] == ["scheduled"]
+
+
 def test_ctrl_c_lets_go_of_the_port() -> None:
     class Interrupting(io.StringIO):
         """Somebody who presses Ctrl-C as soon as there is something to read."""

@@ -327,3 +327,25 @@ def test_a_token_call_may_be_lost_after_its_effect(caller: Caller, sim: Simulato
 
     assert caller.token("authorization_code", code=code).json() == {"error": "invalid_code"}
     assert sim.stats()["tokens"]["exchanged"] == 2
+
+
+def test_a_refusal_may_keep_to_itself_what_it_is_about(at_door: Caller) -> None:
+    lead_id = at_door.simulator.story("no_match")
+    at_door.simulator.fail("convert", "unnamed", times=None)
+
+    item = at_door.convert(lead_id, Deals={})
+    whole = at_door.convert("77")
+    done = at_door.convert(lead_id)
+
+    (problem,) = item.json()["data"]
+    assert (problem["code"], problem["details"]) == ("MANDATORY_NOT_FOUND", {})
+    assert (whole.json()["code"], whole.json()["details"]) == ("INVALID_DATA", {})
+    assert done.json()["data"][0]["details"]["Contacts"]["id"]
+
+
+def test_what_is_no_json_keeps_what_it_says(caller: Caller, sim: Simulator) -> None:
+    sim.fail("authorize", "unnamed")
+
+    answer = caller.call("GET", "/oauth/v2/auth", params={"response_type": "code"})
+
+    assert "<" in answer.text

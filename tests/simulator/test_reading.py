@@ -96,6 +96,27 @@ def test_only_named_ids_are_listed(caller: Caller, sim: Simulator) -> None:
     assert ids_of(answer) == [third, first]
 
 
+@pytest.mark.parametrize("module", ["Contacts", "Accounts"])
+def test_matches_can_be_asked_how_old_and_how_busy_they_are(
+    caller: Caller, sim: Simulator, module: str
+) -> None:
+    busy = sim.add(module, Last_Activity_Time="2026-11-01T10:00:00+01:00")
+    quiet = sim.add(module)
+    sim.add(module)
+
+    answer = caller.get(
+        f"/{module}", ids=f"{busy.id},{quiet.id},77", fields="Created_Time,Last_Activity_Time"
+    )
+
+    assert {record.pop("id"): record for record in answer.json()["data"]} == {
+        busy.id: {
+            "Created_Time": busy["Created_Time"],
+            "Last_Activity_Time": "2026-11-01T10:00:00+01:00",
+        },
+        quiet.id: {"Created_Time": quiet["Created_Time"], "Last_Activity_Time": None},
+    }
+
+
 def test_other_modules_are_listed_too(caller: Caller, sim: Simulator) -> None:
     contact = sim.add("Contacts", Last_Name="Albrecht")
 

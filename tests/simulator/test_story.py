@@ -44,6 +44,14 @@ def test_several_has_two_contacts(caller: Caller, sim: Simulator) -> None:
     assert (len(contacts), len(accounts)) == (2, 1)
 
 
+def test_the_older_one_of_several_is_the_more_active(caller: Caller, sim: Simulator) -> None:
+    _, contacts, _ = options_of(caller, sim.story("several"))
+
+    older, younger = (sim.records["Contacts"][each["id"]] for each in contacts)
+    assert older["Created_Time"] < younger["Created_Time"] < younger["Last_Activity_Time"]
+    assert younger["Last_Activity_Time"] < older["Last_Activity_Time"]
+
+
 def test_disagree_is_a_contact_of_another_account(caller: Caller, sim: Simulator) -> None:
     _, (contact,), (account,) = options_of(caller, sim.story("disagree"))
 

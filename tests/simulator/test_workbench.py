@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
 import pytest
 
 from tests.simulator.conftest import Caller
@@ -66,3 +69,55 @@ def test_a_field_never_written_answers_its_default(sim: Simulator) -> None:
         lead["Made_Up__c"]
     lead["Tag"].append("lost")
     assert sim.add_lead()["Tag"] == [], "a default is never shared"
+
+
+def test_settings_can_be_changed_while_it_runs(caller: Caller, sim: Simulator) -> None:
+    sim.tune(job_seconds_per_lead=3600, credits=201, concurrency=0)
+    assert caller.get("/org").status_code == 429, "no call may be in flight"
+
+    sim.tune(concurrency=1)
+    job_id = caller.start_job(sim.add_lead().id)
+
+    assert caller.job(job_id)["Status"] == "scheduled"
+    assert caller.get("/org").status_code == 429, "all credits are used"
+
+
+def test_only_settings_that_exist_can_be_changed(sim: Simulator) -> None:
+    with pytest.raises(TypeError, match="colour"):
+        sim.tune(colour="red")
+
+
+def test_whoever_looks_sees_everything_done_that_is_due(caller: Caller, sim: Simulator) -> None:
+    lead = sim.add_lead()
+
+    caller.start_job(lead.id)
+
+    assert len(sim.records["Contacts"]) == 1
+    assert lead["Converted__s"]
+
+
+def test_what_is_due_happens_in_its_order_and_at_its_moment(sim: Simulator) -> None:
+    seen: list[tuple[str, datetime]] = []
+    begin = sim.world.clock.now()
+
+    def happen(name: str, next_after: float | None = None) -> Callable[[datetime], None]:
+        def happens(at: datetime) -> None:
+            seen.append((name, at))
+            if next_after is not None:
+                sim.world.later(at + timedelta(seconds=next_after), happen("follows"))
+
+        return happens
+
+    sim.world.later(begin + timedelta(seconds=3), happen("third"))
+    sim.world.later(begin + timedelta(seconds=1), happen("first", next_after=1))
+    sim.world.later(begin + timedelta(seconds=3), happen("fourth"))
+
+    sim.advance(2.5)
+    sim.advance(2.5)
+
+    assert seen == [
+        ("first", begin + timedelta(seconds=1)),
+        ("follows", begin + timedelta(seconds=2)),
+        ("third", begin + timedelta(seconds=3)),
+        ("fourth", begin + timedelta(seconds=3)),
+    ]

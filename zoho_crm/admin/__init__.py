@@ -6,12 +6,33 @@ from django.contrib import admin
 
 from zoho_crm.admin._connections import ConnectionAdmin
 from zoho_crm.admin._conversions import LeadConversionAdmin
+from zoho_crm.admin._policies import ApiUsageAdmin, PolicyAdmin
+from zoho_crm.admin._runs import MassConversionAdmin
 from zoho_crm.admin._tokens import ConnectionEventAdmin, TokenAdmin
-from zoho_crm.models import Connection, ConnectionEvent, LeadConversion, Token
+from zoho_crm.models import (
+    ApiUsage,
+    Connection,
+    ConnectionEvent,
+    LeadConversion,
+    MassConversion,
+    Policy,
+    Token,
+)
 
-__all__ = ["ConnectionAdmin", "ConnectionEventAdmin", "LeadConversionAdmin", "TokenAdmin"]
+__all__ = [
+    "ApiUsageAdmin",
+    "ConnectionAdmin",
+    "ConnectionEventAdmin",
+    "LeadConversionAdmin",
+    "MassConversionAdmin",
+    "PolicyAdmin",
+    "TokenAdmin",
+]
 
+admin.site.register(ApiUsage, ApiUsageAdmin)
 admin.site.register(Connection, ConnectionAdmin)
 admin.site.register(ConnectionEvent, ConnectionEventAdmin)
 admin.site.register(LeadConversion, LeadConversionAdmin)
+admin.site.register(MassConversion, MassConversionAdmin)
+admin.site.register(Policy, PolicyAdmin)
 admin.site.register(Token, TokenAdmin)

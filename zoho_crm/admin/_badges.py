@@ -8,7 +8,7 @@ from typing import TypeAlias
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from zoho_crm.models import Connection, LeadConversion, Token
+from zoho_crm.models import Connection, LeadConversion, MassConversion, MassConversionJob, Token
 
 #: Symbol and tone, by status.
 Known: TypeAlias = Mapping[str, tuple[str, str]]
@@ -36,6 +36,24 @@ _CONVERSION: Known = {
     _S.SKIPPED: ("–", "quiet"),
     _S.NEEDS_REVIEW: ("▲", "warn"),
 }
+_R = MassConversion.Stage
+_RUN: Known = {
+    _R.STAGING: ("…", "quiet"),
+    _R.PREVIEWING: ("○", "quiet"),
+    _R.REVIEW: ("◇", "warn"),
+    _R.CONVERTING: ("↻", "quiet"),
+    _R.FINISHED: ("✓", "good"),
+    _R.CANCELLED: ("–", "quiet"),
+}
+_J = MassConversionJob.Status
+_JOB: Known = {
+    _J.POSTING: ("→", "quiet"),
+    _J.ACCEPTED: ("↻", "quiet"),
+    _J.FINISHED: ("✓", "good"),
+    _J.REFUSED: ("✗", "bad"),
+    _J.LOST: ("?", "warn"),
+    _J.GIVEN_UP: ("▲", "warn"),
+}
 
 
 def of_connection(connection: Connection) -> SafeString:
@@ -51,6 +69,16 @@ def of_token(token: Token) -> SafeString:
 def of_conversion(row: LeadConversion) -> SafeString:
     """Where a lead is on its way."""
     return _badge(_CONVERSION, row.status, row.get_status_display())
+
+
+def of_run(run: MassConversion) -> SafeString:
+    """How far a mass conversion is."""
+    return _badge(_RUN, run.stage, run.get_stage_display())
+
+
+def of_job(job: MassConversionJob) -> SafeString:
+    """How one of Zoho's jobs stands."""
+    return _badge(_JOB, job.status, job.get_status_display())
 
 
 def _badge(known: Known, status: str, word: str) -> SafeString:

@@ -26,10 +26,12 @@ class ConversionPages(Decision):
 
     def pages(self) -> list[URLPattern]:
         look, approve = "preview_leadconversion", "approve_leadconversion"
+        # In a run that waits for decisions these are a matter of those who prepare it.
+        decide = "prepare_massconversion"
         resolve, post = "resolve_leadconversion", ("POST",)
         return [
             self.page("preview/", self.preview_view, look),
-            self.page("<int:pk>/decide/", self.decide_view, look, approve),
+            self.page("<int:pk>/decide/", self.decide_view, look, approve, decide),
             self.page("<int:pk>/settle/", self.settle_view, resolve, methods=post),
             self.page("<int:pk>/close/", self.close_view, resolve),
         ]

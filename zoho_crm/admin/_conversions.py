@@ -16,10 +16,11 @@ from django.utils.translation import gettext_lazy
 from zoho_crm.admin import _badges
 from zoho_crm.admin._comparison import label_of
 from zoho_crm.admin._conversion_pages import ConversionPages
-from zoho_crm.admin._decision import LEFT_OUT_FROM
+from zoho_crm.admin._decision import may_decide
 from zoho_crm.admin._moments import NOTHING, when
 from zoho_crm.admin._pages import may
-from zoho_crm.admin._states import can_be_decided, state_of
+from zoho_crm.admin._run_filters import CauseFilter, RunFilter
+from zoho_crm.admin._states import can_be_decided, can_be_left_out, is_held, state_of
 from zoho_crm.models import LeadConversion
 from zoho_crm.services.preview import AT_HAND, REOPENABLE
 from zoho_crm.services.sentences import request_of
@@ -37,19 +38,23 @@ class ConversionList(ChangeList):
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(*args, **kwargs)
-        rows = rows.annotate(person=KT("lead__name"))
-        return rows.defer("lead", "options", "plan")
+        rows = rows.annotate(person=KT("lead__name")).select_related(None)
+        return rows.select_related("connection").defer("lead", "options", "plan")
 
 
 class LeadConversionAdmin(ConversionPages):
-    list_filter = ("status", "verdict", "connection")
-    list_select_related = ("connection",)
+    list_filter = ("status", "verdict", RunFilter, CauseFilter, "connection")
     search_fields = ("^lead_id",)
     ordering = ("-pk",)
     fieldsets = (
         (
             None,
-            {"fields": (("lead_id", "connection"), ("badge", "verdict", "reason"))},
+            {
+                "fields": (
+                    ("lead_id", "connection", "mass_conversion"),
+                    ("badge", "verdict", "reason"),
+                )
+            },
         ),
         (
             gettext_lazy("Outcome"),
@@ -83,23 +88,26 @@ class LeadConversionAdmin(ConversionPages):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LeadConversion]:
         rows: QuerySet[LeadConversion] = super().get_queryset(request)
-        return rows.select_related("connection__work", "decided_by", "approved_by")
+        return rows.select_related(
+            "connection__work", "decided_by", "approved_by", "mass_conversion", "follows"
+        )
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         row: LeadConversion = kwargs["obj"]
-        context |= self.state_context(row) | journal(row)
+        context |= self.state_context(request, row) | journal(row)
         context |= seen(row) if may(request, "view_payload_leadconversion") else {}
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def state_context(self, row: LeadConversion) -> dict[str, Any]:
+    def state_context(self, request: HttpRequest, row: LeadConversion) -> dict[str, Any]:
         return {
             "row": row,
             "state": state_of(row),
             "to_decide": can_be_decided(row),
-            "to_look_again": row.status in AT_HAND | REOPENABLE,
-            "to_leave_out": row.status in LEFT_OUT_FROM,
+            "may_decide": may_decide(request, row),
+            "to_look_again": row.status in AT_HAND | REOPENABLE and not is_held(row),
+            "to_leave_out": can_be_left_out(row),
             "to_settle": row.status in IN_DOUBT,
             "to_follow": not row.is_at_rest,
             "to_close": row.status == LeadConversion.Status.NEEDS_REVIEW,

@@ -15,17 +15,18 @@ from zoho_crm import tasks
 from zoho_crm.admin._comparison import compare, label_of
 from zoho_crm.admin._moments import when
 from zoho_crm.admin._pages import TROUBLE, PagesAdmin, may, person
-from zoho_crm.admin._states import can_be_decided, state_of
+from zoho_crm.admin._states import can_be_decided, can_be_left_out, is_in_review, state_of
 from zoho_crm.exceptions import RequestRefusedError, StaleDecisionError
 from zoho_crm.forms import ConversionForm, VersionForm
 from zoho_crm.models import Connection, LeadConversion
-from zoho_crm.services import convert
+from zoho_crm.services import convert, mass_convert
 from zoho_crm.services.choices import Choices, choices
 from zoho_crm.services.sentences import what_will_happen
 from zoho_crm.types import Lead
 
 Status = LeadConversion.Status
-LEFT_OUT_FROM = frozenset({Status.PREVIEWED, Status.READY})
+#: Who may see what can be decided about a lead that no run decides.
+SINGLY = ("preview_leadconversion", "approve_leadconversion")
 EMPTY: tuple[Any, ...] = (None, "", False, [])
 
 
@@ -35,9 +36,11 @@ class Decision(PagesAdmin):
     def decide_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show the choice, what would come of it, or why there is none."""
         rows = LeadConversion.objects.select_related(
-            "connection__work", "decided_by", "approved_by"
+            "connection__work", "decided_by", "approved_by", "mass_conversion", "follows"
         )
         row = get_object_or_404(rows, pk=pk)
+        if not may(request, *SINGLY) and not is_in_review(row):
+            raise PermissionDenied
         if request.method == "POST":
             return self._posted(request, row)
         if can_be_decided(row):
@@ -48,20 +51,20 @@ class Decision(PagesAdmin):
             here=_("Convert"),
             original=row,
             title=title_of(row),
-            **self.state_context(row),
+            **self.state_context(request, row),
         )
 
-    def state_context(self, row: LeadConversion) -> dict[str, Any]:
+    def state_context(self, request: HttpRequest, row: LeadConversion) -> dict[str, Any]:
         """Return what the templates need to tell how a row stands, and to offer what helps."""
         raise NotImplementedError
 
     def _posted(self, request: HttpRequest, row: LeadConversion) -> HttpResponse:
-        if not may(request, "approve_leadconversion"):
+        if not may_decide(request, row):
             raise PermissionDenied
         step = request.POST.get("step", "")
         if VersionForm(request.POST).seen != row.version:
             return self._look_again(request, row, StaleDecisionError())
-        if step == "skip" and row.status in LEFT_OUT_FROM:
+        if step == "skip" and can_be_left_out(row):
             return self._leave_out(request, row)
         if not can_be_decided(row):
             return self._look_again(request, row, StaleDecisionError())
@@ -101,7 +104,7 @@ class Decision(PagesAdmin):
                 compare(form["account"], _("Accounts that match"), lead, options.accounts),
             ],
             no_deal_because=trouble,
-            may_approve=may(request, "approve_leadconversion"),
+            may_decide=may_decide(request, row),
         )
 
     def _confirm(
@@ -118,6 +121,7 @@ class Decision(PagesAdmin):
             lead=lead,
             sentences=what_will_happen(form.plan(), lead, options, offered.names),
             chosen=[field for field in form if field.value() not in EMPTY],
+            run=row.mass_conversion if is_in_review(row) else None,
         )
 
     def _agreed(
@@ -129,21 +133,33 @@ class Decision(PagesAdmin):
             "plan": form.plan(),
             "by": person(request),
         }
+        run = row.mass_conversion if is_in_review(row) else None
         try:
-            if step == "save":
+            if run:
+                mass_convert.decide_one(**decided)
+            elif step == "save":
                 convert.decide(**decided)
             else:
                 convert.approve(**decided)
         except RequestRefusedError as error:
             return self._look_again(request, row, error)
+        if run:
+            tasks.wake(row.connection_id)
+            text = _("The decision is saved; it is sent with the mass conversion %s.")
+            return self._done(request, row, text % run)
         if step == "save":
             return self._done(request, row, _("The decision is saved; nothing was sent."))
         tasks.wake(row.connection_id)
         return self._done(request, row, _("Lead %s is being converted.") % row.lead_name)
 
     def _leave_out(self, request: HttpRequest, row: LeadConversion) -> HttpResponse:
+        left_out: dict[str, Any] = {"conversion_id": row.pk, "version": row.version}
         try:
-            convert.skip(conversion_id=row.pk, version=row.version, by=person(request))
+            if is_in_review(row):
+                mass_convert.decide_one(plan=None, by=person(request), **left_out)
+                tasks.wake(row.connection_id)
+            else:
+                convert.skip(by=person(request), **left_out)
         except RequestRefusedError as error:
             return self._look_again(request, row, error)
         return self._done(request, row, _("Lead %s is left out.") % row.lead_name)
@@ -163,6 +179,11 @@ class Decision(PagesAdmin):
         if self.has_view_permission(request, row):
             return self.address("change", row.pk)
         return self.address("decide", row.pk)
+
+
+def may_decide(request: HttpRequest, row: LeadConversion) -> bool:
+    """Whether the person may decide about this lead: within a run, or on its own."""
+    return may(request, "prepare_massconversion" if is_in_review(row) else "approve_leadconversion")
 
 
 def offer(connection: Connection) -> tuple[Choices, str]:

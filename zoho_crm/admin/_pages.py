@@ -10,7 +10,8 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import transaction
 from django.db.models import Model
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods
@@ -54,7 +55,7 @@ class PagesAdmin(RecordAdmin):
     def page(
         self,
         route: str,
-        view: Callable[..., HttpResponse],
+        view: Callable[..., HttpResponseBase],
         *permissions: str,
         methods: tuple[str, ...] = ("GET", "POST"),
     ) -> URLPattern:
@@ -99,11 +100,11 @@ class PagesAdmin(RecordAdmin):
 
 
 def guard(
-    view: Callable[..., HttpResponse], permissions: tuple[str, ...]
-) -> Callable[..., HttpResponse]:
+    view: Callable[..., HttpResponseBase], permissions: tuple[str, ...]
+) -> Callable[..., HttpResponseBase]:
     """Return the view for people with one of these permissions of this app, and 403 for others."""
 
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not may(request, *permissions):
             raise PermissionDenied
         return view(request, *args, **kwargs)

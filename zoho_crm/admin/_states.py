@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from zoho_crm.admin._moments import when
 from zoho_crm.matching import CONVERTIBLE
-from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.types import Verdict
 
 Status = LeadConversion.Status
@@ -32,13 +32,32 @@ class State:
 def state_of(row: LeadConversion) -> State:
     """Return what to tell of a row; its connection has to be at hand."""
     tone, tell = TOLD[row.status]
-    sentences = [sentence for sentence in [*tell(row), _hindrance(row)] if sentence]
+    waits_for = hindrance(row.connection) if row.due_at else ""
+    sentences = [sentence for sentence in [*tell(row), waits_for] if sentence]
     return State(sentences=sentences, tone=tone)
 
 
+def is_held(row: LeadConversion) -> bool:
+    """Whether a mass conversion that has not ended decides about this row."""
+    return row.mass_conversion is not None and row.mass_conversion.is_open
+
+
+def is_in_review(row: LeadConversion) -> bool:
+    """Whether its mass conversion waits for decisions."""
+    run = row.mass_conversion
+    return run is not None and run.stage == MassConversion.Stage.REVIEW
+
+
 def can_be_decided(row: LeadConversion) -> bool:
-    """Whether there is something to decide about this row."""
-    return row.status == Status.PREVIEWED and row.verdict in CONVERTIBLE
+    """Whether there is something to decide about this row; in a run also what was left out."""
+    if row.verdict not in CONVERTIBLE or (is_held(row) and not is_in_review(row)):
+        return False
+    return row.status == Status.PREVIEWED or (is_in_review(row) and row.status == Status.SKIPPED)
+
+
+def can_be_left_out(row: LeadConversion) -> bool:
+    """Whether nothing may be sent for this row, if a person wants that."""
+    return row.status in (Status.PREVIEWED, Status.READY)
 
 
 def _new(row: LeadConversion) -> list[Text]:
@@ -58,6 +77,8 @@ def _previewed(row: LeadConversion) -> list[Text]:
     if verdict == Verdict.NOT_CONVERTIBLE:
         return _blocked(row)
     told: list[Text] = [str(SEVERAL.get(row.reason, ""))]
+    if is_held(row):
+        return [*told, *_in_run(row)]
     if row.decided_by:
         told.append(_("%s has decided how; nothing is sent yet.") % row.decided_by)
     elif row.plan is None:
@@ -67,13 +88,41 @@ def _previewed(row: LeadConversion) -> list[Text]:
     return told
 
 
-#: Why there is more than one answer.
+def _in_run(row: LeadConversion) -> list[Text]:
+    run = row.mass_conversion
+    if row.plan is None:
+        return [
+            _("A person has to choose."),
+            _("It is in the mass conversion %s and stays as it is until then.") % run,
+        ]
+    by = _("%s has decided how.") % row.decided_by if row.decided_by else _("The policy decided.")
+    return [
+        by,
+        _("It joins what the lead %s becomes.") % row.follows.lead_id if row.follows else "",
+        _("It is sent with the mass conversion %s, when somebody starts that.") % run,
+    ]
+
+
+#: Why there is more than one answer, or none any more.
 SEVERAL = {
     "several": gettext_lazy("Several existing records match this lead."),
     "unusable": gettext_lazy("A match cannot be used as it is."),
     "disagree": gettext_lazy(
         "The contact that matches belongs to another account than the one that matches."
     ),
+    "group": gettext_lazy(
+        "Another lead of this mass conversion would create the same contact, and a third one the "
+        "same account."
+    ),
+    "similar": gettext_lazy(
+        "Another lead of this mass conversion has a company that differs only in its legal form."
+    ),
+    "leader": gettext_lazy(
+        "It was to join what another lead of its mass conversion became, but that made no such "
+        "record."
+    ),
+    "owner": gettext_lazy("The owner of the lead is inactive: choose who gets the records."),
+    "changed": gettext_lazy("The lead changed at Zoho after its mass conversion was started."),
 }
 
 #: Why Zoho would not convert it, and what helps.
@@ -174,6 +223,11 @@ def _refused_field(row: LeadConversion) -> Text:
 def _skipped(row: LeadConversion) -> list[Text]:
     by = row.decided_by
     who = _("%s left this lead out.") % by if by else _("This lead was left out.")
+    if is_held(row):
+        return [who, _("It is in the mass conversion %s.") % row.mass_conversion]
+    if row.reason == "cancelled":
+        who = _("This lead was left out: the mass conversion %s was cancelled.")
+        who %= row.mass_conversion
     event = row.events.filter(to_status=Status.SKIPPED).order_by("-version").first()
     note = event.details.get("note") if event else None
     return [who, _("Note: %s") % note if note else "", _("Look again to take it up once more.")]
@@ -207,13 +261,11 @@ def _next_try(row: LeadConversion) -> Text:
     return format_html(_("Next look: {}."), when(row.due_at)) if row.due_at else ""
 
 
-def _hindrance(row: LeadConversion) -> Text:
-    """What keeps the machine from going on with it now, if anything does."""
-    if row.due_at is None:
-        return ""
-    if row.connection.status != Connection.Status.ACTIVE:
-        return _("The connection %s has to be connected again first.") % row.connection
-    work = getattr(row.connection, "work", None)
+def hindrance(connection: Connection) -> Text:
+    """Say what keeps the machine from going on over a connection now, if anything does."""
+    if connection.status != Connection.Status.ACTIVE:
+        return _("The connection %s has to be connected again first.") % connection
+    work = getattr(connection, "work", None)
     if work and work.cooling_until and work.cooling_until > timezone.now():
         text = _("The connection waits until {}: {}")
         return format_html(text, when(work.cooling_until), work.cooling_reason)

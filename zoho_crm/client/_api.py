@@ -24,10 +24,24 @@ from zoho_crm.types import JsonObject
 
 Value = TypeVar("Value")
 
+TOO_MANY = 429
+#: What costs more than other calls: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
+DEAR_ACTIONS = frozenset({"convert", "mass_convert"})
+
 
 def always() -> bool:
     """Whether a call may be sent that nobody restricts."""
     return True
+
+
+def unheard(kind: str, refused: bool) -> None:
+    """Take no note of a call."""
+
+
+def kind_of(method: str, path: str) -> str:
+    """Return the kind of a call, as credits are counted."""
+    action = path.rpartition("/")[2]
+    return action if method == "POST" and action in DEAR_ACTIONS else "other"
 
 
 @dataclass(kw_only=True)
@@ -38,6 +52,8 @@ class Api:
     session: requests.Session
     auth: AuthBase | None = None
     limits: Limits = Limits()
+    #: Told of every answer: the kind of call, and whether Zoho refused it as one too many.
+    on_call: Callable[[str, bool], object] = unheard
     #: What Zoho said last of the organisation's credits.
     credits_remaining: int | None = None
 
@@ -74,6 +90,7 @@ class Api:
         remaining = credits_remaining(response)
         if remaining is not None:
             self.credits_remaining = remaining
+        self.on_call(kind_of(method, path), response.status_code == TOO_MANY)
         return judge(response, body, repeatable=repeatable)
 
     def read(self, path: str, parse: Callable[[JsonObject], Value], **query: str) -> Value:

@@ -27,14 +27,15 @@ def convert_body(plan: ConversionPlan) -> JsonObject:
         "Contacts": plan.contact_id and {"id": plan.contact_id},
         "Accounts": plan.account_id and {"id": plan.account_id},
         "assign_to": plan.owner_id and {"id": plan.owner_id},
-        "Deals": plan.deal and _deal(plan.deal),
+        "Deals": plan.deal and deal_fields(plan.deal),
         "move_attachments_to": plan.move_attachments_to and {"api_name": plan.move_attachments_to},
         "carry_over_tags": {module: list(names) for module, names in plan.tags.items() if names},
     }
     return {"data": [item | {key: value for key, value in chosen.items() if value}]}
 
 
-def _deal(deal: Deal) -> JsonObject:
+def deal_fields(deal: Deal) -> JsonObject:
+    """Return the fields of a deal that is to be created."""
     fields: JsonObject = {
         **deal.other,
         "Deal_Name": deal.name,

@@ -7,6 +7,8 @@ from typing import Any
 
 from zoho_crm.client._api import Api
 from zoho_crm.client._leads import LeadsClient
+from zoho_crm.client._mass import JobsClient
+from zoho_crm.client._records import RecordsClient
 from zoho_crm.exceptions import ServerError
 from zoho_crm.types import (
     DealField,
@@ -31,6 +33,15 @@ class ZohoClient:
     def leads(self) -> LeadsClient:
         """The leads."""
         return LeadsClient(api=self.api, mapped_fields=self.mapped_fields)
+
+    @property
+    def jobs(self) -> JobsClient:
+        """The mass-convert jobs."""
+        return JobsClient(api=self.api)
+
+    def records(self, module: str) -> RecordsClient:
+        """Return the records of a module, such as ``Contacts``."""
+        return RecordsClient(api=self.api, module=module)
 
     def organisation(self) -> Organisation:
         """Return the organisation: https://www.zoho.com/crm/developer/docs/api/v8/get-org-data.html."""

@@ -40,6 +40,7 @@ QUICK = {
     "CALL_DEADLINE": 2,
     "QUIET_PERIOD": 2,
     "MASS_QUIET_PERIOD": 2,
+    "JOB_HORIZON": 6,
     "READ_SPACING": 1,
     "LEASE": 10,
     "SLICE": 5,

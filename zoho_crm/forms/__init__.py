@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from zoho_crm.forms._connect import ConnectForm, SelfClientForm, data_center_choices
-from zoho_crm.forms._conversion import ConversionForm
+from zoho_crm.forms._conversion import MODULES, ConversionForm
 from zoho_crm.forms._matches import NEW, why_unusable
+from zoho_crm.forms._policy import PolicyForm
+from zoho_crm.forms._prepare import PrepareForm
+from zoho_crm.forms._runs import StartForm, VerdictForm
 from zoho_crm.forms._small import CloseForm, LookUpForm, VersionForm
 
 __all__ = [
+    "MODULES",
     "NEW",
     "CloseForm",
     "ConnectForm",
     "ConversionForm",
     "LookUpForm",
+    "PolicyForm",
+    "PrepareForm",
     "SelfClientForm",
+    "StartForm",
+    "VerdictForm",
     "VersionForm",
     "data_center_choices",
     "why_unusable",

@@ -88,6 +88,21 @@ def count(text: str) -> int:
     return int(text)
 
 
+def natural(text: str) -> int:
+    """Return how many, none included."""
+    if not (text.isascii() and text.isdigit()):
+        raise ArgumentTypeError(_("“%s” is no number.") % text)
+    return int(text)
+
+
+def days(text: str) -> int:
+    """Return a number of days, written as ``90d`` or ``90``."""
+    try:
+        return count(text.removesuffix("d"))
+    except ArgumentTypeError as error:
+        raise ArgumentTypeError(_("“%s” is no number of days; write it as 90d.") % text) from error
+
+
 def names(text: str) -> tuple[str, ...]:
     """Return what stands between commas."""
     found = tuple(name.strip() for name in text.split(",") if name.strip())

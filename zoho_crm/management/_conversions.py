@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 from zoho_crm import matching
 from zoho_crm.management._output import Output, plain
 from zoho_crm.models import LeadConversion
+from zoho_crm.services.convert import plan_of
+from zoho_crm.services.preview import preview_seen
 from zoho_crm.services.sentences import what_will_happen
 from zoho_crm.types import ConversionPlan, Match, Verdict
 
@@ -130,4 +132,4 @@ def proposed(row: LeadConversion, policy: str | None) -> ConversionPlan | None:
     if policy is None or not row.verdict or row.decided_by_id:
         return row.planned()
     rule = matching.POLICIES[policy]
-    return matching.plan_by(rule, Verdict(row.verdict), row.options_seen())
+    return plan_of(rule, preview_seen(row))

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.services.choices import Choices
-from zoho_crm.types import Deal, Pipeline
+from zoho_crm.types import Deal, DealField, Pipeline
 
 #: Fields of a deal that have options of their own.
 FIELDS: Mapping[str, str] = {
@@ -68,15 +68,15 @@ def deal_of(options: dict[str, Any], known: Choices) -> Deal:
 
     :raises CommandError: if the organisation knows no such thing, or demands more
     """
-    pipeline = _pipeline(options["pipeline"], known)
+    pipeline = pipeline_named(options["pipeline"], known)
     other = dict(options["deal_field"] or ())
     deal = Deal(
         name=options["deal_name"],
-        stage=_stage(options["stage"], pipeline),
+        stage=stage_named(options["stage"], pipeline),
         closing_date=options["closing_date"],
         pipeline=pipeline.value if pipeline else options["pipeline"] or "",
         amount=options["amount"],
-        contact_role=_role(options["contact_role"], known),
+        contact_role=role_known(options["contact_role"], known),
         other=other,
     )
     given = {name for name, option in FIELDS.items() if options[option] is not None}
@@ -85,7 +85,12 @@ def deal_of(options: dict[str, Any], known: Choices) -> Deal:
     return deal
 
 
-def _pipeline(wanted: str | None, known: Choices) -> Pipeline | None:
+def pipeline_named(wanted: str | None, known: Choices) -> Pipeline | None:
+    """
+    Return a pipeline by its name, by default the organisation's own; ``None`` if none is known.
+
+    :raises CommandError: if there is none of this name
+    """
     offered = known.pipelines
     if not offered:
         return None
@@ -101,7 +106,12 @@ def _pipeline(wanted: str | None, known: Choices) -> Pipeline | None:
     return found
 
 
-def _stage(wanted: str, pipeline: Pipeline | None) -> str:
+def stage_named(wanted: str, pipeline: Pipeline | None) -> str:
+    """
+    Return a stage of a pipeline by its name, as Zoho has to be told it.
+
+    :raises CommandError: if there is none of this name
+    """
     if pipeline is None:
         return wanted
     found = next((stage for stage in pipeline.stages if wanted in (stage.value, stage.label)), None)
@@ -116,7 +126,12 @@ def _stage(wanted: str, pipeline: Pipeline | None) -> str:
     return found.value
 
 
-def _role(wanted: str | None, known: Choices) -> str:
+def role_known(wanted: str | None, known: Choices) -> str:
+    """
+    Return a contact's role, if the organisation has it.
+
+    :raises CommandError: if it has not
+    """
     roles = {role.id: role.name for role in known.contact_roles}
     if wanted and roles and wanted not in roles:
         message = _("There is no contact role %(id)s; known are: %(known)s.")
@@ -125,10 +140,13 @@ def _role(wanted: str | None, known: Choices) -> str:
     return wanted or ""
 
 
+def missing_fields(known: Choices, given: set[str]) -> list[DealField]:
+    """Return the fields that a deal of the organisation needs, but for those that are given."""
+    return [field for field in known.deal_fields if field.required and field.api_name not in given]
+
+
 def _check_mandatory(known: Choices, given: set[str]) -> None:
-    missing = [
-        field for field in known.deal_fields if field.required and field.api_name not in given
-    ]
+    missing = missing_fields(known, given)
     if missing:
         flags = ", ".join(f"{field.label} ({_flag(field.api_name)})" for field in missing)
         raise wrong_use(_("Deals of this organisation also need: %s.") % flags)

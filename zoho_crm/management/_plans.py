@@ -18,6 +18,8 @@ from zoho_crm.management._exits import wrong_use
 from zoho_crm.matching import POLICIES, Policy
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services.choices import Choices, choices
+from zoho_crm.services.convert import plan_of
+from zoho_crm.services.preview import preview_seen
 from zoho_crm.types import ConversionPlan, Verdict
 
 DEFAULT_POLICY = "careful"
@@ -106,7 +108,7 @@ def plan_for(row: LeadConversion, wish: Wish) -> ConversionPlan:
     """
     verdict, options = Verdict(row.verdict), row.options_seen()
     persons = row.planned() if row.decided_by_id else None
-    decided = persons or matching.plan_by(wish.policy, verdict, options)
+    decided = persons or plan_of(wish.policy, preview_seen(row))
     given: dict[str, Any] = {"contact_id": wish.contact, "account_id": wish.account}
     chosen = {
         name: "" if value == arguments.NEW else value

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from zoho_crm.conf import conf
 from zoho_crm.management._exits import ExitCode, Problems
-from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion
+from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, MassConversion
 from zoho_crm.services import announce, work
 
 #: Seconds until the next look when another process works the same connection.
@@ -100,29 +101,53 @@ class Shift:
         self._stop.wait(max(0.0, min(seconds, left)))
 
     def go_on(
-        self, rows: Callable[[], QuerySet[LeadConversion]], tell: Callable[[int], None]
+        self,
+        rows: Callable[[], QuerySet[LeadConversion]],
+        tell: Callable[[int], None],
+        *,
+        runs: QuerySet[MassConversion] | None = None,
     ) -> None:
         """
         Work until none of the rows is on its way, except where the connection cannot be worked.
 
         :param tell: is told how many rows are waited for, whenever that changes
+        :param runs: mass conversions that are waited for too
         """
         told = 0
         while not self.is_over:
             wait = self.work()
             left = workable(rows()).count()
-            if not left:
+            if not left and not (runs is not None and going_on(runs).exists()):
                 return
-            pause = LOOK if wait is None else min(wait, conf().SWEEP_INTERVAL)
-            if pause >= LOOK and left != told:
+            pause = pause_of(wait)
+            if pause >= LOOK and left not in (0, told):
                 tell(left)
                 told = left
             self.rest(pause)
 
 
+def pause_of(wait: float | None) -> float:
+    """Return how long to sleep when the next row is due after so many seconds, or not at all."""
+    return LOOK if wait is None else min(wait, conf().SWEEP_INTERVAL)
+
+
 def workable(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
-    """Return those rows whose connection can be worked without a person, and within the limits."""
-    active = rows.filter(connection__status=Connection.Status.ACTIVE)
+    """
+    Return those rows whose connection can be worked without a person, and within the limits.
+
+    Leads that a mass conversion holds back because it stands still are none of them.
+    """
+    begins = Q(status__in=(LeadConversion.Status.NEW, LeadConversion.Status.READY))
+    held_back = Q(mass_conversion__in=MassConversion.objects.exclude(paused_reason=""))
+    within = rows.filter(connection__status=Connection.Status.ACTIVE)
+    within = within.exclude(connection__in=_stuck().values("pk"))
+    return within.filter(~begins | Q(mass_conversion=None) | ~held_back)
+
+
+def going_on(runs: QuerySet[MassConversion]) -> QuerySet[MassConversion]:
+    """Return those mass conversions that a machine takes further now, without a person."""
+    due = runs.filter(paused_reason="", due_at__isnull=False)
+    active = due.filter(connection__status=Connection.Status.ACTIVE)
     return active.exclude(connection__in=_stuck().values("pk"))
 
 
@@ -133,6 +158,22 @@ def _stuck() -> QuerySet[ConnectionWork]:
         cooling_until__gt=DbNow(),
         cooling_kind__in=[ConnectionWork.Cooling.PERSON, ConnectionWork.Cooling.LIMIT],
     )
+
+
+def unknown_outcome(number: int) -> str:
+    """Say that the outcome of so many leads is unknown."""
+    message = ngettext(
+        "The outcome of %s lead is unknown and is being checked: do not convert it by hand.",
+        "The outcome of %s leads is unknown and is being checked: do not convert them by hand.",
+        number,
+    )
+    return message % number
+
+
+def can_be_worked(connection_id: int) -> bool:
+    """Whether a connection can be worked without a person, and within the limits."""
+    connection = Connection.objects.filter(pk=connection_id, status=Connection.Status.ACTIVE)
+    return connection.exclude(pk__in=_stuck().values("pk")).exists()
 
 
 def note_stuck(rows: QuerySet[LeadConversion], problems: Problems) -> None:

@@ -14,6 +14,26 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="ApiUsage",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("hour", models.DateTimeField(verbose_name="hour")),
+                ("kind", models.CharField(max_length=20, verbose_name="kind of call")),
+                ("calls", models.PositiveIntegerField(default=0, verbose_name="calls")),
+                ("credits", models.PositiveIntegerField(default=0, verbose_name="credits")),
+                ("refusals", models.PositiveIntegerField(default=0, verbose_name="refused")),
+            ],
+            options={
+                "verbose_name": "use of the API",
+                "verbose_name_plural": "use of the API",
+            },
+        ),
+        migrations.CreateModel(
             name="Connection",
             fields=[
                 (
@@ -42,6 +62,7 @@ class Migration(migrations.Migration):
                     models.CharField(blank=True, max_length=200, verbose_name="organisation"),
                 ),
                 ("edition", models.CharField(blank=True, max_length=50, verbose_name="edition")),
+                ("licences", models.PositiveIntegerField(default=0, verbose_name="licences")),
                 (
                     "status",
                     models.CharField(
@@ -191,6 +212,18 @@ class Migration(migrations.Migration):
                 ("setbacks", models.PositiveSmallIntegerField(default=0)),
                 ("quiet_until", models.DateTimeField(null=True)),
                 ("due_at", models.DateTimeField(null=True, verbose_name="due")),
+                (
+                    "joins",
+                    models.CharField(
+                        blank=True,
+                        choices=[("contact", "contact"), ("account", "account")],
+                        max_length=10,
+                    ),
+                ),
+                ("effect", models.CharField(blank=True, editable=False, max_length=32)),
+                ("contact_key", models.CharField(blank=True, editable=False, max_length=32)),
+                ("account_key", models.CharField(blank=True, editable=False, max_length=32)),
+                ("loose_key", models.CharField(blank=True, editable=False, max_length=32)),
                 ("policy", models.CharField(blank=True, max_length=50, verbose_name="policy")),
                 ("approved_at", models.DateTimeField(null=True, verbose_name="approved")),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
@@ -271,6 +304,147 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "event of a conversion",
                 "verbose_name_plural": "events of conversions",
+            },
+        ),
+        migrations.CreateModel(
+            name="MassConversion",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(blank=True, max_length=100, verbose_name="name")),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[
+                            ("STAGING", "taking leads in"),
+                            ("PREVIEWING", "previewing"),
+                            ("REVIEW", "waits for decisions"),
+                            ("CONVERTING", "converting"),
+                            ("FINISHED", "finished"),
+                            ("CANCELLED", "cancelled"),
+                        ],
+                        default="STAGING",
+                        max_length=20,
+                        verbose_name="stage",
+                    ),
+                ),
+                (
+                    "paused_reason",
+                    models.CharField(blank=True, max_length=200, verbose_name="paused"),
+                ),
+                ("revision", models.PositiveIntegerField(default=0, verbose_name="revision")),
+                ("policy", models.JSONField(verbose_name="policy")),
+                ("active_owners", models.JSONField(default=list)),
+                ("source", models.CharField(blank=True, max_length=200, verbose_name="source")),
+                ("is_armed", models.BooleanField(default=False)),
+                ("may_use_jobs", models.BooleanField(default=True)),
+                ("counted_from", models.DateTimeField(null=True)),
+                ("counts", models.JSONField(null=True, verbose_name="counts")),
+                ("due_at", models.DateTimeField(null=True, verbose_name="due")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                ("started_at", models.DateTimeField(null=True, verbose_name="started")),
+                ("ended_at", models.DateTimeField(null=True, verbose_name="ended")),
+                ("announced_at", models.DateTimeField(editable=False, null=True)),
+            ],
+            options={
+                "verbose_name": "mass conversion",
+                "verbose_name_plural": "mass conversions",
+                "permissions": [
+                    ("prepare_massconversion", "Can prepare and decide mass conversions"),
+                    ("run_massconversion", "Can start mass conversions"),
+                    ("pause_massconversion", "Can pause, resume and cancel mass conversions"),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="MassConversionJob",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("job_id", models.CharField(blank=True, max_length=19, verbose_name="job")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("POSTING", "being posted"),
+                            ("ACCEPTED", "accepted by Zoho"),
+                            ("FINISHED", "finished"),
+                            ("REFUSED", "refused"),
+                            ("LOST", "its answer was lost"),
+                            ("GIVEN_UP", "given up"),
+                        ],
+                        default="POSTING",
+                        max_length=20,
+                        verbose_name="status",
+                    ),
+                ),
+                ("effect", models.JSONField(verbose_name="effect")),
+                ("counts", models.JSONField(null=True, verbose_name="counts")),
+                ("polls", models.PositiveIntegerField(default=0)),
+                ("posted_at", models.DateTimeField(verbose_name="posted")),
+                ("ended_at", models.DateTimeField(null=True, verbose_name="ended")),
+                ("due_at", models.DateTimeField(null=True, verbose_name="due")),
+            ],
+            options={
+                "verbose_name": "job",
+                "verbose_name_plural": "jobs",
+            },
+        ),
+        migrations.CreateModel(
+            name="MassConversionLine",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField(verbose_name="line")),
+                ("text", models.CharField(max_length=50, verbose_name="text")),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("malformed", "no id of a lead"),
+                            ("double", "named before"),
+                            ("converted", "converted already"),
+                            ("in_another_run", "in another mass conversion"),
+                            ("on_its_way", "being converted singly"),
+                        ],
+                        max_length=20,
+                        verbose_name="reason",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "line that was left out",
+                "verbose_name_plural": "lines that were left out",
+            },
+        ),
+        migrations.CreateModel(
+            name="Policy",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=50, unique=True, verbose_name="name")),
+                ("rules", models.JSONField(verbose_name="rules")),
+                ("changed_at", models.DateTimeField(auto_now=True, verbose_name="changed")),
+            ],
+            options={
+                "verbose_name": "policy",
+                "verbose_name_plural": "policies",
             },
         ),
         migrations.CreateModel(
@@ -423,6 +597,16 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
+            model_name="apiusage",
+            name="connection",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="usage",
+                to="zoho_crm.connection",
+                verbose_name="connection",
+            ),
+        ),
+        migrations.AddField(
             model_name="connectionevent",
             name="by",
             field=models.ForeignKey(
@@ -476,6 +660,16 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
+            model_name="leadconversion",
+            name="follows",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="followers",
+                to="zoho_crm.leadconversion",
+            ),
+        ),
+        migrations.AddField(
             model_name="leadconversionevent",
             name="conversion",
             field=models.ForeignKey(
@@ -483,6 +677,87 @@ class Migration(migrations.Migration):
                 related_name="events",
                 to="zoho_crm.leadconversion",
                 verbose_name="conversion",
+            ),
+        ),
+        migrations.AddField(
+            model_name="massconversion",
+            name="connection",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="runs",
+                to="zoho_crm.connection",
+                verbose_name="connection",
+            ),
+        ),
+        migrations.AddField(
+            model_name="massconversion",
+            name="created_by",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="prepared by",
+            ),
+        ),
+        migrations.AddField(
+            model_name="massconversion",
+            name="started_by",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+                verbose_name="started by",
+            ),
+        ),
+        migrations.AddField(
+            model_name="leadconversion",
+            name="mass_conversion",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="rows",
+                to="zoho_crm.massconversion",
+                verbose_name="mass conversion",
+            ),
+        ),
+        migrations.AddField(
+            model_name="massconversionjob",
+            name="connection",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="jobs",
+                to="zoho_crm.connection",
+            ),
+        ),
+        migrations.AddField(
+            model_name="massconversionjob",
+            name="mass_conversion",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="jobs",
+                to="zoho_crm.massconversion",
+            ),
+        ),
+        migrations.AddField(
+            model_name="leadconversion",
+            name="job",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="rows",
+                to="zoho_crm.massconversionjob",
+            ),
+        ),
+        migrations.AddField(
+            model_name="massconversionline",
+            name="mass_conversion",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="lines",
+                to="zoho_crm.massconversion",
             ),
         ),
         migrations.AddField(
@@ -495,9 +770,29 @@ class Migration(migrations.Migration):
                 verbose_name="connection",
             ),
         ),
+        migrations.AddConstraint(
+            model_name="apiusage",
+            constraint=models.UniqueConstraint(
+                fields=("connection", "hour", "kind"), name="zoho_crm_one_count_an_hour"
+            ),
+        ),
         migrations.AddIndex(
             model_name="connectionevent",
             index=models.Index(fields=["kind", "announced_at"], name="zoho_crm_events_to_announce"),
+        ),
+        migrations.AddConstraint(
+            model_name="leadconversionevent",
+            constraint=models.UniqueConstraint(
+                fields=("conversion", "version"), name="zoho_crm_one_event_per_version"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="massconversion",
+            index=models.Index(fields=["connection", "due_at"], name="zoho_crm_runs_due"),
+        ),
+        migrations.AddIndex(
+            model_name="massconversionjob",
+            index=models.Index(fields=["connection", "due_at"], name="zoho_crm_jobs_due"),
         ),
         migrations.AddIndex(
             model_name="leadconversion",
@@ -507,6 +802,26 @@ class Migration(migrations.Migration):
             model_name="leadconversion",
             index=models.Index(
                 fields=["status", "announced_at"], name="zoho_crm_leads_to_announce"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="leadconversion",
+            index=models.Index(fields=["mass_conversion", "status"], name="zoho_crm_rows_of_a_run"),
+        ),
+        migrations.AddIndex(
+            model_name="leadconversion",
+            index=models.Index(fields=["mass_conversion", "effect"], name="zoho_crm_same_effect"),
+        ),
+        migrations.AddIndex(
+            model_name="leadconversion",
+            index=models.Index(
+                fields=["mass_conversion", "contact_key"], name="zoho_crm_same_contact"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="leadconversion",
+            index=models.Index(
+                fields=["mass_conversion", "account_key"], name="zoho_crm_same_account"
             ),
         ),
         migrations.AddConstraint(
@@ -527,9 +842,9 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddConstraint(
-            model_name="leadconversionevent",
+            model_name="massconversionline",
             constraint=models.UniqueConstraint(
-                fields=("conversion", "version"), name="zoho_crm_one_event_per_version"
+                fields=("mass_conversion", "number"), name="zoho_crm_one_reason_per_line"
             ),
         ),
         migrations.AddConstraint(

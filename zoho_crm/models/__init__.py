@@ -9,12 +9,20 @@ from zoho_crm.models._connection import (
     Token,
 )
 from zoho_crm.models._conversion import LeadConversion, LeadConversionEvent
+from zoho_crm.models._mass import (
+    MassConversion,
+    MassConversionJob,
+    MassConversionLine,
+    Policy,
+)
 from zoho_crm.models._moves import STEPS, Move
 from zoho_crm.models._time import DbNow, from_now
+from zoho_crm.models._usage import ApiUsage
 from zoho_crm.models._work import ConnectionWork
 
 __all__ = [
     "STEPS",
+    "ApiUsage",
     "AuthorizationRequest",
     "Connection",
     "ConnectionEvent",
@@ -22,7 +30,11 @@ __all__ = [
     "DbNow",
     "LeadConversion",
     "LeadConversionEvent",
+    "MassConversion",
+    "MassConversionJob",
+    "MassConversionLine",
     "Move",
+    "Policy",
     "Token",
     "from_now",
 ]

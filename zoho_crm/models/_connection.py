@@ -33,6 +33,7 @@ class Connection(models.Model):
     org_id = models.CharField(_("organisation id"), max_length=30)
     org_name = models.CharField(_("organisation"), max_length=200, blank=True)
     edition = models.CharField(_("edition"), max_length=50, blank=True)
+    licences = models.PositiveIntegerField(_("licences"), default=0)
     status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.ACTIVE)
     is_default = models.BooleanField(_("default"), default=False)
     #: API names of the fields of a lead that a conversion carries over in this organisation.

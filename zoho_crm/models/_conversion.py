@@ -9,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.models._connection import Connection
+from zoho_crm.models._mass import MassConversion, MassConversionJob
 from zoho_crm.models._moves import LeadConversionQuerySet, Status
 from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Verdict
 
@@ -37,6 +38,10 @@ class LeadConversion(models.Model):
     class Evidence(models.TextChoices):
         ANSWER = "answer", _("Zoho's answer")
         READ = "read", _("reading the lead")
+
+    class Joins(models.TextChoices):
+        CONTACT = "contact", _("contact")
+        ACCOUNT = "account", _("account")
 
     connection = models.ForeignKey(
         Connection, models.PROTECT, related_name="conversions", verbose_name=_("connection")
@@ -76,6 +81,26 @@ class LeadConversion(models.Model):
     quiet_until = models.DateTimeField(null=True)
     #: The queue: when a machine should act; null where it should not.
     due_at = models.DateTimeField(_("due"), null=True)
+
+    mass_conversion = models.ForeignKey(
+        MassConversion,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="rows",
+        verbose_name=_("mass conversion"),
+    )
+    #: Zoho's job that it was sent with; from then on it goes singly.
+    job = models.ForeignKey(MassConversionJob, models.PROTECT, null=True, related_name="rows")
+    #: The row of the run that makes the record which this one joins.
+    follows = models.ForeignKey("self", models.PROTECT, null=True, related_name="followers")
+    joins = models.CharField(max_length=10, choices=Joins, blank=True)
+    #: What rows that may go by one job have in common; empty for a row that goes singly.
+    effect = models.CharField(max_length=32, blank=True, editable=False)
+    #: What a new contact, a new account would be the same by, within a run.
+    contact_key = models.CharField(max_length=32, blank=True, editable=False)
+    account_key = models.CharField(max_length=32, blank=True, editable=False)
+    loose_key = models.CharField(max_length=32, blank=True, editable=False)
 
     #: Which policy decides without a person; empty where a person does.
     policy = models.CharField(_("policy"), max_length=50, blank=True)
@@ -120,6 +145,10 @@ class LeadConversion(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["connection", "due_at"], name="zoho_crm_the_queue"),
             models.Index(fields=["status", "announced_at"], name="zoho_crm_leads_to_announce"),
+            models.Index(fields=["mass_conversion", "status"], name="zoho_crm_rows_of_a_run"),
+            models.Index(fields=["mass_conversion", "effect"], name="zoho_crm_same_effect"),
+            models.Index(fields=["mass_conversion", "contact_key"], name="zoho_crm_same_contact"),
+            models.Index(fields=["mass_conversion", "account_key"], name="zoho_crm_same_account"),
         ]
         permissions: ClassVar = [
             ("preview_leadconversion", _("Can preview the conversion of a lead")),

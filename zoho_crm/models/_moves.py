@@ -157,6 +157,18 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
         """Return the rows that a machine should act on now, if their connection is to be worked."""
         return self.filter(due_at__lte=DbNow())
 
+    def workable(self) -> LeadConversionQuerySet:
+        """Return the rows that nothing holds back: of no run, or of one that goes on."""
+        run = "mass_conversion"
+        goes_on = Q(**{f"{run}__paused_reason": ""})
+        sending = Q(status=Status.READY, **{f"{run}__stage": "CONVERTING"})
+        reading = Q(**{f"{run}__stage__in": ("STAGING", "PREVIEWING", "CONVERTING")})
+        return self.filter(
+            Q(**{run: None})
+            | ~Q(status__in=(Status.NEW, Status.READY))
+            | (goes_on & (sending | Q(status=Status.NEW) & reading))
+        )
+
     def unfinished(self) -> LeadConversionQuerySet:
         """Return the rows that are not at rest."""
         return self.filter(status__in=IN_MOTION)

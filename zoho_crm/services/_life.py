@@ -13,6 +13,8 @@ import json
 from datetime import timedelta
 from typing import Any, TypeAlias
 
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Least
 from django.utils.translation import gettext as _
 
 from zoho_crm.client import convert_body
@@ -20,14 +22,7 @@ from zoho_crm.conf import conf
 from zoho_crm.exceptions import AlreadyConvertedError, PlanError, RequestRefusedError, ZohoError
 from zoho_crm.matching import Preview, check_plan, propose
 from zoho_crm.models import DbNow, LeadConversion, Move, from_now
-from zoho_crm.types import (
-    ConversionPlan,
-    Converted,
-    JsonObject,
-    Lead,
-    Scheduled,
-    as_json,
-)
+from zoho_crm.types import ConversionPlan, Converted, JsonObject, Lead, Scheduled, as_json
 
 Values: TypeAlias = dict[str, Any]
 
@@ -144,15 +139,20 @@ def answered(row: LeadConversion, answer: Converted | Scheduled) -> Move:
 def refused(row: LeadConversion, error: RequestRefusedError) -> Move:
     """Zoho refused our call; that is the end only if no earlier one may have been processed."""
     if row.in_doubt:
-        return _unknown(row, error, quiet=conf().QUIET_PERIOD, **_remembered(error))
-    values: Values = {**AT_REST, **_remembered(error), "finished_at": DbNow()}
+        return unknown(row, error, quiet=conf().QUIET_PERIOD, **_remembered(error))
+    values: Values = {**_failed(row), **_remembered(error)}
     return Move(row=row, to=Status.FAILED, values=values, details=_said(error))
+
+
+def _failed(row: LeadConversion) -> Values:
+    reason = "join_refused" if row.joins else row.reason
+    return {**AT_REST, "finished_at": DbNow(), "reason": reason}
 
 
 def already_converted(row: LeadConversion, error: AlreadyConvertedError) -> Move:
     """Zoho says that it was converted before: evidence to read what it became, never a failure."""
     remembered = {**_remembered(error), "error_code": ALREADY_CONVERTED}
-    return _unknown(row, error, quiet=conf().QUIET_PERIOD, **remembered)
+    return unknown(row, error, quiet=conf().QUIET_PERIOD, **remembered)
 
 
 def not_processed(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:
@@ -165,14 +165,16 @@ def not_processed(row: LeadConversion, error: ZohoError, *, at_once: bool = Fals
 
 def lost(row: LeadConversion, error: ZohoError | None = None, *, in_flight: float = 0) -> Move:
     """No clear answer came; the call can have been in flight for so many seconds more."""
-    return _unknown(row, error, quiet=in_flight + conf().QUIET_PERIOD, in_doubt=True)
+    return unknown(row, error, quiet=in_flight + conf().QUIET_PERIOD, in_doubt=True)
 
 
 def orphaned(row: LeadConversion) -> Move:
     """The worker that sent it has not been heard of since its lease ended."""
-    move = _unknown(row, None, quiet=0, in_doubt=True, due_at=DbNow())
+    move = unknown(row, None, quiet=0, in_doubt=True, due_at=DbNow())
     assert row.due_at is not None
-    quiet_until = row.due_at + timedelta(seconds=conf().QUIET_PERIOD)
+    mine = conf()
+    quiet = mine.JOB_HORIZON + mine.MASS_QUIET_PERIOD if row.job_id else mine.QUIET_PERIOD
+    quiet_until = row.due_at + timedelta(seconds=quiet)
     values: Values = {**move.values, "quiet_until": quiet_until}
     return Move(row=row, to=move.to, values=values, details={"orphan": True})
 
@@ -183,12 +185,13 @@ def broken(row: LeadConversion, error: BaseException) -> Move:
     if row.status == Status.RUNNING:
         return lost(row, in_flight=conf().CALL_DEADLINE)
     if row.status == Status.SCHEDULED:
-        return _unknown(row, None, quiet=conf().MASS_QUIET_PERIOD)
+        return unknown(row, None, quiet=conf().MASS_QUIET_PERIOD)
     message = _("An error in this program; its log says more.")
     return _for_a_person(row, "INTERNAL", message, details)
 
 
-def _unknown(row: LeadConversion, error: ZohoError | None, *, quiet: float, **values: Any) -> Move:
+def unknown(row: LeadConversion, error: ZohoError | None, *, quiet: float, **values: Any) -> Move:
+    """Nobody knows whether it was processed; reads say so, after so many quiet seconds."""
     start: Values = {"negative_reads": 0, "empty_reads": 0, "setbacks": 0}
     start |= {"due_at": from_now(FIRST_DELAY), "quiet_until": from_now(quiet)}
     details = _said(error) if error else {}
@@ -240,12 +243,16 @@ def _empty_read(row: LeadConversion) -> Move:
 
 def _early_read(row: LeadConversion) -> Move:
     values: Values = {"due_at": row.quiet_until, "setbacks": 0}
+    if row.job_id:  # a job may take hours: what it did is found out on the way
+        wait = from_now(delay(row.setbacks, SCHEDULED_DELAY))
+        values = {"due_at": Least(wait, Value(row.quiet_until, DateTimeField()))}
+        values |= {"setbacks": min(row.setbacks + 1, 100)}
     return Move(row=row, to=Status.UNKNOWN, values=values, details={"read": "open", "early": True})
 
 
 def _still_scheduled(row: LeadConversion, *, is_over: bool) -> Move:
     if is_over:
-        return _unknown(row, None, quiet=conf().MASS_QUIET_PERIOD)
+        return unknown(row, None, quiet=conf().MASS_QUIET_PERIOD)
     values: Values = {"setbacks": min(row.setbacks + 1, 100)}
     values |= {"due_at": from_now(delay(row.setbacks + 1, SCHEDULED_DELAY))}
     return Move(row=row, to=Status.SCHEDULED, values=values, details={"read": "open"})
@@ -261,7 +268,7 @@ def _negative_read(row: LeadConversion) -> Move:
         message = _("Zoho says that this lead was converted, but shows it open.")
         return _for_a_person(row, row.error_code, message, details)
     if row.error_code:
-        count |= {**AT_REST, "finished_at": DbNow()}
+        count |= _failed(row)
         return Move(row=row, to=Status.FAILED, values=count, details=details)
     if row.attempts >= mine.MAX_ATTEMPTS:
         message = _("It was sent several times, and each time no answer came.")

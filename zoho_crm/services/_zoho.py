@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
 
 import requests
@@ -10,18 +11,22 @@ from django.db import connection as database
 from django.utils.module_loading import import_string
 from requests.auth import AuthBase
 
-from zoho_crm.client import Api, Limits, open_session
+from zoho_crm.client import Api, Limits, open_session, unheard
 from zoho_crm.conf import conf
 
 
-def api(origin: str, auth: AuthBase | None = None) -> Api:
+def api(
+    origin: str,
+    auth: AuthBase | None = None,
+    on_call: Callable[[str, bool], object] = unheard,
+) -> Api:
     """Return calls to one origin, with the limits of the settings."""
     mine = conf()
     limits = Limits(connect=mine.CONNECT_TIMEOUT, deadline=mine.CALL_DEADLINE)
     session = _session(os.getpid())
     if mine.TRANSPORT:
         session = open_session(import_string(mine.TRANSPORT))
-    return Api(origin=origin, session=session, auth=auth, limits=limits)
+    return Api(origin=origin, session=session, auth=auth, limits=limits, on_call=on_call)
 
 
 @lru_cache(maxsize=1)

@@ -9,8 +9,8 @@ from typing import Any
 from django.db.models import Model
 from django.dispatch import Signal
 
-from zoho_crm.models import Connection, ConnectionEvent, DbNow, LeadConversion
-from zoho_crm.signals import connection_lost, lead_converted
+from zoho_crm.models import Connection, ConnectionEvent, DbNow, LeadConversion, MassConversion
+from zoho_crm.signals import connection_lost, lead_converted, mass_conversion_finished
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +27,17 @@ def announce() -> int:
         .select_related("connection")
         .order_by("pk")[:MOST]
     )
-    return _send(
-        lead_converted, LeadConversion, converted, lambda row: {"conversion": row}
-    ) + _send(connection_lost, Connection, lost, lambda event: {"connection": event.connection})
+    ended = MassConversion.objects.filter(ended_at__isnull=False, announced_at=None)
+    return (
+        _send(lead_converted, LeadConversion, converted, lambda row: {"conversion": row})
+        + _send(connection_lost, Connection, lost, lambda event: {"connection": event.connection})
+        + _send(
+            mass_conversion_finished,
+            MassConversion,
+            ended.order_by("pk")[:MOST],
+            lambda run: {"mass_conversion": run},
+        )
+    )
 
 
 def _send(

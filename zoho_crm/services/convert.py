@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError, StaleDecisionError
-from zoho_crm.matching import POLICIES, Policy, Preview
+from zoho_crm.matching import POLICIES, Moment, Policy, Preview
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import _life
+from zoho_crm.services._in_run import check_free, freed, is_in_run
 from zoho_crm.services.preview import row_of
 from zoho_crm.types import ConversionPlan, Verdict, as_json
 
@@ -27,13 +30,16 @@ def decide(
     Put a person's plan on a preview, without sending anything.
 
     :raises PlanError: if the plan does not fit the preview
+    :raises RequestRefusedError: if a mass conversion decides about the lead
     :raises StaleDecisionError: if the preview changed after it was shown
     """
     row = _seen(conversion_id, version, Status.PREVIEWED)
+    check_free(row)
     matching.check_plan(plan, Verdict(row.verdict), row.options_seen())
     values = {"plan": as_json(plan), "decided_by_id": by.pk}
     details = {"plan": as_json(plan)}
-    return _moved(Move(row=row, to=Status.PREVIEWED, by=str(by), values=values, details=details))
+    move = Move(row=row, to=Status.PREVIEWED, by=str(by), values=values, details=details)
+    return _moved(freed(move))
 
 
 def approve(
@@ -47,14 +53,16 @@ def approve(
     Make a previewed lead ready to be converted exactly as planned: it is sent next.
 
     :raises PlanError: if the plan does not fit the preview
+    :raises RequestRefusedError: if a mass conversion decides about the lead
     :raises StaleDecisionError: if the preview changed after it was shown
     """
     row = _seen(conversion_id, version, Status.PREVIEWED)
+    check_free(row)
     matching.check_plan(plan, Verdict(row.verdict), row.options_seen())
     who: dict[str, Any] = {"policy": ""}
     if by is not None:
         who |= {"approved_by_id": by.pk, "decided_by_id": by.pk}
-    return _moved(_life.approved(row, plan, by=str(by or ""), **who))
+    return _moved(freed(_life.approved(row, plan, by=str(by or ""), **who)))
 
 
 def skip(
@@ -68,7 +76,11 @@ def skip(
     row = _seen(conversion_id, version, Status.PREVIEWED, Status.READY, Status.NEEDS_REVIEW)
     values = {**_life.AT_REST, "policy": "", "decided_by_id": by.pk}
     details = {"note": note} if note else {}
-    return _moved(Move(row=row, to=Status.SKIPPED, by=str(by), values=values, details=details))
+    with transaction.atomic():
+        if row.mass_conversion:
+            # Others may have followed it.
+            row.mass_conversion.decided()
+        return _moved(Move(row=row, to=Status.SKIPPED, by=str(by), values=values, details=details))
 
 
 def request(*, connection_id: int, lead_id: str, policy: str = "careful") -> LeadConversion:
@@ -82,12 +94,10 @@ def request(*, connection_id: int, lead_id: str, policy: str = "careful") -> Lea
     """
     policy_named(policy)
     row = row_of(connection_id=connection_id, lead_id=lead_id)
-    if row.status == Status.NEW or (row.status == Status.PREVIEWED and row.decided_by_id is None):
-        move = _life.afresh(row, policy=policy)
-        values = {**move.values, "policy": policy}
-        LeadConversion.objects.move(
-            [Move(row=row, to=move.to, values=values, details=move.details)]
-        )
+    undecided = row.status == Status.PREVIEWED and row.decided_by_id is None
+    if not is_in_run(row) and (row.status == Status.NEW or undecided):
+        move = freed(_life.afresh(row, policy=policy))
+        LeadConversion.objects.move([replace(move, values={**move.values, "policy": policy})])
         row.refresh_from_db()
     return row
 
@@ -109,7 +119,12 @@ def plan_by_policy(row: LeadConversion, found: Preview) -> ConversionPlan | None
     policy = POLICIES.get(row.policy)
     if policy is None or row.decided_by_id is not None:
         return None
-    return matching.plan_by(policy, found.verdict, found.options)
+    return plan_of(policy, found)
+
+
+def plan_of(policy: Policy, found: Preview) -> ConversionPlan | None:
+    """Return the plan that a policy gives to what was found; ``None`` leaves it to a person."""
+    return matching.decide_by(policy, found, Moment(today=localdate())).plan
 
 
 def write(moves: Iterable[Move], plans: Mapping[int, ConversionPlan]) -> None:
@@ -125,7 +140,7 @@ def write(moves: Iterable[Move], plans: Mapping[int, ConversionPlan]) -> None:
 
 
 def _seen(conversion_id: int, version: int, *statuses: str) -> LeadConversion:
-    row = LeadConversion.objects.get(pk=conversion_id)
+    row = LeadConversion.objects.select_related("mass_conversion").get(pk=conversion_id)
     if row.version != version or row.status not in statuses:
         raise StaleDecisionError(code="changed")
     return row

@@ -13,8 +13,9 @@ from zoho_crm.exceptions import AlreadyConvertedError, RequestRefusedError, Tran
 from zoho_crm.matching import Preview
 from zoho_crm.models import Connection, DbNow, LeadConversion
 from zoho_crm.services import _life, tokens
+from zoho_crm.services._in_run import check_free, freed
 from zoho_crm.services._zoho import outside_transaction
-from zoho_crm.types import Environment, Verdict, is_record_id
+from zoho_crm.types import Environment, Lead, Verdict, is_record_id
 
 Status = LeadConversion.Status
 #: What a person may have looked at again; the rest is on its way, or proved.
@@ -31,20 +32,21 @@ def preview(
     A lead that is on its way, or converted, is returned as it is; one that failed, was left out or
     needs a person starts afresh.
 
-    :raises RequestRefusedError: if this can be no lead's id
+    :raises RequestRefusedError: if this can be no lead's id, or the lead is in a mass conversion
     :raises ZohoError: if Zoho cannot be asked; then the row keeps its place in the queue
     """
     outside_transaction()
     row = row_of(connection_id=connection_id, lead_id=lead_id)
     if not _may_be_previewed(row):
         return row
+    check_free(row)
     found = look(tokens.client_for(row.connection), row.lead_id)
     who = str(by) if by else ""
     row = _reopened(row, found, who)
     if row.status in AT_HAND:
         is_asked_for = row.status == Status.NEW and bool(row.policy)
         with transaction.atomic():
-            LeadConversion.objects.move([_life.previewed(row, found, by=who)])
+            LeadConversion.objects.move([freed(_life.previewed(row, found, by=who))])
             if is_asked_for and row.status == Status.PREVIEWED:
                 # A look takes nothing from whoever asked for it to be converted by a policy.
                 LeadConversion.objects.move([_life.afresh(row, policy=row.policy)])
@@ -75,10 +77,24 @@ def look(client: ZohoClient, lead_id: str) -> Preview:
     :raises ZohoError: if Zoho cannot be asked now
     """
     lead = client.leads.get_many([lead_id]).get(lead_id)
-    if lead is None or lead.converted or lead.obstacle:
+    return ask(client, lead)
+
+
+def is_answered_by(lead: Lead | None) -> bool:
+    """Whether the lead alone says what can become of it, so that its options need not be asked."""
+    return lead is None or lead.converted is not None or bool(lead.obstacle)
+
+
+def ask(client: ZohoClient, lead: Lead | None) -> Preview:
+    """
+    Ask for the options of a lead that was just read, and say what they mean.
+
+    :raises ZohoError: if Zoho cannot be asked now
+    """
+    if lead is None or is_answered_by(lead):
         return matching.assess(lead)
     try:
-        return matching.assess(lead, client.leads.options(lead_id))
+        return matching.assess(lead, client.leads.options(lead.id))
     except AlreadyConvertedError as error:
         # It was open a moment ago: the next read will show what it became.
         raise TransportError(code=error.code) from error

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from functools import partial
 
 from django.db import transaction
@@ -28,6 +29,7 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, from_now
+from zoho_crm.services import usage
 from zoho_crm.services._zoho import api, outside_transaction
 from zoho_crm.types import Secret, TokenGrant
 
@@ -73,16 +75,21 @@ def client_for(connection: Connection | None = None) -> ZohoClient:
     """Return a client for a connection, by default the default one; it renews its token itself."""
     connection = connection or default_connection()
     origin = data_center_of(connection).api(connection.environment)
+    count = partial(usage.record_one, connection.pk)
     return ZohoClient(
-        api=api(origin, auth_for(connection)), mapped_fields=tuple(connection.mapped_fields)
+        api=api(origin, auth_for(connection), on_call=count),
+        mapped_fields=tuple(connection.mapped_fields),
     )
 
 
-def client_with(connection: Connection, token: Secret) -> ZohoClient:
+def client_with(
+    connection: Connection, token: Secret, on_call: Callable[[str, bool], object]
+) -> ZohoClient:
     """Return a client that signs with one token and never touches a table."""
     origin = data_center_of(connection).api(connection.environment)
     return ZohoClient(
-        api=api(origin, TokenAuth(token)), mapped_fields=tuple(connection.mapped_fields)
+        api=api(origin, TokenAuth(token), on_call=on_call),
+        mapped_fields=tuple(connection.mapped_fields),
     )
 
 

@@ -15,9 +15,10 @@ authorization       logging in, several clients, device flow, client credentials
 limits              per function and per user; the rate at which refresh tokens may be made
 options             ``Deals`` among the matches, ``include_inner_details``
 convert             ``add_to_existing_record``, activities and notes, workflows
+mass convert        open activities, assignment thresholds, inviting portal users
 records             upsert, custom views besides "all", recycle bin, triggers, layout rules
 metadata            custom fields; changing anything
-other resources     mass convert, COQL, bulk read, notifications, composite, files
+other resources     COQL, bulk read, notifications, composite, files
 ==================  ============================================================================
 """
 

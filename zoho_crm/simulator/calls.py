@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
 from email.policy import HTTP
 from enum import Enum
@@ -121,6 +121,14 @@ class Answer:
     @classmethod
     def closed(cls) -> Answer:
         return cls(status=0, delivery=Delivery.CLOSED)
+
+    def with_objects(self, change: Callable[[dict[str, Any]], Any]) -> Answer:
+        """Return the same answer with every JSON object in its body changed."""
+        try:
+            changed = json.loads(self.body, object_hook=change)
+        except ValueError:
+            return self
+        return replace(self, body=json.dumps(changed, ensure_ascii=False).encode())
 
     def sized_headers(self) -> dict[str, str]:
         """Return the headers with the length of the body, where there can be one."""

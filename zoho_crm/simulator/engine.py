@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import RLock
+from typing import Any
 
 from zoho_crm.simulator import gate, refusals, story
 from zoho_crm.simulator.calls import Answer, Call, Delivery
@@ -44,6 +45,11 @@ class Engine:
             self.world = World(self.settings, Clock(), self.addresses)
             self.stories = story.tell(self.world, leads, seed)
 
+    def tune(self, **settings: Any) -> None:
+        """Go by other settings from now on; leads and seed count from the next reset."""
+        self.settings = replace(self.settings, **settings)
+        self.world.tune(self.settings)
+
     def move_to(self, addresses: Addresses) -> None:
         """Live at other addresses from now on."""
         self.addresses = self.world.addresses = addresses
@@ -51,18 +57,18 @@ class Engine:
     def answer(self, call: Call) -> Answer:
         """Answer a call as Zoho would, or as the ordered faults want it."""
         with self.lock:
-            self.world.catch_up()
+            now = self.world.catch_up()
             try:
-                visit = self._receive(call)
+                visit = self._receive(call, now)
             except refusals.RefusedError as refusal:
                 self.world.stats.count(call.method, anonymous(call.path), refusal.answer)
                 return refusal.answer
         return Passage(self, visit).run()
 
-    def _receive(self, call: Call) -> Visit:
+    def _receive(self, call: Call, now: datetime) -> Visit:
         route, path = ROUTER.find(call)
         kind = kind_of(call, route, path)
-        return Visit(call=call, route=route, path=path, kind=kind, now=self.world.clock.now())
+        return Visit(call=call, route=route, path=path, kind=kind, now=now)
 
     def draw_fault(self, visit: Visit) -> Fault | None:
         """Return the first ordered fault that strikes this call."""
@@ -100,8 +106,8 @@ class Passage:
 
     def _strike(self) -> Answer:
         with self.engine.lock:
-            if self.visit.kind == "convert":
-                self.visit.entry = self.world.ledger.open(self.visit.path["id"], self.visit.now)
+            if self.visit.kind in ("convert", "mass_convert"):
+                self.visit.entries = self.world.ledger.open(self.visit.lead_ids, self.visit.now)
             fault = self.engine.draw_fault(self.visit)
         return ACTIONS[fault.do](fault, self) if fault else self.proceed()
 
@@ -124,7 +130,7 @@ class Passage:
 
     def _happen(self, visit: Visit) -> Answer:
         with self.engine.lock:
-            visit.now = self.world.clock.now()
+            visit.now = self.world.catch_up()
             return self._with_credits(visit.route.handler(self.world, visit))
 
     def happen_later(self, seconds: float) -> None:
@@ -161,6 +167,5 @@ class Passage:
     def _close_books(self, answer: Answer) -> None:
         path = self.visit.route.path.replace("{module}", self.visit.path.get("module", ""))
         self.world.stats.count(self.visit.call.method, path, answer)
-        if self.visit.entry and answer.arrives:
-            self.visit.entry.answered_at = self.world.clock.now()
-            self.visit.entry.code = answer.code
+        if self.visit.entries and answer.arrives:
+            self.world.ledger.close(self.visit.entries, self.world.clock.now(), answer.code)

@@ -21,6 +21,8 @@ from zoho_crm.simulator.oauth.endpoints import THROTTLED
 from zoho_crm.simulator.visits import Visit
 from zoho_crm.simulator.world import World
 
+Json = dict[str, Any]
+
 #: What ``on`` may say; ``any`` hits these and everything else that is not a control route.
 KINDS = (
     "exchange",
@@ -157,6 +159,30 @@ def _stale(fault: Fault, course: Course) -> Answer:
     return course.proceed()
 
 
+def _early(fault: Fault, course: Course) -> Answer:
+    course.visit.seen_at = course.visit.now + timedelta(seconds=fault.wait(3600))
+    return course.proceed()
+
+
+def _miscount(fault: Fault, course: Course) -> Answer:
+    """45 converted and 5 failed of 40, as in one of Zoho's own samples."""
+    return course.proceed().with_objects(_less_in_total)
+
+
+def _less_in_total(found: Json) -> Json:
+    if "Total_Count" not in found:
+        return found
+    return {**found, "Total_Count": max(0, found["Total_Count"] - 10)}
+
+
+def _unnamed(fault: Fault, course: Course) -> Answer:
+    return course.proceed().with_objects(_without_details)
+
+
+def _without_details(found: Json) -> Json:
+    return {**found, "details": {}} if found.get("status") == "error" else found
+
+
 def _empty(fault: Fault, course: Course) -> Answer:
     if fault.status == 404 or fault.body in (404, "404"):
         return refusals.unknown_url().answer
@@ -182,6 +208,9 @@ def _drip(fault: Fault, course: Course) -> Answer:
 
 def _scheduled(fault: Fault, course: Course) -> Answer:
     """https://github.com/zoho/crm-oas/tree/main/v8.0/convert: the 202 of a single conversion."""
+    if course.visit.kind == "mass_convert":
+        course.visit.lag = timedelta(seconds=fault.wait(5))
+        return course.proceed()
     course.happen_later(fault.wait(5))
     item = {
         "code": "SCHEDULED",
@@ -206,6 +235,9 @@ ACTIONS: dict[str, Action] = {
     "delay": _delay,
     "late": _late,
     "stale": _stale,
+    "early": _early,
+    "miscount": _miscount,
+    "unnamed": _unnamed,
     "empty": _empty,
     "truncate": _truncate,
     "html": _html,

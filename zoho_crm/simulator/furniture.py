@@ -99,6 +99,10 @@ def contact_roles(ids: Ids) -> list[Json]:
     ]
 
 
+def portal_user_types(ids: Ids) -> list[Json]:
+    return [{"id": ids.next(), "name": name} for name in ("Client", "Reseller")]
+
+
 def pipelines(ids: Ids) -> list[Json]:
     """Two pipelines; in the second one a stage is shown under another name than its value."""
     short = ("Qualification", "Id. Decision Makers", "Closed Won", "Closed Lost")

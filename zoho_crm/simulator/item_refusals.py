@@ -36,18 +36,14 @@ def not_subordinate() -> ItemRefusedError:
     return bad_value("Owner", "$.data[0].Owner", "Non Subordinate User Found")
 
 
-def stage_not_in_pipeline() -> ItemRefusedError:
+def stage_not_in_pipeline(under: str) -> ItemRefusedError:
     """The path lacks ``.Deals`` at Zoho, too."""
-    details = {"mapped_field": "Pipeline", "api_name": "Stage", "json_path": "$.data[0].Stage"}
+    details = {"mapped_field": "Pipeline", "api_name": "Stage", "json_path": f"{under}.Stage"}
     return ItemRefusedError("MAPPING_MISMATCH", "Pipeline doesn't contain the Stage", details)
 
 
-def pipeline_not_in_layout() -> ItemRefusedError:
-    details = {
-        "mapped_field": "Layout",
-        "api_name": "Pipeline",
-        "json_path": "$.data[0].Pipeline",
-    }
+def pipeline_not_in_layout(under: str) -> ItemRefusedError:
+    details = {"mapped_field": "Layout", "api_name": "Pipeline", "json_path": f"{under}.Pipeline"}
     return ItemRefusedError("MAPPING_MISMATCH", "Layout doesn't contain the Pipeline", details)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,7 +29,7 @@ class Conversion:
 
 @dataclass(kw_only=True)
 class ConvertCall:
-    """A call that names a lead to be converted; what did not happen stays None."""
+    """One lead that a call names to be converted; what did not happen stays None."""
 
     lead_id: str
     received_at: datetime
@@ -53,10 +54,16 @@ class Ledger:
     conversions: list[Conversion] = field(default_factory=list)
     calls: list[ConvertCall] = field(default_factory=list)
 
-    def open(self, lead_id: str, received_at: datetime) -> ConvertCall:
-        call = ConvertCall(lead_id=lead_id, received_at=received_at)
-        self.calls.append(call)
-        return call
+    def open(self, lead_ids: Iterable[str], received_at: datetime) -> tuple[ConvertCall, ...]:
+        """Write down that a call has come in, once for each lead that it names."""
+        calls = tuple(ConvertCall(lead_id=each, received_at=received_at) for each in lead_ids)
+        self.calls += calls
+        return calls
+
+    def close(self, calls: Iterable[ConvertCall], answered_at: datetime, code: str | None) -> None:
+        """Write down what the call was answered, and when."""
+        for call in calls:
+            call.answered_at, call.code = answered_at, code
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -18,6 +18,9 @@ Json = dict[str, Any]
 class Organisation:
     """Records, people and choices; plain attributes that tests may read and write."""
 
+    #: Whether mass convert demands ``assign_to``: Zoho's page says so, its OpenAPI does not.
+    mass_convert_needs_assign_to = True
+
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.ids = Ids()
@@ -48,6 +51,9 @@ class Organisation:
         self.denied: set[str] = set()
         #: The role of each contact in a deal, by deal and contact.
         self.deal_roles: dict[str, dict[str, Json]] = defaultdict(dict)
+        #: What users of the portal can be, and what each contact is who is one.
+        self.portal_user_types = furniture.portal_user_types(self.ids)
+        self.portal_users: dict[str, Json] = {}
         #: File names by record id.
         self.attachments: dict[str, list[str]] = defaultdict(list)
         #: E-mails that conversions sent: who, about which record.
@@ -62,6 +68,11 @@ class Organisation:
 
     def user(self, user_id: object) -> Json | None:
         return next((user for user in self.users if user["id"] == user_id), None)
+
+    def active_user(self, user_id: object) -> Json | None:
+        """Return the user if records can belong to them."""
+        user = self.user(str(user_id))
+        return user if user and user["status"] == "active" and user["confirm"] else None
 
     def may_assign_to(self, user: Json) -> bool:
         """A manager assigns to people of the own role and below; the CEO's role is above."""

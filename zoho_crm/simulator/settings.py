@@ -27,6 +27,8 @@ class SimulatorSettings:
     legacy_expires_in: bool = False
     #: Credits of 24 hours: 50,000 and 1,000 for each of the organisation's 4,950 licences.
     credits: int = 5_000_000
+    #: Seconds that a job of *mass convert* takes for each of its leads.
+    job_seconds_per_lead: float = 0.0
     #: Seconds until a search finds what was written.
     search_lag: float = 0.0
     #: What ``org.type`` says: production, sandbox or developer.

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import cycle, islice
 from random import Random
 from typing import Any
 from unicodedata import normalize
 
-from zoho_crm.simulator.crm.conversion import Conveyor
+from zoho_crm.simulator.clock import zoho_time
+from zoho_crm.simulator.crm.conversion import carry_out
 from zoho_crm.simulator.crm.wishes import Wish
 from zoho_crm.simulator.records import Record
 from zoho_crm.simulator.world import World
@@ -132,11 +133,17 @@ class Stories:
         born = self.world.clock.now() - age
         return self.organisation.add("Leads", {**self.people.next(), **values}, at=born)
 
-    def contact(self, lead: Record, account: Record | None = None, **values: Any) -> Record:
-        """Add a contact with the lead's e-mail."""
+    def contact(
+        self, lead: Record, account: Record | None = None, *, days: int = 0, **values: Any
+    ) -> Record:
+        """Add a contact with the lead's e-mail, made some days ago."""
         same_person = {name: lead[name] for name in ("First_Name", "Last_Name", "Email")}
         link = {"Account_Name": account.lookup()} if account else {}
-        return self.organisation.add("Contacts", {**same_person, **link, **values})
+        born = self.days_ago(days)
+        return self.organisation.add("Contacts", {**same_person, **link, **values}, at=born)
+
+    def days_ago(self, days: int) -> datetime:
+        return self.world.clock.now() - timedelta(days=days)
 
     def account(self, name: str) -> Record:
         return self.organisation.add("Accounts", {"Account_Name": name})
@@ -163,9 +170,12 @@ def _account_only(stories: Stories) -> Record:
 
 
 def _several(stories: Stories) -> Record:
+    """The older contact is the one that somebody has dealt with lately."""
     lead = stories.lead()
-    stories.contact(lead, stories.account(lead["Company"]))
-    stories.contact(lead, Title="Assistant")
+    lately, long_ago = (zoho_time(stories.days_ago(days)) for days in (2, 60))
+    account = stories.account(lead["Company"])
+    stories.contact(lead, account, days=400, Last_Activity_Time=lately)
+    stories.contact(lead, days=90, Last_Activity_Time=long_ago, Title="Assistant")
     return lead
 
 
@@ -234,6 +244,4 @@ def tell(world: World, leads: int, seed: int) -> Stories:
 
 def convert_elsewhere(world: World, lead: Record) -> None:
     """Convert a lead behind everybody's back, as a person in Zoho's own pages does."""
-    now = world.clock.now()
-    conveyor = Conveyor(organisation=world.organisation, lead=lead, wish=Wish(), now=now)
-    world.ledger.conversions.append(conveyor.run().as_entry(lead, now, "elsewhere"))
+    carry_out(world, lead, Wish(), at=world.clock.now(), via="elsewhere")

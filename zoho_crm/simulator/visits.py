@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 
 from zoho_crm.simulator.calls import Answer, Call
 from zoho_crm.simulator.ledger import ConvertCall
@@ -46,21 +47,34 @@ class Visit:
     now: datetime
     session: AccessToken | None = None
     seen_at: datetime | None = None
-    """The moment whose state a stale read shows."""
-    entry: ConvertCall | None = None
+    """The moment whose state is shown, where that is not the present."""
+    lag: timedelta = timedelta()
+    """How long a job waits before it begins."""
+    entries: tuple[ConvertCall, ...] = ()
+    """What the ledger says about the call: one entry for each lead to be converted."""
 
     @property
     def query(self) -> Mapping[str, str]:
         return self.call.query
 
-    @property
+    @cached_property
     def lead_ids(self) -> tuple[str, ...]:
         """The leads that the call names."""
         if self.path.get("module", "Leads") != "Leads":
             return ()
+        if self.kind == "mass_convert":
+            return _ids_in(self.call)
         named = self.path.get("id") or self.query.get("ids", "")
         return tuple(filter(None, named.split(",")))
 
     def at(self, moment: datetime) -> Visit:
         """Return the same visit, taking effect at another moment."""
         return replace(self, now=moment)
+
+
+def _ids_in(call: Call) -> tuple[str, ...]:
+    """Return the ids in the body, however good the body is; Zoho's own SDK writes numbers."""
+    body = call.json()
+    ids = body.get("ids") if isinstance(body, dict) else None
+    named = ids if isinstance(ids, list) else []
+    return tuple(str(each) for each in named if isinstance(each, (str, int)))

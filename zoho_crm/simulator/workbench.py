@@ -50,12 +50,15 @@ class Workbench:
 
     @property
     def organisation(self) -> Organisation:
-        return self.world.organisation
+        """Users, choices, settings of the organisation, with everything done that is due."""
+        with self.engine.lock:
+            self.world.catch_up()
+            return self.world.organisation
 
     @property
     def records(self) -> dict[str, Table]:
         """Tables by module, records by id, values by API name."""
-        return self.world.organisation.records
+        return self.organisation.records
 
     @property
     def origin(self) -> str:
@@ -146,6 +149,15 @@ class Workbench:
         with self.engine.lock:
             self.world.clock.advance(seconds)
             self.world.catch_up()
+
+    def tune(self, **settings: Any) -> None:
+        """
+        Change settings from now on: ``tune(job_seconds_per_lead=0.5)``.
+
+        :raises TypeError: for a setting that does not exist
+        """
+        with self.engine.lock:
+            self.engine.tune(**settings)
 
     def reset(self, *, leads: int | None = None, seed: int | None = None) -> None:
         """Begin anew with a new organisation."""

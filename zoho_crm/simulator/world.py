@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from heapq import heappop, heappush
+from itertools import count
 from urllib.parse import urlsplit
 
 from zoho_crm.simulator.clock import Clock
+from zoho_crm.simulator.jobs import Job, Spellings
 from zoho_crm.simulator.ledger import Ledger
 from zoho_crm.simulator.oauth.grants import Grants
 from zoho_crm.simulator.organisation import Organisation
@@ -44,6 +47,7 @@ class Deferred:
     """Something that happens at a moment of the simulator's clock."""
 
     at: datetime
+    number: int
     happen: Callable[[datetime], None] = field(compare=False)
 
 
@@ -74,19 +78,30 @@ class World:
         self.stories: list[dict[str, str]] = []
         #: By ``page_token``.
         self.bookmarks: dict[str, Bookmark] = {}
+        #: Mass conversions by id; Zoho does not say how long a job can be asked about.
+        self.jobs: dict[str, Job] = {}
+        self.spellings = Spellings()
         self._deferred: list[Deferred] = []
+        self._numbers = count()
+
+    def tune(self, settings: SimulatorSettings) -> None:
+        """Go by other settings from now on."""
+        self.settings = settings
+        self.credits.allowed = settings.credits
+        self.slots.limit = settings.concurrency
+        self.slots.heavy_limit = settings.sub_concurrency
 
     def later(self, at: datetime, happen: Callable[[datetime], None]) -> None:
         """Let something happen at that moment, or when anybody looks for the first time after."""
-        self._deferred.append(Deferred(at, happen))
+        heappush(self._deferred, Deferred(at, next(self._numbers), happen))
 
-    def catch_up(self) -> None:
-        """Let everything happen that is due, in its order and at its own moment."""
+    def catch_up(self) -> datetime:
+        """Let everything happen that is due, in its order and at its own moment; return now."""
         now = self.clock.now()
-        due = sorted(each for each in self._deferred if each.at <= now)
-        self._deferred = [each for each in self._deferred if each.at > now]
-        for each in due:
-            each.happen(each.at)
+        while self._deferred and self._deferred[0].at <= now:
+            due = heappop(self._deferred)
+            due.happen(due.at)
+        return now
 
     def is_accounts_server(self, origin: str) -> bool:
         """Codes and refresh tokens are unknown in other data centers."""

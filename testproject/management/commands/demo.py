@@ -11,9 +11,10 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from testproject.demo import story, zoho
+from testproject.demo import run, story, zoho
 from testproject.demo.stage import Stage, stage
 from testproject.demo.surroundings import TakenError, are_begun, begin_anew
 from testproject.demo.table import compared, table
@@ -26,6 +27,7 @@ Things to try:
   decide about a lead that waits    {site}/admin/zoho_crm/leadconversion/?status__exact=PREVIEWED
   see what truly happened           curl {zoho}/_simulator/ledger
   lose the answer of a conversion   curl -d '{fault}' {zoho}/_simulator/faults
+  see the results of the run        {site}/admin/zoho_crm/massconversion/
   use the commands, from here       (. {environment} && .venv/bin/python manage.py zoho_status)
 """
 FAULT = '{"on": "convert", "do": "close_after"}'
@@ -83,7 +85,8 @@ class Command(BaseCommand):
         story.convert([row for row in rows if decided is None or row.pk != decided.pk])
         rows = story.at_rest(connection)
         self._say("", *table(rows), "")
-        wrong = self._compare(rows, running)
+        wrong = self._convert_many(connection, running, admin)
+        wrong = self._compare(story.at_rest(connection), running) or wrong
         if not once:
             self._say(TRY.format(fault=FAULT, **vars(running)))
         self._say(f"Site: {running.site}", f"Log-in: {admin.get_username()} / {password}")
@@ -99,6 +102,15 @@ class Command(BaseCommand):
             raise CommandError(f"{page.url} (HTTP {page.status}): {' '.join(page.messages)}")
         self._say(f"Zoho: {running.zoho}", *page.messages)
         return connection
+
+    def _convert_many(self, connection: Connection, running: Stage, admin: User) -> str:
+        """Convert the leads of a fair in one run, and return what is wrong."""
+        fair = run.prepare(connection, running.simulator, admin)
+        self._say(*run.preview_in_words(fair))
+        run.refuse_one(fair, running.zoho)
+        fair = run.convert(fair, admin)
+        self._say(*run.outcome_in_words(fair), "")
+        return "" if fair.ended_at else f"Mass conversion {fair} did not end. {fair.paused_reason}"
 
     def _compare(self, rows: Sequence[LeadConversion], running: Stage) -> str:
         equal = compared(rows, zoho.ledger(running.zoho))

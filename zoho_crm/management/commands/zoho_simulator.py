@@ -28,6 +28,7 @@ class Command(BaseCommand):
             "--latency-ms": (0, "how long every CRM call takes"),
             "--concurrency": (default.concurrency, "calls in flight before Zoho answers 429"),
             "--credits": (default.credits, "credits of 24 hours"),
+            "--job-ms-per-lead": (0, "how long a mass convert job takes for each lead"),
             "--token-seconds": (int(default.token_seconds), "lifetime of access tokens"),
         }
         for name, (value, meaning) in numbers.items():
@@ -47,6 +48,7 @@ class Command(BaseCommand):
         latency_ms: int,
         concurrency: int,
         credits: int,
+        job_ms_per_lead: int,
         token_seconds: int,
         legacy_expires_in: bool,
         **options: Any,
@@ -57,6 +59,7 @@ class Command(BaseCommand):
             latency=latency_ms / 1000,
             concurrency=concurrency,
             credits=credits,
+            job_seconds_per_lead=job_ms_per_lead / 1000,
             token_seconds=token_seconds,
             legacy_expires_in=legacy_expires_in,
         )

@@ -14,8 +14,14 @@ from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._command import ZohoCommand, named_connection
 from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.management._output import Row
-from zoho_crm.management._working import Shift, note_stuck, stopping, workable
-from zoho_crm.models import Connection, LeadConversion, LeadConversionEvent
+from zoho_crm.management._working import (
+    Shift,
+    note_stuck,
+    stopping,
+    unknown_outcome,
+    workable,
+)
+from zoho_crm.models import Connection, LeadConversion, LeadConversionEvent, MassConversion
 
 Status = LeadConversion.Status
 
@@ -66,7 +72,7 @@ class Command(ZohoCommand):
             if loop:
                 _loop(shift, loop)
             elif until_idle:
-                shift.go_on(tally.unfinished, self.tell_under_way)
+                shift.go_on(tally.unfinished, self.tell_under_way, runs=tally.runs())
             else:
                 _once(shift)
             stop.note(problems)
@@ -93,6 +99,10 @@ class Tally:
         """Return the rows that are not at rest."""
         rows: QuerySet[LeadConversion] = LeadConversion.objects.unfinished()
         return rows.filter(connection__in=self._connections.values("pk"))
+
+    def runs(self) -> QuerySet[MassConversion]:
+        """Return the mass conversions of the connections."""
+        return MassConversion.objects.filter(connection__in=self._connections.values("pk"))
 
     def rows(self) -> list[Row]:
         """Return a line for each connection: what became of leads since, and what is left now."""
@@ -139,12 +149,7 @@ def _loop(shift: Shift, longest: float) -> None:
 def _note(rows: Iterable[Row], problems: Problems) -> None:
     unknown = sum(row["unknown"] for row in rows)
     if unknown:
-        message = ngettext(
-            "The outcome of %s lead is unknown and is being checked: do not convert it by hand.",
-            "The outcome of %s leads is unknown and is being checked: do not convert them by hand.",
-            unknown,
-        )
-        problems.add(ExitCode.UNKNOWN, message % unknown)
+        problems.add(ExitCode.UNKNOWN, unknown_outcome(unknown))
     failed = sum(row["failed"] + row["needs_review"] for row in rows)
     if failed:
         message = ngettext(

@@ -107,6 +107,7 @@ def remember(
     values = {
         "org_name": grant.organisation.name[:200],
         "edition": grant.organisation.edition[:50],
+        "licences": grant.organisation.licences,
         "mapped_fields": list(grant.mapped_fields),
         "status": Connection.Status.ACTIVE,
     }

@@ -11,13 +11,23 @@ from __future__ import annotations
 import logging
 import uuid
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from threading import Event
+from typing import Any
 
-from django.db.models import F, Min
+from django.db.models import F, Min, Q, QuerySet
 
 from zoho_crm.conf import conf
-from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion
-from zoho_crm.services import _life
+from zoho_crm.models import (
+    Connection,
+    ConnectionWork,
+    DbNow,
+    LeadConversion,
+    MassConversion,
+    MassConversionJob,
+)
+from zoho_crm.services import _life, mass_convert
 from zoho_crm.services._zoho import outside_transaction
 from zoho_crm.services.work._slice import Slice
 
@@ -44,6 +54,7 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     learnt: dict[str, object] = {}
     try:
         _give_up_orphans(connection_id)
+        mass_convert.job_life.give_up_jobs(connection_id)
         learnt = Slice(connection, lease, stop or Event()).run()
     finally:
         lease.release(**learnt)
@@ -67,28 +78,43 @@ def end_cooling(*, connection_id: int) -> None:
 
 
 def connections_to_wake() -> list[int]:
-    """Return the ids of the connections with due rows that nobody works."""
-    due = (
-        LeadConversion.objects.due()
-        .filter(connection__status=Connection.Status.ACTIVE)
-        .exclude(connection__work__lease_until__gt=DbNow())
-        .exclude(connection__work__cooling_until__gt=DbNow())
+    """Return the ids of the connections with something due that nobody works."""
+    awake = (
+        Connection.objects.filter(status=Connection.Status.ACTIVE)
+        .exclude(work__lease_until__gt=DbNow())
+        .exclude(work__cooling_until__gt=DbNow())
     )
-    return sorted(set(due.order_by().values_list("connection_id", flat=True).distinct()))
+    due = [rows.filter(due_at__lte=DbNow()).values("connection_id") for rows in _queues()]
+    return list(
+        awake.filter(reduce(or_, (Q(pk__in=ids) for ids in due))).values_list("pk", flat=True)
+    )
+
+
+def _queues() -> tuple[QuerySet[Any], ...]:
+    """Return everything that becomes due."""
+    return (
+        LeadConversion.objects.workable(),
+        MassConversion.objects.all(),
+        MassConversionJob.objects.all(),
+    )
 
 
 def _waiting_time(connection_id: int) -> float | None:
     """Return the seconds until there is something to do: 0.0 for now, ``None`` for never."""
     state = (
         Connection.objects.filter(pk=connection_id, status=Connection.Status.ACTIVE)
-        .annotate(now=DbNow(), cooling=F("work__cooling_until"), due=Min("conversions__due_at"))
-        .values("now", "cooling", "due")
+        .annotate(now=DbNow(), cooling=F("work__cooling_until"))
+        .values("now", "cooling")
         .first()
     )
-    if state is None or state["due"] is None:
+    due = [
+        rows.filter(connection_id=connection_id).aggregate(due=Min("due_at"))["due"]
+        for rows in _queues()
+    ]
+    first = min(filter(None, due), default=None)
+    if state is None or first is None:
         return None
-    moments = [state["due"], state["cooling"] or state["due"]]
-    wait: timedelta = max(moments) - state["now"]
+    wait: timedelta = max(first, state["cooling"] or first) - state["now"]
     return max(0.0, wait.total_seconds())
 
 

@@ -1,4 +1,4 @@
-"""What goes first: a person's conversion, settling, sending; previews have a query of their own."""
+"""What goes first: a person's conversion, then a program's, then a run's."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from django.db.models import Case, IntegerField, Value, When
 
 from zoho_crm.models import LeadConversion
 
-Status = LeadConversion.Status
-
 MOST_URGENT_FIRST = (
     Case(
-        When(status=Status.READY, approved_by__isnull=False, then=Value(0)),
-        When(status__in=[Status.UNKNOWN, Status.SCHEDULED], then=Value(1)),
-        default=Value(2),
+        When(mass_conversion__isnull=False, then=Value(2)),
+        When(approved_by__isnull=False, then=Value(0)),
+        default=Value(1),
         output_field=IntegerField(),
     ),
     "due_at",
@@ -24,4 +22,4 @@ MOST_URGENT_FIRST = (
 
 def urgency(row: LeadConversion) -> tuple[Any, ...]:
     """Return the key that puts rows to be sent into the same order."""
-    return row.approved_by_id is None, row.due_at, row.pk
+    return row.mass_conversion_id is not None, row.approved_by_id is None, row.due_at, row.pk

@@ -36,15 +36,27 @@ def convert(world: World, visit: Visit) -> Answer:
     try:
         item = only_item(visit)
         check_convertible(lead)
-        _check_target_modules(organisation)
+        check_target_modules(organisation)
         wish = read_wish(organisation, lead, item)
-        outcome = Conveyor(organisation=organisation, lead=lead, wish=wish, now=visit.now).run()
+        outcome = carry_out(world, lead, wish, at=visit.now, via="convert", request=item)
     except refusals.ItemRefusedError as refusal:
         return Answer.json({"data": [refusal.item]}, status=400)
-    world.ledger.conversions.append(outcome.as_entry(lead, visit.now, "convert", item))
-    if visit.entry:
-        visit.entry.effect_at = visit.now
+    for entry in visit.entries:
+        entry.effect_at = visit.now
     return Answer.json({"data": [outcome.as_json()]})
+
+
+def carry_out(
+    world: World, lead: Record, wish: Wish, *, at: datetime, via: str, request: Any = None
+) -> Outcome:
+    """
+    Convert a lead, and write it into the ledger.
+
+    :raises ItemRefusedError: if a new record would break a unique field; then nothing happens
+    """
+    outcome = Conveyor(organisation=world.organisation, lead=lead, wish=wish, now=at).run()
+    world.ledger.conversions.append(outcome.as_entry(lead, at, via, request))
+    return outcome
 
 
 def check_convertible(lead: Record) -> None:
@@ -66,7 +78,12 @@ def check_convertible(lead: Record) -> None:
         raise item_refusals.locked_lead()
 
 
-def _check_target_modules(organisation: Organisation) -> None:
+def check_target_modules(organisation: Organisation) -> None:
+    """
+    Refuse to convert anything at all.
+
+    :raises RefusedError: contacts are hidden, or the user may not create what leads become
+    """
     if organisation.is_hidden("Contacts"):
         raise refusals.not_allowed()
     if organisation.denied & {"Crm_Implied_Create_Contacts", "Crm_Implied_Create_Accounts"}:
@@ -97,7 +114,7 @@ class Outcome:
     def record(self, module: str) -> Record | None:
         return {"Contacts": self.contact, "Accounts": self.account, "Deals": self.deal}[module]
 
-    def as_entry(self, lead: Record, at: datetime, via: str, request: Any = None) -> Conversion:
+    def as_entry(self, lead: Record, at: datetime, via: str, request: Any) -> Conversion:
         return Conversion(
             lead_id=lead.id,
             contact_id=self.contact.id,
@@ -130,6 +147,7 @@ class Conveyor:
         outcome = Outcome(contact=contact, account=account, deal=self._deal(contact, account))
         self._carry_over(outcome)
         self._notify(outcome)
+        self._open_portal(outcome.contact)
         mark_converted(self.organisation, self.lead, outcome, self.now)
         return outcome
 
@@ -221,6 +239,10 @@ class Conveyor:
         self.organisation.notifications += [
             {"to": owner["email"], "about": record.id} for wish, owner, record in wanted if wish
         ]
+
+    def _open_portal(self, contact: Record) -> None:
+        if self.wish.portal_user_type:
+            self.organisation.portal_users[contact.id] = self.wish.portal_user_type
 
 
 def mark_converted(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoho_crm.simulator.crm import (
     conversion,
     deal_roles,
+    mass,
     matching,
     metadata,
     reading,
@@ -96,6 +97,23 @@ ROUTES = (
         permission="Crm_Implied_Convert_Leads",
         cost=5,
         heavy=True,
+    ),
+    _route(
+        "POST",
+        "/Leads/actions/mass_convert",
+        "mass_convert",
+        mass.mass_convert,
+        "mass_convert.leads.CREATE",
+        permission="Crm_Implied_Mass_Convert_Leads",
+        cost=200,
+    ),
+    _route(
+        "GET",
+        "/Leads/actions/mass_convert",
+        "mass_status",
+        mass.status,
+        "mass_convert.leads.READ",
+        permission="Crm_Implied_Mass_Convert_Leads",
     ),
     _route(
         "GET",

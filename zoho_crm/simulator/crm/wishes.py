@@ -45,6 +45,7 @@ class Wish:
     notify_lead_owner: bool = False
     notify_new_owner: bool = False
     attachments_to: str = "Contacts"
+    portal_user_type: Json | None = None
     tags: Mapping[str, list[str]] = field(default_factory=dict)
 
 
@@ -76,7 +77,7 @@ def read_wish(organisation: Organisation, lead: Record, item: Json) -> Wish:
     return Wish(
         contact=contact,
         account=account,
-        deal=_deal(organisation, item),
+        deal=checked_deal(organisation, item["Deals"], ITEM) if "Deals" in item else None,
         assign_to=_assignee(organisation, item),
         overwrite=item.get("overwrite", False),
         notify_lead_owner=item.get("notify_lead_owner", False),
@@ -125,8 +126,8 @@ def _assignee(organisation: Organisation, item: Json) -> Json | None:
     path = f"{ITEM}.assign_to.id"
     if "id" not in item["assign_to"]:
         raise item_refusals.missing_value("id", path)
-    user = organisation.user(str(item["assign_to"]["id"]))
-    if user is None or user["status"] != "active" or not user["confirm"]:
+    user = organisation.active_user(item["assign_to"]["id"])
+    if user is None:
         raise item_refusals.bad_value("id", path)
     if not organisation.may_assign_to(user):
         raise item_refusals.not_subordinate()
@@ -156,35 +157,42 @@ def _tags(item: Json) -> Json:
     return wanted
 
 
-def _deal(organisation: Organisation, item: Json) -> Json | None:
-    if "Deals" not in item:
-        return None
-    deal: Json = item["Deals"]
+def needed_deal_fields(organisation: Organisation) -> list[str]:
+    """Return what ``Deals`` has to say, in the order in which it is missed."""
     pipeline = ("Pipeline",) if organisation.pipelines else ()
-    asked = ("Deal_Name", "Closing_Date", *pipeline, "Stage", *organisation.required["Deals"])
-    for name in asked:
+    return ["Deal_Name", "Closing_Date", *pipeline, "Stage", *organisation.required["Deals"]]
+
+
+def checked_deal(organisation: Organisation, deal: Json, under: str) -> Json:
+    """
+    Return what ``Deals`` says under that JSON path.
+
+    :raises ItemRefusedError: naming the first thing that is wrong
+    """
+    path = f"{under}.Deals"
+    for name in needed_deal_fields(organisation):
         if deal.get(name) in (None, ""):
-            raise item_refusals.missing_value(name, f"{ITEM}.Deals.{name}")
+            raise item_refusals.missing_value(name, f"{path}.{name}")
     for name, value in deal.items():
-        check_value("Deals", name, value, f"{ITEM}.Deals.{name}")
-    _check_stage(organisation, deal)
-    _check_contact_role(organisation, deal)
+        check_value("Deals", name, value, f"{path}.{name}")
+    _check_stage(organisation, deal, under)
+    _check_contact_role(organisation, deal, under)
     return deal
 
 
-def _check_stage(organisation: Organisation, deal: Json) -> None:
+def _check_stage(organisation: Organisation, deal: Json, under: str) -> None:
     if not organisation.pipelines:
         if deal["Stage"] not in schema.STAGES:
-            raise item_refusals.bad_value("Stage", f"{ITEM}.Deals.Stage")
+            raise item_refusals.bad_value("Stage", f"{under}.Deals.Stage")
         return
     stages = organisation.stages_of(deal["Pipeline"])
     if stages is None:
-        raise item_refusals.pipeline_not_in_layout()
+        raise item_refusals.pipeline_not_in_layout(under)
     if deal["Stage"] not in stages:
-        raise item_refusals.stage_not_in_pipeline()
+        raise item_refusals.stage_not_in_pipeline(under)
 
 
-def _check_contact_role(organisation: Organisation, deal: Json) -> None:
+def _check_contact_role(organisation: Organisation, deal: Json, under: str) -> None:
     wanted = deal.get("Contact_Role")
     if wanted is not None and organisation.contact_role(wanted) is None:
-        raise item_refusals.bad_value("Contact_Role", f"{ITEM}.Deals.Contact_Role")
+        raise item_refusals.bad_value("Contact_Role", f"{under}.Deals.Contact_Role")

@@ -1,4 +1,4 @@
-"""The values that travel between the layers: frozen, with our names, without JSON or answers."""
+"""Records, plans, people: what Zoho holds and what we want of it."""
 
 from __future__ import annotations
 

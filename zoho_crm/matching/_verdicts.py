@@ -1,5 +1,5 @@
 """
-What the conversion options of a lead mean, and what a policy makes of it: pure, no I/O.
+What the conversion options of a lead mean.
 
 =================  ===============================================================
 found              verdict
@@ -17,9 +17,7 @@ anything else      ``SEVERAL_MATCHES``: ``several``, ``unusable`` or ``disagree`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from django.utils.translation import gettext as _
 
@@ -41,33 +39,6 @@ class Preview:
     reason: str = ""
     lead: Lead | None = None
     options: ConversionOptions = ConversionOptions()
-
-
-class Action(StrEnum):
-    """What a policy does with a verdict."""
-
-    CREATE = "create"
-    ATTACH = "attach"
-    REVIEW = "review"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """Which plan a verdict gets without asking a person."""
-
-    name: str
-    on_no_match: Action = Action.CREATE
-    on_one_match: Action = Action.REVIEW
-    on_account_only: Action = Action.REVIEW
-
-
-POLICIES: Mapping[str, Policy] = {
-    policy.name: policy
-    for policy in (
-        Policy(name="careful"),
-        Policy(name="attach", on_one_match=Action.ATTACH, on_account_only=Action.ATTACH),
-    )
-}
 
 
 def assess(
@@ -116,16 +87,6 @@ def propose(verdict: Verdict, options: ConversionOptions) -> ConversionPlan | No
     if verdict == Verdict.ACCOUNT_ONLY:
         return ConversionPlan(account_id=options.accounts[0].id)
     return None
-
-
-def plan_by(policy: Policy, verdict: Verdict, options: ConversionOptions) -> ConversionPlan | None:
-    """Return the plan that the policy gives; ``None`` leaves the lead to a person."""
-    action = {
-        Verdict.NO_MATCH: policy.on_no_match,
-        Verdict.ONE_MATCH: policy.on_one_match,
-        Verdict.ACCOUNT_ONLY: policy.on_account_only,
-    }.get(verdict, Action.REVIEW)
-    return None if action == Action.REVIEW else propose(verdict, options)
 
 
 def check_plan(plan: ConversionPlan, verdict: Verdict, options: ConversionOptions) -> None:

@@ -1,0 +1,112 @@
+"""A mass conversion in a demo: a few hundred leads of a fair, some of them of the same company."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from django.contrib.auth.models import User
+
+from testproject.demo import zoho
+from zoho_crm import tasks
+from zoho_crm.matching import POLICIES
+from zoho_crm.models import Connection, LeadConversion, MassConversion
+from zoho_crm.services import mass_convert
+from zoho_crm.simulator import Simulator
+from zoho_crm.types import Verdict
+
+LEADS = 240
+#: Every so many leads one is of the company of the lead before it, and one matches a contact.
+GROUP, MATCH = 6, 60
+#: Seconds until a run is where it should be, on a slow machine too.
+PATIENCE = 90
+
+Stage = MassConversion.Stage
+Status = LeadConversion.Status
+
+
+def visitors(simulator: Simulator) -> Iterator[str]:
+    """Put the leads in; yield their ids, one of them twice, and a line that is no id."""
+    company, lead_id = "", ""
+    for number in range(LEADS):
+        if number % MATCH == 0:
+            lead_id = simulator.story("one_match")
+        elif number % GROUP == 0:
+            lead_id = simulator.add_lead(Company=company).id
+        else:
+            lead = simulator.add_lead()
+            company, lead_id = lead["Company"], lead.id
+        yield lead_id
+    yield lead_id
+    yield "Ada Lovelace"
+
+
+def prepare(connection: Connection, simulator: Simulator, by: User) -> MassConversion:
+    """Take the leads in, and have Celery preview them."""
+    run = mass_convert.prepare(
+        connection_id=connection.pk,
+        lead_ids=visitors(simulator),
+        policy=POLICIES["attach"],
+        name="Trade fair",
+        source="the demo",
+        by=by,
+    )
+    return _worked(run, lambda run: run.stage == Stage.REVIEW and run.due_at is None)
+
+
+def refuse_one(run: MassConversion, origin: str) -> None:
+    """Let Zoho refuse one of the leads that are to be attached."""
+    row = LeadConversion.objects.filter(mass_conversion=run, verdict=Verdict.ONE_MATCH).first()
+    if row:
+        zoho.refuse(origin, row.lead_id)
+
+
+def convert(run: MassConversion, by: User) -> MassConversion:
+    """Start a run as it stands, and have Celery convert its leads."""
+    count = mass_convert.decided(run)
+    run = mass_convert.start(run_id=run.pk, revision=run.revision, count=count, by=by)
+    return _worked(run, lambda run: run.ended_at is not None or bool(run.paused_reason))
+
+
+def _worked(run: MassConversion, has_arrived: Callable[[MassConversion], bool]) -> MassConversion:
+    tasks.mass_convert.delay(mass_conversion_id=run.pk)
+    deadline = time.monotonic() + PATIENCE
+    while not has_arrived(run) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        run.refresh_from_db()
+    return run
+
+
+def preview_in_words(run: MassConversion) -> Iterator[str]:
+    """Say what was found, before anything is sent."""
+    rows = LeadConversion.objects.filter(mass_conversion=run)
+    verdicts = Counter(rows.values_list("verdict", flat=True))
+    found = ", ".join(f"{verdict} {number}" for verdict, number in sorted(verdicts.items()))
+    left_out = ", ".join(f"line {line.number} ({line.reason})" for line in run.lines.all())
+    cost = mass_convert.estimate(run)
+    yield f"Mass conversion {run}: {rows.count()} leads; left out: {left_out}"
+    yield f"  found      {found}"
+    yield f"  groups     {rows.exclude(follows=None).count()} join what another lead creates"
+    yield f"  estimate   {cost.calls} calls, {cost.credits} credits, {cost.seconds} s"
+
+
+def outcome_in_words(run: MassConversion) -> Iterator[str]:
+    """Say what came of it: jobs, single conversions, each failure with its reason, the CSV."""
+    rows = LeadConversion.objects.filter(mass_conversion=run)
+    statuses = Counter(rows.values_list("status", flat=True))
+    became = ", ".join(f"{status} {number}" for status, number in sorted(statuses.items()))
+    jobs = [str(job.rows.count()) for job in run.jobs.order_by("pk")]
+    yield f"  {run.stage.lower():<10} {became}"
+    yield f"  jobs       {len(jobs)}, of {', '.join(jobs) or 'no'} leads; the others one by one"
+    for row in rows.filter(status=Status.FAILED):
+        yield f"  failure    {row.lead_id}: {row.error_code}, {row.error_message}"
+    yield from _results(run)
+
+
+def _results(run: MassConversion) -> Iterator[str]:
+    header, *lines = mass_convert.export(run_id=run.pk)
+    failed = [line for line in lines if Status.FAILED in next(csv.reader([line]))]
+    yield f"  CSV        {len(lines)} lines: {header.strip()}"
+    yield from (f"             {line.strip()}" for line in failed[:1])

@@ -1,0 +1,74 @@
+"""Mass conversions for the tests of their pages."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from tests.admin.pages import Page
+from zoho_crm.matching import POLICIES, Policy
+from zoho_crm.models import Connection, DbNow, LeadConversion, MassConversion
+from zoho_crm.services import mass_convert, work
+from zoho_crm.simulator import Simulator
+
+CAREFUL = POLICIES["careful"]
+LIST = "/admin/zoho_crm/massconversion/"
+
+
+def page_of(run: MassConversion, name: str = "change") -> str:
+    return reverse(f"admin:zoho_crm_massconversion_{name}", args=[run.pk])
+
+
+def take_in(
+    connection: Connection,
+    zoho: Simulator,
+    *cases: str,
+    policy: Policy = CAREFUL,
+    more: tuple[str, ...] = (),
+    **options: Any,
+) -> MassConversion:
+    """Prepare a run of leads with these stories, and of some more lines; nothing is read yet."""
+    lead_ids = [zoho.story(case) for case in cases]
+    return mass_convert.prepare(
+        connection_id=connection.pk, lead_ids=[*lead_ids, *more], policy=policy, **options
+    )
+
+
+def work_off(run: MassConversion, seconds: float = 10) -> MassConversion:
+    """Work until the run waits for a person; its next look is brought forward."""
+    end = time.monotonic() + seconds
+    wait: float | None = 0.0
+    while wait is not None and time.monotonic() < end:
+        wait = work.work(connection_id=run.connection_id)
+        MassConversion.objects.filter(pk=run.pk, due_at__gt=DbNow()).update(due_at=DbNow())
+    return fresh(run)
+
+
+def in_review(connection: Connection, zoho: Simulator, *cases: str, **more: Any) -> MassConversion:
+    """Return a run that waits for decisions."""
+    run = work_off(take_in(connection, zoho, *cases, **more))
+    assert run.stage == "REVIEW"
+    return run
+
+
+def started(run: MassConversion, by: User | None = None) -> MassConversion:
+    """Start a run as it stands."""
+    count = mass_convert.decided(run)
+    return mass_convert.start(run_id=run.pk, revision=fresh(run).revision, count=count, by=by)
+
+
+def fresh(run: MassConversion) -> MassConversion:
+    return MassConversion.objects.get(pk=run.pk)
+
+
+def rows_of(run: MassConversion, **having: Any) -> list[LeadConversion]:
+    return list(LeadConversion.objects.filter(mass_conversion=run, **having).order_by("pk"))
+
+
+def table(page: Page, caption: str) -> str:
+    """Return the words of a table."""
+    start = page.html.index(f"<caption>{caption}")
+    return Page(page.html[start : page.html.index("</table>", start)]).text

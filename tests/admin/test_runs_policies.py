@@ -1,0 +1,126 @@
+"""Policies that people save, and what our calls cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from tests.admin.pages import Page, Visitor
+from zoho_crm.matching import Action, DealTemplate
+from zoho_crm.models import ApiUsage, Connection, Policy
+from zoho_crm.services import usage
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST = "/admin/zoho_crm/policy/"
+USAGE = "/admin/zoho_crm/apiusage/"
+DEAL = {"deal": "yes", "deal_name": "{Company}", "deal_stage": "Qualification"}
+
+
+def add(visit: Visitor, **entered: Any) -> Page:
+    visit.get(f"{LIST}add/")
+    return visit.press("Save", **{"name": "Fairs", **entered})
+
+
+def test_a_policy_is_saved_with_all_that_it_says(visit: Visitor) -> None:
+    add(
+        visit,
+        on_no_match="skip",
+        on_one_match="attach",
+        on_several_matches="most_recently_active",
+        **DEAL,
+        deal_closing_days="7",
+        owner="4711",
+        tags=["Contacts"],
+        attachments="Deals",
+        notify_new_owner="yes",
+    )
+
+    policy = Policy.objects.get().as_value()
+    assert policy.name == "Fairs"
+    assert (policy.on_no_match, policy.on_one_match) == (Action.SKIP, Action.ATTACH)
+    assert policy.on_several_matches == Action.MOST_RECENTLY_ACTIVE
+    assert policy.deal == DealTemplate(name="{Company}", stage="Qualification", closing_days=7)
+    assert (policy.owner_id, policy.tags_to) == ("4711", ("Contacts",))
+    assert (policy.attachments_to, policy.notify_new_owner) == ("Deals", True)
+
+
+def test_a_new_policy_is_careful_at_first(visit: Visitor) -> None:
+    add(visit)
+
+    policy = Policy.objects.get().as_value()
+    assert (policy.on_no_match, policy.on_one_match) == (Action.CREATE, Action.REVIEW)
+    assert policy.deal is None
+
+
+def test_a_policy_is_changed_entry_by_entry(visit: Visitor) -> None:
+    add(visit, **DEAL, deal_amount="5.00", tags=["Deals"], owner="4711")
+    policy = Policy.objects.get()
+    visit.get(f"{LIST}{policy.pk}/change/")
+
+    visit.press("Save", owner="", name="All fairs")
+
+    changed = Policy.objects.get().as_value()
+    before = policy.as_value()
+    assert (changed.name, changed.owner_id) == ("All fairs", "")
+    assert (changed.deal, changed.tags_to) == (before.deal, before.tags_to)
+
+
+def test_the_list_tells_what_policies_do(visit: Visitor) -> None:
+    add(visit, on_no_match="skip")
+
+    page = visit.get(LIST)
+
+    assert "Nothing matches: the lead is left out. One contact matches: a person" in page.text
+
+
+@pytest.mark.parametrize(
+    ("entered", "said"),
+    [
+        ({"name": ""}, "This field is required."),
+        ({"name": "careful"}, "This name belongs to a policy that comes with the app."),
+        ({"on_no_match": "attach"}, "Select a valid choice."),
+        ({"deal": "yes"}, "A deal needs this."),
+        ({"deal_stage": "x"}, "Choose one for each lead, or leave its entries empty."),
+        ({"owner": "Pat"}, "This is no id: a number of up to 19 digits."),
+        ({"owner_for_inactive": "Pat"}, "This is no id: a number of up to 19 digits."),
+        ({**DEAL, "deal_contact_role": "x"}, "This is no id: a number of up to 19 digits."),
+        ({"tags": ["Deals"]}, "There will be no deal."),
+        ({"attachments": "Deals"}, "There will be no deal."),
+        ({**DEAL, "deal_closing_days": "-1"}, "greater than or equal to 0"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_not_saved(
+    entered: dict[str, Any], said: str, visit: Visitor
+) -> None:
+    page = add(visit, **entered)
+
+    assert said in page.text
+    assert not Policy.objects.exists()
+
+
+def test_two_policies_cannot_have_one_name(visit: Visitor) -> None:
+    add(visit)
+
+    page = add(visit)
+
+    assert "already exists" in page.text
+    assert Policy.objects.count() == 1
+
+
+def test_use_of_the_api_is_listed_and_changed_by_nobody(
+    visit: Visitor, connection: Connection
+) -> None:
+    ApiUsage.objects.all().delete()
+    usage.record(connection.pk, [("convert", False), ("convert", True), ("other", False)])
+    row = ApiUsage.objects.get(kind="convert")
+
+    page = visit.get(USAGE)
+
+    assert "convert 2 10 1" in page.text
+    assert f"{timezone.now():%Y-%m-%d}" in page.html
+    assert not visit.get(f"{USAGE}{row.pk}/change/").has_button("Save")
+    visit.get(f"{USAGE}add/")
+    assert visit.status == 403

@@ -1,0 +1,428 @@
+"""Preparing a mass conversion: which leads, which policy, and what is wrong with either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+
+from tests import messages
+from tests.admin.pages import Page, Visitor
+from tests.admin.runs import LIST, page_of, rows_of
+from zoho_crm.forms._prepare import MOST_BYTES
+from zoho_crm.matching import Action, DealTemplate
+from zoho_crm.models import Connection, LeadConversion, MassConversion, Policy
+from zoho_crm.services.choices import choices
+from zoho_crm.simulator import Simulator
+from zoho_crm.types import as_json
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PREPARE = f"{LIST}prepare/"
+GO = "Prepare previews"
+DEAL = {
+    "deal": "yes",
+    "deal_name": "{Company} – fair",
+    "deal_pipeline": "Standard (Standard)",
+    "deal_stage": "Qualification",
+}
+
+
+def prepare(visit: Visitor, **entered: Any) -> Page:
+    visit.get(PREPARE)
+    return visit.press(GO, **{"policy": "careful", **entered})
+
+
+def upload(visit: Visitor, content: bytes, name: str = "leads.txt", **entered: Any) -> Page:
+    """Choose a file, which no form on a page can hold."""
+    visit.get(PREPARE)
+    form = visit.page.form_with(GO)
+    values = {**dict(form.values), "policy": "careful", **entered}
+    file = SimpleUploadedFile(name, content)
+    response = visit.client.post(PREPARE, {**values, "file": file})
+    return visit._take(response, PREPARE)
+
+
+def error_at(page: Page, entry: str) -> str:
+    """Return the errors that stand at an entry of the form."""
+    start = page.html.find(f'id="id_{entry}_error"')
+    return page.html[start : page.html.find("</ul>", start)] if start >= 0 else ""
+
+
+def test_pasted_ids_become_a_run_that_is_previewed(
+    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+) -> None:
+    leads = [zoho.story("no_match") for _ in range(3)]
+    messages.take_all()
+
+    page = prepare(visit, ids=f" \r\n{leads[0]}, {leads[1]};\r\n\r\n{leads[2]}\r\n", name="Fair")
+
+    run = MassConversion.objects.get()
+    assert visit.address == page_of(run)
+    assert "3 leads are taken in and are previewed now; nothing is converted yet." in page.text
+    assert (run.name, run.stage, run.created_by) == ("Fair", "PREVIEWING", boss)
+    assert run.source == "ids that were pasted"
+    assert run.rules.name == "careful"
+    assert {row.lead_id for row in rows_of(run)} == set(leads)
+    assert set(run.active_owners) == {user.id for user in choices(connection).users}
+    assert [sent.kwargs for sent in messages.take_all()] == [{"connection_id": connection.pk}]
+    assert LogEntry.objects.latest("pk").get_change_message() == "Prepared."
+
+
+def test_what_cannot_be_taken_in_is_said_at_once(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    lead_id = zoho.story("no_match")
+
+    page = prepare(visit, ids=f"{lead_id}\n{lead_id}\nAda 4711")
+
+    assert "1 lead is taken in" in page.text
+    assert "2 lines were left out; the reasons stand on the page" in page.text
+
+
+def test_a_file_is_taken_in_line_by_line(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    leads = [zoho.story("no_match") for _ in range(2)]
+
+    upload(visit, "\n".join(["# from the fair", *leads]).encode("utf-8-sig"), "fair <b>.txt")
+
+    run = MassConversion.objects.get()
+    assert {row.lead_id for row in rows_of(run)} == set(leads)
+    assert run.source == "fair <b>.txt"
+
+
+def test_a_column_of_a_csv_file_is_taken_in(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    lead_id = zoho.story("no_match")
+
+    upload(visit, f"Name;Lead id\nAda;{lead_id}\n".encode(), "leads.csv", column="Lead id")
+
+    assert [row.lead_id for row in rows_of(MassConversion.objects.get())] == [lead_id]
+
+
+def test_a_file_that_django_put_on_disk_is_taken_in_as_well(
+    visit: Visitor, connection: Connection, zoho: Simulator, settings: Any
+) -> None:
+    settings.FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+    assert TemporaryUploadedFile
+    lead_id = zoho.story("no_match")
+
+    upload(visit, lead_id.encode())
+
+    assert [row.lead_id for row in rows_of(MassConversion.objects.get())] == [lead_id]
+
+
+# What is wrong with the source
+
+
+@pytest.mark.parametrize(
+    ("content", "entered", "entry", "said"),
+    [
+        (b"\xff\xfe4\x007\x00", {}, "file", "It is not a text file in UTF-8."),
+        (b"", {}, "file", "It is empty."),
+        (b"\n\n  \n", {}, "file", "There is not one lead in this source."),
+        (b"id,name\n1,x\n", {"column": "lead"}, "column", "There is no column “lead”"),
+        (b"4711", {"ids": "4712"}, "file", "Either ids or a file, not both."),
+        (b"1" * (MOST_BYTES + 1), {}, "file", "at most 1.0\xa0MB can be taken in here"),
+    ],
+    ids=["no-text", "empty", "blank", "no-column", "both", "too-large"],
+)
+def test_a_source_that_cannot_be_read_is_an_error_where_it_can_be_mended(
+    content: bytes,
+    entered: dict[str, str],
+    entry: str,
+    said: str,
+    visit: Visitor,
+    connection: Connection,
+) -> None:
+    page = upload(visit, content, **entered)
+
+    assert said in error_at(page, entry)
+    assert not MassConversion.objects.exists()
+    assert not LeadConversion.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("entered", "entry", "said"),
+    [
+        ({}, "ids", "Which leads? Paste their ids, or choose a file."),
+        ({"ids": " \n "}, "ids", "Which leads?"),
+        ({"ids": " , \n ;"}, "ids", "It is empty."),
+        ({"ids": "1", "column": "id"}, "column", "Only a file has columns."),
+        ({"ids": "1", "name": "x" * 101}, "name", "at most 100 characters"),
+        ({"ids": "1" * 1_000_001}, "ids", "at most 1000000 characters"),
+        ({"ids": "1", "connection": "4711"}, "connection", "Select a valid choice."),
+        ({"ids": "1", "policy": "bold"}, "policy", "Select a valid choice."),
+    ],
+)
+def test_an_entry_that_makes_no_sense_is_an_error_at_it(
+    entered: dict[str, str], entry: str, said: str, visit: Visitor, connection: Connection
+) -> None:
+    page = prepare(visit, **entered)
+
+    assert said in error_at(page, entry)
+    assert f'href="#id_{entry}"' in page.html
+    assert not MassConversion.objects.exists()
+
+
+# The policy
+
+
+def test_a_policy_that_was_saved_can_be_chosen(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    Policy.objects.create(name="Fairs", rules=_rules(on_one_match="attach", tags_to=["Deals"]))
+
+    prepare(visit, ids="1", policy="Fairs", deal="", tags=["nothing"])
+
+    policy = MassConversion.objects.get().rules
+    assert (policy.name, policy.on_one_match, policy.tags_to) == ("Fairs", Action.ATTACH, ())
+
+
+def test_what_a_run_does_otherwise_is_in_its_own_copy_of_the_policy(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    owner, other = (user.id for user in choices(connection).users[:2])
+    role = zoho.organisation.contact_roles[0]["id"]
+
+    prepare(
+        visit,
+        ids="1",
+        policy="attach",
+        on_no_match="skip",
+        on_several_matches="newest",
+        **DEAL,
+        deal_closing_days="0",
+        deal_amount="12.50",
+        deal_contact_role=role,
+        owner=owner,
+        owner_for_inactive=other,
+        tags=["Contacts", "Deals"],
+        attachments="Deals",
+        notify_lead_owner="yes",
+        notify_new_owner="no",
+    )
+
+    policy = MassConversion.objects.get().rules
+    assert policy.deal == DealTemplate(
+        name="{Company} – fair",
+        stage="Qualification",
+        closing_days=0,
+        pipeline="Standard (Standard)",
+        amount=Decimal("12.50"),
+        contact_role=role,
+    )
+    assert (policy.on_no_match, policy.on_several_matches) == (Action.SKIP, Action.NEWEST)
+    assert (policy.on_one_match, policy.on_account_only) == (Action.ATTACH, Action.ATTACH)
+    assert (policy.owner_id, policy.owner_for_inactive_id) == (owner, other)
+    assert (policy.tags_to, policy.attachments_to) == (("Contacts", "Deals"), "Deals")
+    assert (policy.notify_lead_owner, policy.notify_new_owner) == (True, False)
+
+
+def test_a_run_may_do_less_than_its_policy(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    owner = zoho.organisation.users[0]["id"]
+    deal = {**as_json(DealTemplate(name="x", stage="y")), "pipeline": ""}
+    rules = _rules(owner_id=owner, attachments_to="Contacts", deal=deal, notify_new_owner=True)
+    Policy.objects.create(name="Fairs", rules=rules)
+
+    prepare(
+        visit,
+        ids="1",
+        policy="Fairs",
+        deal="no",
+        owner="nothing",
+        attachments="nothing",
+        notify_new_owner="no",
+    )
+
+    policy = MassConversion.objects.get().rules
+    assert (policy.deal, policy.owner_id, policy.attachments_to) == (None, "", "")
+    assert not policy.notify_new_owner
+
+
+@pytest.mark.parametrize(
+    ("entered", "entry", "said"),
+    [
+        ({"deal": "yes"}, "deal_name", "A deal needs this."),
+        ({"deal": "yes"}, "deal_stage", "A deal needs this."),
+        ({"deal": "yes"}, "deal_pipeline", "A deal needs this."),
+        ({"deal_name": "x"}, "deal", "Choose one for each lead, or leave its entries empty."),
+        ({**DEAL, "deal_stage": "No such stage"}, "deal_stage", "Select a valid choice."),
+        (
+            {**DEAL, "deal_pipeline": "Partners (Standard)", "deal_stage": "Needs Analysis"},
+            "deal_stage",
+            "has no stage “Needs Analysis”",
+        ),
+        ({**DEAL, "deal_closing_days": "-1"}, "deal_closing_days", "greater than or equal to 0"),
+        ({**DEAL, "deal_amount": "much"}, "deal_amount", "Enter a number."),
+        ({"owner": "4711"}, "owner", "Select a valid choice."),
+        ({"tags": ["Deals"]}, "tags", "There will be no deal."),
+        ({"attachments": "Deals"}, "attachments", "There will be no deal."),
+        ({"tags": ["Contacts", "nothing"]}, "tags", "To none and to some: choose one."),
+        ({"on_no_match": "attach"}, "on_no_match", "Select a valid choice."),
+    ],
+)
+def test_a_choice_that_cannot_be_is_an_error_at_it(
+    entered: dict[str, Any],
+    entry: str,
+    said: str,
+    visit: Visitor,
+    connection: Connection,
+    zoho: Simulator,
+) -> None:
+    page = prepare(visit, ids="1", **entered)
+
+    assert said in error_at(page, entry)
+    assert not MassConversion.objects.exists()
+    details = [given for given in page.attributes_of("details") if "open" in given]
+    assert len(details) == 1
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"owner_id": "4711"}, "The user 4711 is not active in this organisation."),
+        ({"deal": {"name": "x", "stage": "None"}}, "has no stage “None”"),
+    ],
+)
+def test_a_saved_policy_that_does_not_fit_the_organisation_is_an_error_at_the_policy(
+    rules: dict[str, Any], said: str, visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    if "deal" in rules:
+        rules["deal"] = as_json(DealTemplate(**rules["deal"]))
+    Policy.objects.create(name="Fairs", rules=_rules(**rules))
+
+    page = prepare(visit, ids="1", policy="Fairs")
+
+    assert said in error_at(page, "policy")
+    assert not MassConversion.objects.exists()
+
+
+@pytest.mark.parametrize(("entered", "entry"), [({"policy": "Fairs"}, "policy"), (DEAL, "deal")])
+def test_deals_that_need_more_than_a_policy_gives_are_refused(
+    entered: dict[str, Any],
+    entry: str,
+    visit: Visitor,
+    connection: Connection,
+    zoho: Simulator,
+) -> None:
+    deal = DealTemplate(name="x", stage="Qualification", pipeline="Standard (Standard)")
+    Policy.objects.create(name="Fairs", rules=_rules(deal=as_json(deal)))
+    zoho.organisation.required["Deals"] = ["Amount", "Lead_Source"]
+
+    page = prepare(visit, ids="1", **entered)
+
+    said = "Deals of this organisation also need: Amount, Lead Source. A policy cannot give that."
+    assert said in error_at(page, entry)
+
+
+def test_what_deals_need_can_be_given_by_the_policy(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    zoho.organisation.required["Deals"] = ["Amount"]
+    role = zoho.organisation.contact_roles[0]["id"]
+
+    prepare(visit, ids="1", **DEAL, deal_amount="5", deal_contact_role=role)
+
+    assert MassConversion.objects.get().rules.deal
+
+
+def test_each_policy_is_told_in_words(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    user = zoho.organisation.users[0]
+    Policy.objects.create(name="Fairs", rules=_rules(owner_id=user["id"]))
+
+    page = visit.get(PREPARE)
+
+    for name in ("careful", "attach", "Fairs"):
+        assert f"What “{name}” says" in page.text
+    assert f"The records are assigned to {user['full_name']}." in page.text
+
+
+# The connection
+
+
+def test_without_a_connection_the_page_says_what_to_do_first(visit: Visitor) -> None:
+    page = visit.get(PREPARE)
+
+    assert "There is no connection to Zoho yet; connect first." in page.text
+    assert not page.has_button(GO)
+
+
+def test_what_another_connection_offers_is_shown_without_losing_what_was_entered(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    other = Connection.objects.create(
+        name="Other", data_center="eu", environment="sandbox", org_id="1"
+    )
+    page = visit.get(PREPARE)
+    assert ("connection", str(connection.pk)) in page.form_with(GO).values
+
+    page = visit.press(
+        "Show what this connection offers", connection=str(other.pk), name="Fair", tags=["Contacts"]
+    )
+
+    values = page.form_with(GO).values
+    assert {("connection", str(other.pk)), ("name", "Fair"), ("tags", "Contacts")} <= {*values}
+    assert "Zoho cannot be asked what may be chosen" in page.text
+    assert not MassConversion.objects.exists()
+
+
+def test_a_connection_can_be_named_in_the_address(visit: Visitor, connection: Connection) -> None:
+    other = Connection.objects.create(
+        name="Other", data_center="eu", environment="sandbox", org_id="1"
+    )
+
+    page = visit.get(f"{PREPARE}?connection={other.pk}")
+    assert ("connection", str(other.pk)) in page.form_with(GO).values
+    page = visit.get(f"{PREPARE}?connection=x")
+    assert ("connection", str(connection.pk)) in page.form_with(GO).values
+
+
+def test_nothing_is_prepared_while_zoho_cannot_be_asked_what_it_has(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    zoho.fail("any", "error_before", status=503, times=99)
+
+    page = prepare(visit, ids="4711")
+
+    assert "Zoho cannot be asked what may be chosen" in error_at(page, "connection")
+    assert not MassConversion.objects.exists()
+
+
+def test_who_may_only_prepare_comes_to_the_decisions(
+    visit_as: Callable[..., Visitor], connection: Connection, zoho: Simulator
+) -> None:
+    visitor = visit_as("prepare_massconversion")
+
+    page = prepare(visitor, ids=zoho.story("no_match"))
+
+    assert visitor.address == page_of(MassConversion.objects.get(), "decide")
+    assert "1 lead is still to be read from Zoho" in page.text
+
+
+def _rules(**otherwise: Any) -> dict[str, Any]:
+    rules = {
+        "on_no_match": "create",
+        "on_one_match": "review",
+        "on_account_only": "review",
+        "on_several_matches": "review",
+        "deal": None,
+        "owner_id": "",
+        "owner_for_inactive_id": "",
+        "tags_to": [],
+        "attachments_to": "",
+        "notify_lead_owner": False,
+        "notify_new_owner": False,
+    }
+    return {**rules, **otherwise}

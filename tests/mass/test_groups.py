@@ -1,0 +1,319 @@
+"""A run must not create the duplicates itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.mass.bench import CREATE, REFUSAL, Bench, Stage, policy
+from zoho_crm.matching import Action
+from zoho_crm.models import LeadConversion, LeadConversionEvent, MassConversion
+from zoho_crm.services import convert, mass_convert
+from zoho_crm.types import ConversionPlan
+
+Status = LeadConversion.Status
+SAME = {"Email": "ines@nordwind.example", "Last_Name": "Albrecht"}
+
+
+def decide(bench: Bench, run: MassConversion, lead_id: str, plan: ConversionPlan | None) -> None:
+    row = bench.row(lead_id)
+    mass_convert.decide_one(conversion_id=row.pk, version=row.version, plan=plan, by=bench.person)
+    bench.until_settled(run)
+
+
+def to_the_end(bench: Bench, run: MassConversion) -> None:
+    bench.start(run)
+    bench.until_ended(run)
+
+
+def follows(bench: Bench, lead_id: str) -> tuple[str, str]:
+    row = bench.row(lead_id)
+    return (row.follows.lead_id if row.follows else "", row.joins)
+
+
+def test_leads_with_the_same_address_become_one_contact(bench: Bench) -> None:
+    one, two, three = (
+        bench.zoho.add_lead(Email=email).id
+        for email in ("ines@nordwind.example", "Ines@Nordwind.example", "ines@nordwind.example")
+    )
+    run = bench.reviewed([one, two, three])
+    assert [follows(bench, lead_id) for lead_id in (one, two, three)] == [
+        ("", ""),
+        (one, "contact"),
+        (one, "contact"),
+    ]
+
+    to_the_end(bench, run)
+
+    assert bench.standing() == {Status.CONVERTED: 3}
+    assert {row.contact_id for row in run.rows.all()} == {bench.row(one).contact_id}
+    assert len(bench.zoho.records["Contacts"]) == 1
+    bench.check_books()
+
+
+def test_leads_of_the_same_company_become_contacts_of_one_account(bench: Bench) -> None:
+    leads = [
+        bench.zoho.add_lead(Company=company).id
+        for company in ("Nordwind  GmbH", "nordwind gmbh", "NORDWIND GMBH ")
+    ]
+    run = bench.reviewed(leads)
+    assert [follows(bench, lead_id) for lead_id in leads[1:]] == [(leads[0], "account")] * 2
+
+    to_the_end(bench, run)
+
+    assert bench.standing() == {Status.CONVERTED: 3}
+    assert {row.account_id for row in run.rows.all()} == {bench.row(leads[0]).account_id}
+    assert len(bench.zoho.records["Contacts"]) == 3
+    assert len(bench.zoho.records["Accounts"]) == 1
+    bench.check_books()
+
+
+def test_the_row_of_the_leader_is_sent_before_those_that_join_it(bench: Bench) -> None:
+    leads = bench.leads(4, Company="Nordwind GmbH")
+    run = bench.finished(leads)
+
+    assert bench.sent()[0] == leads[0]
+    assert run.stage == Stage.FINISHED
+
+
+def test_who_attaches_an_account_creates_none_and_leads_nobody(bench: Bench) -> None:
+    attached = bench.zoho.story("account_only")
+    company = bench.zoho.records["Leads"][attached]["Company"]
+    run = bench.reviewed([attached], policy=policy(on_account_only=Action.ATTACH))
+
+    row = run.rows.get()
+    assert (row.account_key, row.follows) == ("", None)
+    to_the_end(bench, run)
+    assert [account["Account_Name"] for account in bench.zoho.records["Accounts"].values()] == [
+        company
+    ]
+
+
+def test_a_row_that_would_follow_a_follower_is_left_to_a_person(bench: Bench) -> None:
+    # The second joins the account of the first, so it cannot lead the third to its contact.
+    first = bench.zoho.add_lead(Company="Nordwind GmbH").id
+    second = bench.zoho.add_lead(Company="Nordwind GmbH", **SAME).id
+    third = bench.zoho.add_lead(Company="Südwind", **SAME).id
+
+    run = bench.reviewed([first, second, third])
+
+    row = bench.row(third)
+    assert (row.plan, row.reason, row.follows) == (None, "group", None)
+    to_the_end(bench, run)
+    assert sorted(bench.sent()) == sorted([first, second])
+    assert bench.row(third).status == Status.PREVIEWED
+
+
+def test_companies_that_differ_in_a_legal_form_are_left_to_a_person(bench: Bench) -> None:
+    leads = [
+        bench.zoho.add_lead(Company=company).id
+        for company in ("Acme Inc.", "ACME GmbH", "Acme GmbH & Co. KG", "Acme Holding")
+    ]
+
+    run = bench.reviewed(leads)
+
+    assert [bench.row(lead_id).reason for lead_id in leads] == ["similar"] * 3 + [""]
+    to_the_end(bench, run)
+    assert bench.sent() == leads[3:]
+
+
+def test_what_a_person_decided_about_similar_companies_stands(bench: Bench) -> None:
+    one, two = (bench.zoho.add_lead(Company=name).id for name in ("Acme Inc.", "Acme GmbH"))
+    run = bench.reviewed([one, two])
+
+    decide(bench, run, two, CREATE)
+    to_the_end(bench, run)
+
+    assert bench.sent() == [two]
+    assert bench.row(one).reason == "similar"
+
+
+def test_nobody_follows_a_similar_company_that_was_left_to_a_person(bench: Bench) -> None:
+    one, two, three = (
+        bench.zoho.add_lead(Company=name).id for name in ("Acme Inc.", "Acme GmbH", "acme inc.")
+    )
+    run = bench.reviewed([one, two, three])
+
+    decide(bench, run, three, CREATE)
+
+    assert follows(bench, three) == ("", "")
+    to_the_end(bench, run)
+    assert bench.sent() == [three]
+
+
+# Leaders that do not lead
+
+
+def test_the_next_one_leads_if_the_leader_is_left_out_before_the_start(bench: Bench) -> None:
+    leads = bench.leads(3, Company="Nordwind GmbH")
+    run = bench.reviewed(leads)
+
+    decide(bench, run, leads[0], None)
+
+    assert follows(bench, leads[1]) == ("", "")
+    assert follows(bench, leads[2]) == (leads[1], "account")
+    to_the_end(bench, run)
+    assert bench.sent() == leads[1:]
+    assert len(bench.zoho.records["Accounts"]) == 1
+
+
+def test_the_next_one_leads_too_if_the_leader_is_left_out_singly(bench: Bench) -> None:
+    leads = bench.leads(2, Company="Nordwind GmbH")
+    run = bench.reviewed(leads)
+    row = bench.row(leads[0])
+
+    convert.skip(conversion_id=row.pk, version=row.version, by=bench.person)
+    bench.until_settled(run)
+    to_the_end(bench, run)
+
+    assert bench.sent() == leads[1:]
+
+
+def test_followers_lose_their_plan_if_the_leader_is_left_out_after_the_start(
+    bench: Bench,
+) -> None:
+    leads = bench.leads(3, Company="Nordwind GmbH")
+    run = bench.started(leads)
+    row = bench.row(leads[0])
+    convert.skip(conversion_id=row.pk, version=row.version, by=bench.person)
+
+    bench.until_ended(run)
+
+    assert not bench.asked()
+    for lead_id in leads[1:]:
+        row = bench.row(lead_id)
+        assert (row.status, row.plan, row.reason) == (Status.PREVIEWED, None, "leader")
+
+
+def test_followers_lose_their_plan_if_the_leader_is_refused(bench: Bench) -> None:
+    leads = bench.leads(3, Company="Nordwind GmbH")
+    bench.refuse(leads[0])
+
+    bench.finished(leads)
+
+    assert bench.standing() == {Status.FAILED: 1, Status.PREVIEWED: 2}
+    assert bench.row(leads[1]).reason == "leader"
+
+
+def test_followers_lose_their_plan_if_the_leader_changed_after_the_start(bench: Bench) -> None:
+    leads = bench.leads(2, Company="Nordwind GmbH")
+    run = bench.started(leads)
+    bench.zoho.change(bench.zoho.records["Leads"][leads[0]], City="Elsewhere")
+
+    bench.until_ended(run)
+
+    assert not bench.asked()
+    assert [bench.row(lead_id).reason for lead_id in leads] == ["changed", "leader"]
+
+
+def test_followers_join_what_the_leader_became_elsewhere(bench: Bench) -> None:
+    leads = bench.leads(2, Company="Nordwind GmbH")
+    run = bench.started(leads)
+    bench.zoho.convert_elsewhere(leads[0])
+
+    bench.until_ended(run)
+
+    assert bench.row(leads[1]).account_id == bench.row(leads[0]).account_id != ""
+    assert not bench.doubles("Accounts", "Account_Name")
+
+
+def test_followers_lose_their_plan_if_the_leader_made_no_such_record(bench: Bench) -> None:
+    leads = bench.leads(2, Company="Nordwind GmbH")
+    run = bench.started(leads)
+    bench.zoho.convert_elsewhere(leads[0])
+    lead = bench.zoho.records["Leads"][leads[0]]
+    detail = {**lead["$converted_detail"], "account": None}
+    bench.zoho.change(lead, **{"Converted_Account": None, "$converted_detail": detail})
+
+    bench.until_ended(run)
+
+    assert bench.row(leads[0]).status == Status.CONVERTED
+    assert (bench.row(leads[1]).plan, bench.row(leads[1]).reason) == (None, "leader")
+
+
+def test_followers_wait_while_nobody_knows_what_became_of_the_leader(bench: Bench) -> None:
+    leads = bench.leads(2, Company="Nordwind GmbH")
+    bench.zoho.fail("convert", "close_after", lead_id=leads[0])
+    run = bench.started(leads)
+    bench.until(lambda: bench.row(leads[0]).status == Status.UNKNOWN)
+    assert bench.row(leads[1]).status == Status.PREVIEWED
+
+    bench.until_ended(run)
+
+    assert bench.standing() == {Status.CONVERTED: 2}
+    assert not bench.doubles("Accounts", "Account_Name")
+    bench.check_books()
+
+
+def test_a_join_that_zoho_refuses_says_so(bench: Bench) -> None:
+    leads = bench.leads(2, Company="Nordwind GmbH")
+    bench.refuse(leads[1])
+
+    bench.finished(leads)
+
+    row = bench.row(leads[1])
+    assert (row.status, row.reason, row.error_code) == (
+        Status.FAILED,
+        "join_refused",
+        REFUSAL["data"][0]["code"],
+    )
+
+
+def test_what_the_leader_made_does_not_spoil_the_approval_of_an_old_preview(
+    bench: Bench, settings: Any
+) -> None:
+    leads = bench.leads(3, Company="Nordwind GmbH", **SAME)
+    run = bench.reviewed(leads)
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "PREVIEW_MAX_AGE": 2}
+
+    to_the_end(bench, run)
+
+    assert bench.standing() == {Status.CONVERTED: 3}
+    assert len(bench.zoho.records["Contacts"]) == 1
+
+
+def test_a_lead_that_matches_somebody_else_meanwhile_is_not_sent(
+    bench: Bench, settings: Any
+) -> None:
+    leads = bench.leads(2, Company="Nordwind GmbH")
+    run = bench.reviewed(leads)
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "PREVIEW_MAX_AGE": 0.1}
+    bench.zoho.add("Accounts", Account_Name="Nordwind GmbH")
+
+    to_the_end(bench, run)
+
+    assert not bench.asked()
+
+
+# The books
+
+
+def test_groups_that_stand_write_nothing_into_the_journal(bench: Bench) -> None:
+    leads = [*bench.leads(4, Company="Nordwind GmbH"), bench.zoho.story("one_match")]
+    run = bench.reviewed(leads)
+    grouped = LeadConversionEvent.objects.filter(conversion__lead_id__in=leads[:4])
+    before = grouped.count()
+
+    decide(bench, run, leads[4], None)
+
+    assert grouped.count() == before
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_run_of_many_entangled_leads_makes_no_duplicates(bench: Bench, seed: int) -> None:
+    """Companies and addresses are dealt out so that they overlap in many ways."""
+    leads = [
+        bench.zoho.add_lead(
+            Company=f"Company {number * (2 + seed) % 7}", Email=f"p{number % 11}@firm.example"
+        ).id
+        for number in range(30)
+    ]
+    run = bench.finished(leads)
+
+    assert not bench.doubles("Accounts", "Account_Name")
+    assert not bench.doubles("Contacts", "Email")
+    bench.check_books()
+    undecided = run.rows.filter(status=Status.PREVIEWED)
+    assert {row.reason for row in undecided} <= {"group", "leader"}
+    assert len(bench.sent()) + undecided.count() == 30

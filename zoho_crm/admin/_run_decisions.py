@@ -1,0 +1,139 @@
+"""Decide about the leads of a mass conversion verdict by verdict, and start it."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from zoho_crm import tasks
+from zoho_crm.admin import _standing
+from zoho_crm.admin._pages import PagesAdmin, may, person
+from zoho_crm.admin._policy_words import in_words
+from zoho_crm.admin._run_states import may_be_done, state_of_run
+from zoho_crm.admin._start_words import what_will_happen
+from zoho_crm.exceptions import PlanError, RequestRefusedError, StaleDecisionError
+from zoho_crm.forms import StartForm, VerdictForm
+from zoho_crm.models import MassConversion
+from zoho_crm.services import mass_convert
+
+
+class RunDecisions(PagesAdmin):
+    """The pages on which people say what is to be done, and that it be done."""
+
+    def decide_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show what is decided and what is not, and decide a whole verdict."""
+        run = run_or_404(pk)
+        if request.method == "POST":
+            return self._decide(request, run)
+        counts = mass_convert.counts(run)
+        in_review = run.stage == MassConversion.Stage.REVIEW
+        return self.show(
+            request,
+            "decide.html",
+            here=_("Decide"),
+            title=_("Decide: %s") % run,
+            original=run,
+            run=run,
+            state=state_of_run(run, counts),
+            figures=[(figure, _form(run, figure)) for figure in _standing.decisions(run)],
+            in_review=in_review,
+            **may_be_done(run, counts),
+        )
+
+    def _decide(self, request: HttpRequest, run: MassConversion) -> HttpResponse:
+        form = VerdictForm(request.POST)
+        if not form.is_valid():
+            messages.error(request, _("Please choose a decision."))
+            return redirect(self.address("decide", run.pk))
+        try:
+            if form.cleaned_data["revision"] != run.revision:
+                raise StaleDecisionError
+            decided = mass_convert.decide(
+                run_id=run.pk,
+                verdict=form.cleaned_data["verdict"],
+                action=form.cleaned_data["action"],
+                by=person(request),
+            )
+        except RequestRefusedError as error:
+            messages.warning(request, str(error))
+        else:
+            self._decided(request, run, decided)
+        return redirect(self.address("decide", run.pk))
+
+    def _decided(self, request: HttpRequest, run: MassConversion, count: int) -> None:
+        text = ngettext(
+            "%(count)s lead is decided; nothing is sent yet.",
+            "%(count)s leads are decided; nothing is sent yet.",
+            count,
+        )
+        self.log_change(request, run, text % {"count": count})
+        tasks.wake(run.connection_id)
+        messages.success(request, text % {"count": count})
+
+    def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say what will happen, and do it when the count is typed in."""
+        run = run_or_404(pk)
+        form = StartForm.for_run(run.revision, request.POST or None)
+        if form.is_valid():
+            return self._start(request, run, form)
+        return self._ask(request, run, form)
+
+    def _ask(self, request: HttpRequest, run: MassConversion, form: StartForm) -> HttpResponse:
+        counts = mass_convert.counts(run)
+        in_review = run.stage == MassConversion.Stage.REVIEW
+        return self.show(
+            request,
+            "start.html",
+            here=_("Start"),
+            title=_("Start: %s") % run,
+            original=run,
+            run=run,
+            state=state_of_run(run, counts),
+            form=form,
+            count=counts["decided"],
+            can_be_started=in_review and run.due_at is None and counts["decided"] > 0,
+            sentences=what_will_happen(run) if in_review else [],
+            policy=in_words(run.rules),
+            **_standing.estimated(run),
+            **may_be_done(run, counts),
+        )
+
+    def _start(self, request: HttpRequest, run: MassConversion, form: StartForm) -> HttpResponse:
+        try:
+            mass_convert.start(run_id=run.pk, by=person(request), **form.cleaned_data)
+        except PlanError as error:
+            form.refuse(error)
+            return self._ask(request, run, form)
+        except StaleDecisionError as error:
+            messages.warning(request, str(error))
+            return redirect(self.address("start", run.pk))
+        text = ngettext(
+            "Started: %(count)s lead is converted.",
+            "Started: %(count)s leads are converted.",
+            form.cleaned_data["count"],
+        )
+        self.log_change(request, run, text % form.cleaned_data)
+        tasks.wake(run.connection_id)
+        messages.success(request, text % form.cleaned_data)
+        return redirect(self.home_of(request, run))
+
+    def home_of(self, request: HttpRequest, row: Model) -> str:
+        if not self.has_view_permission(request, row) and may(request, "prepare_massconversion"):
+            return self.address("decide", row.pk)
+        return super().home_of(request, row)
+
+
+def run_or_404(pk: int) -> MassConversion:
+    """Return a run with what its page tells of its connection."""
+    return get_object_or_404(MassConversion.objects.select_related("connection__work"), pk=pk)
+
+
+def _form(run: MassConversion, figure: _standing.VerdictFigure) -> VerdictForm | None:
+    is_open = run.stage == MassConversion.Stage.REVIEW and figure.can_be_decided
+    if not is_open or not figure.to_decide:
+        return None
+    return VerdictForm.about(figure.verdict, run.revision)

@@ -1,0 +1,111 @@
+"""Prepare a mass conversion: which leads, and under which policy. Nothing is converted by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from zoho_crm import tasks
+from zoho_crm.admin._pages import TROUBLE, person
+from zoho_crm.admin._policy_words import in_words
+from zoho_crm.admin._run_decisions import RunDecisions
+from zoho_crm.exceptions import RequestRefusedError
+from zoho_crm.forms import PrepareForm
+from zoho_crm.models import Connection, MassConversion
+from zoho_crm.services import mass_convert
+from zoho_crm.services.choices import Choices, choices
+
+#: Zoho tells of no more users; with so many the one that is missing may be there.
+MOST_USERS = 200
+
+
+class RunPreparation(RunDecisions):
+    """The page on which a mass conversion begins."""
+
+    def prepare_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for leads and a policy, and take the leads in."""
+        connection = _connection_of(request)
+        offered, trouble = _offer(connection)
+        if request.method == "POST" and request.POST.get("step") != "look":
+            form = PrepareForm(request.POST, request.FILES, offered=offered)
+            if trouble:
+                form.add_error("connection", trouble)
+            if form.is_valid() and (run := self._prepared(request, form, offered)):
+                return redirect(self.home_of(request, run))
+        else:
+            entered: dict[str, Any] = {**request.POST.dict(), "tags": request.POST.getlist("tags")}
+            entered["connection"] = connection
+            form = PrepareForm(initial=entered, offered=offered)
+        return self.show(
+            request,
+            "prepare.html",
+            here=_("Prepare"),
+            title=_("Prepare a mass conversion"),
+            form=form,
+            trouble=trouble,
+            has_connection=connection is not None,
+            has_several=Connection.objects.count() > 1,
+            policies=[(name, in_words(p, offered.names)) for name, p in form.policies.items()],
+        )
+
+    def _prepared(
+        self, request: HttpRequest, form: PrepareForm, offered: Choices
+    ) -> MassConversion | None:
+        users = [user.id for user in offered.users]
+        try:
+            run = mass_convert.prepare(
+                connection_id=form.cleaned_data["connection"].pk,
+                lead_ids=form.lead_ids(),
+                policy=form.chosen_policy(),
+                active_owners=users if len(users) < MOST_USERS else (),
+                name=form.cleaned_data["name"],
+                source=form.source(),
+                by=person(request),
+            )
+        except RequestRefusedError as error:
+            form.refuse(error)
+            return None
+        tasks.wake(run.connection_id)
+        self.log_change(request, run, _("Prepared."))
+        self._tell(request, run)
+        return run
+
+    def _tell(self, request: HttpRequest, run: MassConversion) -> None:
+        taken, left_out = run.rows.count(), run.lines.count()
+        text = ngettext(
+            "%(count)s lead is taken in and is previewed now; nothing is converted yet.",
+            "%(count)s leads are taken in and are previewed now; nothing is converted yet.",
+            taken,
+        )
+        messages.success(request, text % {"count": taken})
+        if left_out:
+            text = ngettext(
+                "%(count)s line was left out; the reason stands on the page of the run.",
+                "%(count)s lines were left out; the reasons stand on the page of the run.",
+                left_out,
+            )
+            messages.warning(request, text % {"count": left_out})
+
+
+def _connection_of(request: HttpRequest) -> Connection | None:
+    """Return the connection that was chosen, or else the default one."""
+    chosen = request.POST.get("connection") or request.GET.get("connection") or ""
+    known = Connection.objects.order_by("-is_default", "name")
+    if chosen.isascii() and chosen.isdecimal() and len(chosen) < 19:
+        return known.filter(pk=int(chosen)).first() or known.first()
+    return known.first()
+
+
+def _offer(connection: Connection | None) -> tuple[Choices, str]:
+    """Return what a policy may name over this connection, and why that cannot be told, if so."""
+    if connection is None:
+        return Choices(), ""
+    try:
+        return choices(connection), ""
+    except TROUBLE as error:
+        return Choices(), _("Zoho cannot be asked what may be chosen: %s") % error

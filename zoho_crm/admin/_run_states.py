@@ -1,0 +1,142 @@
+"""How a mass conversion stands, in sentences: what was done, what it waits for, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from zoho_crm.admin._states import State, Text, hindrance
+from zoho_crm.models import LeadConversion, MassConversion
+
+Stage = MassConversion.Stage
+Status = LeadConversion.Status
+Counts: TypeAlias = Mapping[str, int]
+
+
+def state_of_run(run: MassConversion, counts: Counts) -> State:
+    """Return what to tell of a run; its connection has to be at hand."""
+    tone, tell = TOLD[run.stage]
+    waits_for = hindrance(run.connection) if run.due_at else ""
+    sentences = [sentence for sentence in [*tell(run, counts), *_pause(run), waits_for] if sentence]
+    return State(sentences=sentences, tone="warn" if run.paused_reason else tone)
+
+
+def may_be_done(run: MassConversion, counts: Counts) -> dict[str, bool]:
+    """Return which buttons make sense for a run as it is."""
+    in_review = run.stage == Stage.REVIEW
+    goes_on = run.stage in (Stage.PREVIEWING, Stage.CONVERTING)
+    again = counts.get(Status.FAILED, 0) + counts.get(Status.PREVIEWED, 0)
+    return {
+        "to_decide": in_review,
+        "to_start": in_review,
+        "to_pause": goes_on and not run.paused_reason,
+        "to_resume": run.is_open and bool(run.paused_reason),
+        "to_cancel": run.is_open,
+        "to_retry": run.stage == Stage.FINISHED and again > 0,
+    }
+
+
+def size_of(counts: Counts) -> int:
+    """Return how many leads a run has."""
+    return sum(counts.get(status, 0) for status in Status)
+
+
+def _pause(run: MassConversion) -> list[Text]:
+    if not run.paused_reason:
+        return []
+    return [
+        _("It stands still: %s") % run.paused_reason,
+        _("What was sent already is settled meanwhile. Look at the causes, then resume or cancel."),
+    ]
+
+
+def _staging(run: MassConversion, counts: Counts) -> list[Text]:
+    return [
+        _("The leads are being taken in from their source."),
+        _("If that was interrupted, cancel this mass conversion and prepare it anew."),
+    ]
+
+
+def _previewing(run: MassConversion, counts: Counts) -> list[Text]:
+    left = counts.get(Status.NEW, 0)
+    text = ngettext(
+        "%(count)s lead is still to be read from Zoho; the worker does it by itself.",
+        "%(count)s leads are still to be read from Zoho; the worker does it by itself.",
+        left,
+    )
+    return [text % {"count": left}, _("Nothing is converted before somebody starts it.")]
+
+
+def _review(run: MassConversion, counts: Counts) -> list[Text]:
+    decided = counts["decided"]
+    left = counts.get(Status.PREVIEWED, 0) - decided
+    would = ngettext(
+        "%(count)s lead is decided; it is sent when somebody starts this.",
+        "%(count)s leads are decided; they are sent when somebody starts this.",
+        decided,
+    )
+    stay = ngettext(
+        "%(count)s lead has no decision and stays as it is.",
+        "%(count)s leads have no decision and stay as they are.",
+        left,
+    )
+    return [
+        would % {"count": decided},
+        stay % {"count": left} if left else "",
+        _("The last decisions are still being taken in.") if run.due_at else "",
+    ]
+
+
+def _converting(run: MassConversion, counts: Counts) -> list[Text]:
+    return [_progress(counts), _("Closing this page changes nothing; the worker goes on.")]
+
+
+def _finished(run: MassConversion, counts: Counts) -> list[Text]:
+    failed = counts.get(Status.FAILED, 0)
+    text = ngettext(
+        "%(count)s lead was refused: see why, put that right, then try again.",
+        "%(count)s leads were refused: see why, put that right, then try again.",
+        failed,
+    )
+    refused = text % {"count": failed} if failed else ""
+    return [_progress(counts), refused, _rest(counts)]
+
+
+def _cancelled(run: MassConversion, counts: Counts) -> list[Text]:
+    if run.ended_at is None:
+        left = _("What was not sent yet is left out; what is under way is still being settled.")
+        return [_progress(counts), left]
+    return [_progress(counts), _("It was cancelled; what had not been sent was left out.")]
+
+
+def _rest(counts: Counts) -> str:
+    left = counts.get(Status.PREVIEWED, 0) + counts.get(Status.SKIPPED, 0)
+    text = ngettext(
+        "%(count)s lead stays as it was: undecided, left out, or it cannot be converted.",
+        "%(count)s leads stay as they were: undecided, left out, or they cannot be converted.",
+        left,
+    )
+    return text % {"count": left} if left else ""
+
+
+def _progress(counts: Counts) -> str:
+    size = size_of(counts)
+    text = ngettext(
+        "%(converted)s of %(count)s lead is converted.",
+        "%(converted)s of %(count)s leads are converted.",
+        size,
+    )
+    return text % {"converted": counts.get(Status.CONVERTED, 0), "count": size}
+
+
+TOLD: Mapping[str, tuple[str, Callable[[MassConversion, Counts], list[Text]]]] = {
+    Stage.STAGING: ("quiet", _staging),
+    Stage.PREVIEWING: ("quiet", _previewing),
+    Stage.REVIEW: ("warn", _review),
+    Stage.CONVERTING: ("quiet", _converting),
+    Stage.FINISHED: ("good", _finished),
+    Stage.CANCELLED: ("quiet", _cancelled),
+}

@@ -1,0 +1,188 @@
+"""The figures of a mass conversion: by status, verdict, cause and job, and what was left out."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count, Max, Q
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from django.utils.translation import ngettext
+
+from zoho_crm.admin import _badges
+from zoho_crm.admin._moments import when
+from zoho_crm.matching import CONVERTIBLE
+from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob, MassConversionLine
+from zoho_crm.services import mass_convert
+from zoho_crm.types import Verdict
+
+Status = LeadConversion.Status
+Verdicts = LeadConversion._meta.get_field("verdict")
+#: Rows of each table that the page of a run shows.
+MOST = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A number of leads, and where they are listed."""
+
+    word: str
+    count: int
+    address: str
+    #: For a cause: what Zoho said of one of them.
+    example: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictFigure(Figure):
+    """The leads of one verdict, and what was decided about them."""
+
+    verdict: str
+    decided: int
+    undecided: int
+    left_out: int
+    can_be_decided: bool
+
+    @property
+    def to_decide(self) -> int:
+        """How many leads a decision is about."""
+        return self.decided + self.undecided
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobFigure:
+    """One of Zoho's jobs."""
+
+    job: MassConversionJob
+    badge: SafeString
+    posted: SafeString | str
+    ended: SafeString | str
+    leads: int
+    #: Zoho's own figures, empty before it told any.
+    counts: Mapping[str, Any]
+
+
+def list_of(run: MassConversion, **having: str) -> str:
+    """Return the address of the list of a run's leads that have these values."""
+    query = {"run": run.pk, **{f"{name}__exact": value for name, value in having.items()}}
+    return f"{reverse('admin:zoho_crm_leadconversion_changelist')}?{urlencode(query)}"
+
+
+def by_status(run: MassConversion, counts: Mapping[str, int]) -> list[Figure]:
+    """Return how many leads have each status, in the order of a lead's life."""
+    return [
+        Figure(word=str(status.label), count=counts[status], address=list_of(run, status=status))
+        for status in Status
+        if counts.get(status)
+    ]
+
+
+def by_verdict(run: MassConversion, counts: Mapping[str, int]) -> list[Figure]:
+    """Return how many leads have each verdict."""
+    return [
+        Figure(word=str(word), count=counts[verdict], address=list_of(run, verdict=verdict))
+        for verdict, word in Verdicts.flatchoices
+        if counts.get(verdict)
+    ]
+
+
+def decisions(run: MassConversion) -> list[VerdictFigure]:
+    """Return how many leads of each verdict are decided, undecided and left out, in one query."""
+    waiting = Q(status=Status.PREVIEWED)
+    rows = LeadConversion.objects.filter(mass_conversion=run).exclude(verdict="")
+    groups = rows.order_by().values("verdict")
+    counted = groups.annotate(
+        count=Count("pk"),
+        decided=Count("pk", filter=waiting & Q(plan__isnull=False)),
+        undecided=Count("pk", filter=waiting & Q(plan__isnull=True)),
+        left_out=Count("pk", filter=Q(status=Status.SKIPPED)),
+    )
+    found = {group["verdict"]: group for group in counted}
+    return [
+        VerdictFigure(
+            word=str(word),
+            address=list_of(run, verdict=verdict),
+            can_be_decided=Verdict(verdict) in CONVERTIBLE,
+            **found[verdict],
+        )
+        for verdict, word in Verdicts.flatchoices
+        if verdict in found
+    ]
+
+
+def failures(run: MassConversion) -> list[Figure]:
+    """Return why leads were refused, the most frequent cause first."""
+    refused = LeadConversion.objects.filter(mass_conversion=run, status=Status.FAILED)
+    groups = refused.order_by().values("error_code")
+    counted = groups.annotate(count=Count("pk"), example=Max("error_message"))
+    return [
+        Figure(
+            word=group["error_code"],
+            count=group["count"],
+            example=group["example"],
+            address=list_of(run, status=Status.FAILED, error_code=group["error_code"]),
+        )
+        for group in counted.order_by("-count", "error_code")[:MOST]
+    ]
+
+
+def left_out(run: MassConversion) -> dict[str, Any]:
+    """Return the lines that became no lead of the run: how many for each reason, and the first."""
+    reasons = MassConversionLine.Reason
+    groups = run.lines.order_by().values_list("reason").annotate(Count("pk"))
+    counted: dict[str, int] = dict(groups)
+    return {
+        "left_out": sum(counted.values()),
+        "left_out_by_reason": [(r.label, counted[r]) for r in reasons if r in counted],
+        "lines": run.lines.order_by("number")[:MOST] if counted else [],
+    }
+
+
+def jobs(run: MassConversion) -> list[JobFigure]:
+    """Return Zoho's latest jobs for the run."""
+    rows = run.jobs.annotate(leads=Count("rows")).order_by("-pk")[:MOST]
+    return [
+        JobFigure(
+            job=job,
+            badge=_badges.of_job(job),
+            posted=when(job.posted_at),
+            ended=when(job.ended_at),
+            leads=job.leads,
+            counts=job.counts or {},
+        )
+        for job in rows
+    ]
+
+
+def estimated(run: MassConversion) -> dict[str, Any]:
+    """Return what is still to come, roughly, with the time in words."""
+    estimate = mass_convert.estimate(run)
+    return {"estimate": estimate, "duration": _lasting(estimate.seconds)}
+
+
+def _lasting(seconds: int) -> str:
+    minutes = math.ceil(seconds / 60)
+    if minutes < 120:
+        return ngettext("%(count)s minute", "%(count)s minutes", minutes) % {"count": minutes}
+    hours = math.ceil(minutes / 60)
+    return ngettext("%(count)s hour", "%(count)s hours", hours) % {"count": hours}
+
+
+def standings(runs: Collection[MassConversion]) -> Mapping[int, Mapping[str, int]]:
+    """Return how many leads of each run have each status: one query for all that have not ended."""
+    found: dict[int, Counter[str]] = {run.pk: Counter(run.counts or {}) for run in runs}
+    unfrozen = [run.pk for run in runs if run.counts is None]
+    for run_id, status, count in _grouped(unfrozen):
+        found[run_id][status] = count
+    return found
+
+
+def _grouped(run_ids: Collection[int]) -> Iterable[tuple[int, str, int]]:
+    rows = LeadConversion.objects.filter(mass_conversion__in=run_ids).order_by()
+    groups = rows.values_list("mass_conversion_id", "status").annotate(Count("pk"))
+    return groups if run_ids else ()

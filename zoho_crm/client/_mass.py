@@ -1,0 +1,102 @@
+"""
+Zoho's mass conversion: one call for up to 50 leads, done later, told by counts only.
+
+https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-lead.html
+https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-status.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from zoho_crm.client._api import Api, always
+from zoho_crm.client._convert import deal_fields
+from zoho_crm.exceptions import RequestRefusedError, UnknownOutcomeError
+from zoho_crm.types import Effect, JobStage, JobState, JsonObject
+
+PATH = "/crm/v8/Leads/actions/mass_convert"
+MOST_IN_A_JOB = 50
+_PLACE = re.compile(r"\$\.ids\[(\d+)\]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobsClient:
+    """The mass-convert jobs of one organisation."""
+
+    api: Api
+
+    def start(
+        self,
+        lead_ids: Sequence[str],
+        effect: Effect,
+        *,
+        module_ids: Mapping[str, str],
+        may_send: Callable[[], bool] = always,
+    ) -> str:
+        """
+        Have up to 50 leads converted alike, and return the job's id. It cannot be undone.
+
+        :param module_ids: of the modules that the effect names
+        :raises TransientError: if it was surely not processed
+        :raises RequestRefusedError: if Zoho refused all of it; ``culprit`` tells whether for one id
+        :raises UnknownOutcomeError: if it may have been processed
+        """
+        body = job_body(lead_ids, effect, module_ids)
+        answer = self.api.call("POST", PATH, json=body, repeatable=False, may_send=may_send)
+        details = answer.get("details")
+        job_id = str(details.get("job_id") or "") if isinstance(details, dict) else ""
+        if answer.get("code") != "SCHEDULED" or not job_id:
+            raise UnknownOutcomeError(code=str(answer.get("code") or ""))
+        return job_id
+
+    def state(self, job_id: str) -> JobState:
+        """
+        Return how a job stands.
+
+        :raises RequestRefusedError: if Zoho does not know it, or no longer
+        """
+        return self.api.read(PATH, _state, job_id=job_id)
+
+    def module_ids(self) -> Mapping[str, str]:
+        """Return the ids of modules by name: …/api/v8/modules-api.html."""
+        return self.api.read("/crm/v8/settings/modules", _module_ids)
+
+
+def job_body(lead_ids: Sequence[str], effect: Effect, module_ids: Mapping[str, str]) -> JsonObject:
+    """Return the body that starts a job."""
+    body: JsonObject = {"ids": list(lead_ids), "assign_to": {"id": effect.owner_id}}
+    if effect.deal:
+        body["Deals"] = deal_fields(effect.deal)
+    if effect.tags_to:
+        body["carry_over_tags"] = [_module(name, module_ids) for name in effect.tags_to]
+    if effect.attachments_to:
+        body["move_attachments_to"] = _module(effect.attachments_to, module_ids)
+    return body
+
+
+def culprit(error: RequestRefusedError) -> int | None:
+    """Return the place of the one lead for which a whole job was refused, if Zoho names it."""
+    place = _PLACE.fullmatch(error.path)
+    return int(place[1]) if place else None
+
+
+def _module(name: str, module_ids: Mapping[str, str]) -> JsonObject:
+    return {"api_name": name, "id": module_ids[name]}
+
+
+def _state(body: JsonObject) -> JobState:
+    job = body["data"][0]
+    stage = str(job["Status"]).casefold().replace("_", " ")
+    return JobState(
+        stage=JobStage(stage),
+        total=int(job.get("Total_Count") or 0),
+        converted=int(job.get("Converted_Count") or 0),
+        waiting=int(job.get("Not_Converted_Count") or 0),
+        failed=int(job.get("Failed_Count") or 0),
+    )
+
+
+def _module_ids(body: JsonObject) -> Mapping[str, str]:
+    return {module["api_name"]: str(module["id"]) for module in body["modules"]}

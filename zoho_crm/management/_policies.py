@@ -1,0 +1,166 @@
+"""The policy of a run: one that there is, with what the options change in the run's own copy."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError, BooleanOptionalAction
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+
+from zoho_crm.management import _arguments as arguments
+from zoho_crm.management._deals import missing_fields, pipeline_named, role_known, stage_named
+from zoho_crm.management._exits import wrong_use
+from zoho_crm.management._plans import DEFAULT_POLICY, MOST_USERS
+from zoho_crm.matching import ALLOWED, Action, DealTemplate, Policy
+from zoho_crm.models import Connection
+from zoho_crm.services import mass_convert
+from zoho_crm.services.choices import Choices, choices
+
+MODULES = ("Contacts", "Accounts", "Deals")
+#: Options that are parts of a policy, by the policy's word.
+PARTS: Mapping[str, str] = {
+    "owner_id": "owner",
+    "owner_for_inactive_id": "owner_for_inactive",
+    "tags_to": "tags_to",
+    "attachments_to": "attachments_to",
+    "notify_lead_owner": "notify_lead_owner",
+    "notify_new_owner": "notify_new_owner",
+}
+#: The same for its deal, with the field of a deal that each fills.
+DEAL_PARTS: Mapping[str, tuple[str, str]] = {
+    "name": ("deal_name", "Deal_Name"),
+    "stage": ("stage", "Stage"),
+    "closing_days": ("closing_days", "Closing_Date"),
+    "pipeline": ("pipeline", "Pipeline"),
+    "amount": ("amount", "Amount"),
+    "contact_role": ("contact_role", "Contact_Role"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """A policy that the organisation can carry out, and who may get records in it."""
+
+    policy: Policy
+    #: Ids; empty if Zoho does not tell of all.
+    active_owners: tuple[str, ...]
+
+
+def add_policy_arguments(parser: CommandParser) -> None:
+    """Let people choose a policy, and change what it says for this run."""
+    add = parser.add_argument
+    add("--policy", default=DEFAULT_POLICY, metavar="NAME", help="careful, attach or a saved one")
+    for rule, allowed in ALLOWED.items():
+        words = sorted(action.value for action in allowed)
+        add(_flag(rule), choices=words, help="instead of what the policy says")
+    add("--owner", type=arguments.record_id, metavar="ID", help="the user who gets all records")
+    add(
+        "--owner-for-inactive",
+        type=arguments.record_id,
+        metavar="ID",
+        help="the user who gets the records of owners who are inactive",
+    )
+    add("--tags-to", type=_modules, metavar="A,B", help="where tags go: Contacts,Accounts,Deals")
+    add("--attachments-to", choices=MODULES, help="where attachments go")
+    for option, who in (("lead", "the lead's owner"), ("new", "the new records' owner")):
+        add(f"--notify-{option}-owner", action=BooleanOptionalAction, help=f"let Zoho tell {who}")
+    _add_deal_arguments(parser)
+
+
+def _add_deal_arguments(parser: CommandParser) -> None:
+    add = parser.add_argument
+    add(
+        "--deal-name",
+        type=arguments.filled,
+        metavar="TEMPLATE",
+        help="create deals; fields of the lead may stand in their name: {Company}, {Lead_Source}",
+    )
+    add("--stage", type=arguments.filled, help="of the deals")
+    add("--closing-days", type=arguments.natural, metavar="N", help="from now (default: 30)")
+    add("--pipeline", type=arguments.filled, help="of the deals (default: the default one)")
+    add("--amount", type=arguments.amount, help="of each deal")
+    add("--contact-role", type=arguments.record_id, metavar="ID", help="the contacts' role")
+
+
+def rules_of(options: dict[str, Any], connection: Connection) -> Rules:
+    """
+    Return the policy that the options ask for.
+
+    :raises CommandError: if there is no such policy, or something in it makes no sense
+    :raises PlanError: if the organisation has not what it names
+    :raises ZohoError: if Zoho cannot be asked what it has
+    """
+    policy = _changed(_named(options["policy"]), options)
+    known = choices(connection)
+    if policy.deal:
+        policy = replace(policy, deal=_deal(policy.deal, known))
+    elif "Deals" in (policy.attachments_to, *policy.tags_to):
+        raise wrong_use(_("Nothing can go to deals if none are created: --deal-name."))
+    mass_convert.check_policy(policy, known)
+    users = tuple(user.id for user in known.users)
+    return Rules(policy=policy, active_owners=users if len(users) < MOST_USERS else ())
+
+
+def _named(name: str) -> Policy:
+    known = mass_convert.policies()
+    if name not in known:
+        message = _("There is no policy “%(name)s”; known are: %(known)s.")
+        raise wrong_use(message % {"name": name, "known": ", ".join(known)})
+    return known[name]
+
+
+def _changed(policy: Policy, options: dict[str, Any]) -> Policy:
+    given = {word: options[option] for word, option in PARTS.items()}
+    parts = {word: value for word, value in given.items() if value is not None}
+    parts |= {rule: Action(options[rule]) for rule in ALLOWED if options[rule]}
+    deal = {word: options[option] for word, (option, _field) in DEAL_PARTS.items()}
+    deal = {word: value for word, value in deal.items() if value is not None}
+    if deal:
+        parts["deal"] = _template(policy.deal, deal)
+    return replace(policy, **parts)
+
+
+def _template(known: DealTemplate | None, parts: dict[str, Any]) -> DealTemplate:
+    if known:
+        return replace(known, **parts)
+    missing = [_flag(DEAL_PARTS[word][0]) for word in ("name", "stage") if word not in parts]
+    if missing:
+        raise wrong_use(_("A deal also needs: %s.") % ", ".join(missing))
+    return DealTemplate(**parts)
+
+
+def _deal(deal: DealTemplate, known: Choices) -> DealTemplate:
+    """Return the deal with what the organisation calls its pipeline and stage."""
+    pipeline = pipeline_named(deal.pipeline or None, known)
+    deal = replace(
+        deal,
+        pipeline=pipeline.value if pipeline else deal.pipeline,
+        stage=stage_named(deal.stage, pipeline),
+        contact_role=role_known(deal.contact_role, known),
+    )
+    filled = {
+        field
+        for word, (_option, field) in DEAL_PARTS.items()
+        if getattr(deal, word) not in (None, "")
+    }
+    missing = ", ".join(field.label for field in missing_fields(known, filled))
+    if missing:
+        raise wrong_use(_("Deals of this organisation also need: %s.") % missing)
+    return deal
+
+
+def _modules(text: str) -> tuple[str, ...]:
+    chosen = arguments.names(text)
+    unknown = ", ".join(sorted(set(chosen) - set(MODULES)))
+    if unknown:
+        message = _("there is no module “%(unknown)s”; write it as %(known)s.")
+        words = {"unknown": unknown, "known": ",".join(MODULES)}
+        raise ArgumentTypeError(message % words)
+    return chosen
+
+
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")

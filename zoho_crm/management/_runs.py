@@ -1,0 +1,195 @@
+"""Mass conversions as commands show them: a line for programs, a table and sentences for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from zoho_crm.management._exits import wrong_use
+from zoho_crm.management._output import Output, Row, plain
+from zoho_crm.models import LeadConversion, MassConversion, MassConversionLine
+from zoho_crm.services import mass_convert
+from zoho_crm.types import Verdict
+
+Stage = MassConversion.Stage
+Status = LeadConversion.Status
+UNDER_WAY = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
+#: Rows that did not become what they were to.
+REFUSED = (Status.FAILED, Status.NEEDS_REVIEW)
+#: Causes of failures that are named, the most frequent first.
+NAMED = 5
+
+FIELDS = ("run", "stage", "paused_reason", "counts", "left_out", "estimate")
+#: Columns of the table: which of a verdict's leads are counted.
+COUNTED: Mapping[str, Q] = {
+    "leads": Q(),
+    "to_be_sent": Q(status=Status.PREVIEWED, plan__isnull=False),
+    "undecided": Q(status=Status.PREVIEWED, plan__isnull=True),
+    "left_out": Q(status=Status.SKIPPED),
+    "under_way": Q(status__in=UNDER_WAY),
+    "converted": Q(status=Status.CONVERTED),
+    "refused": Q(status__in=REFUSED),
+}
+
+
+def _number(name: str) -> Callable[[Row], str]:
+    return lambda row: f"{row[name]:,}" if row[name] else "–"
+
+
+COLUMNS: Mapping[str, Callable[[Row], str]] = {
+    "verdict": lambda row: str(row["shown"]),
+    **{name.replace("_", " "): _number(name) for name in COUNTED},
+}
+
+LIST_FIELDS = ("run", "name", "connection", "stage", "paused_reason", "source", "created_at")
+LIST_COLUMNS = {
+    "run": lambda row: str(row["run"]),
+    "name": lambda row: row["name"],
+    "connection": lambda row: row["connection"],
+    "stage": lambda row: row["shown"],
+    "leads from": lambda row: row["source"],
+    "created": lambda row: row["created"],
+    "": lambda row: row["paused_reason"],
+}
+
+
+def run_numbered(number: int) -> MassConversion:
+    """
+    Return a run by its number.
+
+    :raises CommandError: if there is none
+    """
+    run = MassConversion.objects.select_related("connection").filter(pk=number).first()
+    if run is None:
+        message = _("There is no mass conversion %s. To see all: manage.py zoho_mass_convert list")
+        raise wrong_use(message % number)
+    return run
+
+
+def rows_of(run: MassConversion) -> QuerySet[LeadConversion]:
+    """Return the leads of a run."""
+    rows: QuerySet[LeadConversion] = LeadConversion.objects.filter(mass_conversion=run)
+    return rows
+
+
+def line_of(run: MassConversion) -> dict[str, Any]:
+    """Return what programs get of a run."""
+    return {
+        "run": run.pk,
+        "stage": run.stage,
+        "paused_reason": run.paused_reason,
+        "counts": mass_convert.counts(run),
+        "left_out": run.lines.count(),
+        "estimate": asdict(mass_convert.estimate(run)),
+    }
+
+
+def entry_of(run: MassConversion) -> Row:
+    """Return what a list says of a run."""
+    return {
+        "run": run.pk,
+        "name": run.name,
+        "connection": run.connection.name,
+        "stage": run.stage,
+        "paused_reason": run.paused_reason,
+        "source": run.source,
+        "created_at": run.created_at.isoformat(),
+        "shown": run.get_stage_display(),
+        "created": date_format(timezone.localtime(run.created_at), "SHORT_DATETIME_FORMAT"),
+    }
+
+
+def show_run(run: MassConversion, output: Output) -> None:
+    """Show how a run stands."""
+    if not output.is_for_people:
+        output.show([line_of(run)], fields=FIELDS, columns={})
+        return
+    for line in _heading(run):
+        output.line(line)
+    output.show(_verdicts(run), fields=(), columns=COLUMNS)
+    for line in _remarks(run):
+        output.line(line)
+
+
+def _heading(run: MassConversion) -> Iterator[str]:
+    yield f"{plain(str(run))}: {run.get_stage_display()}"
+    if run.paused_reason:
+        yield _("It stands still: %s") % run.paused_reason
+    words = {"connection": run.connection, "policy": run.rules.name, "source": plain(run.source)}
+    yield _("%(connection)s, policy “%(policy)s”, leads from: %(source)s") % words
+
+
+def _verdicts(run: MassConversion) -> list[Row]:
+    figures: dict[str, Any] = {name: Count("pk", filter=rows) for name, rows in COUNTED.items()}
+    figures["leads"] = Count("pk")
+    names = dict(Verdict.__members__)
+    groups = rows_of(run).order_by("verdict").values("verdict").annotate(**figures)
+    labels = dict(LeadConversion._meta.get_field("verdict").flatchoices)
+    order = ["", *names]
+    return [
+        {**group, "shown": labels.get(group["verdict"]) or _("not looked at yet")}
+        for group in sorted(groups, key=lambda group: order.index(group["verdict"]))
+    ]
+
+
+def _remarks(run: MassConversion) -> Iterator[str]:
+    following = rows_of(run).filter(COUNTED["to_be_sent"]).exclude(follows=None).count()
+    if following:
+        yield _("Of those to be sent, %s join what another lead of this run creates.") % following
+    yield from _lines_left_out(run)
+    yield from _causes(run)
+    cost = mass_convert.estimate(run)
+    if cost.calls:
+        message = _("Still to come, roughly: %(calls)s calls, %(credits)s credits, %(time)s.")
+        words = {"calls": f"{cost.calls:,}", "credits": f"{cost.credits:,}"}
+        yield message % {**words, "time": _time(cost.seconds)}
+
+
+def _lines_left_out(run: MassConversion) -> Iterator[str]:
+    reasons = run.lines.order_by("reason").values_list("reason").annotate(Count("pk"))
+    labels = dict(MassConversionLine.Reason.choices)
+    causes = ", ".join(f"{labels[reason]} ({number:,})" for reason, number in reasons)
+    if causes:
+        yield _("Lines of the source that were left out: %s.") % causes
+
+
+def _causes(run: MassConversion) -> Iterator[str]:
+    """Say why leads were refused, cause by cause."""
+    causes = rows_of(run).filter(COUNTED["refused"]).values_list("error_code", "error_message")
+    counted = causes.annotate(number=Count("pk")).order_by("-number", "error_code")
+    for code, message, number in counted[:NAMED]:
+        cause = " ".join(filter(None, [f"{code}:" if code else "", plain(message, 200)]))
+        yield _("Not converted: %(number)s, %(cause)s") % {"number": f"{number:,}", "cause": cause}
+
+
+def _time(seconds: int) -> str:
+    if seconds < 60:
+        return ngettext("%s second", "%s seconds", seconds) % seconds
+    minutes = round(seconds / 60)
+    return ngettext("%s minute", "%s minutes", minutes) % f"{minutes:,}"
+
+
+def progress(run: MassConversion) -> str:
+    """Say in one sentence how far a run is."""
+    standing = rows_of(run).aggregate(
+        **{name: Count("pk", filter=rows) for name, rows in COUNTED.items() if rows},
+        all=Count("pk"),
+        new=Count("pk", filter=Q(status=Status.NEW)),
+        unknown=Count("pk", filter=Q(status=Status.UNKNOWN)),
+    )
+    figures = {name: f"{number:,}" for name, number in standing.items()}
+    if run.stage == Stage.PREVIEWING:
+        figures["seen"] = f"{standing['all'] - standing['new']:,}"
+        return _("Looked at %(seen)s of %(all)s leads.") % figures
+    figures["to_go"] = f"{standing['under_way'] - standing['unknown'] + standing['to_be_sent']:,}"
+    message = _(
+        "%(converted)s converted, %(refused)s refused, %(unknown)s being checked, %(to_go)s to go."
+    )
+    return message % figures

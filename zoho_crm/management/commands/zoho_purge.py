@@ -1,0 +1,63 @@
+"""``manage.py zoho_purge``: forget what is no longer needed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+
+from zoho_crm.conf import conf
+from zoho_crm.management import _arguments as arguments
+from zoho_crm.management._command import ZohoCommand
+from zoho_crm.services.purge import purge
+
+FIELDS = (
+    "before_images",
+    "journal_details",
+    "events",
+    "usage",
+    "requests",
+    "older_than_days",
+    "executed",
+)
+
+
+class Command(ZohoCommand):
+    help = (
+        "Show what is older than it has to be kept; with --execute, forget it. What became of each"
+        " lead is never forgotten."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--older-than", type=arguments.days, metavar="90d", help="default: RETENTION_DAYS"
+        )
+        parser.add_argument("--execute", action="store_true", help="forget it")
+
+    def handle(self, *args: Any, older_than: int | None, execute: bool, **options: Any) -> None:
+        days = conf().RETENTION_DAYS if older_than is None else older_than
+        found = asdict(purge(days=days, execute=execute))
+        output = self.open_output(options)
+        if output.is_for_people:
+            for name, text in _texts().items():
+                output.line(f"{found[name]:>9,}  {text}")
+        else:
+            row = {**found, "older_than_days": days, "executed": execute}
+            output.show([row], fields=FIELDS, columns={})
+        if execute:
+            self.hint(_("Forgotten: what is older than %s days.") % days)
+        else:
+            self.hint(_("Nothing was forgotten. To do it, add --execute"))
+
+
+def _texts() -> dict[str, str]:
+    return {
+        "before_images": _("leads and matches as they were read before"),
+        "journal_details": _("details in the journals of leads"),
+        "events": _("events of connections"),
+        "usage": _("hourly counts of calls"),
+        "requests": _("attempts to connect that were given up"),
+    }

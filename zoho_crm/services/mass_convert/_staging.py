@@ -1,0 +1,119 @@
+"""Take the leads of a run in: as a stream, in batches, and without losing a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from zoho_crm.models import (
+    DbNow,
+    LeadConversion,
+    MassConversion,
+    MassConversionLine,
+    Move,
+)
+from zoho_crm.services import _life
+from zoho_crm.services._in_run import OF_NO_RUN
+from zoho_crm.types import is_record_id
+
+Status = LeadConversion.Status
+Reason = MassConversionLine.Reason
+#: Lines that are written at a time.
+BATCH = 1000
+#: What a row of no run, or of one that has ended, may be to be taken into another.
+FREE = frozenset({Status.NEW, Status.PREVIEWED, Status.SKIPPED, Status.FAILED})
+
+
+def take_in(run: MassConversion, lines: Iterable[str]) -> int:
+    """
+    Make rows of a source's lines, each an id; return how many lines there were.
+
+    A line that is no id, was named before, is converted already or belongs to another run is kept
+    with its number and the reason. Empty lines do not count, and nothing does after a cancel.
+    """
+    number = found = 0
+    staging = MassConversion.objects.filter(pk=run.pk, stage=MassConversion.Stage.STAGING)
+    for batch in _batches(lines):
+        if not staging.exists():
+            break
+        texts = {number + place: text for place, text in enumerate(batch, start=1) if text}
+        _take_batch(run, texts)
+        number += len(batch)
+        found += len(texts)
+    return found
+
+
+def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
+    stream = (line.strip() for line in lines)
+    while batch := list(islice(stream, BATCH)):
+        yield batch
+
+
+def _take_batch(run: MassConversion, lines: Mapping[int, str]) -> None:
+    wanted: dict[str, int] = {}
+    left_out: dict[int, str] = {}
+    for number, text in lines.items():
+        if not is_record_id(text):
+            left_out[number] = Reason.MALFORMED
+        elif wanted.setdefault(text, number) != number:
+            left_out[number] = Reason.DOUBLE
+    left_out |= _rows(run, wanted)
+    MassConversionLine.objects.bulk_create(
+        MassConversionLine(
+            mass_conversion=run, number=number, text=lines[number][:50], reason=reason
+        )
+        for number, reason in left_out.items()
+    )
+
+
+def _rows(run: MassConversion, wanted: Mapping[str, int]) -> dict[int, str]:
+    """Give each lead its row in the run; return why that cannot be, by line."""
+    known = _known(run, wanted)
+    reasons = {lead_id: _obstacle(run, row) for lead_id, row in known.items()}
+    new = [lead_id for lead_id in wanted if lead_id not in known]
+    LeadConversion.objects.bulk_create(
+        (
+            LeadConversion(
+                connection_id=run.connection_id,
+                lead_id=lead_id,
+                mass_conversion=run,
+                due_at=DbNow(),
+            )
+            for lead_id in new
+        ),
+        ignore_conflicts=True,
+    )
+    taken = [row for lead_id, row in known.items() if not reasons[lead_id]]
+    LeadConversion.objects.move([taken_over(row, run) for row in taken])
+    # Somebody else may have been faster; then the line is left out as well, and says why.
+    lost = _known(run, [lead_id for lead_id in wanted if not reasons.get(lead_id)])
+    reasons |= {id_: _obstacle(run, row) or Reason.ON_ITS_WAY for id_, row in lost.items()}
+    mine = {row.lead_id for row in lost.values() if row.mass_conversion_id == run.pk}
+    return {wanted[id_]: why for id_, why in reasons.items() if why and id_ not in mine}
+
+
+def _known(run: MassConversion, wanted: Iterable[str]) -> dict[str, LeadConversion]:
+    rows = LeadConversion.objects.filter(
+        connection_id=run.connection_id, lead_id__in=list(wanted)
+    ).select_related("mass_conversion")
+    return {row.lead_id: row for row in rows.defer("lead", "options", "plan")}
+
+
+def _obstacle(run: MassConversion, row: LeadConversion) -> str:
+    """Say why a row that exists cannot be taken into the run."""
+    if row.mass_conversion_id == run.pk:
+        return Reason.DOUBLE
+    if row.status == Status.CONVERTED:
+        return Reason.CONVERTED
+    if row.mass_conversion and row.mass_conversion.is_open:
+        return Reason.IN_ANOTHER_RUN
+    return "" if row.status in FREE else Reason.ON_ITS_WAY
+
+
+def taken_over(row: LeadConversion, run: MassConversion) -> Move:
+    """Let a row start afresh as the run's own."""
+    move = _life.reopened(row)
+    values: dict[str, Any] = {**OF_NO_RUN, "mass_conversion": run}
+    details = {"mass_conversion": run.pk}
+    return Move(row=row, to=move.to, values={**move.values, **values}, details=details)

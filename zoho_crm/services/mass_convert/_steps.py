@@ -1,0 +1,161 @@
+"""Take a run one step further: its next stage, its decided rows, those that follow others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from zoho_crm.models import DbNow, LeadConversion, MassConversion, Move, from_now
+from zoho_crm.services import _life
+from zoho_crm.services.mass_convert._breaker import CANARIES, is_proven
+from zoho_crm.services.mass_convert._counts import counts
+from zoho_crm.services.mass_convert._effects import effect_key, effect_of
+from zoho_crm.services.mass_convert._groups import regroup
+from zoho_crm.types import ConversionPlan
+
+Stage = MassConversion.Stage
+Status = LeadConversion.Status
+Joins = LeadConversion.Joins
+#: Rows that one step moves at a time, and seconds until the next look when it moved none.
+SET = 500
+REST = 2.0
+
+#: What keeps a follower waiting: its leader may still create the record.
+HOPEFUL = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
+
+
+def take_steps(connection_id: int) -> None:
+    """Take each due run of a connection one step further."""
+    due = MassConversion.objects.filter(connection_id=connection_id, due_at__lte=DbNow())
+    for run in due.order_by("due_at"):
+        step = STEPS.get(run.stage)
+        wait = step(run) if step else None
+        rest = None if wait is None else from_now(wait)
+        # Not if somebody woke it meanwhile: what they did is still to be looked at.
+        # Not equal: SQLite compares text, and writes its own clock with fewer digits.
+        seen = MassConversion.objects.filter(pk=run.pk, due_at__lte=run.due_at)
+        seen.filter(revision=run.revision).update(due_at=rest)
+
+
+def _preview(run: MassConversion) -> float | None:
+    if _rows(run, Status.NEW).exists():
+        return REST
+    regroup(run)
+    run.advance([Stage.PREVIEWING], Stage.REVIEW)
+    return None
+
+
+def _review(run: MassConversion) -> None:
+    regroup(run)
+
+
+def _convert(run: MassConversion) -> float | None:
+    if run.paused_reason:
+        return None
+    if not run.is_armed:
+        return _arm(run)
+    moved = _follow(run)
+    if moved:
+        return 0.0
+    open_rows = Q(status__in=HOPEFUL) | Q(status=Status.PREVIEWED, plan__isnull=False)
+    if LeadConversion.objects.filter(open_rows, mass_conversion=run).exists():
+        _replace_canaries(run)
+        return REST
+    _end(run, [Stage.CONVERTING], Stage.FINISHED)
+    return None
+
+
+def _arm(run: MassConversion) -> float:
+    """Make the decided rows ready that follow nobody."""
+    rows = _rows(run, Status.PREVIEWED).filter(plan__isnull=False, follows=None)[:SET]
+    moves = [_armed(run, row) for row in rows]
+    LeadConversion.objects.move(moves)
+    if not moves:
+        choose_canaries(run)
+        MassConversion.objects.filter(pk=run.pk).update(is_armed=True)
+    return 0.0
+
+
+def _armed(run: MassConversion, row: LeadConversion) -> Move:
+    """A row that may go by a job waits for one; any other is sent next."""
+    move = _life.approved(row, row.planned() or ConversionPlan(), **_starter(run))
+    effect = effect_key(effect_of(row, run.rules)) if run.may_use_jobs and not row.job_id else ""
+    waits = {"effect": effect, "due_at": None} if effect else {"effect": ""}
+    return replace(move, values={**move.values, **waits})
+
+
+def choose_canaries(run: MassConversion) -> None:
+    """Let the first leads go singly, whatever their route."""
+    rows = _rows(run, Status.READY).filter(due_at=None)[:CANARIES]
+    values = {"effect": "", "due_at": DbNow()}
+    LeadConversion.objects.move(Move(row=row, to=Status.READY, values=values) for row in rows)
+
+
+def _replace_canaries(run: MassConversion) -> None:
+    """Choose others if the first leads came to rest without enough outcomes."""
+    if run.may_use_jobs and not is_proven(run):
+        rows = LeadConversion.objects.filter(mass_conversion=run)
+        under_way = Q(status=Status.RUNNING) | Q(status=Status.READY, due_at__isnull=False)
+        if not rows.filter(under_way).exists():
+            choose_canaries(run)
+
+
+def _starter(run: MassConversion) -> dict[str, Any]:
+    return {"approved_by_id": run.started_by_id, "by": f"run {run.pk}"}
+
+
+def _follow(run: MassConversion) -> int:
+    """Let followers join what their leaders made, or say why they cannot."""
+    waiting = _rows(run, Status.PREVIEWED).filter(plan__isnull=False)
+    ripe = waiting.exclude(follows=None).exclude(follows__status__in=HOPEFUL)
+    ripe = ripe.exclude(follows__status=Status.PREVIEWED, follows__plan__isnull=False)
+    moves = [_joined(run, row) for row in ripe.select_related("follows")[:SET]]
+    return len(LeadConversion.objects.move(moves))
+
+
+def _joined(run: MassConversion, row: LeadConversion) -> Move:
+    leader, plan = row.follows, row.planned() or ConversionPlan()
+    assert leader is not None
+    record = leader.contact_id if row.joins == Joins.CONTACT else leader.account_id
+    if leader.status != Status.CONVERTED or not record:
+        values = {"plan": None, "reason": "leader", "follows": None, "joins": ""}
+        details = {"leader": leader.pk, "status": leader.status}
+        return Move(row=row, to=Status.PREVIEWED, values=values, details=details)
+    if row.joins == Joins.CONTACT:
+        joined = replace(plan, contact_id=record)
+    else:
+        joined = replace(plan, account_id=record)
+    return _life.approved(row, joined, **_starter(run))
+
+
+def _cancel(run: MassConversion) -> float | None:
+    """Leave out what was not sent; the rest settles."""
+    unsent = [Status.NEW, Status.PREVIEWED, Status.READY]
+    rows = LeadConversion.objects.filter(mass_conversion=run, status__in=unsent)[:SET]
+    values = {**_life.AT_REST, "reason": "cancelled"}
+    moves = [Move(row=row, to=Status.SKIPPED, values=values) for row in rows]
+    if LeadConversion.objects.move(moves):
+        return 0.0
+    if LeadConversion.objects.filter(mass_conversion=run, status__in=HOPEFUL).exists():
+        return REST
+    _end(run, [Stage.CANCELLED], Stage.CANCELLED)
+    return None
+
+
+def _end(run: MassConversion, frm: list[str], to: str) -> None:
+    run.advance(frm, to, counts=counts(run), ended_at=DbNow())
+
+
+def _rows(run: MassConversion, status: str) -> QuerySet[LeadConversion]:
+    return LeadConversion.objects.filter(mass_conversion=run, status=status).order_by("pk")
+
+
+STEPS: Mapping[str, Callable[[MassConversion], float | None]] = {
+    Stage.PREVIEWING: _preview,
+    Stage.REVIEW: _review,
+    Stage.CONVERTING: _convert,
+    Stage.CANCELLED: _cancel,
+}

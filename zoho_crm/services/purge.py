@@ -1,0 +1,68 @@
+"""Forget what is no longer needed: before-images, details of the journal, old events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Q, QuerySet
+
+from zoho_crm.conf import conf
+from zoho_crm.models import (
+    ApiUsage,
+    AuthorizationRequest,
+    ConnectionEvent,
+    DbNow,
+    LeadConversion,
+    LeadConversionEvent,
+    MassConversion,
+    from_now,
+)
+
+Status = LeadConversion.Status
+SETTLED = (Status.CONVERTED, Status.FAILED, Status.SKIPPED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purge:
+    """How many rows lose what, or would."""
+
+    before_images: int
+    journal_details: int
+    events: int
+    usage: int
+    requests: int
+
+
+def purge(*, days: float | None = None, execute: bool = False) -> Purge:
+    """
+    Forget what is older than so many days, by default ``RETENTION_DAYS``; else only count it.
+
+    The row of a lead, its outcome and the steps of its journal stay for ever.
+    """
+    age = from_now(-86_400 * (conf().RETENTION_DAYS if days is None else days))
+    # What was left out has no end of its own.
+    old_enough = Q(finished_at__lt=age) | Q(finished_at=None, previewed_at__lt=age)
+    settled = LeadConversion.objects.filter(old_enough, status__in=SETTLED)
+    settled = settled.exclude(mass_conversion__stage__in=MassConversion.OPEN_STAGES)
+    images = settled.filter(Q(lead__isnull=False) | Q(options__isnull=False))
+    journal = LeadConversionEvent.objects.filter(conversion__in=settled).exclude(details={})
+    old: tuple[QuerySet[ConnectionEvent], QuerySet[ApiUsage]] = (
+        ConnectionEvent.objects.filter(at__lt=age).exclude(
+            kind=ConnectionEvent.Kind.LOST, announced_at=None
+        ),
+        ApiUsage.objects.filter(hour__lt=age),
+    )
+    requests = AuthorizationRequest.objects.filter(expires_at__lt=DbNow())
+    found = Purge(
+        before_images=images.count(),
+        journal_details=journal.count(),
+        events=old[0].count(),
+        usage=old[1].count(),
+        requests=requests.count(),
+    )
+    if execute:
+        journal.update(details={})
+        images.update(lead=None, options=None)
+        for rows in (*old, requests):
+            rows.delete()
+    return found

@@ -1,0 +1,189 @@
+"""Send rows of a run together, by Zoho's mass conversion, and follow its jobs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from functools import partial
+
+from django.db.models import Count, QuerySet
+
+from zoho_crm.client import MOST_IN_A_JOB
+from zoho_crm.exceptions import (
+    AlreadyConvertedError,
+    AuthorizationError,
+    PermissionDeniedError,
+    RequestRefusedError,
+    TransientError,
+    ZohoError,
+)
+from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob, Move
+from zoho_crm.services.mass_convert import effect_of, is_proven, job_life, smallest_job
+from zoho_crm.services.work._crew import Errand
+from zoho_crm.services.work._desk import Desk
+from zoho_crm.services.work._errands import Posted, checked, start_job
+from zoho_crm.types import JobState
+
+logger = logging.getLogger(__name__)
+
+JobStatus = MassConversionJob.Status
+Status = LeadConversion.Status
+#: Jobs of a connection that are open at a time.
+MOST_JOBS = 2
+#: Seconds between two looks.
+LOOK = 0.5
+
+
+@dataclass(kw_only=True)
+class Draft:
+    """A job in the making: its leads are read once more."""
+
+    run: MassConversion
+    rows: list[LeadConversion]
+    begun: float = field(default_factory=time.monotonic)
+    claims: list[Move] = field(default_factory=list)
+
+
+class Jobs:
+    """One part of a slice."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._look_at = 0.0
+        self._draft: Draft | None = None
+        self._polling: set[int] = set()
+
+    def hand_out(self) -> None:
+        """Post the job that is drafted, poll those that are due, draft the next."""
+        if self._draft and not self._is_being_read(self._draft):
+            draft, self._draft = self._draft, None
+            self._post(draft)
+        if self._desk.free and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK
+            self._poll()
+            self._draft_one()
+
+    # Drafting
+
+    def _draft_one(self) -> None:
+        connection = self._desk.connection
+        open_jobs = MassConversionJob.objects.filter(connection=connection, ended_at=None)
+        runs = MassConversion.objects.filter(
+            connection=connection,
+            stage=MassConversion.Stage.CONVERTING,
+            paused_reason="",
+            is_armed=True,
+        )
+        for run in runs.order_by("pk"):
+            may_post = run.may_use_jobs and is_proven(run) and open_jobs.count() < MOST_JOBS
+            for effect, size in self._groups(run):
+                if not run.may_use_jobs or size < smallest_job():
+                    self._release(self._waiting(run).filter(effect=effect))
+                elif may_post and self._draft is None and self._desk.free:
+                    self._read(run, effect)
+
+    def _waiting(self, run: MassConversion) -> QuerySet[LeadConversion]:
+        """Return the rows of a run that wait for a job."""
+        rows = LeadConversion.objects.filter(
+            mass_conversion=run, status=Status.READY, job=None, due_at=None
+        )
+        return rows.exclude(effect="").exclude(pk__in=self._desk.crew.held() | self._desk.kept)
+
+    def _groups(self, run: MassConversion) -> list[tuple[str, int]]:
+        groups = self._waiting(run).order_by().values("effect").annotate(size=Count("pk"))
+        return [(group["effect"], group["size"]) for group in groups]
+
+    def _release(self, rows: QuerySet[LeadConversion]) -> None:
+        """Let rows go singly: a job costs more than so few single calls."""
+        values = {"effect": "", "due_at": DbNow()}
+        LeadConversion.objects.move(
+            Move(row=row, to=Status.READY, values=values, details={"singly": True})
+            for row in rows.order_by("pk")[:MOST_IN_A_JOB]
+        )
+
+    def _read(self, run: MassConversion, effect: str) -> None:
+        rows = list(self._waiting(run).filter(effect=effect).order_by("pk")[:MOST_IN_A_JOB])
+        self._draft = Draft(run=run, rows=rows)
+        self._desk.read(rows, checked, partial(self._checked, self._draft))
+
+    def _checked(self, draft: Draft, errand: Errand, move: Move | None) -> None:
+        if move and move.to == Status.RUNNING:
+            draft.claims.append(move)
+            self._desk.kept.add(move.row.pk)
+        else:
+            self._desk.lay_down(errand, move)
+
+    def _is_being_read(self, draft: Draft) -> bool:
+        return bool({row.pk for row in draft.rows} & self._desk.crew.held())
+
+    # Posting
+
+    def _post(self, draft: Draft) -> None:
+        desk = self._desk
+        desk.kept -= {row.pk for row in draft.rows}
+        is_stale = draft.begun < time.monotonic() - desk.conf.CALL_DEADLINE
+        if is_stale or len(draft.claims) < smallest_job():
+            return
+        effect = effect_of(draft.claims[0].row, draft.run.rules)
+        if effect is None:
+            return
+        latest = time.monotonic() + desk.conf.LEASE - desk.conf.CALL_DEADLINE
+        job, rows = job_life.begin(draft.run, effect, draft.claims, only_if=desk.may_be_claimed())
+        if rows:
+            done, failed = partial(self._accepted, job), partial(self._not_accepted, job)
+            errand = Errand(rows=tuple(rows), done=done, failed=failed)
+            desk.crew.send(errand, partial(start_job, desk.client, rows, effect, latest))
+
+    def _accepted(self, job: MassConversionJob, errand: Errand, posted: Posted) -> None:
+        self._desk.condition.succeeded()
+        rows = [row for row in errand.rows if row is not posted.culprit]
+        job_life.accepted(job, rows, posted.job_id)
+        if posted.culprit and posted.error:
+            job_life.dropped(posted.culprit, posted.error)
+
+    def _not_accepted(self, job: MassConversionJob, errand: Errand, error: BaseException) -> None:
+        """Refused, surely not processed, or nobody knows."""
+        desk, rows = self._desk, list(errand.rows)
+        if isinstance(error, PermissionDeniedError):
+            MassConversion.objects.filter(pk=job.mass_conversion_id).update(may_use_jobs=False)
+        if isinstance(error, RequestRefusedError | AlreadyConvertedError | PermissionDeniedError):
+            job_life.refused(job, rows, error)
+        elif isinstance(error, TransientError | AuthorizationError):
+            desk.condition.failed(error, started=errand.started)
+            job_life.not_processed(job, rows, error)
+        else:
+            logger.error("Job %s has no clear answer", job.pk, exc_info=error)
+            # The errand may have been at its second call, which began nobody knows when.
+            job_life.lost(job, rows, in_flight=desk.conf.CALL_DEADLINE)
+
+    # Polling
+
+    def _poll(self) -> None:
+        due = MassConversionJob.objects.filter(
+            connection=self._desk.connection, status=JobStatus.ACCEPTED, due_at__lte=DbNow()
+        ).exclude(pk__in=self._polling)
+        for job in due.order_by("due_at")[: self._desk.free]:
+            self._polling.add(job.pk)
+            done, failed = partial(self._polled, job), partial(self._not_polled, job)
+            errand = Errand(rows=(), done=done, failed=failed)
+            self._desk.crew.send(errand, partial(self._desk.client.jobs.state, job.job_id))
+
+    def _polled(self, job: MassConversionJob, _errand: Errand, state: JobState) -> None:
+        self._polling.discard(job.pk)
+        self._desk.condition.succeeded()
+        job_life.polled(job, state)
+
+    def _not_polled(self, job: MassConversionJob, errand: Errand, error: BaseException) -> None:
+        self._polling.discard(job.pk)
+        if isinstance(error, RequestRefusedError):
+            job_life.vanished(job)
+            return
+        if isinstance(error, PermissionDeniedError):
+            # Its leads can be read without it; other work of the connection must not wait.
+            logger.warning("Job %s may not be polled: %s", job.pk, error)
+        elif isinstance(error, ZohoError):
+            self._desk.condition.failed(error, started=errand.started)
+        else:
+            logger.error("Job %s could not be polled", job.pk, exc_info=error)
+        job_life.put_off(job)

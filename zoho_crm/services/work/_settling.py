@@ -1,0 +1,24 @@
+"""Read back the leads whose conversion is in doubt, or scheduled."""
+
+from __future__ import annotations
+
+from zoho_crm.models import LeadConversion
+from zoho_crm.services.work._desk import Desk
+from zoho_crm.services.work._errands import settled
+
+Status = LeadConversion.Status
+
+
+class Settling:
+    """One part of a slice."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def hand_out(self) -> None:
+        """Have a call read what is due to be settled."""
+        if not self._desk.free:
+            return
+        rows = self._desk.due(Status.UNKNOWN, Status.SCHEDULED)
+        if rows:
+            self._desk.read(rows, settled, self._desk.lay_down)

@@ -1,0 +1,101 @@
+"""
+Converting up to fifty leads in a job, which tells counts and nothing else.
+
+`Mass convert <https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-lead.html>`_,
+`its status <https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-status.html>`_. Zoho does
+not say how a job treats a lead that matches somebody; here it always creates, never merges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from zoho_crm.simulator import mass_refusals, refusals
+from zoho_crm.simulator.calls import Answer
+from zoho_crm.simulator.crm.conversion import carry_out, check_convertible, check_target_modules
+from zoho_crm.simulator.crm.items import object_of
+from zoho_crm.simulator.crm.mass_wishes import MassWish, read_mass_wish
+from zoho_crm.simulator.jobs import Job
+from zoho_crm.simulator.ledger import ConvertCall
+from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.world import World
+
+Json = dict[str, Any]
+
+
+def mass_convert(world: World, visit: Visit) -> Answer:
+    """``POST /Leads/actions/mass_convert``: 202 and the id of a job."""
+    body = object_of(visit)
+    check_target_modules(world.organisation)
+    try:
+        wish = read_mass_wish(world.organisation, body)
+    except refusals.ItemRefusedError as refusal:
+        raise refusals.at_root(refusal) from None
+    job = _schedule(world, visit, len(wish.lead_ids))
+    request = {name: value for name, value in body.items() if name != "ids"}
+    Shift(world=world, job=job, wish=wish, request=request, entries=visit.entries).begin()
+    scheduled = {
+        "code": "SCHEDULED",
+        "details": {"job_id": job.id},
+        "message": "Mass Convert scheduled successfully",
+        "status": "success",
+    }
+    return Answer.json(scheduled, status=202)
+
+
+def _schedule(world: World, visit: Visit, leads: int) -> Job:
+    step = timedelta(seconds=world.settings.job_seconds_per_lead)
+    begin = visit.now + visit.lag
+    turns = tuple(begin + number * step for number in range(1, leads + 1))
+    job = Job(id=world.organisation.ids.next(), turns=turns)
+    world.jobs[job.id] = job
+    return job
+
+
+def status(world: World, visit: Visit) -> Answer:
+    """``GET /Leads/actions/mass_convert?job_id=…``: how many leads, never which."""
+    job_id = visit.query.get("job_id")
+    if not job_id:
+        raise mass_refusals.missing_job_id()
+    if job_id not in world.jobs:
+        raise mass_refusals.unknown_job()
+    progress = world.jobs[job_id].progress(visit.seen_at or visit.now)
+    return Answer.json({"data": [progress.as_json(world.spellings.next(progress.status))]})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """One job at work."""
+
+    world: World
+    job: Job
+    wish: MassWish
+    request: Json
+    entries: tuple[ConvertCall, ...]
+
+    def begin(self) -> None:
+        """Let every lead have its turn when the clock gets there."""
+        for number, turn in enumerate(self.job.turns):
+            self.world.later(turn, partial(self._take_turn, number))
+
+    def _take_turn(self, number: int, at: datetime) -> None:
+        try:
+            self._convert(number, at)
+        except (refusals.RefusedError, refusals.ItemRefusedError):
+            self.job.outcomes[number] = False
+        else:
+            self.job.outcomes[number] = True
+
+    def _convert(self, number: int, at: datetime) -> None:
+        organisation = self.world.organisation
+        lead = organisation.records["Leads"].get(self.wish.lead_ids[number])
+        if lead is None:
+            raise refusals.unknown_record()
+        check_convertible(lead)
+        check_target_modules(organisation)
+        wish = self.wish.of(lead)
+        carry_out(self.world, lead, wish, at=at, via="mass", request=self.request)
+        self.entries[number].effect_at = at
