@@ -37,7 +37,7 @@ def take_in(
     )
 
 
-def work_off(run: MassConversion, seconds: float = 10) -> MassConversion:
+def work_off(run: MassConversion, seconds: float = 30) -> MassConversion:
     """Work until the run waits for a person; its next look is brought forward."""
     end = time.monotonic() + seconds
     wait: float | None = 0.0

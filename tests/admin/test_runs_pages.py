@@ -314,8 +314,8 @@ def test_the_count_starts_the_run(
     run = fresh(run)
     assert (run.stage, run.started_by) == ("CONVERTING", boss)
     assert visit.address == page_of(run)
-    assert "Started: 2 leads are converted." in page.text
-    assert logged() == "Started: 2 leads are converted."
+    assert "Started: 2 leads are being converted." in page.text
+    assert logged() == "Started: 2 leads are being converted."
     assert [sent.kwargs for sent in messages.take_all()] == [{"connection_id": connection.pk}]
 
 

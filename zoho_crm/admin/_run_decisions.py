@@ -112,8 +112,8 @@ class RunDecisions(PagesAdmin):
             messages.warning(request, str(error))
             return redirect(self.address("start", run.pk))
         text = ngettext(
-            "Started: %(count)s lead is converted.",
-            "Started: %(count)s leads are converted.",
+            "Started: %(count)s lead is being converted.",
+            "Started: %(count)s leads are being converted.",
             form.cleaned_data["count"],
         )
         self.log_change(request, run, text % form.cleaned_data)
