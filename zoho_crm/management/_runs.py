@@ -185,7 +185,7 @@ def progress(run: MassConversion) -> str:
         unknown=Count("pk", filter=Q(status=Status.UNKNOWN)),
     )
     figures = {name: f"{number:,}" for name, number in standing.items()}
-    if run.stage == Stage.PREVIEWING:
+    if run.stage in (Stage.STAGING, Stage.PREVIEWING, Stage.REVIEW):
         figures["seen"] = f"{standing['all'] - standing['new']:,}"
         return _("Looked at %(seen)s of %(all)s leads.") % figures
     figures["to_go"] = f"{standing['under_way'] - standing['unknown'] + standing['to_be_sent']:,}"

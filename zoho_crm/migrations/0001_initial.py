@@ -631,6 +631,7 @@ class Migration(migrations.Migration):
             model_name="leadconversion",
             name="approved_by",
             field=models.ForeignKey(
+                db_index=False,
                 null=True,
                 on_delete=django.db.models.deletion.SET_NULL,
                 related_name="+",
@@ -642,6 +643,7 @@ class Migration(migrations.Migration):
             model_name="leadconversion",
             name="connection",
             field=models.ForeignKey(
+                db_index=False,
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="conversions",
                 to="zoho_crm.connection",
@@ -652,6 +654,7 @@ class Migration(migrations.Migration):
             model_name="leadconversion",
             name="decided_by",
             field=models.ForeignKey(
+                db_index=False,
                 null=True,
                 on_delete=django.db.models.deletion.SET_NULL,
                 related_name="+",
@@ -716,6 +719,7 @@ class Migration(migrations.Migration):
             name="mass_conversion",
             field=models.ForeignKey(
                 blank=True,
+                db_index=False,
                 null=True,
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="rows",
@@ -796,7 +800,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="leadconversion",
-            index=models.Index(fields=["connection", "due_at"], name="zoho_crm_the_queue"),
+            index=models.Index(
+                fields=["connection", "due_at", "status"], name="zoho_crm_what_is_due"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="leadconversion",
+            index=models.Index(
+                fields=["connection", "status", "mass_conversion", "due_at", "id"],
+                name="zoho_crm_the_queue",
+            ),
         ),
         migrations.AddIndex(
             model_name="leadconversion",
@@ -810,7 +823,9 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="leadconversion",
-            index=models.Index(fields=["mass_conversion", "effect"], name="zoho_crm_same_effect"),
+            index=models.Index(
+                fields=["mass_conversion", "finished_at"], name="zoho_crm_last_outcomes"
+            ),
         ),
         migrations.AddIndex(
             model_name="leadconversion",

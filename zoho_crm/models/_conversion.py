@@ -43,8 +43,13 @@ class LeadConversion(models.Model):
         CONTACT = "contact", _("contact")
         ACCOUNT = "account", _("account")
 
+    # Where a foreign key has no index of its own, one below begins with it, or nobody asks by it.
     connection = models.ForeignKey(
-        Connection, models.PROTECT, related_name="conversions", verbose_name=_("connection")
+        Connection,
+        models.PROTECT,
+        db_index=False,
+        related_name="conversions",
+        verbose_name=_("connection"),
     )
     lead_id = models.CharField(_("lead"), max_length=19)
     status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.NEW)
@@ -87,6 +92,7 @@ class LeadConversion(models.Model):
         models.PROTECT,
         null=True,
         blank=True,
+        db_index=False,
         related_name="rows",
         verbose_name=_("mass conversion"),
     )
@@ -108,6 +114,7 @@ class LeadConversion(models.Model):
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
         null=True,
+        db_index=False,
         related_name="+",
         verbose_name=_("decided by"),
     )
@@ -115,6 +122,7 @@ class LeadConversion(models.Model):
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
         null=True,
+        db_index=False,
         related_name="+",
         verbose_name=_("approved by"),
     )
@@ -143,10 +151,14 @@ class LeadConversion(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["connection", "due_at"], name="zoho_crm_the_queue"),
+            models.Index(fields=["connection", "due_at", "status"], name="zoho_crm_what_is_due"),
+            models.Index(
+                fields=["connection", "status", "mass_conversion", "due_at", "id"],
+                name="zoho_crm_the_queue",
+            ),
             models.Index(fields=["status", "announced_at"], name="zoho_crm_leads_to_announce"),
             models.Index(fields=["mass_conversion", "status"], name="zoho_crm_rows_of_a_run"),
-            models.Index(fields=["mass_conversion", "effect"], name="zoho_crm_same_effect"),
+            models.Index(fields=["mass_conversion", "finished_at"], name="zoho_crm_last_outcomes"),
             models.Index(fields=["mass_conversion", "contact_key"], name="zoho_crm_same_contact"),
             models.Index(fields=["mass_conversion", "account_key"], name="zoho_crm_same_account"),
         ]

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from zoho_crm import matching
 from zoho_crm.models._connection import Connection
+from zoho_crm.models._moves import BEGINNING
 from zoho_crm.models._time import DbNow
 
 
@@ -130,6 +131,14 @@ class MassConversion(models.Model):
         """
         rows = MassConversion.objects.filter(pk=self.pk, stage=Stage.REVIEW)
         return bool(rows.update(revision=F("revision") + 1, due_at=DbNow()))
+
+    # Queries
+
+    def holds_back(self, status: str) -> bool:
+        """Whether rows of this status may not begin now; what is under way always goes on."""
+        if status not in BEGINNING:
+            return False
+        return bool(self.paused_reason) or self.stage not in BEGINNING[status]
 
     # Properties
 

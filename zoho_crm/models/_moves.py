@@ -6,12 +6,14 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
-from django.db.models import F, Q, Value
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from zoho_crm.models._bulk import insert_alike, insert_now, update_each
 from zoho_crm.models._time import DbNow
 from zoho_crm.types import JsonObject
 
@@ -76,7 +78,7 @@ class Move:
         """Bring the row in hand up to date; what only the database knows stays as it was seen."""
         self.row.status, self.row.version = self.to, self.row.version + 1
         for name, value in self.values.items():
-            if not hasattr(value, "resolve_expression"):
+            if not _is_computed(value):
                 setattr(self.row, name, value)
 
 
@@ -84,6 +86,11 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
     """Rows of leads: the queue, and the only way to move them."""
 
     # Mutators
+
+    def add(self, lead_ids: Iterable[str], **alike: Any) -> None:
+        """Give leads their rows, all alike; a lead that has one already keeps it as it is."""
+        with transaction.atomic(using=self.db):
+            insert_alike(self.model(**alike), "lead_id", lead_ids, using=self.db)
 
     def move(self, moves: Iterable[Move], *, only_if: Q | None = None) -> list[Move]:
         """
@@ -96,7 +103,7 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
         """
         groups: dict[tuple[Any, ...], list[Move]] = defaultdict(list)
         for move in moves:
-            groups[move.row.status, move.row.version, move.to, _common(move)].append(move)
+            groups[move.row.status, move.row.version, move.to, _columns(move)].append(move)
         return [made for group in groups.values() for made in self._move_group(group, only_if)]
 
     def _move_group(self, group: list[Move], only_if: Q | None) -> list[Move]:
@@ -122,33 +129,29 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
         return [move for move in group if move.row.pk in claimed]
 
     def _write_own_values(self, made: list[Move], common: Mapping[str, Any]) -> None:
-        names = made[0].values.keys() - common.keys() if made else ()
-        if not names:
-            return
-        rows = [self.model(pk=move.row.pk) for move in made]
-        for row, move in zip(rows, made, strict=True):
-            for name in names:
-                value = move.values[name]
-                # Else a JSON column would hold JSON's null, which is no NULL.
-                setattr(row, name, Value(None) if value is None else value)
-        self.bulk_update(rows, names)
+        names = sorted(made[0].values.keys() - common.keys()) if made else []
+        if names:
+            values = ((move.row.pk, [move.values[name] for name in names]) for move in made)
+            update_each(self.model, names, values, using=self.db)
 
     def _write_events(self, made: list[Move]) -> None:
-        journal = self.model.events.rel.related_model._default_manager.using(self.db)
-        journal.bulk_create(
+        insert_now(
+            self.model.events.rel.related_model,
+            "at",
+            ("conversion", "version", "from_status", "to_status", "by", "payload_hash", "details"),
             [
-                journal.model(
-                    conversion_id=move.row.pk,
-                    version=move.row.version + 1,
-                    from_status=move.row.status,
-                    to_status=move.to,
-                    at=DbNow(),
-                    by=move.by,
-                    payload_hash=move.payload_hash,
-                    details=move.details,
+                (
+                    move.row.pk,
+                    move.row.version + 1,
+                    move.row.status,
+                    move.to,
+                    move.by,
+                    move.payload_hash,
+                    move.details,
                 )
                 for move in made
-            ]
+            ],
+            using=self.db,
         )
 
     # Queries
@@ -159,26 +162,34 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
 
     def workable(self) -> LeadConversionQuerySet:
         """Return the rows that nothing holds back: of no run, or of one that goes on."""
-        run = "mass_conversion"
-        goes_on = Q(**{f"{run}__paused_reason": ""})
-        sending = Q(status=Status.READY, **{f"{run}__stage": "CONVERTING"})
-        reading = Q(**{f"{run}__stage__in": ("STAGING", "PREVIEWING", "CONVERTING")})
-        return self.filter(
-            Q(**{run: None})
-            | ~Q(status__in=(Status.NEW, Status.READY))
-            | (goes_on & (sending | Q(status=Status.NEW) & reading))
-        )
+        held = Q()
+        for status, stages in BEGINNING.items():
+            goes_on = Q(mass_conversion__paused_reason="", mass_conversion__stage__in=stages)
+            held |= Q(status=status) & ~goes_on
+        return self.filter(Q(mass_conversion=None) | ~held)
 
     def unfinished(self) -> LeadConversionQuerySet:
         """Return the rows that are not at rest."""
         return self.filter(status__in=IN_MOTION)
 
 
+#: In which stages of their run rows may begin to be read, and to be sent.
+BEGINNING: Mapping[str, tuple[str, ...]] = {
+    Status.NEW: ("STAGING", "PREVIEWING", "CONVERTING"),
+    Status.READY: ("CONVERTING",),
+}
 IN_MOTION = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
 
 
-def _common(move: Move) -> tuple[str, ...]:
-    return tuple(sorted(move.values))
+def _columns(move: Move) -> tuple[Any, ...]:
+    """Return what moves must have alike to go together: the columns, and what is computed."""
+    values = sorted(move.values.items(), key=itemgetter(0))
+    return tuple((name, value if _is_computed(value) else None) for name, value in values)
+
+
+def _is_computed(value: Any) -> bool:
+    """Whether it is for the database to say what it is."""
+    return hasattr(value, "resolve_expression")
 
 
 def _shared(group: list[Move]) -> dict[str, Any]:
@@ -192,4 +203,4 @@ def _shared(group: list[Move]) -> dict[str, Any]:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)
+    return one is other or (type(one) is type(other) and bool(one == other))

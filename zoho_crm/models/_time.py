@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -14,6 +15,9 @@ from django.db.models.sql.compiler import SQLCompiler
 class DbNow(Now):
     """The present moment in the database, comparable with every stored instant."""
 
+    #: All are equal; Django would find that out anew for each, at length.
+    identity = ("the present moment",)
+
     def as_mysql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
     ) -> tuple[str, Any]:
@@ -21,6 +25,7 @@ class DbNow(Now):
         return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **extra)
 
 
+@lru_cache
 def from_now(seconds: float) -> CombinedExpression:
     """Return the moment so many seconds from now, or ago, in the database."""
     return DbNow() + timedelta(seconds=seconds)

@@ -42,17 +42,18 @@ def record(connection_id: int, calls: Iterable[tuple[str, bool]]) -> None:
     calls = list(calls)
     refused = Counter(kind for kind, was_refused in calls if was_refused)
     for kind, number in Counter(kind for kind, _refused in calls).items():
-        hour = Connection.objects.filter(pk=connection_id).values_list(
-            TruncHour(DbNow(), tzinfo=UTC), flat=True
-        )
-        row, _created = ApiUsage.objects.get_or_create(
-            connection_id=connection_id, hour=hour[0], kind=kind
-        )
-        ApiUsage.objects.filter(pk=row.pk).update(
-            calls=F("calls") + number,
-            credits=F("credits") + number * costs.get(kind, costs.get("other", 1)),
-            refusals=F("refusals") + refused[kind],
-        )
+        spent = number * costs.get(kind, costs.get("other", 1))
+        _add(connection_id, kind, calls=number, credits=spent, refusals=refused[kind])
+
+
+def _add(connection_id: int, kind: str, **numbers: int) -> None:
+    hour = TruncHour(DbNow(), tzinfo=UTC)
+    more = {name: F(name) + number for name, number in numbers.items()}
+    rows = ApiUsage.objects.filter(connection_id=connection_id, kind=kind)
+    if not rows.filter(hour=hour).update(**more):
+        now = Connection.objects.filter(pk=connection_id).values_list(hour, flat=True)
+        ApiUsage.objects.get_or_create(connection_id=connection_id, hour=now[0], kind=kind)
+        rows.filter(hour=now[0]).update(**more)
 
 
 def record_one(connection_id: int, kind: str, was_refused: bool) -> None:

@@ -25,7 +25,7 @@ from zoho_crm.services.mass_convert._effects import effect_of, smallest_job
 from zoho_crm.services.mass_convert._export import export
 from zoho_crm.services.mass_convert._policies import policies
 from zoho_crm.services.mass_convert._sources import ids_in_file, ids_in_lines, ids_of_open_leads
-from zoho_crm.services.mass_convert._steps import take_steps
+from zoho_crm.services.mass_convert._steps import take_steps, wake
 
 __all__ = [
     "Estimate",
@@ -54,4 +54,5 @@ __all__ = [
     "smallest_job",
     "start",
     "take_steps",
+    "wake",
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Q, QuerySet
 
 from zoho_crm.models import LeadConversion, MassConversion, Move
 
@@ -19,19 +19,18 @@ Joins = LeadConversion.Joins
 Status = LeadConversion.Status
 #: Rows that are moved at a time.
 SET = 500
+NOBODY: dict[str, Any] = {"follows_id": None, "joins": ""}
 
 
 def regroup(run: MassConversion) -> None:
     """Form the groups of a run anew, from the plans that its rows have now."""
     for rows in _similar(run):
         _leave_to_people(rows, "similar")
-    for batch in _batches(_with_leaders(run)):
-        _stay(
-            (row, {"follows_id": leader, "joins": joins}) for row, leader, joins in _changed(batch)
-        )
+    _follow_the_first(_creating(run), "contact_key", Joins.CONTACT)
+    _follow_the_first(_creating(run).exclude(joins=Joins.CONTACT), "account_key", Joins.ACCOUNT)
     _leave_to_people(_creating(run).filter(follows__follows__isnull=False), "group")
     for batch in _batches(_rows(run).filter(plan__isnull=True).exclude(follows=None)):
-        _stay((row, {"follows_id": None, "joins": ""}) for row in batch)
+        _stay((row, NOBODY) for row in batch)
 
 
 def _rows(run: MassConversion) -> QuerySet[LeadConversion]:
@@ -43,29 +42,35 @@ def _creating(run: MassConversion) -> QuerySet[LeadConversion]:
     return _rows(run).filter(plan__isnull=False)
 
 
-def _with_leaders(run: MassConversion) -> QuerySet[LeadConversion]:
-    """Annotate the first row that creates the same contact, and the same account."""
-    same_contact = _first(_creating(run), "contact_key")
-    rows = _creating(run).annotate(contact_leader=same_contact)
-    creating_accounts = rows.filter(Q(contact_leader=None) | Q(contact_leader=F("pk")))
-    return rows.annotate(account_leader=_first(creating_accounts, "account_key"))
+def _follow_the_first(rows: QuerySet[LeadConversion], key: str, joins: str) -> None:
+    """Let rows of the same key follow the first of them, and no row anybody else in that way."""
+    leader: LeadConversion | None = None
+    for batch in _sorted_batches(rows, key):
+        decisions = []
+        for row in batch:
+            value = getattr(row, key)
+            if leader is None or not value or getattr(leader, key) != value:
+                leader = row
+            to_join = {"follows_id": leader.pk, "joins": joins}
+            if row is not leader and (row.follows_id, row.joins) != (leader.pk, joins):
+                decisions.append((row, to_join))
+            elif row is leader and row.joins == joins:
+                decisions.append((row, NOBODY))
+        _stay(decisions)
 
 
-def _first(rows: QuerySet[LeadConversion], key: str) -> Subquery:
-    same = rows.exclude(**{key: ""}).filter(**{key: OuterRef(key)})
-    return Subquery(same.order_by("pk").values("pk")[:1])
-
-
-def _changed(rows: list[Any]) -> Iterator[tuple[LeadConversion, int | None, str]]:
-    """Yield the rows that follow another than before, or nobody any more, and whom."""
-    for row in rows:
-        leader, joins = row.contact_leader, str(Joins.CONTACT)
-        if leader in {None, row.pk}:
-            leader, joins = row.account_leader, str(Joins.ACCOUNT)
-        if leader in {None, row.pk}:
-            leader, joins = None, ""
-        if (row.follows_id, row.joins) != (leader, joins):
-            yield row, leader, joins
+def _sorted_batches(rows: QuerySet[LeadConversion], key: str) -> Iterator[list[LeadConversion]]:
+    """Yield rows by their key; those without one only if they follow somebody."""
+    rows = rows.only("status", "version", "follows_id", "joins", key).order_by(key, "pk")
+    rows = rows.exclude(**{key: "", "follows": None})
+    value, pk = "", 0
+    while batch := list(
+        rows.filter(
+            Q(**{f"{key}__gt": value}) | Q(**{key: value, "pk__gt": pk}), **{f"{key}__gte": value}
+        )[:SET]
+    ):
+        yield batch
+        value, pk = getattr(batch[-1], key), batch[-1].pk
 
 
 def _similar(run: MassConversion) -> Iterator[QuerySet[LeadConversion]]:
@@ -77,7 +82,7 @@ def _similar(run: MassConversion) -> Iterator[QuerySet[LeadConversion]]:
 
 
 def _leave_to_people(rows: QuerySet[LeadConversion], reason: str) -> None:
-    undecided = {"plan": None, "reason": reason, "follows_id": None, "joins": ""}
+    undecided = {"plan": None, "reason": reason, **NOBODY}
     for batch in _batches(rows.filter(decided_by=None)):
         _stay((row, undecided) for row in batch)
 

@@ -139,11 +139,13 @@ def _doubted(row: LeadConversion, quiet: float) -> Move:
 
 def give_up_jobs(connection_id: int) -> None:
     """Jobs that nobody heard of since they were posted, and those that take too long, are over."""
+    too_long = Q(status=JobStatus.ACCEPTED, posted_at__lte=from_now(-conf().JOB_HORIZON))
     jobs = MassConversionJob.objects.filter(connection_id=connection_id, due_at__lte=DbNow())
-    for job in jobs.filter(status=JobStatus.POSTING):
-        _end(job, JobStatus.LOST)
-    for job in jobs.filter(status=JobStatus.ACCEPTED, posted_at__lte=from_now(-conf().JOB_HORIZON)):
-        finish(job, JobStatus.GIVEN_UP)
+    for job in jobs.filter(Q(status=JobStatus.POSTING) | too_long):
+        if job.status == JobStatus.POSTING:
+            _end(job, JobStatus.LOST)
+        else:
+            finish(job, JobStatus.GIVEN_UP)
 
 
 def _give_back(

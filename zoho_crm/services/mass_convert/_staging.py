@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from django.db.models import QuerySet
+
 from zoho_crm.models import (
     DbNow,
     LeadConversion,
@@ -69,35 +71,28 @@ def _take_batch(run: MassConversion, lines: Mapping[int, str]) -> None:
 
 def _rows(run: MassConversion, wanted: Mapping[str, int]) -> dict[int, str]:
     """Give each lead its row in the run; return why that cannot be, by line."""
-    known = _known(run, wanted)
+    known = {row.lead_id: row for row in _rows_of(run, wanted)}
     reasons = {lead_id: _obstacle(run, row) for lead_id, row in known.items()}
-    new = [lead_id for lead_id in wanted if lead_id not in known]
-    LeadConversion.objects.bulk_create(
-        (
-            LeadConversion(
-                connection_id=run.connection_id,
-                lead_id=lead_id,
-                mass_conversion=run,
-                due_at=DbNow(),
-            )
-            for lead_id in new
-        ),
-        ignore_conflicts=True,
+    LeadConversion.objects.add(
+        [lead_id for lead_id in wanted if lead_id not in known],
+        connection_id=run.connection_id,
+        mass_conversion_id=run.pk,
+        due_at=DbNow(),
     )
     taken = [row for lead_id, row in known.items() if not reasons[lead_id]]
     LeadConversion.objects.move([taken_over(row, run) for row in taken])
     # Somebody else may have been faster; then the line is left out as well, and says why.
-    lost = _known(run, [lead_id for lead_id in wanted if not reasons.get(lead_id)])
-    reasons |= {id_: _obstacle(run, row) or Reason.ON_ITS_WAY for id_, row in lost.items()}
-    mine = {row.lead_id for row in lost.values() if row.mass_conversion_id == run.pk}
-    return {wanted[id_]: why for id_, why in reasons.items() if why and id_ not in mine}
+    mine = [lead_id for lead_id in wanted if not reasons.get(lead_id)]
+    for row in _rows_of(run, mine).exclude(mass_conversion=run):
+        reasons[row.lead_id] = _obstacle(run, row) or Reason.ON_ITS_WAY
+    return {wanted[lead_id]: reason for lead_id, reason in reasons.items() if reason}
 
 
-def _known(run: MassConversion, wanted: Iterable[str]) -> dict[str, LeadConversion]:
+def _rows_of(run: MassConversion, lead_ids: Iterable[str]) -> QuerySet[LeadConversion]:
     rows = LeadConversion.objects.filter(
-        connection_id=run.connection_id, lead_id__in=list(wanted)
+        connection_id=run.connection_id, lead_id__in=list(lead_ids)
     ).select_related("mass_conversion")
-    return {row.lead_id: row for row in rows.defer("lead", "options", "plan")}
+    return rows.defer("lead", "options", "plan")
 
 
 def _obstacle(run: MassConversion, row: LeadConversion) -> str:

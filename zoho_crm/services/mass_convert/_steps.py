@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -38,6 +38,13 @@ def take_steps(connection_id: int) -> None:
         # Not equal: SQLite compares text, and writes its own clock with fewer digits.
         seen = MassConversion.objects.filter(pk=run.pk, due_at__lte=run.due_at)
         seen.filter(revision=run.revision).update(due_at=rest)
+
+
+def wake(run_ids: Collection[int]) -> None:
+    """Have runs taken further at the next opportunity: rows of theirs came to rest."""
+    if run_ids:
+        runs = MassConversion.objects.filter(pk__in=run_ids, due_at__gt=DbNow())
+        runs.update(due_at=DbNow())
 
 
 def _preview(run: MassConversion) -> float | None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from zoho_crm.models import LeadConversion
+
+#: Seconds that an end waits for others: what is written together costs a fraction each.
+TOGETHER = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +34,14 @@ class Crew:
     def __init__(self, size: int) -> None:
         self._pool = ThreadPoolExecutor(max_workers=size, thread_name_prefix="zoho")
         self._errands: dict[Future[Any], Errand] = {}
+        #: Filled by the threads.
+        self._ended: SimpleQueue[Future[Any]] = SimpleQueue()
 
     def send(self, errand: Errand, what: Callable[[], Any]) -> None:
         """Have a thread do it."""
-        self._errands[self._pool.submit(what)] = errand
+        future = self._pool.submit(what)
+        self._errands[future] = errand
+        future.add_done_callback(self._ended.put)
 
     @property
     def calls(self) -> int:
@@ -50,9 +59,12 @@ class Crew:
 
     def gather(self, *, patience: float) -> Iterator[tuple[Errand, Future[Any]]]:
         """Wait, but not for long, and yield what has come to an end."""
-        if self._errands:
-            ended = wait(self._errands, timeout=patience, return_when=FIRST_COMPLETED).done
-            yield from [(self._errands.pop(future), future) for future in ended]
+        ended: list[Future[Any]] = []
+        with suppress(Empty):
+            while len(ended) < len(self._errands):
+                ended.append(self._ended.get(timeout=patience))
+                patience = TOGETHER
+        yield from [(self._errands.pop(future), future) for future in ended]
 
     def dismiss(self) -> None:
         """Wait for every thread."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Container, Iterable
+from functools import cached_property, partial
+from typing import Any, TypeAlias
 
-from django.db.models import BooleanField, Case, Exists, OuterRef, Q, When
+from django.db.models import BooleanField, Case, Q, QuerySet, When
 
 from zoho_crm.client import ZohoClient
 from zoho_crm.conf import conf
@@ -24,12 +24,15 @@ from zoho_crm.services import _life
 from zoho_crm.services.settle import with_counting
 from zoho_crm.services.work._condition import Condition
 from zoho_crm.services.work._crew import Crew, Errand
-from zoho_crm.services.work._urgency import MOST_URGENT_FIRST
+from zoho_crm.services.work._urgency import IN_A_RUN, OUTSIDE_RUNS
 from zoho_crm.types import ConversionPlan, Lead
 
 logger = logging.getLogger(__name__)
 
 Status = LeadConversion.Status
+#: What a read lead, or none, means for its row; and what is done with that.
+Judge: TypeAlias = Callable[[LeadConversion, Lead | None], Move | None]
+Then: TypeAlias = Callable[[LeadConversion, Move | None], None]
 #: Leads that one call reads.
 BATCH = 100
 
@@ -47,6 +50,9 @@ class Desk:
         self.moves: list[Move] = []
         #: What policies make of the previews among them, by row.
         self.plans: dict[int, ConversionPlan] = {}
+        #: How often the tables were looked at, and what was due then and is not yet in hand.
+        self.looks = 0
+        self._due_now: set[str] = set()
         #: Rows that a part keeps in hand while nobody is on an errand for them.
         self.kept: set[int] = set()
 
@@ -55,43 +61,77 @@ class Desk:
         """Calls to Zoho that may begin now."""
         return max(0, self.condition.limit.now - self.crew.calls)
 
+    def in_hand(self) -> set[int]:
+        """Return the rows that need no errand: one is under way, or its end is to be written."""
+        return self.crew.held() | self.kept | {move.row.pk for move in self.moves}
+
+    @cached_property
     def may_be_claimed(self) -> Q:
         """Return the condition of a claim: the lease is ours, and nothing holds the row back."""
         mine = self.lease.mine(for_seconds=self.conf.CALL_DEADLINE)
         mine = mine.filter(connection__status=Connection.Status.ACTIVE)
         going_on = MassConversion.objects.filter(
-            pk=OuterRef("mass_conversion_id"),
-            stage=MassConversion.Stage.CONVERTING,
-            paused_reason="",
+            stage=MassConversion.Stage.CONVERTING, paused_reason=""
         )
-        return Q(Exists(mine)) & (Q(mass_conversion=None) | Q(Exists(going_on)))
+        is_free = Q(mass_conversion=None) | Q(mass_conversion__in=going_on.values("pk"))
+        return Q(connection__in=mine.values("pk")) & is_free
 
-    def due(self, *statuses: str, most: int = BATCH) -> list[LeadConversion]:
-        """Return due rows that nobody has in hand, the most urgent first."""
-        if most <= 0:
+    def look(self) -> None:
+        """Look what kinds of rows are due; until the next look there are no others."""
+        due = LeadConversion.objects.due().filter(connection=self.connection)
+        self._due_now = set(due.order_by().values_list("status", flat=True).distinct())
+        self.looks += 1
+
+    def due(
+        self,
+        *statuses: str,
+        most: int = BATCH,
+        without_runs: Container[int] = (),
+        defer: Iterable[str] = (),
+    ) -> list[LeadConversion]:
+        """
+        Return due rows that nobody has in hand, the most urgent first.
+
+        Each run is asked for its rows by itself: so an index has them in their order, however many
+        there are.
+
+        :param without_runs: runs that are passed over
+        :param defer: columns that need not be read
+        """
+        if most <= 0 or self._due_now.isdisjoint(statuses):
             return []
+        rows = self._due(statuses).defer(*defer)
+        found = list(rows.filter(mass_conversion=None).order_by(*OUTSIDE_RUNS)[:most])
+        for run in self.runs_at_work(*statuses):
+            if len(found) < most and run.pk not in without_runs:
+                rows_of_run = rows.filter(mass_conversion=run).order_by(*IN_A_RUN)
+                for row in rows_of_run[: most - len(found)]:
+                    row.mass_conversion = run
+                    found.append(row)
+        if len(found) < most:
+            self._due_now -= set(statuses)
+        return found
+
+    def _due(self, statuses: tuple[str, ...]) -> QuerySet[LeadConversion]:
         old = Q(previewed_at__lt=from_now(-self.conf.PREVIEW_MAX_AGE))
         flags: dict[str, Any] = {
             "is_old": Case(When(old, then=True), default=False, output_field=BooleanField())
         }
-        rows = with_counting(LeadConversion.objects.due().workable()).annotate(**flags)
+        rows = with_counting(LeadConversion.objects.due()).annotate(**flags)
         rows = rows.filter(connection=self.connection, status__in=statuses)
-        rows = rows.exclude(pk__in=self.crew.held() | self.kept)
-        rows = rows.select_related("mass_conversion", "follows").order_by(*MOST_URGENT_FIRST)
-        return list(rows.defer("follows__lead", "follows__options", "follows__plan")[:most])
+        return rows.exclude(pk__in=self.in_hand())
 
-    def read(
-        self,
-        rows: list[LeadConversion],
-        judge: Callable[[LeadConversion, Lead | None], Move | None],
-        then: Callable[[Errand, Move | None], None],
-    ) -> None:
-        """Read the leads of these rows in one call, then judge each by itself."""
+    def runs_at_work(self, *statuses: str) -> list[MassConversion]:
+        """Return the runs that have not ended, and hold back none of these."""
+        runs = MassConversion.objects.filter(connection=self.connection, ended_at=None)
+        return [run for run in runs.order_by("pk") if not any(map(run.holds_back, statuses))]
+
+    def read(self, rows: list[LeadConversion], judge: Judge, then: Then) -> None:
+        """Read the leads of these rows in one call, then judge each."""
 
         def came(_errand: Errand, leads: dict[str, Lead]) -> None:
             self.condition.succeeded()
-            for row in rows:
-                self.judge(row, partial(judge, row, leads.get(row.lead_id)), then)
+            self._judge(rows, leads, judge, then)
 
         def failed(errand: Errand, error: BaseException) -> None:
             is_odd = not isinstance(error, ZohoError) or error.code == "unknown_form"
@@ -106,17 +146,27 @@ class Desk:
         errand = Errand(rows=tuple(rows), done=came, failed=failed)
         self.crew.send(errand, partial(self.client.leads.get_many, ids))
 
-    def judge(
-        self,
-        row: LeadConversion,
-        judgement: Callable[[], Move | None],
-        then: Callable[[Errand, Move | None], None],
+    def _judge(
+        self, rows: list[LeadConversion], leads: dict[str, Lead], judge: Judge, then: Then
     ) -> None:
-        """Think about one row in a thread, where an error of ours stays with that row."""
-        errand = Errand(rows=(row,), done=then, failed=self.put_off, is_call=False)
-        self.crew.send(errand, judgement)
+        """Think about rows in a thread; an error of ours stays with the row that it is about."""
 
-    def lay_down(self, _errand: Errand, move: Move | None) -> None:
+        def judged() -> list[Move | None]:
+            return [judge(row, leads.get(row.lead_id)) for row in rows]
+
+        def done(_errand: Errand, moves: list[Move | None]) -> None:
+            for row, move in zip(rows, moves, strict=True):
+                then(row, move)
+
+        def failed(errand: Errand, error: BaseException) -> None:
+            if len(rows) == 1:
+                self.put_off(errand, error)
+            for row in rows if len(rows) > 1 else ():
+                self._judge([row], leads, judge, then)
+
+        self.crew.send(Errand(rows=tuple(rows), done=done, failed=failed, is_call=False), judged)
+
+    def lay_down(self, _row: LeadConversion, move: Move | None) -> None:
         """Take a move in, to be written with the others."""
         if move:
             self.moves.append(move)

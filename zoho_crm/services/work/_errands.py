@@ -91,20 +91,19 @@ def settled(row: LeadConversion, lead: Lead | None) -> Move:
     return _life.read(row, lead, counts=row.counts)
 
 
-def renewed(row: LeadConversion, found: Preview) -> Move:
+def renewed(row: LeadConversion, found: Preview, leader: LeadConversion | None) -> Move:
     """Say what a new preview of an approved row means."""
     if found.lead and found.lead.converted:
         return _life.read_converted(row, found.lead.converted)
     seen = preview_seen(row)
     unchanged = seen.lead and found.lead and not matching.changes(seen.lead, found.lead)
-    if unchanged and matching.same_matches(seen, _without_leader(row, found)):
+    if unchanged and matching.same_matches(seen, _without_made_by(leader, found)):
         return _life.renewed(row, found)
     return _life.afresh(row, changed=["matches"])
 
 
-def _without_leader(row: LeadConversion, found: Preview) -> Preview:
+def _without_made_by(leader: LeadConversion | None, found: Preview) -> Preview:
     """Leave out the matches that the run made itself, by the row that this one follows."""
-    leader = row.follows
     if leader is None:
         return found
     made = {leader.contact_id, leader.account_id}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from django.db.models import Count, QuerySet
+from django.db.models import BooleanField, Case, QuerySet, When
 
 from zoho_crm.client import MOST_IN_A_JOB
 from zoho_crm.exceptions import (
@@ -31,8 +32,8 @@ JobStatus = MassConversionJob.Status
 Status = LeadConversion.Status
 #: Jobs of a connection that are open at a time.
 MOST_JOBS = 2
-#: Seconds between two looks.
-LOOK = 0.5
+#: Rows that are released to go singly at a time.
+SET = 500
 
 
 @dataclass(kw_only=True)
@@ -50,7 +51,7 @@ class Jobs:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._look_at = 0.0
+        self._look = 0
         self._draft: Draft | None = None
         self._polling: set[int] = set()
 
@@ -59,60 +60,58 @@ class Jobs:
         if self._draft and not self._is_being_read(self._draft):
             draft, self._draft = self._draft, None
             self._post(draft)
-        if self._desk.free and time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + LOOK
-            self._poll()
-            self._draft_one()
+        if self._desk.free and self._look != self._desk.looks:
+            self._look = self._desk.looks
+            self._draft_one(self._poll())
 
     # Drafting
 
-    def _draft_one(self) -> None:
-        connection = self._desk.connection
-        open_jobs = MassConversionJob.objects.filter(connection=connection, ended_at=None)
-        runs = MassConversion.objects.filter(
-            connection=connection,
-            stage=MassConversion.Stage.CONVERTING,
-            paused_reason="",
-            is_armed=True,
-        )
-        for run in runs.order_by("pk"):
-            may_post = run.may_use_jobs and is_proven(run) and open_jobs.count() < MOST_JOBS
-            for effect, size in self._groups(run):
-                if not run.may_use_jobs or size < smallest_job():
-                    self._release(self._waiting(run).filter(effect=effect))
-                elif may_post and self._draft is None and self._desk.free:
-                    self._read(run, effect)
+    def _draft_one(self, open_jobs: int) -> None:
+        if self._draft or not self._desk.free or open_jobs >= MOST_JOBS:
+            return
+        for run in self._desk.runs_at_work(Status.READY):
+            if not run.is_armed:
+                continue
+            if not run.may_use_jobs:
+                self._release(self._waiting(run)[:SET])
+            elif is_proven(run) and self._draft_for(run):
+                return
+
+    def _draft_for(self, run: MassConversion) -> bool:
+        """Begin a job with the first rows that may go together; whether there are such rows."""
+        first = self._waiting(run).values_list("effect", flat=True).first()
+        rows = list(self._waiting(run).filter(effect=first)[:MOST_IN_A_JOB]) if first else []
+        if len(rows) < smallest_job():
+            self._release(rows)
+            return False
+        self._draft = Draft(run=run, rows=rows)
+        self._desk.read(rows, checked, partial(self._checked, self._draft))
+        return True
 
     def _waiting(self, run: MassConversion) -> QuerySet[LeadConversion]:
         """Return the rows of a run that wait for a job."""
         rows = LeadConversion.objects.filter(
-            mass_conversion=run, status=Status.READY, job=None, due_at=None
+            connection=run.connection_id,
+            mass_conversion=run,
+            status=Status.READY,
+            job=None,
+            due_at=None,
         )
-        return rows.exclude(effect="").exclude(pk__in=self._desk.crew.held() | self._desk.kept)
+        return rows.exclude(effect="").exclude(pk__in=self._desk.in_hand()).order_by("pk")
 
-    def _groups(self, run: MassConversion) -> list[tuple[str, int]]:
-        groups = self._waiting(run).order_by().values("effect").annotate(size=Count("pk"))
-        return [(group["effect"], group["size"]) for group in groups]
-
-    def _release(self, rows: QuerySet[LeadConversion]) -> None:
-        """Let rows go singly: a job costs more than so few single calls."""
+    def _release(self, rows: Iterable[LeadConversion]) -> None:
+        """Let rows go singly: a job costs more than so few single calls, or is not allowed."""
         values = {"effect": "", "due_at": DbNow()}
         LeadConversion.objects.move(
-            Move(row=row, to=Status.READY, values=values, details={"singly": True})
-            for row in rows.order_by("pk")[:MOST_IN_A_JOB]
+            Move(row=row, to=Status.READY, values=values, details={"singly": True}) for row in rows
         )
 
-    def _read(self, run: MassConversion, effect: str) -> None:
-        rows = list(self._waiting(run).filter(effect=effect).order_by("pk")[:MOST_IN_A_JOB])
-        self._draft = Draft(run=run, rows=rows)
-        self._desk.read(rows, checked, partial(self._checked, self._draft))
-
-    def _checked(self, draft: Draft, errand: Errand, move: Move | None) -> None:
+    def _checked(self, draft: Draft, row: LeadConversion, move: Move | None) -> None:
         if move and move.to == Status.RUNNING:
             draft.claims.append(move)
-            self._desk.kept.add(move.row.pk)
+            self._desk.kept.add(row.pk)
         else:
-            self._desk.lay_down(errand, move)
+            self._desk.lay_down(row, move)
 
     def _is_being_read(self, draft: Draft) -> bool:
         return bool({row.pk for row in draft.rows} & self._desk.crew.held())
@@ -129,7 +128,7 @@ class Jobs:
         if effect is None:
             return
         latest = time.monotonic() + desk.conf.LEASE - desk.conf.CALL_DEADLINE
-        job, rows = job_life.begin(draft.run, effect, draft.claims, only_if=desk.may_be_claimed())
+        job, rows = job_life.begin(draft.run, effect, draft.claims, only_if=desk.may_be_claimed)
         if rows:
             done, failed = partial(self._accepted, job), partial(self._not_accepted, job)
             errand = Errand(rows=tuple(rows), done=done, failed=failed)
@@ -159,15 +158,21 @@ class Jobs:
 
     # Polling
 
-    def _poll(self) -> None:
-        due = MassConversionJob.objects.filter(
-            connection=self._desk.connection, status=JobStatus.ACCEPTED, due_at__lte=DbNow()
-        ).exclude(pk__in=self._polling)
-        for job in due.order_by("due_at")[: self._desk.free]:
-            self._polling.add(job.pk)
-            done, failed = partial(self._polled, job), partial(self._not_polled, job)
-            errand = Errand(rows=(), done=done, failed=failed)
-            self._desk.crew.send(errand, partial(self._desk.client.jobs.state, job.job_id))
+    def _poll(self) -> int:
+        """Ask how those stand that are due; return how many jobs are open."""
+        jobs = MassConversionJob.objects.filter(connection=self._desk.connection, ended_at=None)
+        is_due = Case(
+            When(due_at__lte=DbNow(), then=True), default=False, output_field=BooleanField()
+        )
+        found = list(jobs.annotate(is_due=is_due).order_by("due_at"))
+        for job in found:
+            is_ripe = job.is_due and job.status == JobStatus.ACCEPTED
+            if is_ripe and job.pk not in self._polling and self._desk.free:
+                self._polling.add(job.pk)
+                done, failed = partial(self._polled, job), partial(self._not_polled, job)
+                errand = Errand(rows=(), done=done, failed=failed)
+                self._desk.crew.send(errand, partial(self._desk.client.jobs.state, job.job_id))
+        return len(found)
 
     def _polled(self, job: MassConversionJob, _errand: Errand, state: JobState) -> None:
         self._polling.discard(job.pk)

@@ -27,7 +27,7 @@ class Previews:
 
     def hand_out(self) -> None:
         """Ask for options as many as may be, and read more leads when few are waiting."""
-        if self._desk.free and len(self._waiting) < self._desk.free:
+        if len(self._waiting) < self._desk.free:
             self._read_more()
         while self._waiting and self._desk.free:
             row, lead = self._waiting.popleft()
@@ -49,12 +49,11 @@ class Previews:
         leads[row.pk] = lead
         return None
 
-    def _looked(self, leads: dict[int, Lead], errand: Errand, move: Move | None) -> None:
-        self._desk.lay_down(errand, move)
-        for row in errand.rows:
-            if row.pk in leads:
-                self._desk.kept.add(row.pk)
-                self._waiting.append((row, leads.pop(row.pk)))
+    def _looked(self, leads: dict[int, Lead], row: LeadConversion, move: Move | None) -> None:
+        self._desk.lay_down(row, move)
+        if row.pk in leads:
+            self._desk.kept.add(row.pk)
+            self._waiting.append((row, leads.pop(row.pk)))
 
     def _ask(self, row: LeadConversion, lead: Lead) -> None:
         client, rules = self._desk.client, self._rules.of(row)

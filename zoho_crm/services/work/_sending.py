@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from functools import partial
+from math import inf
 
 from zoho_crm.exceptions import (
     AccessTokenRejectedError,
@@ -19,14 +20,12 @@ from zoho_crm.services import _life
 from zoho_crm.services.mass_convert import is_proven
 from zoho_crm.services.preview import look
 from zoho_crm.services.work._crew import Errand
-from zoho_crm.services.work._desk import Desk
+from zoho_crm.services.work._desk import BATCH, Desk
 from zoho_crm.services.work._errands import checked, convert, renewed
 from zoho_crm.services.work._urgency import urgency
 from zoho_crm.types import Converted, Scheduled
 
 Status = LeadConversion.Status
-#: Seconds between two looks for more urgent rows.
-LOOK = 0.5
 
 
 class Sending:
@@ -34,7 +33,8 @@ class Sending:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._look_at = 0.0
+        #: The look into the tables whose more urgent rows are in hand.
+        self._look = 0
         #: Claims on rows whose lead was just read and is what it was, with the moment of that read.
         self._claims: list[tuple[float, Move]] = []
         #: Runs whose first leads are through.
@@ -43,15 +43,17 @@ class Sending:
 
     def hand_out(self) -> None:
         """Read what is ready, and send what was read and is what it was."""
-        if time.monotonic() >= self._look_at or len(self._claims) < self._desk.free:
-            self._look_at = time.monotonic() + LOOK
+        if self._desk.free > len(self._claims) or (
+            self._desk.free and self._look != self._desk.looks
+        ):
+            self._look = self._desk.looks
             self._check()
         self._send()
 
     def _check(self) -> None:
-        if not self._desk.free:
-            return
-        rows = self._desk.due(Status.READY)
+        # With many claims in hand it is the more urgent rows that are looked for.
+        most = max(self._desk.free, BATCH - len(self._claims))
+        rows = self._desk.due(Status.READY, most=most, without_runs=self._held_back())
         ready = [row for row in rows if not row.is_old]
         if ready:
             self._desk.read(ready, checked, partial(self._checked, time.monotonic()))
@@ -59,32 +61,36 @@ class Sending:
             if self._desk.free:
                 self._look_again(row)
 
-    def _checked(self, begun: float, errand: Errand, move: Move | None) -> None:
+    def _held_back(self) -> set[int]:
+        """Return the runs whose first leads are on their way, and whose next ones are in hand."""
+        return {claim.row.mass_conversion_id or 0 for _begun, claim in self._claims} - self._proven
+
+    def _checked(self, begun: float, row: LeadConversion, move: Move | None) -> None:
         if move and move.to == Status.RUNNING:
             self._claims.append((begun, move))
-            self._desk.kept.add(move.row.pk)
+            self._desk.kept.add(row.pk)
         else:
-            self._desk.lay_down(errand, move)
+            self._desk.lay_down(row, move)
 
     def _look_again(self, row: LeadConversion) -> None:
-        client = self._desk.client
+        client, leader = self._desk.client, row.follows
 
         def call() -> Move:
-            return renewed(row, look(client, row.lead_id))
+            return renewed(row, look(client, row.lead_id), leader)
 
         errand = Errand(rows=(row,), done=self._looked_again, failed=self._desk.put_off)
         self._desk.crew.send(errand, call)
 
-    def _looked_again(self, errand: Errand, move: Move) -> None:
+    def _looked_again(self, _errand: Errand, move: Move) -> None:
         self._desk.condition.succeeded()
-        self._desk.lay_down(errand, move)
+        self._desk.moves.append(move)
 
     def _send(self) -> None:
         """Claim rows whose lead was just read, as many as threads are free, and convert them."""
         desk, deadline = self._desk, self._desk.conf.CALL_DEADLINE
         claims = self._next_claims()
         latest = time.monotonic() + desk.conf.LEASE - deadline
-        for claim in LeadConversion.objects.move(claims, only_if=desk.may_be_claimed()):
+        for claim in LeadConversion.objects.move(claims, only_if=desk.may_be_claimed):
             errand = Errand(rows=(claim.row,), done=self._answered, failed=self._not_converted)
             desk.crew.send(errand, partial(convert, desk.client, claim.row, latest))
             self._in_flight[claim.row.mass_conversion_id or 0] += 1
@@ -96,12 +102,10 @@ class Sending:
         fresh.sort(key=lambda checked: urgency(checked[1].row))
         now: list[Move] = []
         later: list[tuple[float, Move]] = []
-        begins: Counter[int] = Counter()
+        rooms: dict[int, float] = {}
         for begun, claim in fresh:
-            run = claim.row.mass_conversion
-            if len(now) < self._desk.free and self._may_begin(run, begins):
+            if len(now) < self._desk.free and self._may_begin(claim.row.mass_conversion, rooms):
                 now.append(claim)
-                begins[run.pk if run else 0] += 1
             else:
                 later.append((begun, claim))
         self._desk.kept -= {claim.row.pk for _begun, claim in self._claims}
@@ -109,14 +113,23 @@ class Sending:
         self._claims = later
         return now
 
-    def _may_begin(self, run: MassConversion | None, begins: Counter[int]) -> bool:
-        """Whether one more lead of a run may be sent: the first ones go one at a time."""
-        if run is None or run.pk in self._proven:
+    def _may_begin(self, run: MassConversion | None, rooms: dict[int, float]) -> bool:
+        """
+        Whether one more lead of a run may be sent: the first ones go one at a time.
+
+        :param rooms: how many more that are, as counted for one turn
+        """
+        if run is None:
             return True
-        if is_proven(run):
+        if run.pk not in rooms:
+            rooms[run.pk] = inf if self._is_proven(run) else 1 - self._in_flight[run.pk]
+        rooms[run.pk] -= 1
+        return rooms[run.pk] >= 0
+
+    def _is_proven(self, run: MassConversion) -> bool:
+        if run.pk not in self._proven and is_proven(run):
             self._proven.add(run.pk)
-            return True
-        return not begins[run.pk] and not self._in_flight[run.pk]
+        return run.pk in self._proven
 
     # Answers
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from zoho_crm.models import LeadConversion
+from zoho_crm.services.settle import IN_DOUBT
 from zoho_crm.services.work._desk import Desk
 from zoho_crm.services.work._errands import settled
-
-Status = LeadConversion.Status
 
 
 class Settling:
@@ -19,6 +17,6 @@ class Settling:
         """Have a call read what is due to be settled."""
         if not self._desk.free:
             return
-        rows = self._desk.due(Status.UNKNOWN, Status.SCHEDULED)
+        rows = self._desk.due(*IN_DOUBT, defer=("lead", "options", "plan"))
         if rows:
             self._desk.read(rows, settled, self._desk.lay_down)

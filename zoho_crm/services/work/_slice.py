@@ -11,7 +11,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import ConnectionLostError, CreditsExhaustedError
-from zoho_crm.models import Connection, ConnectionWork
+from zoho_crm.models import Connection, ConnectionWork, LeadConversion
 from zoho_crm.services import mass_convert, tokens, usage
 from zoho_crm.services.convert import write
 from zoho_crm.services.work._condition import PROBE
@@ -28,8 +28,11 @@ logger = logging.getLogger(__name__)
 
 #: Seconds before the loop turns once more.
 TURN = 0.2
-#: Seconds between two steps of the runs.
-STEP = 0.5
+#: Seconds between two looks into the tables, and two steps of the runs.
+LOOK = 0.5
+#: Moves that are written together, and seconds that they wait for others.
+SET = 50
+WRITE = 0.25
 
 
 class Slice:
@@ -43,28 +46,41 @@ class Slice:
         self._stop = stop
         self._end = time.monotonic() + self._desk.conf.SLICE
         self._renew_at = time.monotonic() + self._desk.conf.LEASE / 4
-        self._step_at = 0.0
+        self._look_at = self._write_at = 0.0
+        #: Runs whose rows were moved.
+        self._touched: set[int] = set()
         self._calls: list[tuple[str, bool]] = []
         self._token: Secret | None = None
 
     def run(self) -> dict[str, Any]:
         """Work, and return what was learnt for the next slice, as columns of ``ConnectionWork``."""
         try:
-            self._hand_out()
+            self._look_anew()
             while not self._desk.crew.is_idle:
                 self._gather()
                 self._hand_out()
+                if self._desk.crew.is_idle:
+                    self._look_anew()
         finally:
             self._desk.crew.dismiss()
             usage.record(self._desk.connection.pk, self._calls)
         return self._learnt()
 
+    def _look_anew(self) -> None:
+        """Hand out what there is in the tables: with nothing in hand, nobody knows of it."""
+        self._write()
+        mass_convert.wake(self._touched)
+        self._touched.clear()
+        self._look_at = 0.0
+        self._hand_out()
+
     def _hand_out(self) -> None:
         if self._is_over():
             return
-        if time.monotonic() >= self._step_at:
-            self._step_at = time.monotonic() + STEP
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK
             mass_convert.take_steps(self._desk.connection.pk)
+            self._desk.look()
             self._leave_a_reserve()
         if self._token is None or self._desk.condition.token_rejected:
             self._fetch_token()
@@ -95,12 +111,25 @@ class Slice:
                 errand.done(errand, future.result())
             else:
                 errand.failed(errand, error)
+        if self._is_time_to_write():
+            self._write()
+        if time.monotonic() > self._renew_at:
+            self._renew()
+
+    def _is_time_to_write(self) -> bool:
+        """Whether enough has come together; a refusal may stop a run, and does not wait."""
+        moves = self._desk.moves
+        is_refused = any(move.to == LeadConversion.Status.FAILED for move in moves)
+        return is_refused or len(moves) >= SET or time.monotonic() >= self._write_at
+
+    def _write(self) -> None:
+        desk = self._desk
         if desk.moves:
             write(desk.moves, desk.plans)
             mass_convert.heed(desk.moves)
+            self._touched |= {move.row.mass_conversion_id or 0 for move in desk.moves}
             desk.moves, desk.plans = [], {}
-        if time.monotonic() > self._renew_at:
-            self._renew()
+        self._write_at = time.monotonic() + WRITE
 
     def _renew(self) -> None:
         lease = self._desk.conf.LEASE

@@ -1,4 +1,4 @@
-"""What goes first: a person's conversion, then a program's, then a run's."""
+"""What goes first: a person's conversion, then a program's, then those of runs, one by one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from django.db.models import Case, IntegerField, Value, When
 
 from zoho_crm.models import LeadConversion
 
-MOST_URGENT_FIRST = (
+#: Within a run all is equal, and the index has it in this order.
+IN_A_RUN = ("due_at", "pk")
+OUTSIDE_RUNS = (
     Case(
-        When(mass_conversion__isnull=False, then=Value(2)),
         When(approved_by__isnull=False, then=Value(0)),
         default=Value(1),
         output_field=IntegerField(),
     ),
-    "due_at",
-    "pk",
+    *IN_A_RUN,
 )
 
 
 def urgency(row: LeadConversion) -> tuple[Any, ...]:
     """Return the key that puts rows to be sent into the same order."""
-    return row.mass_conversion_id is not None, row.approved_by_id is None, row.due_at, row.pk
+    return row.mass_conversion_id or 0, row.approved_by_id is None, row.due_at, row.pk
