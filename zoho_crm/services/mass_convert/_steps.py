@@ -19,9 +19,9 @@ from zoho_crm.types import ConversionPlan
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
 Joins = LeadConversion.Joins
-#: Rows that one step moves at a time, and seconds until the next look when it moved none.
+#: Rows that one step moves at a time, and seconds until the next look if nobody wakes it.
 SET = 500
-REST = 2.0
+REST = 5.0
 
 #: What keeps a follower waiting: its leader may still create the record.
 HOPEFUL = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
@@ -64,11 +64,12 @@ def _convert(run: MassConversion) -> float | None:
         return None
     if not run.is_armed:
         return _arm(run)
-    moved = _follow(run)
-    if moved:
+    waiting = _rows(run, Status.PREVIEWED).filter(plan__isnull=False)
+    is_waiting = waiting.exists()
+    if is_waiting and _follow(run, waiting):
         return 0.0
-    open_rows = Q(status__in=HOPEFUL) | Q(status=Status.PREVIEWED, plan__isnull=False)
-    if LeadConversion.objects.filter(open_rows, mass_conversion=run).exists():
+    moving = LeadConversion.objects.filter(mass_conversion=run, status__in=HOPEFUL)
+    if is_waiting or moving.exists():
         _replace_canaries(run)
         return REST
     _end(run, [Stage.CONVERTING], Stage.FINISHED)
@@ -114,9 +115,8 @@ def _starter(run: MassConversion) -> dict[str, Any]:
     return {"approved_by_id": run.started_by_id, "by": f"run {run.pk}"}
 
 
-def _follow(run: MassConversion) -> int:
+def _follow(run: MassConversion, waiting: QuerySet[LeadConversion]) -> int:
     """Let followers join what their leaders made, or say why they cannot."""
-    waiting = _rows(run, Status.PREVIEWED).filter(plan__isnull=False)
     ripe = waiting.exclude(follows=None).exclude(follows__status__in=HOPEFUL)
     ripe = ripe.exclude(follows__status=Status.PREVIEWED, follows__plan__isnull=False)
     moves = [_joined(run, row) for row in ripe.select_related("follows")[:SET]]

@@ -60,6 +60,7 @@ class Jobs:
         if self._draft and not self._is_being_read(self._draft):
             draft, self._draft = self._draft, None
             self._post(draft)
+            self._look = 0  # there may be room for another
         if self._desk.free and self._look != self._desk.looks:
             self._look = self._desk.looks
             self._draft_one(self._poll())
