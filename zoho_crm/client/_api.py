@@ -105,13 +105,14 @@ class Api:
     def _exchange(
         self, method: str, path: str, parts: dict[str, Any]
     ) -> tuple[requests.Response, JsonObject]:
-        with self.session.request(
-            method,
-            self.origin + path,
+        headers = {**self.session.headers, **(parts.pop("headers", None) or {})}
+        # The session has nothing else to add: no cookies, no proxies, no defaults.
+        request = requests.Request(method, self.origin + path, headers=headers, **parts).prepare()
+        with self.session.send(
+            request,
             timeout=cast(Any, self.limits.timeout()),
             allow_redirects=False,
             stream=True,
-            **parts,
         ) as response:
             return response, object_in(self._bounded(response))
 
