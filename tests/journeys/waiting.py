@@ -10,13 +10,13 @@ from zoho_crm.models import Connection, LeadConversion
 PATIENCE = 60
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
     """
     Wait until something is so.
 
     :raises TimeoutError: if it does not become so
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError
