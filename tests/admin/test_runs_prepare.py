@@ -13,7 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploaded
 
 from tests import messages
 from tests.admin.pages import Page, Visitor
-from tests.admin.runs import LIST, page_of, rows_of
+from tests.admin.runs import LIST, page_of, rows_of, work_off
 from zoho_crm.forms._prepare import MOST_BYTES
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Connection, LeadConversion, MassConversion, Policy
@@ -129,7 +129,7 @@ def test_a_file_that_django_put_on_disk_is_taken_in_as_well(
         (b"", {}, "file", "It is empty."),
         (b"\n\n  \n", {}, "file", "There is not one lead in this source."),
         (b"id,name\n1,x\n", {"column": "lead"}, "column", "There is no column “lead”"),
-        (b"4711", {"ids": "4712"}, "file", "Either ids or a file, not both."),
+        (b"4711", {"ids": "4712"}, "file", "Either ids, or a file, or the open leads."),
         (b"1" * (MOST_BYTES + 1), {}, "file", "at most 1.0\xa0MB can be taken in here"),
     ],
     ids=["no-text", "empty", "blank", "no-column", "both", "too-large"],
@@ -426,3 +426,47 @@ def _rules(**otherwise: Any) -> dict[str, Any]:
         "notify_new_owner": False,
     }
     return {**rules, **otherwise}
+
+
+def test_the_open_leads_are_taken_in_by_the_worker(
+    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+) -> None:
+    fair = zoho.add_lead(City="Kiel").id
+    zoho.add_lead(City="Graz")
+
+    page = prepare(visit, open_leads="on", having=" City = kiel \r\n", name="Fair")
+
+    run = MassConversion.objects.get()
+    assert "The open leads are being taken in and previewed" in page.text
+    assert "0 open leads were read, and 0 taken in" in page.text
+    assert (run.name, run.stage, run.created_by) == ("Fair", "STAGING", boss)
+    assert [row.lead_id for row in rows_of(work_off(run))] == [fair]
+    assert visit.get(page_of(run)).text.count("waits for decisions")
+
+
+def test_a_run_that_found_no_open_lead_says_so(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    prepare(visit, open_leads="on")
+    run = work_off(MassConversion.objects.get())
+
+    assert "There is not one lead in its source." in visit.get(page_of(run)).text
+
+
+@pytest.mark.parametrize(
+    ("entered", "entry", "error"),
+    [
+        ({"open_leads": "on", "ids": "1"}, "open_leads", "Either ids, or a file, or the open"),
+        ({"having": "City=Kiel", "ids": "1"}, "having", "This is for the open leads"),
+        ({"open_leads": "on", "having": "Kiel"}, "having", "“Kiel” is not of the form"),
+        ({"open_leads": "on", "having": "City="}, "having", "not of the form FIELD=VALUE"),
+        ({"open_leads": "on", "having": "a b=1"}, "having", "not of the form FIELD=VALUE"),
+    ],
+)
+def test_open_leads_that_make_no_sense_are_an_error_at_the_entry(
+    visit: Visitor, connection: Connection, entered: dict[str, str], entry: str, error: str
+) -> None:
+    page = prepare(visit, **entered)
+
+    assert error in error_at(page, entry)
+    assert not MassConversion.objects.exists()

@@ -56,17 +56,20 @@ class RunPreparation(RunDecisions):
     def _prepared(
         self, request: HttpRequest, form: PrepareForm, offered: Choices
     ) -> MassConversion | None:
-        users = [user.id for user in offered.users]
+        users, given = [user.id for user in offered.users], form.cleaned_data
+        wanted: dict[str, Any] = {
+            "connection_id": given["connection"].pk,
+            "policy": form.chosen_policy(),
+            "active_owners": users if len(users) < MOST_USERS else (),
+            "name": given["name"],
+            "by": person(request),
+        }
         try:
-            run = mass_convert.prepare(
-                connection_id=form.cleaned_data["connection"].pk,
-                lead_ids=form.lead_ids(),
-                policy=form.chosen_policy(),
-                active_owners=users if len(users) < MOST_USERS else (),
-                name=form.cleaned_data["name"],
-                source=form.source(),
-                by=person(request),
-            )
+            if given["open_leads"]:
+                run = mass_convert.prepare_open(having=given["having"], **wanted)
+            else:
+                lead_ids, source = form.lead_ids(), form.source()
+                run = mass_convert.prepare(lead_ids=lead_ids, source=source, **wanted)
         except RequestRefusedError as error:
             form.refuse(error)
             return None
@@ -76,6 +79,10 @@ class RunPreparation(RunDecisions):
         return run
 
     def _tell(self, request: HttpRequest, run: MassConversion) -> None:
+        if run.having is not None:
+            text = _("The open leads are being taken in and previewed; nothing is converted yet.")
+            messages.success(request, text)
+            return
         taken, left_out = run.rows.count(), run.lines.count()
         text = ngettext(
             "%(count)s lead is taken in and is previewed now; nothing is converted yet.",

@@ -54,6 +54,13 @@ def _pause(run: MassConversion) -> list[Text]:
 
 
 def _staging(run: MassConversion, counts: Counts) -> list[Text]:
+    if run.having is not None:
+        text = ngettext(
+            "%(count)s open lead was read, and %(taken)s taken in; the worker goes on by itself.",
+            "%(count)s open leads were read, and %(taken)s taken in; the worker goes on by itself.",
+            run.seen,
+        )
+        return [text % {"count": run.seen, "taken": size_of(counts)}]
     return [
         _("The leads are being taken in from their source."),
         _("If that was interrupted, cancel this mass conversion and prepare it anew."),
@@ -106,6 +113,8 @@ def _finished(run: MassConversion, counts: Counts) -> list[Text]:
 
 
 def _cancelled(run: MassConversion, counts: Counts) -> list[Text]:
+    if not size_of(counts):
+        return [_("There is not one lead in its source.")]
     if run.ended_at is None:
         left = _("What was not sent yet is left out; what is under way is still being settled.")
         return [_progress(counts), left]

@@ -34,6 +34,8 @@ from zoho_crm.services.choices import Choices
 MOST_BYTES = 1024 * 1024
 MOST_LETTERS = 1_000_000
 SEPARATORS = re.compile(r"[,;\n\r\t]")
+#: The API name of a field.
+FIELD = re.compile(r"\w{1,50}", re.ASCII)
 #: Fields of a deal that a policy fills.
 FILLED = frozenset({"Deal_Name", "Closing_Date", "Pipeline", "Stage"})
 AS_THE_POLICY_SAYS = ("", gettext_lazy("as the policy says"))
@@ -81,9 +83,25 @@ class PrepareForm(RulesPart):
             "The heading of the column of a CSV file that has the ids. Empty: one id a line."
         ),
     )
+    open_leads = forms.BooleanField(
+        label=gettext_lazy("Or every open lead"),
+        required=False,
+        help_text=gettext_lazy(
+            "They are taken in one page after the other, while you wait or not."
+        ),
+    )
+    having = forms.CharField(
+        label=gettext_lazy("Of the open leads only those with"),
+        required=False,
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "One FIELD=VALUE a line, with Zoho's API names, as in Lead_Status=Qualified."
+        ),
+    )
     policy = forms.ChoiceField(label=gettext_lazy("Policy"))
 
-    SOURCE = ("connection", "name", "ids", "file", "column")
+    SOURCE = ("connection", "name", "ids", "file", "column", "open_leads", "having")
     #: Where a source that cannot be read can be put right.
     FIELDS_BY_CODE: Mapping[str, str] = {"no_column": "column"}
 
@@ -153,6 +171,17 @@ class PrepareForm(RulesPart):
             raise ValidationError(message % sizes, code="too_large")
         return file
 
+    def clean_having(self) -> dict[str, str]:
+        lines = filter(None, map(str.strip, self.cleaned_data["having"].splitlines()))
+        values: dict[str, str] = {}
+        for line in lines:
+            field, _equals, value = (part.strip() for part in line.partition("="))
+            if not FIELD.fullmatch(field) or not value:
+                message = _("“%s” is not of the form FIELD=VALUE.")
+                raise ValidationError(message % line[:60], code="no_filter")
+            values[field] = value
+        return values
+
     def clean(self) -> dict[str, Any]:
         given = super().clean()
         if given.get("deal") == YES and "deal_pipeline" in self.fields:
@@ -163,12 +192,15 @@ class PrepareForm(RulesPart):
         return given
 
     def _check_source(self, given: Mapping[str, Any]) -> None:
-        if given.get("ids") and given.get("file"):
-            self.add_error("file", _("Either ids or a file, not both."))
-        elif not given.get("ids") and not given.get("file") and not self.errors:
+        named = [name for name in ("ids", "file", "open_leads") if given.get(name)]
+        if len(named) > 1:
+            self.add_error(named[-1], _("Either ids, or a file, or the open leads."))
+        elif not named and not self.errors:
             self.add_error("ids", _("Which leads? Paste their ids, or choose a file."))
         if given.get("column") and not given.get("file") and "file" not in self.errors:
             self.add_error("column", _("Only a file has columns."))
+        if given.get("having") and not given.get("open_leads"):
+            self.add_error("having", _("This is for the open leads; tick them."))
 
     def _check_policy(self, policy: Policy) -> None:
         own_deal = self.cleaned_data["deal"] == YES

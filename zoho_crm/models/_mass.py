@@ -73,6 +73,11 @@ class MassConversion(models.Model):
     active_owners = models.JSONField(default=list)
     #: Where its leads come from, for people.
     source = models.CharField(_("source"), max_length=200, blank=True)
+    #: Which open leads the worker takes in, by API name; null where leads were handed over.
+    having = models.JSONField(null=True, editable=False)
+    #: How far it is with that: Zoho's token for the next page, and leads seen so far.
+    page_token = models.TextField(blank=True, editable=False)
+    seen = models.PositiveIntegerField(default=0, editable=False)
     #: Whether all decided rows were made ready since the start.
     is_armed = models.BooleanField(default=False)
     #: Whether Zoho's mass conversion may be used.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
+from zoho_crm.client import ZohoClient
 from zoho_crm.models import Connection
 from zoho_crm.services import tokens
 from zoho_crm.services._zoho import outside_transaction
@@ -31,8 +32,7 @@ def open_leads(
     """
     outside_transaction()
     wanted = dict(having or {})
-    asked = (*fields, *wanted, *connection.mapped_fields)
-    client = replace(tokens.client_for(connection), mapped_fields=asked).leads
+    client = asking(tokens.client_for(connection), *fields, *wanted).leads
 
     def all_of_them() -> Iterator[Lead]:
         page = client.page()
@@ -41,12 +41,17 @@ def open_leads(
             page = client.page(page_token=page.next_page_token)
             yield from page.leads
 
-    fitting = (
-        lead
-        for lead in all_of_them()
-        if all(_same(value_of(lead, name), value) for name, value in wanted.items())
-    )
-    return islice(fitting, limit)
+    return islice((lead for lead in all_of_them() if fits(lead, wanted)), limit)
+
+
+def asking(client: ZohoClient, *fields: str) -> ZohoClient:
+    """Return a client that reads these fields of leads too, by API name."""
+    return replace(client, mapped_fields=(*fields, *client.mapped_fields))
+
+
+def fits(lead: Lead, having: Mapping[str, str]) -> bool:
+    """Whether a lead has all these values, by API name; letter case does not count."""
+    return all(_same(value_of(lead, name), value) for name, value in having.items())
 
 
 def value_of(lead: Lead, name: str) -> str:

@@ -14,6 +14,7 @@ from zoho_crm.services.mass_convert._control import (
     check_policy,
     pause,
     prepare,
+    prepare_open,
     resume,
     retry,
     start,
@@ -25,6 +26,7 @@ from zoho_crm.services.mass_convert._effects import effect_of, smallest_job
 from zoho_crm.services.mass_convert._export import export
 from zoho_crm.services.mass_convert._policies import policies
 from zoho_crm.services.mass_convert._sources import ids_in_file, ids_in_lines, ids_of_open_leads
+from zoho_crm.services.mass_convert._staging import take_page
 from zoho_crm.services.mass_convert._steps import take_steps, wake
 
 __all__ = [
@@ -48,11 +50,13 @@ __all__ = [
     "pause",
     "policies",
     "prepare",
+    "prepare_open",
     "previewed_in_run",
     "resume",
     "retry",
     "smallest_job",
     "start",
+    "take_page",
     "take_steps",
     "wake",
 ]

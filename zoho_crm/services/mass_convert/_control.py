@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -62,6 +62,36 @@ def prepare(
         run.advance([Stage.CANCELLED], Stage.CANCELLED, counts=None, ended_at=None, due_at=DbNow())
     run.refresh_from_db()
     return run
+
+
+def prepare_open(
+    *,
+    connection_id: int,
+    having: Mapping[str, str],
+    policy: Policy,
+    active_owners: Iterable[str] = (),
+    name: str = "",
+    by: AbstractBaseUser | None = None,
+) -> MassConversion:
+    """
+    Have the worker take in every open lead that has these values, page by page.
+
+    A run that finds none is cancelled.
+
+    :param having: values by API name; all open leads if there are none
+    """
+    words = ", ".join(f"{field}={value}" for field, value in having.items())
+    source = _("open leads with %s") % words if having else _("all open leads")
+    return MassConversion.objects.create(
+        connection_id=connection_id,
+        name=name,
+        source=source[:200],
+        having=dict(having),
+        policy=as_json(policy),
+        active_owners=list(active_owners),
+        created_by_id=by.pk if by else None,
+        due_at=DbNow(),
+    )
 
 
 def _withdraw(run: MassConversion) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 
 from zoho_crm.models import (
@@ -17,8 +18,10 @@ from zoho_crm.models import (
 )
 from zoho_crm.services import _life
 from zoho_crm.services._in_run import OF_NO_RUN
-from zoho_crm.types import is_record_id
+from zoho_crm.services.leads import fits
+from zoho_crm.types import Lead, is_record_id
 
+Stage = MassConversion.Stage
 Status = LeadConversion.Status
 Reason = MassConversionLine.Reason
 #: Lines that are written at a time.
@@ -35,7 +38,7 @@ def take_in(run: MassConversion, lines: Iterable[str]) -> int:
     with its number and the reason. Empty lines do not count, and nothing does after a cancel.
     """
     number = found = 0
-    staging = MassConversion.objects.filter(pk=run.pk, stage=MassConversion.Stage.STAGING)
+    staging = MassConversion.objects.filter(pk=run.pk, stage=Stage.STAGING)
     for batch in _batches(lines):
         if not staging.exists():
             break
@@ -44,6 +47,32 @@ def take_in(run: MassConversion, lines: Iterable[str]) -> int:
         number += len(batch)
         found += len(texts)
     return found
+
+
+def take_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: str) -> None:
+    """
+    Make rows of a page of open leads, and remember how far that is; nothing after a cancel.
+
+    With the last page the run goes on to its previews; one without any lead is cancelled.
+    """
+    is_last = not next_page_token
+    numbers = {
+        lead.id: number
+        for number, lead in enumerate(leads, start=run.seen + 1)
+        if fits(lead, run.having or {})
+    }
+    progress = {"page_token": next_page_token, "seen": run.seen + len(leads), "due_at": DbNow()}
+    with transaction.atomic():
+        if not run.advance(
+            [Stage.STAGING], Stage.PREVIEWING if is_last else Stage.STAGING, **progress
+        ):
+            return
+        left_out = _rows(run, numbers)
+        # Pages shift while leads come in: what was on the last one may be on this one too.
+        reasons = {number: why for number, why in left_out.items() if why != Reason.DOUBLE}
+        _note(run, {number: lead_id for lead_id, number in numbers.items()}, reasons)
+        if is_last and not run.rows.exists():
+            run.advance([Stage.PREVIEWING], Stage.CANCELLED)
 
 
 def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
@@ -60,7 +89,11 @@ def _take_batch(run: MassConversion, lines: Mapping[int, str]) -> None:
             left_out[number] = Reason.MALFORMED
         elif wanted.setdefault(text, number) != number:
             left_out[number] = Reason.DOUBLE
-    left_out |= _rows(run, wanted)
+    _note(run, lines, left_out | _rows(run, wanted))
+
+
+def _note(run: MassConversion, lines: Mapping[int, str], left_out: Mapping[int, str]) -> None:
+    """Keep the lines that were left out, each with its reason."""
     MassConversionLine.objects.bulk_create(
         MassConversionLine(
             mass_conversion=run, number=number, text=lines[number][:50], reason=reason

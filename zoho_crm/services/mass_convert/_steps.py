@@ -30,7 +30,7 @@ HOPEFUL = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UN
 def take_steps(connection_id: int) -> None:
     """Take each due run of a connection one step further."""
     due = MassConversion.objects.filter(connection_id=connection_id, due_at__lte=DbNow())
-    for run in due.order_by("due_at"):
+    for run in due.exclude(stage=Stage.STAGING).order_by("due_at"):
         step = STEPS.get(run.stage)
         wait = step(run) if step else None
         rest = None if wait is None else from_now(wait)

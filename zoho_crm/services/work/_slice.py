@@ -18,6 +18,7 @@ from zoho_crm.services.work._condition import PROBE
 from zoho_crm.services.work._crew import Errand
 from zoho_crm.services.work._desk import Desk
 from zoho_crm.services.work._errands import fetch_token
+from zoho_crm.services.work._intake import Intake
 from zoho_crm.services.work._jobs import Jobs
 from zoho_crm.services.work._previews import Previews
 from zoho_crm.services.work._sending import Sending
@@ -41,7 +42,7 @@ class Slice:
     def __init__(self, connection: Connection, lease: ConnectionWork, stop: Event) -> None:
         self._desk = Desk(connection, lease)
         #: The most urgent first.
-        parts = (Settling, Sending, Jobs, Previews)
+        parts = (Settling, Sending, Jobs, Previews, Intake)
         self._parts = [part(self._desk) for part in parts]
         self._stop = stop
         self._end = time.monotonic() + self._desk.conf.SLICE
