@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models import DateTimeField
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Cast
 
 from tests.mass.bench import CREATE, Bench, Stage, policy
 from zoho_crm.exceptions import PlanError, RequestRefusedError, StaleDecisionError
@@ -55,6 +58,17 @@ def test_counts_are_frozen_when_a_run_has_ended(bench: Bench) -> None:
     LeadConversion.objects.update(status=Status.FAILED)
 
     assert mass_convert.counts(run) == {"CONVERTED": 1, "NO_MATCH": 1, "decided": 0}
+
+
+def test_a_run_that_became_due_at_a_full_second_comes_to_rest(bench: Bench) -> None:
+    # SQLite compares instants as text, and there is more than one way to write a full second.
+    run = bench.reviewed(bench.leads(1))
+    a_full_second = RawSQL("'2020-01-01 00:00:00.000'", [])
+    MassConversion.objects.update(due_at=Cast(a_full_second, DateTimeField()))
+
+    bench.work()
+
+    assert bench.fresh(run).due_at is None
 
 
 def test_a_run_says_who_prepared_and_started_it_and_its_rows_who_approved(bench: Bench) -> None:

@@ -22,6 +22,8 @@ Joins = LeadConversion.Joins
 #: Rows that one step moves at a time, and seconds until the next look if nobody wakes it.
 SET = 500
 REST = 5.0
+#: Seconds that no step takes.
+STEP = 60.0
 
 #: What keeps a follower waiting: its leader may still create the record.
 HOPEFUL = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
@@ -29,15 +31,15 @@ HOPEFUL = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UN
 
 def take_steps(connection_id: int) -> None:
     """Take each due run of a connection one step further."""
-    due = MassConversion.objects.filter(connection_id=connection_id, due_at__lte=DbNow())
-    for run in due.exclude(stage=Stage.STAGING).order_by("due_at"):
+    runs = MassConversion.objects.filter(connection_id=connection_id)
+    due = runs.filter(due_at__lte=DbNow()).exclude(stage=Stage.STAGING)
+    for run in due.order_by("due_at"):
+        runs.filter(pk=run.pk).update(due_at=from_now(STEP))
         step = STEPS.get(run.stage)
         wait = step(run) if step else None
-        rest = None if wait is None else from_now(wait)
-        # Not if somebody woke it meanwhile: what they did is still to be looked at.
-        # Not equal: SQLite compares text, and writes its own clock with fewer digits.
-        seen = MassConversion.objects.filter(pk=run.pk, due_at__lte=run.due_at)
-        seen.filter(revision=run.revision).update(due_at=rest)
+        # Whoever woke it meanwhile made it due again: what they did is still to be looked at.
+        unmoved = runs.filter(pk=run.pk, revision=run.revision, due_at__gt=DbNow())
+        unmoved.update(due_at=None if wait is None else from_now(wait))
 
 
 def wake(run_ids: Collection[int]) -> None:
