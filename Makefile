@@ -4,14 +4,18 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-cache-dir
 PACKAGING := pyproject.toml setup.cfg
+# Many tests wait more than they work, so there are two for each processor.
+WORKERS := $(shell expr 2 \* $$(nproc))
 
-.PHONY: help demo test lint databases sdk clean
+.PHONY: help demo test lint databases broker long sdk clean
 
 help:
 	@echo "make demo        a site with its own Zoho, at work (ARGS=--once: then it ends)"
 	@echo "make test        the whole suite on SQLite, with coverage (ARGS: for pytest, then no coverage is demanded)"
 	@echo "make lint        style, types and migrations"
 	@echo "make databases   the whole suite on DATABASE_URL (ARGS: for pytest)"
+	@echo "make broker      journeys with workers of their own on CELERY_BROKER_URL and DATABASE_URL"
+	@echo "make long        a run of 5,000 leads; on a broker if CELERY_BROKER_URL names one"
 	@echo "make sdk         Zoho's own SDK against the simulator"
 	@echo "make clean       remove all that these commands made"
 
@@ -19,7 +23,7 @@ demo: .venv/.installed
 	$(BIN)/python manage.py demo $(ARGS)
 
 test: .venv/.with-test
-	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --cov --cov-report= $(if $(ARGS),--cov-fail-under=0) $(ARGS)
 	$(BIN)/coverage report $(if $(ARGS),--fail-under=0)
 
 lint: .venv/.with-lint
@@ -30,7 +34,14 @@ lint: .venv/.with-lint
 
 databases: .venv/.with-test .venv/.with-databases
 	@test -n "$(DATABASE_URL)" || { echo "make databases: set DATABASE_URL"; exit 2; }
-	$(BIN)/pytest --numprocesses auto $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) $(ARGS)
+
+broker: .venv/.with-test .venv/.with-databases
+	@test -n "$(CELERY_BROKER_URL)" || { echo "make broker: set CELERY_BROKER_URL"; exit 2; }
+	$(BIN)/pytest tests/journeys -m "broker and not long" $(ARGS)
+
+long: .venv/.with-test .venv/.with-databases
+	$(BIN)/pytest tests/journeys -m "long and $(if $(CELERY_BROKER_URL),,not )broker" $(ARGS)
 
 sdk: .venv/.with-test .venv/.with-sdk
 	$(BIN)/pytest tests/sdk $(ARGS)

@@ -82,13 +82,16 @@ DATABASE_EXTRAS: dict[str, dict[str, Any]] = {
         "TEST": {"CHARSET": "utf8mb4"},
     },
 }
+#: Backends that empty tables faster.
+ENGINES_IN_TESTS = {"django.db.backends.postgresql": "tests.postgresql"}
 
 
 def database(given: dict[str, Any]) -> dict[str, Any]:
     """Return what ``DATABASE_URL`` says, opened the way that this kind of database needs."""
     extras = DATABASE_EXTRAS.get(given["ENGINE"], {})
     options = extras.get("OPTIONS", {}) | given.get("OPTIONS", {})
-    return extras | given | {"OPTIONS": options}
+    engine = ENGINES_IN_TESTS.get(given["ENGINE"], given["ENGINE"]) if TESTING else given["ENGINE"]
+    return extras | given | {"ENGINE": engine, "OPTIONS": options}
 
 
 RUN_DIR.mkdir(exist_ok=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+from django.db import connection as database
 
 from zoho_crm.models import Connection
 from zoho_crm.services.connect import with_grant_code
@@ -12,6 +13,19 @@ pytest_plugins = ["zoho_crm.contrib.pytest"]
 
 # A suite that is started in the background would ignore Ctrl-C, and so would all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On another database than SQLite, leave out what touches none: that was tested there."""
+    if database.vendor != "sqlite":
+        config.hook.pytest_deselected(items=[item for item in items if not has_tables(item)])
+        items[:] = filter(has_tables, items)
+
+
+def has_tables(item: pytest.Item) -> bool:
+    fixtures = {"db", "transactional_db"}.intersection(getattr(item, "fixturenames", ()))
+    return bool(fixtures) or item.get_closest_marker("django_db") is not None
 
 
 @pytest.fixture
