@@ -15,7 +15,6 @@ pytest_plugins = ["zoho_crm.contrib.pytest"]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On another database than SQLite, leave out what touches none: that was tested there."""
     if database.vendor != "sqlite":

@@ -105,8 +105,16 @@ def test_the_ledger_has_instants_in_utc_with_microseconds(at_door: Caller) -> No
         "request",
     }
     assert conversion["deal_id"] is None
-    assert set(call) == {"lead_id", "received_at", "effect_at", "answered_at", "code"}
-    for instant in (conversion["at"], call["received_at"], call["answered_at"]):
+    assert set(call) == {
+        "lead_id",
+        "received_at",
+        "effect_at",
+        "answered_at",
+        "resolved_at",
+        "code",
+        "request",
+    }
+    for instant in (conversion["at"], call["received_at"], call["resolved_at"]):
         assert instant.endswith("+00:00")
         assert len(instant) == len("2026-11-20T13:20:11.123456+00:00")
         datetime.fromisoformat(instant)

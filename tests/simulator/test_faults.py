@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -179,14 +180,29 @@ def test_a_late_effect_comes_after_the_connection_is_gone(at_door: Caller) -> No
 
     assert sim.conversions_of(lead_id) == []
     sim.advance(29)
+    assert sim.ledger()["calls"][0]["resolved_at"] is None
     assert at_door.get(f"/Leads/{lead_id}").status_code == 200
     sim.advance(2)
     assert at_door.get(f"/Leads/{lead_id}").status_code == 204
     (call,) = sim.ledger()["calls"]
     (conversion,) = sim.conversions_of(lead_id)
-    assert call["effect_at"] == conversion["at"]
+    assert call["effect_at"] == call["resolved_at"] == conversion["at"]
     assert call["effect_at"] > call["received_at"]
     assert call["answered_at"] is None
+
+
+@pytest.mark.parametrize("fault", ["close_before", "error_before", "close_after", "truncate"])
+def test_a_call_that_was_dealt_with_is_resolved_whether_its_caller_knows_or_not(
+    caller: Caller, sim: Simulator, fault: str
+) -> None:
+    lead_id = sim.story("no_match")
+    sim.fail("convert", fault)
+    with suppress(requests.RequestException):
+        caller.convert(lead_id)
+
+    (call,) = sim.ledger()["calls"]
+    assert call["resolved_at"] >= call["received_at"]
+    assert call["request"] == {"data": [{}]}
 
 
 def test_a_late_effect_may_find_the_lead_converted(caller: Caller, sim: Simulator) -> None:

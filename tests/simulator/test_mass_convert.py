@@ -288,6 +288,8 @@ def test_the_ledger_has_a_call_for_each_lead(start: Callable[..., Caller]) -> No
     took = datetime.fromisoformat(first["effect_at"]) - datetime.fromisoformat(first["received_at"])
     assert timedelta(seconds=2) <= took < timedelta(seconds=10)
     assert second["effect_at"] is None
+    assert first["resolved_at"] == first["effect_at"] < second["resolved_at"]
+    assert first["request"] == second["request"] == conversion["request"]
 
 
 def test_the_ledger_keeps_refused_calls(caller: Caller, sim: Simulator) -> None:

@@ -107,7 +107,8 @@ class Passage:
     def _strike(self) -> Answer:
         with self.engine.lock:
             if self.visit.kind in ("convert", "mass_convert"):
-                self.visit.entries = self.world.ledger.open(self.visit.lead_ids, self.visit.now)
+                visit = self.visit
+                visit.entries = self.world.ledger.open(visit.lead_ids, visit.now, visit.request)
             fault = self.engine.draw_fault(self.visit)
         return ACTIONS[fault.do](fault, self) if fault else self.proceed()
 
@@ -141,11 +142,13 @@ class Passage:
         """
         with self.engine.lock:
             self.visit.session = gate.authenticate(self.world, self.visit)
+            self.visit.is_pending = True
             self.world.later(self.visit.now + timedelta(seconds=seconds), self._happen_at)
 
     def _happen_at(self, moment: datetime) -> None:
         with suppress(refusals.RefusedError):
             self.visit.route.handler(self.world, self.visit.at(moment))
+        self.world.ledger.resolve(self.visit.entries, moment)
 
     def _with_credits(self, answer: Answer) -> Answer:
         left = {} if self.visit.route.public else self.world.credits.headers(self.visit.now)
@@ -167,5 +170,8 @@ class Passage:
     def _close_books(self, answer: Answer) -> None:
         path = self.visit.route.path.replace("{module}", self.visit.path.get("module", ""))
         self.world.stats.count(self.visit.call.method, path, answer)
-        if self.visit.entries and answer.arrives:
-            self.world.ledger.close(self.visit.entries, self.world.clock.now(), answer.code)
+        now, entries = self.world.clock.now(), self.visit.entries
+        if not self.visit.is_pending:
+            self.world.ledger.resolve(entries, now)
+        if answer.arrives:
+            self.world.ledger.close(entries, now, answer.code)

@@ -35,7 +35,10 @@ class ConvertCall:
     received_at: datetime
     effect_at: datetime | None = None
     answered_at: datetime | None = None
+    resolved_at: datetime | None = None
+    """From then on it is certain: what did not happen will not happen any more."""
     code: str | None = None
+    request: Any = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -43,7 +46,9 @@ class ConvertCall:
             "received_at": ledger_time(self.received_at),
             "effect_at": ledger_time(self.effect_at),
             "answered_at": ledger_time(self.answered_at),
+            "resolved_at": ledger_time(self.resolved_at),
             "code": self.code,
+            "request": self.request,
         }
 
 
@@ -54,9 +59,13 @@ class Ledger:
     conversions: list[Conversion] = field(default_factory=list)
     calls: list[ConvertCall] = field(default_factory=list)
 
-    def open(self, lead_ids: Iterable[str], received_at: datetime) -> tuple[ConvertCall, ...]:
+    def open(
+        self, lead_ids: Iterable[str], received_at: datetime, request: Any
+    ) -> tuple[ConvertCall, ...]:
         """Write down that a call has come in, once for each lead that it names."""
-        calls = tuple(ConvertCall(lead_id=each, received_at=received_at) for each in lead_ids)
+        calls = tuple(
+            ConvertCall(lead_id=each, received_at=received_at, request=request) for each in lead_ids
+        )
         self.calls += calls
         return calls
 
@@ -64,6 +73,11 @@ class Ledger:
         """Write down what the call was answered, and when."""
         for call in calls:
             call.answered_at, call.code = answered_at, code
+
+    def resolve(self, calls: Iterable[ConvertCall], at: datetime) -> None:
+        """Write down that nothing of these calls is still to happen."""
+        for call in calls:
+            call.resolved_at = at
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from zoho_crm.simulator.calls import Answer, Call
 from zoho_crm.simulator.ledger import ConvertCall
@@ -52,6 +53,8 @@ class Visit:
     """How long a job waits before it begins."""
     entries: tuple[ConvertCall, ...] = ()
     """What the ledger says about the call: one entry for each lead to be converted."""
+    is_pending: bool = False
+    """Whether something of it is still to happen when it has been answered."""
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -66,6 +69,14 @@ class Visit:
             return _ids_in(self.call)
         named = self.path.get("id") or self.query.get("ids", "")
         return tuple(filter(None, named.split(",")))
+
+    @property
+    def request(self) -> Any:
+        """The body, without the ids that it may name."""
+        body = self.call.json()
+        if not isinstance(body, dict):
+            return body
+        return {name: value for name, value in body.items() if name != "ids"}
 
     def at(self, moment: datetime) -> Visit:
         """Return the same visit, taking effect at another moment."""

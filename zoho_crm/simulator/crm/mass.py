@@ -35,8 +35,8 @@ def mass_convert(world: World, visit: Visit) -> Answer:
     except refusals.ItemRefusedError as refusal:
         raise refusals.at_root(refusal) from None
     job = _schedule(world, visit, len(wish.lead_ids))
-    request = {name: value for name, value in body.items() if name != "ids"}
-    Shift(world=world, job=job, wish=wish, request=request, entries=visit.entries).begin()
+    Shift(world=world, job=job, wish=wish, request=visit.request, entries=visit.entries).begin()
+    visit.is_pending = True
     scheduled = {
         "code": "SCHEDULED",
         "details": {"job_id": job.id},
@@ -88,6 +88,7 @@ class Shift:
             self.job.outcomes[number] = False
         else:
             self.job.outcomes[number] = True
+        self.world.ledger.resolve([self.entries[number]], at)
 
     def _convert(self, number: int, at: datetime) -> None:
         organisation = self.world.organisation
