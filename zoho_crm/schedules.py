@@ -6,17 +6,21 @@ from typing import Any
 
 from zoho_crm.conf import conf
 
-_OPTIONS = {"queue": conf().QUEUE} if conf().QUEUE else {}
+#: Seconds after which a message is of no use. Who reads it may have another clock than who sent it,
+#: so this is much longer than the time to the next one.
+EXPIRES = 3600
+
+_OPTIONS: dict[str, Any] = {"expires": EXPIRES} | ({"queue": conf().QUEUE} if conf().QUEUE else {})
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "zoho-crm-sweep": {
         "task": "zoho_crm.tasks.sweep",
         "schedule": conf().SWEEP_INTERVAL,
-        "options": {**_OPTIONS, "expires": conf().SWEEP_INTERVAL},
+        "options": _OPTIONS,
     },
     "zoho-crm-announce": {
         "task": "zoho_crm.tasks.announce",
         "schedule": conf().SWEEP_INTERVAL,
-        "options": {**_OPTIONS, "expires": conf().SWEEP_INTERVAL},
+        "options": _OPTIONS,
     },
 }

@@ -13,7 +13,7 @@ from zoho_crm.client._auth import TokenAuth, ZohoAuth
 from zoho_crm.client._convert import convert_body
 from zoho_crm.client._crm import ZohoClient
 from zoho_crm.client._leads import LEAD_FIELDS, LeadPage
-from zoho_crm.client._mass import MOST_IN_A_JOB, culprit, job_body
+from zoho_crm.client._mass import MOST_IN_A_JOB, culprit, effect_body, job_body
 from zoho_crm.client._transport import Limits, open_session
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "ZohoClient",
     "convert_body",
     "culprit",
+    "effect_body",
     "job_body",
     "open_session",
     "unheard",

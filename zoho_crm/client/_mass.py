@@ -66,7 +66,12 @@ class JobsClient:
 
 def job_body(lead_ids: Sequence[str], effect: Effect, module_ids: Mapping[str, str]) -> JsonObject:
     """Return the body that starts a job."""
-    body: JsonObject = {"ids": list(lead_ids), "assign_to": {"id": effect.owner_id}}
+    return {"ids": list(lead_ids), **effect_body(effect, module_ids)}
+
+
+def effect_body(effect: Effect, module_ids: Mapping[str, str] | None = None) -> JsonObject:
+    """Return what a job is to do to each of its leads; modules go by name only without ids."""
+    body: JsonObject = {"assign_to": {"id": effect.owner_id}}
     if effect.deal:
         body["Deals"] = deal_fields(effect.deal)
     if effect.tags_to:
@@ -82,8 +87,8 @@ def culprit(error: RequestRefusedError) -> int | None:
     return int(place[1]) if place else None
 
 
-def _module(name: str, module_ids: Mapping[str, str]) -> JsonObject:
-    return {"api_name": name, "id": module_ids[name]}
+def _module(name: str, module_ids: Mapping[str, str] | None) -> JsonObject:
+    return {"api_name": name, **({} if module_ids is None else {"id": module_ids[name]})}
 
 
 def _state(body: JsonObject) -> JobState:

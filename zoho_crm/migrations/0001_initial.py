@@ -547,7 +547,7 @@ class Migration(migrations.Migration):
                         to="zoho_crm.connection",
                     ),
                 ),
-                ("lease_owner", models.CharField(blank=True, max_length=32)),
+                ("lease_owner", models.CharField(blank=True, max_length=100)),
                 ("lease_number", models.PositiveBigIntegerField(default=0)),
                 ("lease_until", models.DateTimeField(null=True)),
                 ("limit", models.FloatField(default=2, verbose_name="limit")),

@@ -25,7 +25,8 @@ class ConnectionWork(models.Model):
     connection = models.OneToOneField(
         Connection, models.CASCADE, primary_key=True, related_name="work"
     )
-    lease_owner = models.CharField(max_length=32, blank=True)
+    #: Host, process and a mark of its own, as in ``crm-2:4711:9f86d081``.
+    lease_owner = models.CharField(max_length=100, blank=True)
     #: Grows with every owner: the fence against one who comes back late.
     lease_number = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)

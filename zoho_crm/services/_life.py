@@ -8,8 +8,6 @@ enough reads, late and far enough apart, say that it was not.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -17,11 +15,11 @@ from django.db.models import DateTimeField, Value
 from django.db.models.functions import Least
 from django.utils.translation import gettext as _
 
-from zoho_crm.client import convert_body
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import AlreadyConvertedError, PlanError, RequestRefusedError, ZohoError
 from zoho_crm.matching import Preview, check_plan, propose
 from zoho_crm.models import DbNow, LeadConversion, Move, from_now
+from zoho_crm.services._payload import payload_hash
 from zoho_crm.types import ConversionPlan, Converted, JsonObject, Lead, Scheduled, as_json
 
 Values: TypeAlias = dict[str, Any]
@@ -117,13 +115,6 @@ def claimed(row: LeadConversion) -> Move:
     """It is going to be sent: the intent, written before the call."""
     values: Values = {"attempts": row.attempts + 1, "due_at": from_now(conf().LEASE), **NO_ERROR}
     return Move(row=row, to=Status.RUNNING, values=values, payload_hash=payload_hash(row))
-
-
-def payload_hash(row: LeadConversion) -> str:
-    """Return the SHA-256 of what is sent for a row, the same for every send of one plan."""
-    plan = row.planned() or ConversionPlan()
-    body = json.dumps(convert_body(plan), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(body.encode()).hexdigest()
 
 
 def answered(row: LeadConversion, answer: Converted | Scheduled) -> Move:

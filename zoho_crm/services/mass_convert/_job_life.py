@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+from zoho_crm.client import effect_body
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import (
@@ -20,6 +21,7 @@ from zoho_crm.models import (
     from_now,
 )
 from zoho_crm.services import _life
+from zoho_crm.services._payload import hash_of
 from zoho_crm.types import Effect, JobState, as_json
 
 JobStatus = MassConversionJob.Status
@@ -55,7 +57,7 @@ def _claimed(claim: Move, job: MassConversionJob, effect: Effect) -> Move:
         row=claim.row,
         to=claim.to,
         values={**claim.values, "job": job},
-        payload_hash=claim.payload_hash,
+        payload_hash=hash_of(effect_body(effect)),
         details={"job": job.pk, "effect": as_json(effect)},
     )
 

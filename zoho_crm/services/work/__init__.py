@@ -9,6 +9,8 @@ messages that wake workers changes nothing.
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import uuid
 from datetime import timedelta
 from functools import reduce
@@ -46,8 +48,7 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     wait = _waiting_time(connection_id)
     if wait != 0.0:
         return wait
-    owner = uuid.uuid4().hex
-    lease = ConnectionWork.take(connection_id, owner=owner, seconds=conf().LEASE)
+    lease = ConnectionWork.take(connection_id, owner=_me(), seconds=conf().LEASE)
     if lease is None:
         return None
     connection = Connection.objects.get(pk=connection_id)
@@ -59,6 +60,11 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     finally:
         lease.release(**learnt)
     return _waiting_time(connection_id)
+
+
+def _me() -> str:
+    """Return who works here now, and never again under this name."""
+    return f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 def come_back(*, connection_id: int, seconds: float) -> bool:
