@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -153,6 +154,35 @@ def test_connections_are_kept_and_shared_between_threads(api_at: Callable[..., A
 
     assert len(server.requests) == 20
     assert server.connections <= 4
+
+
+def test_of_answers_that_were_under_way_together_the_smallest_figure_of_credits_is_kept(
+    api_at: Callable[..., Api],
+) -> None:
+    overtaken = threading.Event()
+
+    def treat(connection: socket.socket, server: RawServer) -> None:
+        mine = server.connections
+        server.receive(connection)
+        if mine == 1:
+            overtaken.wait(5)
+        left = {1: 6, 2: 1, 3: 5_000}[mine]
+        head = f"X-API-CREDITS-REMAINING: {left}\r\nConnection: close\r\n".encode()
+        connection.sendall(whole(GRANT, head=head))
+
+    with RawServer(treat) as server:
+        api = api_at(server.origin)
+        slow = threading.Thread(target=api.call, args=("GET", "/"))
+        slow.start()
+        while not server.requests:
+            time.sleep(0.001)
+        api.call("GET", "/")
+        overtaken.set()
+        slow.join()
+        assert api.credits_remaining == 1
+        api.call("GET", "/")
+
+    assert api.credits_remaining == 5_000
 
 
 @pytest.mark.parametrize(

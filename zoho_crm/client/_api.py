@@ -56,6 +56,7 @@ class Api:
     on_call: Callable[[str, bool], object] = unheard
     #: What Zoho said last of the organisation's credits.
     credits_remaining: int | None = None
+    _credits_told: float = 0.0
 
     def call(
         self,
@@ -78,7 +79,8 @@ class Api:
         """
         if not may_send():
             raise TransportError(f"{method} {path}: too late to be sent")
-        end = time.monotonic() + self.limits.deadline
+        sent = time.monotonic()
+        end = sent + self.limits.deadline
         parts["auth"] = auth or self.auth
         try:
             with sending_only_if(lambda: time.monotonic() < end and may_send()):
@@ -87,9 +89,7 @@ class Api:
             certain = repeatable or surely_not_sent(error)
             message = f"{method} {path}: {type(error).__name__}"
             raise no_answer(message, repeatable=certain) from without_frames(error)
-        remaining = credits_remaining(response)
-        if remaining is not None:
-            self.credits_remaining = remaining
+        self._note_credits(credits_remaining(response), sent=sent)
         self.on_call(kind_of(method, path), response.status_code == TOO_MANY)
         return judge(response, body, repeatable=repeatable)
 
@@ -101,6 +101,14 @@ class Api:
         :raises ZohoError: as ``call``
         """
         return understood(parse, self.call("GET", path, params=query))
+
+    def _note_credits(self, remaining: int | None, *, sent: float) -> None:
+        """Keep the newest figure: of calls that were under way together, the smallest."""
+        if remaining is None:
+            return
+        known = self.credits_remaining
+        if known is None or remaining < known or sent > self._credits_told:
+            self.credits_remaining, self._credits_told = remaining, time.monotonic()
 
     def _exchange(
         self, method: str, path: str, parts: dict[str, Any]
