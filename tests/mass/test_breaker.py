@@ -140,3 +140,19 @@ def test_a_run_that_stopped_goes_on_one_by_one_when_a_person_resumes_it(bench: B
 
     assert bench.standing() == {Status.FAILED: 5, Status.CONVERTED: 7}
     assert overlapping(bench.zoho.ledger()["calls"][5:10]) == 1
+
+
+@pytest.mark.parametrize(("locked", "stops"), [(6, False), (12, True)])
+def test_what_a_job_leaves_over_is_seen_beside_what_it_converted(
+    bench: Bench, locked: int, stops: bool
+) -> None:
+    run = bench.started(bench.leads(55))
+    bench.work_until(lambda: len(bench.sent()) == 5)
+    for lead in list(bench.zoho.records["Leads"].values())[-locked:]:
+        bench.zoho.change(lead, Locked__s=True)
+
+    bench.until(lambda: bool(bench.fresh(run).paused_reason or run.ended_at))
+
+    assert bool(run.paused_reason) == stops
+    assert run.jobs.count() == 1
+    assert ("of the last 50 leads were refused" in run.paused_reason) == stops

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable
 
 from django.db.models import QuerySet
@@ -28,28 +29,44 @@ def is_proven(run: MassConversion) -> bool:
 
 def heed(moves: Iterable[Move]) -> None:
     """Pause the runs among whose rows there were refusals just now, if there are too many."""
-    refused = {
-        move.row.mass_conversion_id
-        for move in moves
-        if move.to == Status.FAILED and move.row.mass_conversion_id
-    }
-    for run in MassConversion.objects.filter(pk__in=refused):
-        if trip(run):
+    jobs_by_run: defaultdict[int, set[int | None]] = defaultdict(set)
+    for move in moves:
+        if move.to == Status.FAILED and move.row.mass_conversion_id:
+            jobs_by_run[move.row.mass_conversion_id].add(move.row.job_id)
+    for run in MassConversion.objects.filter(pk__in=jobs_by_run):
+        reasons = (_too_many_of(run, job_id) for job_id in jobs_by_run[run.pk])
+        reason = next(filter(None, reasons), "")
+        if reason and _stop(run, reason):
             logger.warning("Mass conversion %s stopped: too many refusals", run.pk)
 
 
-def trip(run: MassConversion) -> bool:
-    """Pause a run whose leads are refused too often; whether it was paused just now."""
-    last = list(_outcomes(run).values_list("status", flat=True)[:LAST])
-    refused = last.count(Status.FAILED)
-    in_a_row = last[:IN_A_ROW] == [Status.FAILED] * IN_A_ROW
-    if not in_a_row and (len(last) < LAST or refused < SHARE * LAST):
-        return False
-    reason = _("%(refused)s of the last %(all)s leads were refused; see why before going on.")
+def _too_many_of(run: MassConversion, job_id: int | None) -> str:
+    """
+    Say that too many leads were refused, of those that were sent singly or were in one job.
+
+    What a job leaves over goes singly one after the other, and much of it is refused: that is to be
+    seen beside what the job converted.
+    """
+    last = list(_outcomes(run).filter(job=job_id).values_list("status", flat=True)[:LAST])
+    refused, all_of_them = last.count(Status.FAILED), len(last)
+    if job_id:
+        all_of_them = LeadConversion.objects.filter(job=job_id).count()
+        is_too_many = refused >= max(IN_A_ROW, SHARE * all_of_them)
+    else:
+        in_a_row = last[:IN_A_ROW] == [Status.FAILED] * IN_A_ROW
+        is_too_many = in_a_row or (all_of_them == LAST and refused >= SHARE * LAST)
+    if not is_too_many:
+        return ""
+    message = _("%(refused)s of the last %(all)s leads were refused; see why before going on.")
+    return message % {"refused": refused, "all": all_of_them}
+
+
+def _stop(run: MassConversion, reason: str) -> bool:
+    """Pause a run; whether it was paused just now."""
     running = MassConversion.objects.filter(
         pk=run.pk, stage=MassConversion.Stage.CONVERTING, paused_reason=""
     )
-    return bool(running.update(paused_reason=reason % {"refused": refused, "all": len(last)}))
+    return bool(running.update(paused_reason=reason))
 
 
 def _outcomes(run: MassConversion) -> QuerySet[LeadConversion]:
