@@ -118,6 +118,7 @@ CELERY_TASK_IGNORE_RESULT = True
 (RUN_DIR / "messages").mkdir(exist_ok=True)
 
 ZOHO_CRM = from_env(env)
+SILENCED_SYSTEM_CHECKS = env.list("SILENCED_SYSTEM_CHECKS", default=[])
 
 # Signing in is slow on purpose; a suite that signs in hundreds of times cannot wait for it.
 if TESTING:

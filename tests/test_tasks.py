@@ -240,7 +240,37 @@ def test_work_comes_back_when_the_next_row_is_due(connection: Connection, zoho: 
 def test_work_comes_back_no_more_when_nothing_is_due(connection: Connection) -> None:
     tasks.work_connection(connection_id=connection.pk)
 
+    assert messages.take_all() == []
+
+
+def test_work_has_what_came_of_it_announced(connection: Connection, zoho: Simulator) -> None:
+    tasks.convert_lead(lead_id=zoho.story("no_match"))
+    messages.take_all()
+
+    tasks.work_connection(connection_id=connection.pk)
+
     assert [message.task for message in messages.take_all()] == ["announce"]
+
+
+def test_of_copies_of_one_sweep_only_one_wakes_a_connection(
+    connection: Connection, zoho: Simulator
+) -> None:
+    convert.request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+
+    for _copy in range(10):
+        tasks.sweep()
+
+    assert messages.take_all() == [awake(connection)]
+
+
+def test_the_next_sweep_wakes_it_again(connection: Connection, zoho: Simulator) -> None:
+    convert.request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+    tasks.sweep()
+    ConnectionWork.objects.update(swept_at=from_now(-2))
+
+    tasks.sweep()
+
+    assert messages.take_all() == [awake(connection)] * 2
 
 
 def test_sweeping_wakes_connections_with_due_rows(connection: Connection, zoho: Simulator) -> None:
@@ -286,13 +316,14 @@ def test_every_message_goes_to_the_queue_of_the_settings(
 ) -> None:
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "QUEUE": "crm"}
     zoho.fail("options", "error_before")
-    tasks.convert_lead(lead_id=zoho.story("no_match"))
+    for _lead in range(2):
+        tasks.convert_lead(lead_id=zoho.story("no_match"))
 
     tasks.sweep()
     tasks.work_connection(connection_id=connection.pk)
 
     sent = [message.task for message in messages.take_all("crm")]
-    assert sorted(sent) == ["announce", "work_connection", "work_connection", "work_connection"]
+    assert sorted(sent) == ["announce", *["work_connection"] * 4]
     assert messages.take_all() == []
 
 

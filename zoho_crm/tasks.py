@@ -47,7 +47,8 @@ def mass_convert(*, mass_conversion_id: int, **_newer: Any) -> dict[str, Any]:
 def work_connection(*, connection_id: int, **_newer: Any) -> None:
     """Act on the due rows of one connection, and come back when the next is due."""
     wait = work.work(connection_id=connection_id)
-    announce.apply_async(**_queue())
+    if announcing.is_due():
+        announce.apply_async(**_queue())
     if wait is not None and work.come_back(connection_id=connection_id, seconds=wait):
         wake(connection_id, countdown=wait)
 
@@ -55,7 +56,7 @@ def work_connection(*, connection_id: int, **_newer: Any) -> None:
 @shared_task(ignore_result=True)
 def sweep(**_newer: Any) -> None:
     """Wake every connection with due rows that nobody works."""
-    for connection_id in work.connections_to_wake():
+    for connection_id in work.sweep():
         wake(connection_id)
 
 

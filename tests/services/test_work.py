@@ -287,6 +287,17 @@ def test_a_lead_that_was_deleted_since_is_not_found(ready, run, zoho):
     assert sent(zoho) == []
 
 
+def test_an_answer_without_content_does_not_yet_mean_that_there_is_no_such_lead(
+    requested, run, zoho
+):
+    rows = [requested() for _ in range(3)]
+    zoho.fail("leads_list", "empty", times=2)
+
+    assert run() is None
+
+    assert set(statuses(rows)) == {Status.CONVERTED}
+
+
 def test_a_lead_that_is_locked_since_is_refused_and_says_why(ready, run, zoho):
     row = ready()
     zoho.records["Leads"][row.lead_id]["Locked__s"] = True

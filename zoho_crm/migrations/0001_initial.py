@@ -576,6 +576,7 @@ class Migration(migrations.Migration):
                 ),
                 ("wake_at", models.DateTimeField(null=True)),
                 ("seen_at", models.DateTimeField(null=True, verbose_name="worker seen")),
+                ("swept_at", models.DateTimeField(null=True, verbose_name="sweep seen")),
             ],
             options={
                 "verbose_name": "work on a connection",

@@ -39,8 +39,9 @@ class ConnectionWork(models.Model):
     credits_remaining = models.BigIntegerField(_("credits remaining"), null=True)
     #: When somebody comes back to work it, so that not everybody does.
     wake_at = models.DateTimeField(null=True)
-    #: When a worker last looked.
+    #: When a worker last looked, and when a sweep came by.
     seen_at = models.DateTimeField(_("worker seen"), null=True)
+    swept_at = models.DateTimeField(_("sweep seen"), null=True)
 
     class Meta:
         verbose_name = _("work on a connection")
@@ -70,6 +71,19 @@ class ConnectionWork(models.Model):
         nobody = Q(wake_at=None) | Q(wake_at__lte=DbNow()) | Q(wake_at__gt=from_now(seconds))
         rows = cls.objects.filter(nobody, pk=connection_id)
         return bool(rows.update(wake_at=from_now(seconds)))
+
+    @classmethod
+    def sweep(cls, *, apart: float) -> list[int]:
+        """Note that a sweep came by; return the connections that none had come to for so long."""
+        new = [
+            ConnectionWork(connection=connection)
+            for connection in Connection.objects.filter(work=None)
+        ]
+        ConnectionWork.objects.bulk_create(new, ignore_conflicts=True)
+        unswept = cls.objects.filter(Q(swept_at=None) | Q(swept_at__lte=from_now(-apart)))
+        return [
+            row.pk for row in list(unswept) if unswept.filter(pk=row.pk).update(swept_at=DbNow())
+        ]
 
     def renew(self, *, seconds: float) -> bool:
         """Whether it is still mine, and now for so long."""

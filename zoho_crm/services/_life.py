@@ -26,9 +26,12 @@ Values: TypeAlias = dict[str, Any]
 
 Status = LeadConversion.Status
 FIRST_DELAY = 2.0
-LONGEST_DELAY = 300.0
+#: No delay is longer than so many times the time between two reads of a lead in doubt.
+LONGEST_DELAY = 5
 #: A single conversion that Zoho scheduled is read first after so many seconds.
 SCHEDULED_DELAY = 10.0
+#: A look that finds no lead is repeated so often before that is believed.
+LOOKS_IN_VAIN = 2
 ALREADY_CONVERTED = "ID_ALREADY_CONVERTED"
 AT_REST: Values = {"due_at": None, "setbacks": 0}
 NO_ERROR: Values = {"error_code": "", "error_message": ""}
@@ -36,7 +39,7 @@ NO_ERROR: Values = {"error_code": "", "error_message": ""}
 
 def delay(setbacks: int, first: float = FIRST_DELAY) -> float:
     """Return how many seconds to wait after so many tries in a row that came to nothing."""
-    return min(first * 2.0 ** min(setbacks, 20), LONGEST_DELAY)
+    return min(first * 2.0 ** min(setbacks, 20), LONGEST_DELAY * conf().READ_SPACING)
 
 
 # Before anything is sent
@@ -105,7 +108,14 @@ def put_off(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> 
     """A read did not come about; it will be tried again."""
     wait = 0.0 if at_once else delay(row.setbacks)
     values: Values = {"setbacks": min(row.setbacks + 1, 100), "due_at": from_now(wait)}
+    values |= {"empty_reads": 0} if row.status == Status.NEW else {}
     return Move(row=row, to=Status(row.status), values=values, details=_said(error))
+
+
+def looked_in_vain(row: LeadConversion) -> Move:
+    """There seems to be no such lead, which an answer without content may say of any."""
+    values: Values = {"empty_reads": row.empty_reads + 1, "due_at": DbNow()}
+    return Move(row=row, to=Status.NEW, values=values, details={"read": "nothing"})
 
 
 # Sending

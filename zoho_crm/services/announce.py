@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.dispatch import Signal
 
 from zoho_crm.models import Connection, ConnectionEvent, DbNow, LeadConversion, MassConversion
@@ -19,24 +19,28 @@ MOST = 500
 
 def announce() -> int:
     """Send the signals that are still to be sent, up to some hundreds; return how many."""
-    converted = LeadConversion.objects.filter(
-        status=LeadConversion.Status.CONVERTED, announced_at=None
-    ).order_by("pk")[:MOST]
-    lost = (
-        ConnectionEvent.objects.filter(kind=ConnectionEvent.Kind.LOST, announced_at=None)
-        .select_related("connection")
-        .order_by("pk")[:MOST]
-    )
-    ended = MassConversion.objects.filter(ended_at__isnull=False, announced_at=None)
+    converted, lost, ended = (rows.order_by("pk")[:MOST] for rows in _unannounced())
     return (
         _send(lead_converted, LeadConversion, converted, lambda row: {"conversion": row})
         + _send(connection_lost, Connection, lost, lambda event: {"connection": event.connection})
         + _send(
-            mass_conversion_finished,
-            MassConversion,
-            ended.order_by("pk")[:MOST],
-            lambda run: {"mass_conversion": run},
+            mass_conversion_finished, MassConversion, ended, lambda run: {"mass_conversion": run}
         )
+    )
+
+
+def is_due() -> bool:
+    """Whether there is something to announce."""
+    return any(rows.exists() for rows in _unannounced())
+
+
+def _unannounced() -> tuple[QuerySet[Any], ...]:
+    return (
+        LeadConversion.objects.filter(status=LeadConversion.Status.CONVERTED, announced_at=None),
+        ConnectionEvent.objects.filter(
+            kind=ConnectionEvent.Kind.LOST, announced_at=None
+        ).select_related("connection"),
+        MassConversion.objects.filter(ended_at__isnull=False, announced_at=None),
     )
 
 

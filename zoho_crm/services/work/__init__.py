@@ -35,6 +35,9 @@ from zoho_crm.services.work._slice import Slice
 
 logger = logging.getLogger(__name__)
 
+#: Seconds within which two sweeps are as good as one.
+SWEEPS_APART = 1.0
+
 
 def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     """
@@ -81,6 +84,16 @@ def end_cooling(*, connection_id: int) -> None:
     ConnectionWork.objects.filter(pk=connection_id).update(
         cooling_until=None, cooling_reason="", cooling_kind=""
     )
+
+
+def sweep() -> list[int]:
+    """
+    Return the ids of the connections to wake, and remember that a sweep came by.
+
+    Of several sweeps at once, be they copies of one message, only one wakes a connection.
+    """
+    swept = ConnectionWork.sweep(apart=min(SWEEPS_APART, conf().SWEEP_INTERVAL / 4))
+    return [pk for pk in connections_to_wake() if pk in swept] if swept else []
 
 
 def connections_to_wake() -> list[int]:

@@ -68,6 +68,8 @@ class Rules:
 
 def seen(row: LeadConversion, found: Preview, rules: RunRules | None) -> Sight:
     """Say what a preview means: for its run, or by the row's own policy."""
+    if found.lead is None and row.empty_reads < _life.LOOKS_IN_VAIN:
+        return Sight(move=_life.looked_in_vain(row))
     if rules:
         return Sight(move=mass_convert.previewed_in_run(row, found, rules.policy, rules.moment))
     move = _life.previewed(row, found)

@@ -9,11 +9,14 @@ from zoho_crm import matching
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services.preview import ask, is_answered_by
 from zoho_crm.services.work._crew import Errand
-from zoho_crm.services.work._desk import Desk
+from zoho_crm.services.work._desk import BATCH, Desk
 from zoho_crm.services.work._errands import Rules, Sight, seen
 from zoho_crm.types import Lead
 
 Status = LeadConversion.Status
+#: Leads that are read first in a slice; then twice as many as could be asked for so far, so that
+#: not too many were read in vain when the slice ends.
+FEW = 20
 
 
 class Previews:
@@ -24,6 +27,7 @@ class Previews:
         #: Rows whose lead was read, and whose options are to be asked.
         self._waiting: deque[tuple[LeadConversion, Lead]] = deque()
         self._rules = Rules()
+        self._asked_for = 0
 
     def hand_out(self) -> None:
         """Ask for options as many as may be, and read more leads when few are waiting."""
@@ -35,7 +39,7 @@ class Previews:
             self._ask(row, lead)
 
     def _read_more(self) -> None:
-        rows = self._desk.due(Status.NEW)
+        rows = self._desk.due(Status.NEW, most=min(BATCH, max(FEW, 2 * self._asked_for)))
         if rows:
             leads: dict[int, Lead] = {}
             self._desk.read(rows, partial(self._first_look, leads), partial(self._looked, leads))
@@ -57,6 +61,7 @@ class Previews:
 
     def _ask(self, row: LeadConversion, lead: Lead) -> None:
         client, rules = self._desk.client, self._rules.of(row)
+        self._asked_for += 1
 
         def call() -> Sight:
             found = ask(client, lead)

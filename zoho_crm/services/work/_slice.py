@@ -79,7 +79,7 @@ class Slice:
         if self._is_over():
             return
         if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + LOOK
+            self._look_at = time.monotonic() + min(LOOK, self._desk.conf.SLICE / 10)
             mass_convert.take_steps(self._desk.connection.pk)
             self._desk.look()
             self._leave_a_reserve()

@@ -1,0 +1,1 @@
+"""Proof by machines that nothing is lost: see ``__main__``."""

@@ -1,0 +1,229 @@
+"""
+What must be true after a run, whatever happened meanwhile; it knows nothing of the code it checks.
+
+The simulator's ledger is what truly happened; rows and journal are what the app says of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
+
+#: DESIGN §4, written down a second time.
+STEPS: Mapping[str, str] = {
+    "NEW": "NEW PREVIEWED CONVERTED SKIPPED NEEDS_REVIEW",
+    "PREVIEWED": "PREVIEWED READY SKIPPED NEW CONVERTED NEEDS_REVIEW",
+    "READY": "READY RUNNING NEW CONVERTED SKIPPED NEEDS_REVIEW",
+    "RUNNING": "CONVERTED FAILED SCHEDULED UNKNOWN READY",
+    "SCHEDULED": "SCHEDULED CONVERTED UNKNOWN",
+    "UNKNOWN": "UNKNOWN CONVERTED READY SKIPPED FAILED NEEDS_REVIEW",
+    "FAILED": "NEW CONVERTED",
+    "SKIPPED": "NEW PREVIEWED CONVERTED",
+    "NEEDS_REVIEW": "NEEDS_REVIEW NEW SKIPPED CONVERTED",
+    "CONVERTED": "NEW",
+}
+#: Where a row says that we did not convert its lead.
+NOT_BY_US = frozenset({"NEW", "PREVIEWED", "FAILED", "SKIPPED"})
+BY_US = frozenset({"convert", "mass"})
+TOO_MANY = frozenset({"TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"})
+#: Databases that keep milliseconds only write an instant a little early.
+BLUR = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breach:
+    """A promise that was not kept."""
+
+    promise: str
+    lead_id: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.promise}: lead {self.lead_id}: {self.what}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What the app says of a lead."""
+
+    lead_id: str
+    status: str
+    version: int
+    by: str = ""
+    ids: tuple[str, str, str] = ("", "", "")
+    error_code: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One step of a lead's row."""
+
+    lead_id: str
+    version: int
+    from_status: str
+    to_status: str
+    at: datetime
+    payload_hash: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that is known when a run is over."""
+
+    ledger: Json
+    rows: Iterable[Row]
+    events: Iterable[Event]
+    #: Calls in flight that one worker may have at most.
+    ceiling: int
+    #: Seconds after which nobody waits for an answer any more.
+    deadline: float
+
+
+def check(evidence: Evidence) -> list[Breach]:
+    """Return every breach, promise by promise."""
+    rows = {row.lead_id: row for row in evidence.rows}
+    conversions = _by_lead(evidence.ledger["conversions"])
+    calls = _by_lead(evidence.ledger["calls"])
+    events: defaultdict[str, list[Event]] = defaultdict(list)
+    for event in evidence.events:
+        events[event.lead_id].append(event)
+    return [
+        *_exactly_once(rows, conversions),
+        *_truth(rows, conversions),
+        *_no_blind_resend(calls, conversions),
+        *_intent_first(calls, events),
+        *_monotone(rows, events),
+        *_ceiling(evidence),
+    ]
+
+
+def _by_lead(entries: Iterable[Json]) -> dict[str, list[Json]]:
+    found: defaultdict[str, list[Json]] = defaultdict(list)
+    for entry in entries:
+        found[entry["lead_id"]].append(entry)
+    return found
+
+
+def _exactly_once(
+    rows: Mapping[str, Row], conversions: Mapping[str, list[Json]]
+) -> Iterator[Breach]:
+    for lead_id, found in conversions.items():
+        if len(found) > 1:
+            yield Breach(promise="exactly once", lead_id=lead_id, what=f"{len(found)} conversions")
+    for row in rows.values():
+        if row.status != "CONVERTED":
+            continue
+        found = [_ids(each) for each in conversions.get(row.lead_id, [])]
+        if found != [row.ids]:
+            what = f"the row says {row.ids}, the ledger {found}"
+            yield Breach(promise="exactly once", lead_id=row.lead_id, what=what)
+
+
+def _ids(conversion: Json) -> tuple[str, ...]:
+    return tuple(conversion[f"{name}_id"] or "" for name in ("contact", "account", "deal"))
+
+
+def _truth(rows: Mapping[str, Row], conversions: Mapping[str, list[Json]]) -> Iterator[Breach]:
+    for lead_id, found in conversions.items():
+        row = rows.get(lead_id)
+        by_us = any(each["via"] in BY_US for each in found)
+        if by_us and (row is None or row.status in NOT_BY_US):
+            said = row.status if row else "nothing"
+            yield Breach(promise="truth", lead_id=lead_id, what=f"we converted it, and say {said}")
+        if row and row.status == "CONVERTED" and (row.by == "us") != by_us:
+            yield Breach(promise="truth", lead_id=lead_id, what=f"converted by {row.by}?")
+
+
+def _no_blind_resend(
+    calls: Mapping[str, list[Json]], conversions: Mapping[str, list[Json]]
+) -> Iterator[Breach]:
+    for lead_id, sent in calls.items():
+        ours = [each["at"] for each in conversions.get(lead_id, []) if each["via"] in BY_US]
+        processed = [call for call in sent if call["code"] not in TOO_MANY]
+        for call in processed:
+            if any(at <= call["received_at"] for at in ours):
+                what = f"sent at {call['received_at']}, converted by us before"
+                yield Breach(promise="no blind resend", lead_id=lead_id, what=what)
+            for other in processed:
+                if other is not call and _is_unresolved(other, call["received_at"]):
+                    what = f"sent at {call['received_at']} while {other['received_at']} was open"
+                    yield Breach(promise="no blind resend", lead_id=lead_id, what=what)
+
+
+def _is_unresolved(call: Json, at: str) -> bool:
+    """Whether a call had come in before, and could still have an effect."""
+    return call["received_at"] <= at and (call["resolved_at"] is None or call["resolved_at"] > at)
+
+
+def _intent_first(
+    calls: Mapping[str, list[Json]], events: Mapping[str, list[Event]]
+) -> Iterator[Breach]:
+    for lead_id, sent in calls.items():
+        intents = [event for event in events.get(lead_id, []) if event.to_status == "RUNNING"]
+        for call in sent:
+            received, wanted = datetime.fromisoformat(call["received_at"]), _hash(call["request"])
+            before = [event for event in intents if event.at <= received + BLUR]
+            if wanted not in {event.payload_hash for event in before}:
+                known = [f"{event.at.isoformat()} {event.payload_hash[:8]}" for event in intents]
+                what = f"no intent for {wanted[:8]}, sent at {received.isoformat()}, among {known}"
+                yield Breach(promise="intent first", lead_id=lead_id, what=what)
+        if len(sent) > len(intents):
+            what = f"{len(sent)} calls, {len(intents)} intents"
+            yield Breach(promise="intent first", lead_id=lead_id, what=what)
+
+
+def _hash(request: Any) -> str:
+    text = json.dumps(_without_module_ids(request), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _without_module_ids(value: Any) -> Any:
+    """Modules go by their name: their ids are read when a job is posted."""
+    if isinstance(value, list):
+        return [_without_module_ids(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    left_out = {"id"} if "api_name" in value else set()
+    return {k: _without_module_ids(each) for k, each in value.items() if k not in left_out}
+
+
+def _monotone(rows: Mapping[str, Row], events: Mapping[str, list[Event]]) -> Iterator[Breach]:
+    for row in rows.values():
+        status, version = "NEW", 0
+        for event in sorted(events.get(row.lead_id, []), key=lambda event: event.version):
+            version += 1
+            step = f"{event.from_status} → {event.to_status} (version {event.version})"
+            if (event.version, event.from_status) != (version, status):
+                what = f"{step} follows {status} (version {version - 1})"
+                yield Breach(promise="monotone", lead_id=row.lead_id, what=what)
+            if event.to_status not in STEPS[event.from_status].split():
+                yield Breach(promise="monotone", lead_id=row.lead_id, what=step)
+            status, version = event.to_status, event.version
+        if (row.status, row.version) != (status, version):
+            what = f"{row.status} (version {row.version}) has no event"
+            yield Breach(promise="monotone", lead_id=row.lead_id, what=what)
+
+
+def _ceiling(evidence: Evidence) -> Iterator[Breach]:
+    in_flight = 0
+    for at, step in sorted(_comings_and_goings(evidence)):
+        in_flight += step
+        if in_flight > evidence.ceiling:
+            yield Breach(promise="ceiling", lead_id="", what=f"{in_flight} calls at {at}")
+
+
+def _comings_and_goings(evidence: Evidence) -> Iterator[tuple[datetime, int]]:
+    """Calls of one job count once: they came in together."""
+    calls = evidence.ledger["calls"]
+    for received_at, answered_at in {(call["received_at"], call["answered_at"]) for call in calls}:
+        begin = datetime.fromisoformat(received_at)
+        end = datetime.fromisoformat(answered_at or received_at)
+        yield begin, 1
+        yield min(end, begin + timedelta(seconds=evidence.deadline)), -1

@@ -1,0 +1,188 @@
+"""Servers of our own, to be stopped, emptied and restarted at will."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Where Debian keeps what only administrators of PostgreSQL call.
+POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+PATIENCE = 30
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def until_it_answers(port: int) -> None:
+    """
+    Wait until somebody listens.
+
+    :raises TimeoutError: if nobody does
+    """
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(port)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A PostgreSQL of our own."""
+
+    folder: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        return self.url_by(self.port)
+
+    @staticmethod
+    def url_by(port: int) -> str:
+        """Return where it is, through a port of one's choice."""
+        return f"postgres://postgres@127.0.0.1:{port}/postgres?CONN_MAX_AGE=60"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+        self._run("start", "-w", "-o", options)
+
+    def stop(self, mode: str) -> None:
+        self._run("stop", "-m", mode)
+
+    def restart(self) -> None:
+        """End it as a crash would, and start it again: it recovers what was committed."""
+        self.stop("immediate")
+        self.start()
+
+    def _run(self, *arguments: str) -> None:
+        log = str(self.folder / "log")
+        as_postgres(
+            POSTGRESQL[-1] / "pg_ctl", "-s", "-D", self.folder / "data", "-l", log, *arguments
+        )
+
+
+def as_postgres(*command: object) -> None:
+    """Run a program as somebody other than root, who may not run PostgreSQL."""
+    words = [str(word) for word in command]
+    if os.geteuid() == 0:
+        words = ["runuser", "-u", "postgres", "--", *words]
+    subprocess.run(words, check=True, cwd="/", stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[Cluster]:
+    """Run a new cluster until the block ends."""
+    place = folder / "postgresql"
+    place.mkdir()
+    if os.geteuid() == 0:
+        shutil.chown(place, "postgres")
+        folder.chmod(0o755)
+    as_postgres(
+        POSTGRESQL[-1] / "initdb", "-D", place / "data", "-A", "trust", "-U", "postgres", "-N"
+    )
+    cluster = Cluster(folder=place, port=free_port())
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.stop("immediate")
+
+
+@dataclass(kw_only=True)
+class Redis:
+    """A Redis of our own, which keeps nothing."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        options = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+        with (self.folder / "redis.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["redis-server", "--port", str(self.port), *options], cwd=self.folder, stdout=log
+            )
+        until_it_answers(self.port)
+
+    def end(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def empty(self) -> None:
+        """Lose every message, and every connection with it."""
+        self.end()
+        self.start()
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[Redis]:
+    """Run a new Redis until the block ends."""
+    server = Redis(folder=folder, port=free_port())
+    try:
+        server.start()
+        yield server
+    finally:
+        server.end()
+
+
+@contextmanager
+def mariadb() -> Iterator[str]:
+    """Have a new database in the MariaDB of this machine until the block ends; yield its URL."""
+    name = f"test_zoho_crm_chaos_{os.getpid()}"
+
+    def tell(statement: str) -> None:
+        subprocess.run(["mariadb", *AS_THE_TESTS, "--execute", statement], check=True)
+
+    tell(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    try:
+        yield f"mysql://zoho_crm:zoho_crm@127.0.0.1/{name}"
+    finally:
+        tell(f"DROP DATABASE {name}")
+
+
+AS_THE_TESTS = ("--host", "127.0.0.1", "--user", "zoho_crm", "--password=zoho_crm")
+
+
+@contextmanager
+def rabbitmq(queue: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Have a part of this machine's RabbitMQ for us alone; yield its URL, and what empties it."""
+    place = f"chaos-{os.getpid()}"
+
+    def tell(*arguments: str) -> None:
+        subprocess.run(["rabbitmqctl", "--quiet", *arguments], check=False, capture_output=True)
+
+    tell("add_vhost", place)
+    tell("set_permissions", "--vhost", place, "guest", ".*", ".*", ".*")
+    try:
+        url = f"amqp://guest:guest@127.0.0.1:5672/{place}"
+        yield url, lambda: tell("purge_queue", "--vhost", place, queue)
+    finally:
+        tell("delete_vhost", place)

@@ -1,0 +1,20 @@
+"""The Celery app of a host on which every message is sent ten times: ``-A tests.chaos.parrot``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from testproject.celery import app
+
+COPIES = 10
+
+_send = app.amqp.send_task_message
+
+
+def _send_copies(*arguments: Any, **options: Any) -> Any:
+    for _copy in range(COPIES - 1):
+        _send(*arguments, **options)
+    return _send(*arguments, **options)
+
+
+app.amqp.send_task_message = _send_copies

@@ -1,0 +1,89 @@
+"""A door to PostgreSQL that loses what it should hand over: connections are cut at COMMIT."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import socket
+import threading
+from random import Random
+
+COMMIT = b"COMMIT\x00"
+_fork = multiprocessing.get_context("fork")
+
+
+class Proxy:
+    """
+    Forwards bytes both ways, in a process of its own; while ``share`` is set, it cuts that part of
+    all connections that commit: every other one before the server hears of it, the rest before the
+    client hears back.
+    """
+
+    def __init__(self, port: int, *, seed: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._random = Random(seed)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._share = _fork.Value("d", 0.0)
+        self._cuts = _fork.Value("i", 0)
+        self._process = _fork.Process(target=self._accept, daemon=True)
+        self._process.start()
+
+    @property
+    def cuts(self) -> int:
+        """Connections that were cut."""
+        return self._cuts.value
+
+    def cut(self, share: float) -> None:
+        """From now on, cut so many of the connections that commit."""
+        self._share.value = share
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            client, _address = self._listener.accept()
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError), socket.create_connection(self._target) as server:
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            deaf = threading.Event()
+            back = threading.Thread(target=_hand_back, args=(server, client, deaf), daemon=True)
+            back.start()
+            try:
+                self._hand_over(client, server, deaf)
+            finally:
+                # Else the server waits, with all its locks, for what its client will never say.
+                with contextlib.suppress(OSError):
+                    server.shutdown(socket.SHUT_WR if deaf.is_set() else socket.SHUT_RDWR)
+                back.join()
+
+    def _hand_over(
+        self, client: socket.socket, server: socket.socket, deaf: threading.Event
+    ) -> None:
+        """Hand the client's words over, until a COMMIT that is to be lost, or its answer."""
+        while data := client.recv(65_536):
+            if COMMIT in data and self._random.random() < self._share.value:
+                with self._cuts.get_lock():
+                    self._cuts.value += 1
+                    if self._cuts.value % 2:
+                        return
+                deaf.set()
+            server.sendall(data)
+            if deaf.is_set():
+                return
+
+
+def _hand_back(server: socket.socket, client: socket.socket, deaf: threading.Event) -> None:
+    """Hand the server's words back, until what it says next is to be lost."""
+    with contextlib.suppress(OSError):
+        while data := server.recv(65_536):
+            if deaf.is_set():
+                break
+            client.sendall(data)
+        client.shutdown(socket.SHUT_RDWR)

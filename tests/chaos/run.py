@@ -1,0 +1,235 @@
+"""Play one scenario to its end, and say what was found."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, TypeVar
+
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import DatabaseError, connection
+
+from tests.chaos import weather
+from tests.chaos.checker import TOO_MANY, check
+from tests.chaos.deck import Deck
+from tests.chaos.evidence import evidence
+from tests.chaos.hosts import Program
+from tests.chaos.scenarios import Scenario
+from tests.chaos.site import CONSTANTS, Grounds
+from zoho_crm.matching import POLICIES
+from zoho_crm.models import (
+    Connection,
+    LeadConversion,
+    MassConversion,
+    MassConversionJob,
+)
+from zoho_crm.services import convert, mass_convert
+from zoho_crm.services.connect import with_grant_code
+from zoho_crm.simulator import Simulator
+
+Result = TypeVar("Result")
+
+CASES = ("no_match", "no_match", "one_match", "account_only")
+#: Every so many leads of a mass conversion are locked after its start.
+BAD = 10
+#: Leads come in so many lots, one with each card.
+LOTS = 20
+IN_MOTION = ("NEW", "READY", "RUNNING", "SCHEDULED", "UNKNOWN")
+
+
+@dataclass(kw_only=True)
+class Report:
+    """What was done, what was seen, and what is wrong."""
+
+    seconds: float = 0.0
+    done: Counter[str] = field(default_factory=Counter)
+    figures: dict[str, Any] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class Chaos:
+    """A site at work, and what is done to it."""
+
+    scenario: Scenario
+    ground: Grounds
+    zoho: Simulator
+    workers: list[Program]
+    seed: int
+    _most_jobs: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = Random(self.seed)
+        self.deck = Deck(
+            zoho=self.zoho,
+            workers=self.workers,
+            random=self.random,
+            empty_broker=self.ground.empty_broker,
+            broker=self.ground.redis,
+            cluster=self.ground.cluster,
+        )
+
+    def run(self) -> Report:
+        """Ask for all conversions while the cards are played, and wait until all is at rest."""
+        began = time.monotonic()
+        end = began + self.scenario.seconds
+        if self.ground.proxy:
+            self.ground.proxy.cut(self.scenario.cuts)
+        run = self._begin_run() if self.scenario.is_mass else None
+        leads = [] if run else self._leads()
+        self._let_one_row_fail_us(leads)
+        weather.storm(
+            self.zoho,
+            seed=self.seed,
+            late_share=self.scenario.late_share,
+            late_seconds=self.scenario.late_seconds,
+        )
+        cards = self._cards()
+        lots = [leads[number::LOTS] for number in range(LOTS)]
+        for card in cards:
+            self._ask_for(lots.pop() if lots else [])
+            self.deck.play(card)
+            self._rest(1.5)
+        self._ask_for([lead_id for lot in lots for lead_id in lot])
+        while not self._is_over(run) and time.monotonic() < end:
+            self._rest(0.3)
+        return self._report(time.monotonic() - began, run)
+
+    # What is asked of the site
+
+    def _leads(self) -> list[str]:
+        cases = (CASES[number % len(CASES)] for number in range(self.scenario.leads))
+        return [self.zoho.story(case) for case in cases]
+
+    def _ask_for(self, leads: list[str]) -> None:
+        for lead_id in leads:
+            surely(
+                lambda lead_id=lead_id: convert.request(
+                    connection_id=the_connection().pk, lead_id=lead_id, policy="attach"
+                )
+            )
+
+    def _let_one_row_fail_us(self, leads: list[str]) -> None:
+        """Leave in one row what our own code cannot read."""
+        if leads:
+            row = convert.request(connection_id=the_connection().pk, lead_id=leads[0])
+            person = User.objects.create_user("pat")
+            broken = {"decided_by": person, "plan": {"nonsense": 1}}
+            LeadConversion.objects.filter(pk=row.pk).update(**broken)
+
+    def _begin_run(self) -> MassConversion:
+        leads = [self.zoho.add_lead()["id"] for _ in range(self.scenario.leads)]
+        run = mass_convert.prepare(
+            connection_id=the_connection().pk, lead_ids=leads, policy=POLICIES["careful"]
+        )
+        while run.stage != MassConversion.Stage.REVIEW or run.due_at:
+            time.sleep(0.2)
+            run.refresh_from_db()
+        count = mass_convert.decided(run)
+        mass_convert.start(run_id=run.pk, revision=run.revision, count=count)
+        for lead_id in leads[::BAD]:
+            self.zoho.change(self.zoho.records["Leads"][lead_id], Locked__s=True)
+        for _ in range(self.scenario.leads // 200):
+            self.zoho.fail("mass_convert", "close_after", share=0.3, times=1, seed=self.seed)
+        return run
+
+    # What is done to it
+
+    def _cards(self) -> list[str]:
+        cards = [card for card, times in self.scenario.cards.items() for _ in range(times)]
+        self.random.shuffle(cards)
+        return cards
+
+    def _rest(self, seconds: float) -> None:
+        """Wait, and count the jobs that are open meanwhile."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.1)
+            if self.scenario.is_mass:
+                jobs = surely(MassConversionJob.objects.filter(ended_at=None).count)
+                self._most_jobs = max(self._most_jobs, jobs)
+
+    def _is_over(self, run: MassConversion | None) -> bool:
+        moving = LeadConversion.objects.filter(status__in=IN_MOTION)
+        if surely(moving.exists):
+            return False
+        if run is None:
+            return True
+        surely(run.refresh_from_db)
+        return run.ended_at is not None or bool(run.paused_reason)
+
+    # What came of it
+
+    def _report(self, seconds: float, run: MassConversion | None) -> Report:
+        report = Report(seconds=seconds, done=self.deck.done)
+        if self.ground.proxy:
+            self.ground.proxy.cut(0)
+            report.done["connections cut at COMMIT"] = self.ground.proxy.cuts
+        found = evidence(
+            self.zoho, ceiling=CONSTANTS["MAX_CONCURRENCY"], deadline=CONSTANTS["CALL_DEADLINE"]
+        )
+        report.figures = self._figures(found.ledger)
+        breaches = [str(breach) for breach in check(found)]
+        if self.scenario.is_blind_test:
+            report.figures["breaches"] = breaches
+            report.wrong = [] if breaches else ["The checker found nothing: is it blind?"]
+        else:
+            report.wrong = [*breaches, *self._below_the_bar(report, run)]
+        return report
+
+    def _figures(self, ledger: dict[str, Any]) -> dict[str, Any]:
+        rows = LeadConversion.objects
+        statuses = Counter(rows.values_list("status", flat=True))
+        calls = [call for call in ledger["calls"] if call["code"] not in TOO_MANY]
+        figures = {
+            "rows": dict(statuses),
+            "read back": rows.filter(status="CONVERTED", evidence="read").count(),
+            "convert calls a lead": round(len(calls) / max(1, self.scenario.leads), 3),
+        }
+        if self.scenario.is_mass:
+            figures["jobs"] = MassConversionJob.objects.count()
+            figures["jobs open at most"] = self._most_jobs
+        return figures
+
+    def _below_the_bar(self, report: Report, run: MassConversion | None) -> Iterator[str]:
+        moving = LeadConversion.objects.filter(status__in=(*IN_MOTION, "PREVIEWED"))
+        for row in moving:
+            last = list(row.events.order_by("-version").values_list("to_status", "details")[:3])
+            yield f"lead {row.lead_id} is not at rest after {report.seconds:.0f} s: {last}"
+        if report.figures["convert calls a lead"] > self.scenario.most_calls:
+            yield f"{report.figures['convert calls a lead']} convert calls a lead"
+        of_holder = report.done["kill of the lease holder"]
+        kills = of_holder + report.done["kill of any worker"]
+        if kills < self.scenario.kills or of_holder < self.scenario.kills_of_holder:
+            yield f"only {kills} kills, {of_holder} of them of the lease holder"
+        if self._most_jobs > 2:
+            yield f"{self._most_jobs} jobs were open"
+        if run and run.paused_reason:
+            yield f"The run stands still: {run.paused_reason}"
+        for row in LeadConversion.objects.filter(status="FAILED", error_code=""):
+            yield f"lead {row.lead_id} failed without a code"
+
+
+def surely(what: Callable[[], Result]) -> Result:
+    """Do it, however often the database goes away meanwhile."""
+    for _attempt in range(100):
+        try:
+            return what()
+        except DatabaseError:
+            connection.close()
+            time.sleep(0.2)
+    return what()
+
+
+def the_connection() -> Connection:
+    return surely(Connection.objects.get)
+
+
+def set_up(zoho: Simulator) -> None:
+    """Make the tables, and connect the site to its Zoho."""
+    call_command("migrate", verbosity=0)
+    with_grant_code(code=zoho.grant_code(), data_center="local")

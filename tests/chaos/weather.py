@@ -1,0 +1,54 @@
+"""What goes wrong at Zoho, at random and yet the same each time: a fifth of all calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoho_crm.simulator import Simulator
+
+#: What is ordered of which kind of call, and for which part of them.
+CONVERT: list[tuple[str, float, dict[str, Any]]] = [
+    ("error_before", 0.015, {}),
+    ("error_after", 0.03, {}),
+    ("close_before", 0.015, {}),
+    ("close_after", 0.03, {}),
+    ("truncate", 0.025, {}),
+    ("html", 0.01, {"status": 502}),
+    ("html", 0.01, {"status": 503}),
+    ("error_after", 0.01, {"status": 200, "body": "not JSON"}),
+    ("drip", 0.005, {"body": "header"}),
+    ("drip", 0.005, {"body": "body"}),
+    ("delay", 0.01, {"seconds": 1.5}),
+    ("scheduled", 0.01, {"seconds": 1}),
+]
+READS: list[tuple[str, float, dict[str, Any]]] = [
+    ("stale", 0.05, {"seconds": 1}),
+    ("empty", 0.03, {}),
+    ("empty", 0.02, {"status": 404}),
+    ("empty", 0.02, {"body": {"data": []}}),
+    ("error_before", 0.02, {}),
+    ("close_before", 0.02, {}),
+    ("truncate", 0.02, {}),
+    ("html", 0.02, {"status": 502}),
+]
+OPTIONS: list[tuple[str, float, dict[str, Any]]] = [
+    ("error_before", 0.05, {}),
+    ("close_before", 0.05, {}),
+    ("truncate", 0.05, {}),
+    ("html", 0.05, {"status": 503}),
+]
+STATUS: list[tuple[str, float, dict[str, Any]]] = [
+    ("early", 0.1, {}),
+    ("miscount", 0.05, {}),
+    ("error_before", 0.05, {}),
+]
+
+
+def storm(zoho: Simulator, *, seed: int, late_share: float, late_seconds: float) -> None:
+    """Let a fifth of the calls meet some trouble; some effects are late by so many seconds."""
+    zoho.fail("convert", "late", share=late_share, times=None, seed=seed, seconds=late_seconds)
+    kinds = {"convert": CONVERT, "leads_list": READS, "options": OPTIONS, "mass_status": STATUS}
+    for number, (on, faults) in enumerate(kinds.items()):
+        for place, (do, share, more) in enumerate(faults):
+            order = {"share": share, "times": None, "seed": seed + 100 * number + place + 1}
+            zoho.fail(on, do, **order, **more)
