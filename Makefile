@@ -7,7 +7,7 @@ PACKAGING := pyproject.toml setup.cfg
 # Many tests wait more than they work, so there are two for each processor.
 WORKERS := $(shell expr 2 \* $$(nproc))
 
-.PHONY: help demo test lint databases broker long sdk clean
+.PHONY: help demo test lint databases broker long chaos sdk clean
 
 help:
 	@echo "make demo        a site with its own Zoho, at work (ARGS=--once: then it ends)"
@@ -16,6 +16,7 @@ help:
 	@echo "make databases   the whole suite on DATABASE_URL (ARGS: for pytest)"
 	@echo "make broker      journeys with workers of their own on CELERY_BROKER_URL and DATABASE_URL"
 	@echo "make long        a run of 5,000 leads; on a broker if CELERY_BROKER_URL names one"
+	@echo "make chaos       whole sites under kills and faults (ARGS=--short: in three minutes)"
 	@echo "make sdk         Zoho's own SDK against the simulator"
 	@echo "make clean       remove all that these commands made"
 
@@ -42,6 +43,9 @@ broker: .venv/.with-test .venv/.with-databases
 
 long: .venv/.with-test .venv/.with-databases
 	$(BIN)/pytest tests/journeys -m "long and $(if $(CELERY_BROKER_URL),,not )broker" $(ARGS)
+
+chaos: .venv/.with-test .venv/.with-databases
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 sdk: .venv/.with-test .venv/.with-sdk
 	$(BIN)/pytest tests/sdk $(ARGS)
