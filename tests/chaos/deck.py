@@ -90,9 +90,10 @@ class Deck:
     # Servers
 
     def lose_messages(self) -> None:
-        if not (self._down and self._down.is_alive()):
-            self.empty_broker()
-            self.done["broker emptied"] += 1
+        if self._down:
+            self._down.join()
+        self.empty_broker()
+        self.done["broker emptied"] += 1
 
     def stop_broker(self) -> None:
         """Let the broker hang for a while, beside whatever else happens."""

@@ -133,8 +133,9 @@ class Chaos:
         mass_convert.start(run_id=run.pk, revision=run.revision, count=count)
         for lead_id in leads[::BAD]:
             self.zoho.change(self.zoho.records["Leads"][lead_id], Locked__s=True)
-        for _ in range(self.scenario.leads // 200):
-            self.zoho.fail("mass_convert", "close_after", share=0.3, times=1, seed=self.seed)
+        for number in range(self.scenario.leads // 200):
+            seed = self.seed + number
+            self.zoho.fail("mass_convert", "close_after", share=0.5, times=1, seed=seed)
         return run
 
     # What is done to it

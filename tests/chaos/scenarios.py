@@ -71,7 +71,7 @@ FEW_CARDS = {
 }
 SQLITE = Scenario(database="sqlite", leads=500, kills=8, seconds=180, cards=FEW_CARDS)
 MARIADB = replace(SQLITE, database="mariadb")
-RABBITMQ = replace(SQLITE, database="postgresql", broker="rabbitmq")
+RABBITMQ = replace(SQLITE, database="postgresql", broker="rabbitmq", cuts=0.01)
 MASS = Scenario(
     database="postgresql",
     leads=1_000,

@@ -109,7 +109,8 @@ def programs(
 ) -> tuple[list[Program], list[Program]]:
     """Return workers and beats, none running; one of each sends every message ten times."""
     theirs = {**given, "DATABASE_URL": ground.workers_database_url}
-    theirs |= {"LD_PRELOAD": str(wrong_clock(ground.folder))}
+    if not ground.database_url.startswith("sqlite"):  # whose clock is that of its one host
+        theirs |= {"LD_PRELOAD": str(wrong_clock(ground.folder))}
     workers = [
         worker(f"host{number}", QUEUE, {**theirs, "CHAOS_SKEW": str(skew)}, ground.folder)
         for number, skew in enumerate(SKEWS[:hosts])

@@ -141,8 +141,16 @@ def test_a_read_that_failed_is_tried_again_after_doubling_waits(setbacks, wait):
 def test_a_read_that_failed_moves_nothing_else(status):
     move = _life.put_off(row(status), PermissionDeniedError(code="NO_PERMISSION"), at_once=True)
 
-    looks = {"empty_reads": 0} if status == "NEW" else {}
+    looks = {"empty_reads": 0} if status in ("NEW", "READY") else {}
     assert made(move) == {"status": status, "setbacks": 1, "due_at": 0, **looks}
+
+
+def test_a_row_that_waits_for_a_job_waits_for_the_next_when_its_read_failed():
+    waiting = row(Status.READY, effect="e")
+
+    for move in (_life.put_off(waiting, TransportError()), _life.looked_in_vain(waiting)):
+        assert move.to == Status.READY
+        assert "due_at" not in move.values
 
 
 def test_starting_afresh_forgets_the_approval_and_the_reads_but_not_the_doubt():

@@ -19,15 +19,13 @@ from zoho_crm.conf import conf
 from zoho_crm.exceptions import AlreadyConvertedError, PlanError, RequestRefusedError, ZohoError
 from zoho_crm.matching import Preview, check_plan, propose
 from zoho_crm.models import DbNow, LeadConversion, Move, from_now
+from zoho_crm.services._delays import FIRST_DELAY, delay
 from zoho_crm.services._payload import payload_hash
 from zoho_crm.types import ConversionPlan, Converted, JsonObject, Lead, Scheduled, as_json
 
 Values: TypeAlias = dict[str, Any]
 
 Status = LeadConversion.Status
-FIRST_DELAY = 2.0
-#: No delay is longer than so many times the time between two reads of a lead in doubt.
-LONGEST_DELAY = 5
 #: A single conversion that Zoho scheduled is read first after so many seconds.
 SCHEDULED_DELAY = 10.0
 #: A look that finds no lead is repeated so often before that is believed.
@@ -35,11 +33,6 @@ LOOKS_IN_VAIN = 2
 ALREADY_CONVERTED = "ID_ALREADY_CONVERTED"
 AT_REST: Values = {"due_at": None, "setbacks": 0}
 NO_ERROR: Values = {"error_code": "", "error_message": ""}
-
-
-def delay(setbacks: int, first: float = FIRST_DELAY) -> float:
-    """Return how many seconds to wait after so many tries in a row that came to nothing."""
-    return min(first * 2.0 ** min(setbacks, 20), LONGEST_DELAY * conf().READ_SPACING)
 
 
 # Before anything is sent
@@ -107,15 +100,21 @@ def reopened(row: LeadConversion, *, by: str = "", **why: Any) -> Move:
 def put_off(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:
     """A read did not come about; it will be tried again."""
     wait = 0.0 if at_once else delay(row.setbacks)
-    values: Values = {"setbacks": min(row.setbacks + 1, 100), "due_at": from_now(wait)}
-    values |= {"empty_reads": 0} if row.status == Status.NEW else {}
+    values: Values = {"setbacks": min(row.setbacks + 1, 100), **_due(row, wait)}
+    values |= {"empty_reads": 0} if row.status in (Status.NEW, Status.READY) else {}
     return Move(row=row, to=Status(row.status), values=values, details=_said(error))
 
 
 def looked_in_vain(row: LeadConversion) -> Move:
     """There seems to be no such lead, which an answer without content may say of any."""
-    values: Values = {"empty_reads": row.empty_reads + 1, "due_at": DbNow()}
-    return Move(row=row, to=Status.NEW, values=values, details={"read": "nothing"})
+    values: Values = {"empty_reads": row.empty_reads + 1, **_due(row, 0)}
+    return Move(row=row, to=Status(row.status), values=values, details={"read": "nothing"})
+
+
+def _due(row: LeadConversion, wait: float) -> Values:
+    """A row that waits for a job is not due by itself."""
+    waits_for_job = row.status == Status.READY and row.effect and row.due_at is None
+    return {} if waits_for_job else {"due_at": from_now(wait)}
 
 
 # Sending

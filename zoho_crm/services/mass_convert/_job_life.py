@@ -21,6 +21,7 @@ from zoho_crm.models import (
     from_now,
 )
 from zoho_crm.services import _life
+from zoho_crm.services._delays import delay
 from zoho_crm.services._payload import hash_of
 from zoho_crm.types import Effect, JobState, as_json
 
@@ -109,13 +110,13 @@ def polled(job: MassConversionJob, state: JobState) -> None:
     if state.is_final:
         finish(job, JobStatus.FINISHED, counts=counts)
     else:
-        wait = _life.delay(job.polls)
+        wait = delay(job.polls)
         _change(job, counts=counts, polls=job.polls + 1, due_at=from_now(wait))
 
 
 def put_off(job: MassConversionJob) -> None:
     """A poll did not come about."""
-    _change(job, polls=job.polls + 1, due_at=from_now(_life.delay(job.polls)))
+    _change(job, polls=job.polls + 1, due_at=from_now(delay(job.polls)))
 
 
 def vanished(job: MassConversionJob) -> None:

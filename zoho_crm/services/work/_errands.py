@@ -80,7 +80,8 @@ def seen(row: LeadConversion, found: Preview, rules: RunRules | None) -> Sight:
 def checked(row: LeadConversion, lead: Lead | None) -> Move:
     """Say what a read just before sending means: the claim, if it is what was approved."""
     if lead is None:
-        return _life.afresh(row, gone=True)
+        in_vain = row.empty_reads < _life.LOOKS_IN_VAIN
+        return _life.looked_in_vain(row) if in_vain else _life.afresh(row, gone=True)
     if lead.converted:
         return _life.read_converted(row, lead.converted)
     seen = row.lead_seen()

@@ -1,0 +1,14 @@
+"""How long to wait before something is tried again."""
+
+from __future__ import annotations
+
+from zoho_crm.conf import conf
+
+FIRST_DELAY = 2.0
+#: No delay is longer than so many times the time between two reads of a lead in doubt.
+LONGEST_DELAY = 5
+
+
+def delay(setbacks: int, first: float = FIRST_DELAY) -> float:
+    """Return how many seconds to wait after so many tries in a row that came to nothing."""
+    return min(first * 2.0 ** min(setbacks, 20), LONGEST_DELAY * conf().READ_SPACING)
