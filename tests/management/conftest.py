@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 
+from testproject.celery import app
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY, QUICK
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
@@ -65,6 +66,13 @@ def run() -> Run:
         return Ran(code=code, out=out.getvalue(), err=err.getvalue())
 
     return run_one
+
+
+@pytest.fixture
+def lasting_broker(settings: Any) -> None:
+    """One that the checks have nothing against; Celery has read by now which one it uses."""
+    assert app.conf.broker_url
+    settings.CELERY_BROKER_URL = "filesystem://"
 
 
 @pytest.fixture(scope="session")

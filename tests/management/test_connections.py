@@ -231,6 +231,30 @@ def test_a_waiting_connection_says_until_when_and_why(
     assert "Permission denied" in ran.out
 
 
+def test_status_tells_who_is_missed_and_how_to_start_them(run: Run, connection: Connection) -> None:
+    row_of(connection_id=connection.pk, lead_id="1")
+    LeadConversion.objects.update(due_at=from_now(-31))
+    ConnectionWork.objects.create(connection=connection, seen_at=from_now(-60))
+
+    line = run("zoho_status", "--format", "json").line
+    ran = run("zoho_status")
+
+    assert line["missed"] == ["worker", "sweep"]
+    assert line["worker_seen_at"] == ConnectionWork.objects.get().seen_at.isoformat()
+    assert line["sweep_seen_at"] is None
+    assert ran.code == 0
+    assert "not seen: worker, sweep" in ran.out
+    assert "celery -A <project> worker" in ran.err
+    assert "celery -A <project> beat" in ran.err
+
+
+def test_where_nothing_waits_status_misses_nobody(run: Run, connection: Connection) -> None:
+    ran = run("zoho_status")
+
+    assert run("zoho_status", "--format", "json").line["missed"] == []
+    assert (ran.code, ran.err) == (0, "")
+
+
 def test_status_in_colour(run: Run, connection: Connection) -> None:
     ran = run("zoho_status", force_color=True)
 

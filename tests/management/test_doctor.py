@@ -44,17 +44,15 @@ def cool(connection: Connection, kind: str) -> None:
 
 
 def test_a_site_that_works_gets_no_complaint(
-    run: Run, connection: Connection, settings: Any
+    run: Run, connection: Connection, lasting_broker: None
 ) -> None:
-    settings.CELERY_BROKER_URL = "filesystem://"
-
     ran = run("zoho_doctor", "--format=json")
 
     assert ran.code == 0
     assert {line["result"] for line in ran.lines} == {"ok"}
     assert {line["check"] for line in ran.lines} >= {
         *("settings", "redirect address", "broker", "database", "clock", "encryption keys"),
-        *("data center local", f"connection {connection}", "worker"),
+        *("client", "data center local", f"connection {connection}", "worker", "sweep"),
     }
 
 
@@ -276,6 +274,109 @@ def test_a_worker_that_was_there_is_mentioned(run: Run, connection: Connection) 
     ConnectionWork.objects.create(connection=connection, seen_at=from_now(-5))
 
     assert "somebody worked last" in findings(run)["worker"]["message"]
+
+
+def test_a_sweep_that_came_by_is_mentioned(run: Run, connection: Connection) -> None:
+    ConnectionWork.objects.create(connection=connection, swept_at=from_now(-5))
+
+    assert "the last one came by at" in findings(run)["sweep"]["message"]
+
+
+def test_a_site_that_was_never_swept_is_told_how_to_start(run: Run, connection: Connection) -> None:
+    Connection.objects.update(created_at=from_now(-600))
+
+    finding = findings(run)["sweep"]
+
+    assert finding["result"] == "warn"
+    assert "No sweep has been seen yet" in finding["message"]
+    assert "celery -A <project> beat" in finding["fix"]
+
+
+@pytest.mark.parametrize(
+    ("moments", "words"),
+    [({}, "has been seen yet"), ({"seen_at": from_now(-60), "swept_at": from_now(-60)}, "since")],
+)
+def test_where_work_waits_it_is_told_who_is_missed(
+    run: Run, connection: Connection, zoho: Simulator, moments: dict[str, Any], words: str
+) -> None:
+    row = request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+    type(row).objects.update(due_at=from_now(-31))
+    ConnectionWork.objects.create(connection=connection, **moments)
+
+    found = findings(run)
+
+    assert [found[check]["result"] for check in ("worker", "sweep")] == ["fail", "fail"]
+    assert all(words in found[check]["message"] for check in ("worker", "sweep"))
+
+
+@pytest.mark.parametrize(("fault", "result"), [("error_before", "warn"), ("close_before", "warn")])
+def test_zoho_is_asked_whether_a_connection_works(
+    run: Run, connection: Connection, zoho: Simulator, fault: str, result: str
+) -> None:
+    zoho.fail("org", fault, times=None)
+
+    finding = findings(run)[f"connection {connection}"]
+
+    assert finding["result"] == result
+    assert "zoho_status --test" in finding["fix"]
+
+
+def test_a_permission_that_was_taken_back_is_noticed(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    refusal = {"code": "OAUTH_SCOPE_MISMATCH", "message": "invalid oauth scope", "status": "error"}
+    zoho.fail("org", "error_before", status=401, body=refusal)
+
+    finding = findings(run)[f"connection {connection}"]
+
+    assert finding["result"] == "fail"
+    assert "Grant it at Zoho" in finding["fix"]
+
+
+def test_a_disabled_connection_with_leads_on_their_way_is_noticed(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+    Connection.objects.update(status=Connection.Status.DISABLED)
+
+    finding = findings(run)[f"connection {connection}"]
+
+    assert finding["result"] == "warn"
+    assert "1 of its leads" in finding["message"]
+    assert "zoho_connect" in finding["fix"]
+
+
+@pytest.mark.parametrize(
+    ("client_id", "client_secret", "result", "words"),
+    [
+        ("", "", "warn", "CLIENT_ID and CLIENT_SECRET"),
+        ("1000.X", "", "fail", "Set CLIENT_SECRET"),
+        ("", "secret", "fail", "Set CLIENT_ID"),
+    ],
+)
+def test_without_a_client_nobody_can_connect(
+    run: Run,
+    zoho: Simulator,
+    settings: Any,
+    client_id: str,
+    client_secret: str,
+    result: str,
+    words: str,
+) -> None:
+    change(settings, CLIENT_ID=client_id, CLIENT_SECRET=client_secret)
+
+    finding = findings(run)["client"]
+
+    assert finding["result"] == result
+    assert words in finding["fix"]
+
+
+def test_tokens_that_bring_their_own_client_need_none(
+    run: Run, connection: Connection, settings: Any
+) -> None:
+    change(settings, CLIENT_ID="", CLIENT_SECRET="")
+
+    assert findings(run)["client"]["result"] == "ok"
 
 
 def test_clocks_that_agree_are_fine_and_others_are_noticed(connection: Connection) -> None:

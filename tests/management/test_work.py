@@ -202,6 +202,15 @@ def test_a_loop_works_what_comes_until_the_time_is_over(
     assert ran.line["converted"] == 1
 
 
+def test_who_looks_at_all_connections_sweeps(run: Run, connection: Connection) -> None:
+    run("zoho_work", "--connection", connection.name)
+    swept_before = ConnectionWork.objects.filter(swept_at__isnull=False).exists()
+    run("zoho_work")
+
+    assert not swept_before
+    assert ConnectionWork.objects.get().swept_at is not None
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_loop_ends_when_it_is_asked_to(
     run: Run, connection: Connection, zoho: Simulator, number: int, code: int

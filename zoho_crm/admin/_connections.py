@@ -50,7 +50,7 @@ class ConnectionAdmin(ConnectionPages):
             gettext_lazy("Token"),
             {"fields": ("user", "validity", "access_token", "refresh_token", "last_refresh")},
         ),
-        (gettext_lazy("Work"), {"fields": ("seen", "credits", "limit", "created_at")}),
+        (gettext_lazy("Work"), {"fields": ("seen", "swept", "credits", "limit", "created_at")}),
     )
     readonly_fields: ClassVar = (
         "is_default",
@@ -65,6 +65,7 @@ class ConnectionAdmin(ConnectionPages):
         "refresh_token",
         "last_refresh",
         "seen",
+        "swept",
         "credits",
         "limit",
         "created_at",
@@ -157,7 +158,12 @@ class ConnectionAdmin(ConnectionPages):
     @admin.display(description=gettext_lazy("worker last seen"))
     def seen(self, connection: Connection) -> SafeString | str:
         work = work_of(connection)
-        return when(work.seen_at) if work else _("never")
+        return when(work.seen_at) if work and work.seen_at else _("never")
+
+    @admin.display(description=gettext_lazy("sweep last seen"))
+    def swept(self, connection: Connection) -> SafeString | str:
+        work = work_of(connection)
+        return when(work.swept_at) if work and work.swept_at else _("never")
 
     @admin.display(description=gettext_lazy("credits remaining"))
     def credits(self, connection: Connection) -> str:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from zoho_crm.admin._hindrances import Text, hindrances
 from zoho_crm.admin._moments import when
 from zoho_crm.matching import CONVERTIBLE
-from zoho_crm.models import Connection, LeadConversion, MassConversion
+from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.types import Verdict
 
 Status = LeadConversion.Status
-Text = str | SafeString
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +30,9 @@ class State:
 def state_of(row: LeadConversion) -> State:
     """Return what to tell of a row; its connection has to be at hand."""
     tone, tell = TOLD[row.status]
-    waits_for = hindrance(row.connection) if row.due_at else ""
-    sentences = [sentence for sentence in [*tell(row), waits_for] if sentence]
+    alone = LeadConversion.objects.workable().filter(pk=row.pk)
+    held_up = hindrances(row.connection, alone) if row.due_at else []
+    sentences = [sentence for sentence in [*tell(row), *held_up] if sentence]
     return State(sentences=sentences, tone=tone)
 
 
@@ -259,14 +258,3 @@ TOLD: Mapping[str, tuple[str, Callable[[LeadConversion], list[Text]]]] = {
 
 def _next_try(row: LeadConversion) -> Text:
     return format_html(_("Next look: {}."), when(row.due_at)) if row.due_at else ""
-
-
-def hindrance(connection: Connection) -> Text:
-    """Say what keeps the machine from going on over a connection now, if anything does."""
-    if connection.status != Connection.Status.ACTIVE:
-        return _("The connection %s has to be connected again first.") % connection
-    work = getattr(connection, "work", None)
-    if work and work.cooling_until and work.cooling_until > timezone.now():
-        text = _("The connection waits until {}: {}")
-        return format_html(text, when(work.cooling_until), work.cooling_reason)
-    return ""

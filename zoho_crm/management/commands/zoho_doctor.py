@@ -28,8 +28,8 @@ COLUMNS = {
 
 class Command(ZohoCommand):
     help = (
-        "Look at settings, keys, database, broker, network and connections; say how to put right"
-        " what is not."
+        "Look at settings, keys, database, broker, network, connections and workers; say how to put"
+        " right what is not. Zoho is asked once for each connection."
     )
     # What they would say is said here, one thing at a time.
     requires_system_checks: tuple[str, ...] = ()

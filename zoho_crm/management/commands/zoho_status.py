@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -15,7 +16,8 @@ from zoho_crm.management._command import ZohoCommand, named_connection
 from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.management._output import Paint, Row
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token
-from zoho_crm.services import connect
+from zoho_crm.services import connect, doctor
+from zoho_crm.services.doctor import Finding
 
 Status = LeadConversion.Status
 
@@ -33,6 +35,9 @@ FIELDS = (
     "is_default",
     "waits_until",
     "waits_because",
+    "worker_seen_at",
+    "sweep_seen_at",
+    "missed",
     "test",
 )
 COLUMNS = {
@@ -44,7 +49,7 @@ COLUMNS = {
     "due": lambda row: str(row["due"]),
     "unknown": lambda row: str(row["unknown"]),
     "needs review": lambda row: str(row["needs_review"]),
-    "": lambda row: row["test"] or row["waits_because"],
+    "": lambda row: row["test"] or row["waits_because"] or _without(row["missed"]),
 }
 
 
@@ -61,15 +66,21 @@ class Command(ZohoCommand):
         if connection is not None:
             chosen = chosen.filter(pk=named_connection(connection).pk)
         tests = {each.pk: _tested(each) for each in chosen} if test else {}
-        rows = [_row(each, tests.get(each.pk, "")) for each in _with_figures(chosen)]
+        missed = {each.pk: list(doctor.missed(each)) for each in chosen}
+        rows = [
+            _row(each, missed[each.pk], tests.get(each.pk, "")) for each in _with_figures(chosen)
+        ]
         output = self.open_output(options)
         output.show(rows, fields=FIELDS, columns=COLUMNS, paint=self._paint)
         if not rows:
             self.hint(_("There is no connection yet. Connect with: manage.py zoho_connect"))
+        for finding in chain(*missed.values()):
+            self.hint(f"{finding.message} {finding.fix}")
         _check(rows)
 
     def _paint(self, row: Row) -> dict[str, Paint]:
-        return {"status": self.style.WARNING if _trouble(row) else self.style.SUCCESS}
+        is_well = not (_trouble(row) or row["missed"])
+        return {"status": self.style.SUCCESS if is_well else self.style.WARNING}
 
 
 def _tested(connection: Connection) -> str:
@@ -95,11 +106,13 @@ def _with_figures(connections: QuerySet[Connection]) -> QuerySet[Connection]:
         "cooling_until": F("work__cooling_until"),
         "cooling_reason": F("work__cooling_reason"),
         "cooling_kind": F("work__cooling_kind"),
+        "worker_seen_at": F("work__seen_at"),
+        "sweep_seen_at": F("work__swept_at"),
     }
     return connections.annotate(**figures)
 
 
-def _row(connection: Any, test: str) -> dict[str, Any]:
+def _row(connection: Any, missed: list[Finding], test: str) -> dict[str, Any]:
     waits = connection.is_cooling and connection.status == Connection.Status.ACTIVE
     row = {
         "connection": connection.name,
@@ -115,6 +128,9 @@ def _row(connection: Any, test: str) -> dict[str, Any]:
         "is_default": connection.is_default,
         "waits_until": _iso(connection.cooling_until) if waits else None,
         "waits_because": connection.cooling_reason if waits else "",
+        "worker_seen_at": _iso(connection.worker_seen_at),
+        "sweep_seen_at": _iso(connection.sweep_seen_at),
+        "missed": [finding.check for finding in missed],
         "test": test,
     }
     shown = connection.get_status_display()
@@ -122,6 +138,10 @@ def _row(connection: Any, test: str) -> dict[str, Any]:
         shown = _("waits until %s") % _time(connection.cooling_until)
     kind = connection.cooling_kind if waits else ""
     return {**row, "shown": shown, "kind": kind}
+
+
+def _without(missed: list[str]) -> str:
+    return _("not seen: %s") % ", ".join(missed) if missed else ""
 
 
 def _iso(moment: datetime | None) -> str | None:

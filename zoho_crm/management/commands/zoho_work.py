@@ -22,6 +22,7 @@ from zoho_crm.management._working import (
     workable,
 )
 from zoho_crm.models import Connection, LeadConversion, LeadConversionEvent, MassConversion
+from zoho_crm.services import work
 
 Status = LeadConversion.Status
 
@@ -66,9 +67,8 @@ class Command(ZohoCommand):
             chosen = chosen.filter(pk=named_connection(connection).pk)
         problems, tally = Problems(), Tally(chosen)
         with stopping() as stop:
-            shift = Shift(
-                lambda: list(chosen.values_list("pk", flat=True)), stop, max_seconds=max_seconds
-            )
+            everywhere = connection is None
+            shift = Shift(lambda: _ids(chosen, everywhere), stop, max_seconds=max_seconds)
             if loop:
                 _loop(shift, loop)
             elif until_idle:
@@ -132,6 +132,13 @@ class Tally:
 
     def _left(self, rows: QuerySet[LeadConversion]) -> dict[int, int]:
         return dict(rows.values_list("connection_id").annotate(Count("pk")))
+
+
+def _ids(chosen: QuerySet[Connection], everywhere: bool) -> list[int]:
+    """Return whom to work; to look at all of them is what a sweep does, so one is noted."""
+    if everywhere:
+        work.sweep()
+    return list(chosen.values_list("pk", flat=True))
 
 
 def _once(shift: Shift) -> None:

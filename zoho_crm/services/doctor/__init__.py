@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from zoho_crm.services.doctor._connections import connections, secrets, worker
+from zoho_crm.services.doctor._connections import client, connections, secrets
 from zoho_crm.services.doctor._finding import Finding, Result
 from zoho_crm.services.doctor._surroundings import accounts_servers, broker, redirect_address
 from zoho_crm.services.doctor._tables import clock, database_options, tables
+from zoho_crm.services.doctor._workers import missed, workers
 
-__all__ = ["Finding", "Result", "examine"]
+__all__ = ["Finding", "Result", "examine", "missed"]
 
 ELSEWHERE: tuple[Callable[[], Iterator[Finding]], ...] = (redirect_address, broker)
 IN_THE_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (
     database_options,
     clock,
     secrets,
+    client,
     accounts_servers,
     connections,
-    worker,
+    workers,
 )
 
 

@@ -1,17 +1,24 @@
-"""The connections: their secrets, their state, and whether somebody works what is due."""
+"""The connections: their secrets, their state, and what Zoho says when it is asked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db.models import BooleanField, Case, Count, Max, Q, When
-from django.utils import timezone
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import BooleanField, Case, When
 from django.utils.translation import gettext as _
 
 from zoho_crm import crypto
 from zoho_crm.conf import conf
-from zoho_crm.models import Connection, ConnectionWork, DbNow, Token, from_now
-from zoho_crm.services import connect, keys
+from zoho_crm.exceptions import (
+    AuthorizationError,
+    ClientRejectedError,
+    PermissionDeniedError,
+    SecretUnreadableError,
+    ZohoError,
+)
+from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token
+from zoho_crm.services import connect, keys, tokens
 from zoho_crm.services.doctor._finding import Finding, fail, ok, warn
 
 
@@ -34,6 +41,25 @@ def secrets() -> Iterator[Finding]:
     if any(counts[key_id] for key_id in older):
         message = _("Some secrets are encrypted with an older key.")
         yield warn("encryption keys", message, _("Run: manage.py zoho_rotate_keys"))
+
+
+def client() -> Iterator[Finding]:
+    """Whether there is a client that people can connect with."""
+    given = {name: getattr(conf(), name) for name in ("CLIENT_ID", "CLIENT_SECRET")}
+    missing = [name for name, value in given.items() if not value]
+    if not missing:
+        yield ok("client", given["CLIENT_ID"])
+    elif len(missing) == 1:
+        message, fix = (
+            _("One without the other is of no use."),
+            _("Set %s, from Zoho's API console."),
+        )
+        yield fail("client", message, fix % missing[0])
+    elif Token.objects.filter(status=Token.Status.ACTIVE).exists():
+        yield ok("client", _("none in the settings; each token brings its own"))
+    else:
+        fix = _("Set CLIENT_ID and CLIENT_SECRET, from Zoho's API console.")
+        yield warn("client", _("There is none: nobody can connect in a browser."), fix)
 
 
 def connections() -> Iterator[Finding]:
@@ -60,13 +86,12 @@ def connections() -> Iterator[Finding]:
 def _state(connection: Connection, *, is_cooling: bool) -> Finding:
     check = f"connection {connection}"
     if connection.status == Connection.Status.DISABLED:
-        return ok(check, _("disabled"))
+        return _disabled(check, connection)
     if connection.status == Connection.Status.NEEDS_RECONNECT:
         message = _("Zoho no longer accepts it; its leads wait.")
-        fix = _("Connect again: manage.py zoho_connect")
-        return fail(check, message, fix, is_connection=True)
+        return fail(check, message, _connect_again(), is_connection=True)
     if not is_cooling:
-        return ok(check, _("works"))
+        return _asked(check, connection)
     why = connection.work.cooling_reason
     if connection.work.cooling_kind == ConnectionWork.Cooling.PERSON:
         fix = _("Put it right at Zoho, then: manage.py zoho_status --test")
@@ -74,27 +99,36 @@ def _state(connection: Connection, *, is_cooling: bool) -> Finding:
     return warn(check, _("waits: %s") % why, _("It tries again by itself."))
 
 
-def worker() -> Iterator[Finding]:
-    """Whether somebody works what is due."""
-    neglected = Q(conversions__due_at__lte=from_now(-2 * conf().SWEEP_INTERVAL))
-    states = (
-        Connection.objects.filter(status=Connection.Status.ACTIVE)
-        .exclude(work__lease_until__gt=DbNow())
-        .exclude(work__cooling_until__gt=DbNow())
-        .annotate(waiting=Count("conversions", filter=neglected))
-        .filter(waiting__gt=0)
-        .order_by("name")
-    )
-    for state in states:
-        message = _("%(count)s leads of %(connection)s are due, and nobody works them.")
-        facts = {"count": state.waiting, "connection": state}
-        fix = _("Start a Celery worker and beat, or: manage.py zoho_work --loop 15")
-        yield fail("worker", message % facts, fix)
-    if states:
-        return
-    seen = ConnectionWork.objects.aggregate(at=Max("seen_at"))["at"]
-    if seen is None:
-        yield ok("worker", _("nothing waits, and nothing has been worked yet"))
-    else:
-        moment = timezone.localtime(seen).isoformat(sep=" ", timespec="seconds")
-        yield ok("worker", _("nothing waits; somebody worked last at %s") % moment)
+def _disabled(check: str, connection: Connection) -> Finding:
+    waiting = LeadConversion.objects.unfinished().filter(connection=connection).count()
+    if not waiting:
+        return ok(check, _("disabled"))
+    message = _("It is disabled, and %s of its leads are still on their way.") % waiting
+    return warn(check, message, _connect_again())
+
+
+def _asked(check: str, connection: Connection) -> Finding:
+    """Ask Zoho who we are: what was withdrawn there, nobody tells us."""
+    try:
+        tokens.client_for(connection).organisation()
+    except (AuthorizationError, ImproperlyConfigured) as error:
+        return fail(check, str(error), _advice(error), is_connection=True)
+    except ZohoError as error:
+        fix = _("Nothing is lost. Ask again with: manage.py zoho_status --test")
+        return warn(check, _("Zoho could not be asked: %s") % error, fix)
+    return ok(check, _("works"))
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, ClientRejectedError):
+        fix = _("Put CLIENT_ID and CLIENT_SECRET of Zoho's API console into the settings. %s")
+        return fix % _connect_again()
+    if isinstance(error, PermissionDeniedError):
+        return _("Grant it at Zoho, then: manage.py zoho_status --test")
+    if isinstance(error, SecretUnreadableError | ImproperlyConfigured):
+        return _("Put the key back into ENCRYPTION_KEYS, or connect again: manage.py zoho_connect")
+    return _connect_again()
+
+
+def _connect_again() -> str:
+    return _("Connect again: manage.py zoho_connect")

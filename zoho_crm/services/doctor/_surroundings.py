@@ -14,6 +14,7 @@ from kombu.exceptions import OperationalError
 from kombu.utils.url import maybe_sanitize_url
 
 from zoho_crm.conf import conf
+from zoho_crm.datacenters import LOCAL
 from zoho_crm.models import Connection
 from zoho_crm.services._zoho import api
 from zoho_crm.services.doctor._finding import Finding, fail, ok, warn
@@ -72,10 +73,15 @@ def accounts_servers() -> Iterator[Finding]:
         origin = known[code].accounts
         problem = _unreachable(origin)
         if problem:
-            fix = _("Look at the network, proxy and certificates of this host.")
-            yield fail(check, f"{origin}: {problem}", fix)
+            yield fail(check, f"{origin}: {problem}", _way_to(code))
         else:
             yield ok(check, _("%s answers") % origin)
+
+
+def _way_to(code: str) -> str:
+    if code == LOCAL:
+        return _("Start the simulator, manage.py zoho_simulator, or correct LOCAL_URL.")
+    return _("Look at the network, proxy and certificates of this host.")
 
 
 def _unreachable(origin: str) -> str:

@@ -103,13 +103,13 @@ def connections_to_wake() -> list[int]:
         .exclude(work__lease_until__gt=DbNow())
         .exclude(work__cooling_until__gt=DbNow())
     )
-    due = [rows.filter(due_at__lte=DbNow()).values("connection_id") for rows in _queues()]
+    due = [rows.filter(due_at__lte=DbNow()).values("connection_id") for rows in queues()]
     return list(
         awake.filter(reduce(or_, (Q(pk__in=ids) for ids in due))).values_list("pk", flat=True)
     )
 
 
-def _queues() -> tuple[QuerySet[Any], ...]:
+def queues() -> tuple[QuerySet[Any], ...]:
     """Return everything that becomes due."""
     return (
         LeadConversion.objects.workable(),
@@ -128,7 +128,7 @@ def _waiting_time(connection_id: int) -> float | None:
     )
     due = [
         rows.filter(connection_id=connection_id).aggregate(due=Min("due_at"))["due"]
-        for rows in _queues()
+        for rows in queues()
     ]
     first = min(filter(None, due), default=None)
     if state is None or first is None:

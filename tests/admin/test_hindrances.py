@@ -1,0 +1,145 @@
+"""What waits says within 35 seconds that nobody works it, and how to start who is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.admin.pages import Page, Visitor
+from tests.admin.runs import page_of, take_in
+from zoho_crm.models import Connection, ConnectionWork, LeadConversion, MassConversion, from_now
+from zoho_crm.services import convert, work
+from zoho_crm.simulator import Simulator
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NO_WORKER = "No worker has been seen"
+NO_SWEEP = "No sweep, which wakes the workers, has been seen"
+START_A_WORKER = "Start one: celery -A <project> worker"
+START_BEAT = "Start beat: celery -A <project> beat"
+
+
+@pytest.fixture
+def row(connection: Connection, zoho: Simulator) -> LeadConversion:
+    """A lead that waits to be read, for as long as anything may."""
+    row = convert.request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+    LeadConversion.objects.update(due_at=from_now(-31))
+    return row
+
+
+def attend(connection: Connection, **moments: Any) -> None:
+    ConnectionWork.objects.update_or_create(connection=connection, defaults=moments)
+
+
+def told(visit: Visitor, row: LeadConversion) -> Page:
+    return visit.get(f"/admin/zoho_crm/leadconversion/{row.pk}/change/")
+
+
+def test_a_lead_that_waits_says_that_nobody_was_ever_seen(
+    visit: Visitor, row: LeadConversion
+) -> None:
+    page = told(visit, row)
+
+    assert f"{NO_WORKER} yet. {START_A_WORKER}" in page.text
+    assert f"{NO_SWEEP} yet. {START_BEAT}" in page.text
+
+
+@pytest.mark.parametrize("status", ["NEW", "READY", "RUNNING", "SCHEDULED", "UNKNOWN"])
+def test_every_lead_that_waits_for_the_machine_says_so(
+    visit: Visitor, row: LeadConversion, status: str
+) -> None:
+    LeadConversion.objects.update(status=status)
+
+    assert NO_WORKER in told(visit, row).text
+
+
+def test_it_says_since_when(visit: Visitor, row: LeadConversion, connection: Connection) -> None:
+    attend(connection, seen_at=from_now(-31), swept_at=from_now(-31))
+
+    page = told(visit, row)
+
+    assert f"{NO_WORKER} since " in page.text
+    assert f"{NO_SWEEP} since " in page.text
+    seen_at = ConnectionWork.objects.get().seen_at
+    assert seen_at is not None
+    assert seen_at.isoformat() in page.html
+
+
+def test_it_names_the_queue(
+    visit: Visitor, row: LeadConversion, connection: Connection, settings: Any
+) -> None:
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "QUEUE": "zoho"}
+
+    assert f"{START_A_WORKER} -Q zoho" in told(visit, row).text
+
+
+def test_with_a_worker_only_beat_is_missed(
+    visit: Visitor, row: LeadConversion, connection: Connection
+) -> None:
+    attend(connection, seen_at=from_now(-1))
+
+    page = told(visit, row)
+
+    assert NO_WORKER not in page.text
+    assert NO_SWEEP in page.text
+
+
+def test_a_lead_that_was_just_made_due_waits_in_silence(
+    visit: Visitor, row: LeadConversion
+) -> None:
+    LeadConversion.objects.update(due_at=from_now(-20))
+
+    page = told(visit, row)
+
+    assert NO_WORKER not in page.text
+    assert NO_SWEEP not in page.text
+
+
+def test_a_lead_at_rest_misses_nobody(
+    visit: Visitor, row: LeadConversion, connection: Connection
+) -> None:
+    work.work(connection_id=connection.pk)
+    attend(connection, seen_at=from_now(-600), swept_at=from_now(-600))
+
+    page = told(visit, row)
+
+    assert NO_WORKER not in page.text
+    assert NO_SWEEP not in page.text
+
+
+def test_a_connection_that_waits_tells_of_that_alone(
+    visit: Visitor, row: LeadConversion, connection: Connection
+) -> None:
+    attend(connection, cooling_until=from_now(600), cooling_reason="No credits are left.")
+
+    page = told(visit, row)
+
+    assert "No credits are left." in page.text
+    assert NO_WORKER not in page.text
+
+
+def test_a_run_that_waits_says_so_too(
+    visit: Visitor, connection: Connection, zoho: Simulator
+) -> None:
+    run = take_in(connection, zoho, "no_match")
+    MassConversion.objects.update(due_at=from_now(-31))
+
+    page = visit.get(page_of(run))
+
+    assert START_A_WORKER in page.text
+    assert START_BEAT in page.text
+
+
+def test_the_page_of_a_connection_tells_when_they_were_seen(
+    visit: Visitor, connection: Connection
+) -> None:
+    address = f"/admin/zoho_crm/connection/{connection.pk}/change/"
+
+    never = visit.get(address).text
+    attend(connection, seen_at=from_now(-600))
+    worked = visit.get(address).text
+
+    assert never.count("never") == 2
+    assert "Sweep last seen:" in never
+    assert worked.count("never") == 1

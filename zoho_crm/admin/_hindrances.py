@@ -1,0 +1,54 @@
+"""What keeps the machine from going on, in sentences, with what a person can do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from zoho_crm.admin._moments import when
+from zoho_crm.models import Connection
+from zoho_crm.services import attendance
+
+Text: TypeAlias = str | SafeString
+
+
+def hindrances(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
+    """
+    Say what keeps the machine from going on with these rows now, if anything does.
+
+    :param rows: of this connection, without those that a pause holds back
+    """
+    if connection.status != Connection.Status.ACTIVE:
+        return [_("The connection %s has to be connected again first.") % connection]
+    work = getattr(connection, "work", None)
+    if work and work.cooling_until and work.cooling_until > timezone.now():
+        text = _("The connection waits until {}: {}")
+        return [format_html(text, when(work.cooling_until), work.cooling_reason)]
+    return list(_missed(attendance.absence(rows)))
+
+
+def _missed(absence: attendance.Absence | None) -> Iterator[Text]:
+    if absence is None:
+        return
+    if absence.worker:
+        at, command = absence.worker_seen_at, attendance.worker_command()
+        since = _("No worker has been seen since {}. Start one: {}")
+        never = _("No worker has been seen yet. Start one: {}")
+        yield _told(since if at else never, at, command)
+    if absence.sweep:
+        at = absence.sweep_seen_at
+        since = _("No sweep, which wakes the workers, has been seen since {}. Start beat: {}")
+        never = _("No sweep, which wakes the workers, has been seen yet. Start beat: {}")
+        yield _told(since if at else never, at, attendance.BEAT)
+
+
+def _told(text: str, at: datetime | None, command: str) -> SafeString:
+    shown = format_html("<code>{}</code>", command)
+    return format_html(text, *([when(at)] if at else []), shown)
