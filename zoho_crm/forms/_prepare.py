@@ -91,7 +91,7 @@ class PrepareForm(RulesPart):
         ),
     )
     having = forms.CharField(
-        label=gettext_lazy("Of the open leads only those with"),
+        label=gettext_lazy("Only those with"),
         required=False,
         max_length=2_000,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
