@@ -1,0 +1,109 @@
+"""While there is no token nobody is asked again and again, and then work goes on by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from zoho_crm.models import Connection, LeadConversion, Token
+from zoho_crm.services import announce, convert, work
+from zoho_crm.services.connect import with_grant_code
+from zoho_crm.signals import connection_lost
+from zoho_crm.simulator import Simulator
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MINUTES = 60.0
+#: Connecting again wakes a worker at once; without that message the next sweep does.
+SWEEP = 2.0
+
+
+@pytest.fixture
+def leads(connection: Connection, zoho: Simulator) -> list[LeadConversion]:
+    """Three leads whose conversion was asked for."""
+    return [
+        convert.request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+        for _ in range(3)
+    ]
+
+
+@pytest.fixture
+def told() -> Iterator[list[Connection]]:
+    """Return the connections whose loss is announced."""
+    lost: list[Connection] = []
+
+    def note(connection: Connection, **_more: object) -> None:
+        lost.append(connection)
+
+    connection_lost.connect(note)
+    yield lost
+    connection_lost.disconnect(note)
+
+
+def token_calls(zoho: Simulator) -> int:
+    calls = zoho.stats()["calls"]
+    return sum(call["count"] for call in calls if call["path"] == "/oauth/v2/token")
+
+
+def sweep_and_work() -> None:
+    """Do what beat and workers do."""
+    for connection_id in work.sweep():
+        while work.work(connection_id=connection_id) == 0.0:
+            pass
+    announce.announce()
+
+
+def statuses() -> set[str]:
+    return set(LeadConversion.objects.values_list("status", flat=True))
+
+
+@pytest.mark.usefixtures("leads")
+def test_a_withdrawn_consent_costs_one_token_call_is_said_once_and_work_goes_on_after_another(
+    zoho: Simulator, told: list[Connection], later: Callable[[float], None]
+) -> None:
+    zoho.world.grants.access_tokens.clear()
+    zoho.world.grants.refresh_tokens.clear()
+    before = token_calls(zoho)
+
+    for _minute in range(10):
+        sweep_and_work()
+        later(1 * MINUTES)
+
+    assert token_calls(zoho) - before == 1
+    connection = Connection.objects.get()
+    assert connection.status == Connection.Status.NEEDS_RECONNECT
+    assert told == [connection]
+
+    with_grant_code(code=zoho.grant_code(), data_center="local")
+    later(SWEEP)
+    sweep_and_work()
+
+    assert statuses() == {"CONVERTED"}
+    assert told == [connection]
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.usefixtures("leads")
+def test_access_denied_asks_nobody_to_connect_again_and_zoho_seldom(
+    zoho: Simulator, status: int, told: list[Connection], later: Callable[[float], None]
+) -> None:
+    zoho.world.grants.access_tokens.clear()
+    zoho.fail("refresh", "throttle", status=status, times=None)
+    before = token_calls(zoho)
+
+    for _turn in range(19):
+        sweep_and_work()
+        later(0.5 * MINUTES)
+
+    assert 1 <= token_calls(zoho) - before <= 3
+    assert Connection.objects.get().status == Connection.Status.ACTIVE
+    assert Token.objects.get().status == Token.Status.ACTIVE
+    assert told == []
+
+    zoho.heal()
+    Token.objects.update(throttled_until=None)
+    later(10 * MINUTES)
+    sweep_and_work()
+
+    assert statuses() == {"CONVERTED"}
