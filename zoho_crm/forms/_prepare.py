@@ -96,7 +96,7 @@ class PrepareForm(RulesPart):
         max_length=2_000,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text=gettext_lazy(
-            "Of the open leads; one FIELD=VALUE a line, with Zoho's API names: Lead_Status=Qualified."
+            "Of the open leads; one FIELD=VALUE a line, by Zoho's API names: Lead_Status=Qualified."
         ),
     )
     policy = forms.ChoiceField(label=gettext_lazy("Policy"))
