@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.utils import timezone
 
 from tests.protocol.clock import evaluated, instant
 from zoho_crm.exceptions import (
@@ -285,7 +286,6 @@ def test_the_quiet_period_of_an_orphan_begins_when_its_lease_ended():
         ("PREVIEWED", {"status": "NEEDS_REVIEW", "due_at": None, "error_code": "INTERNAL"}),
         ("READY", {"status": "NEEDS_REVIEW", "due_at": None, "error_code": "INTERNAL"}),
         ("RUNNING", {"status": "UNKNOWN", "in_doubt": True, "quiet_until": 150}),
-        ("SCHEDULED", {"status": "UNKNOWN", "quiet_until": 900}),
         ("UNKNOWN", {"status": "NEEDS_REVIEW", "due_at": None}),
     ],
 )
@@ -293,6 +293,15 @@ def test_an_error_of_ours_is_doubt_only_if_something_may_have_been_sent(status, 
     move = _life.broken(row(status), KeyError("plan"))
 
     assert is_within(expected, made(move))
+
+
+def test_an_error_of_ours_leaves_a_scheduled_conversion_all_its_time():
+    end = timezone.now() + timedelta(seconds=7200)
+
+    move = _life.broken(row(Status.SCHEDULED, quiet_until=end), KeyError("plan"))
+
+    assert move.to == Status.UNKNOWN
+    assert move.values["quiet_until"] == end + timedelta(seconds=900)
 
 
 def test_the_journal_keeps_codes_and_fields_but_no_values():
@@ -404,7 +413,8 @@ def test_a_scheduled_conversion_is_read_at_widening_steps(lead):
     assert made(late) == {"status": "SCHEDULED", "setbacks": 10, "due_at": 300}
 
 
-def test_a_scheduled_conversion_is_in_doubt_after_the_horizon():
-    move = _life.read(row(Status.SCHEDULED, in_doubt=True), LEAD, counts=True)
+@pytest.mark.parametrize("lead", [LEAD, None], ids=["open", "nothing"])
+def test_a_scheduled_conversion_is_in_doubt_after_the_horizon(lead):
+    move = _life.read(row(Status.SCHEDULED, in_doubt=True), lead, counts=True)
 
     assert is_within({"status": "UNKNOWN", "quiet_until": 900, "negative_reads": 0}, made(move))

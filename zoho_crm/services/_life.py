@@ -185,7 +185,9 @@ def broken(row: LeadConversion, error: BaseException) -> Move:
     if row.status == Status.RUNNING:
         return lost(row, in_flight=conf().CALL_DEADLINE)
     if row.status == Status.SCHEDULED:
-        return unknown(row, None, quiet=conf().MASS_QUIET_PERIOD)
+        assert row.quiet_until is not None
+        until = row.quiet_until + timedelta(seconds=conf().MASS_QUIET_PERIOD)
+        return unknown(row, None, quiet=0, quiet_until=until)
     message = _("An error in this program; its log says more.")
     return _for_a_person(row, "INTERNAL", message, details)
 
@@ -208,7 +210,7 @@ def read(row: LeadConversion, lead: Lead | None, *, counts: bool) -> Move:
     ``counts`` says that the read began after the quiet period and far enough from the last one.
     """
     if lead is None:
-        return _empty_read(row)
+        return _empty_read(row, is_over=counts)
     if lead.converted:
         return read_converted(row, lead.converted)
     if row.status == Status.SCHEDULED:
@@ -229,11 +231,11 @@ def _converted(row: LeadConversion, became: Converted, *, by: str = "", **values
     return Move(row=row, to=Status.CONVERTED, by=by, values=values, details=details)
 
 
-def _empty_read(row: LeadConversion) -> Move:
+def _empty_read(row: LeadConversion, *, is_over: bool) -> Move:
     """Nothing was found, which says nothing; only the time of such reading is counted."""
     mine = conf()
     if row.status == Status.SCHEDULED:
-        return _still_scheduled(row, is_over=False)
+        return _still_scheduled(row, is_over=is_over)
     if (row.empty_reads + 1) * mine.READ_SPACING >= mine.UNKNOWN_HORIZON:
         return _for_a_person(row, "UNREADABLE", _("The lead can no longer be read."))
     values: Values = {"empty_reads": row.empty_reads + 1, "setbacks": 0}
