@@ -5,6 +5,7 @@ import signal
 import pytest
 from django.db import connection as database
 
+from testproject.celery import app
 from zoho_crm.models import Connection
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
@@ -25,6 +26,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def has_tables(item: pytest.Item) -> bool:
     fixtures = {"db", "transactional_db"}.intersection(getattr(item, "fixturenames", ()))
     return bool(fixtures) or item.get_closest_marker("django_db") is not None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def celery_knows_its_settings() -> None:
+    """Celery reads them when they are first used, which a test that changes some might do."""
+    assert app.conf.broker_url
 
 
 @pytest.fixture

@@ -91,8 +91,7 @@ def zoho_cannot_be_reached(site: Site) -> None:
 
 
 def the_broker_does_not_listen(site: Site) -> None:
-    before = app.conf.broker_url
-    site.afterwards.callback(setattr, app.conf, "broker_url", before)
+    site.afterwards.callback(app.conf.changes.pop, "broker_url")
     app.conf.broker_url = f"amqp://guest:guest@{NOTHING_LISTENS}//"
 
 
