@@ -1,0 +1,98 @@
+"""
+Two readings of DESIGN §4 that check each other: ``model.py``, and the code that moves the rows.
+
+The search in ``tests/protocol`` visits every state of one lead, with the decisions of the code;
+here they are made a second time, and what is compared are rows and journal in the tables.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.chaos.checker import STEPS
+from tests.services.case import Case
+from tests.services.lives import Lives
+from tests.services.model import TICK, TIMES
+from tests.services.tables import Tables
+
+MANY = hypothesis_settings(
+    max_examples=108,
+    stateful_step_count=50,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+@pytest.fixture(autouse=True)
+def times(settings):
+    settings.ZOHO_CRM = TIMES
+
+
+@pytest.mark.django_db
+def test_the_tables_say_what_the_design_says_whatever_happens(olga):
+    Lives.steps, Lives.met = 0, Counter()
+
+    run_state_machine_as_test(partial(Lives, olga), settings=MANY)
+
+    assert Lives.steps >= 5000
+    assert {status for step in Lives.met for status in step} == set(STEPS)
+
+
+# Where the code does something else than the design says: what ``is_disputed`` leaves out above
+
+
+@pytest.fixture
+def claimed(db):
+    """Make a lead that a worker has claimed and is about to send."""
+    case = Case(Tables(), "1")
+    for begin in (case.requested, case.looked_at, case.checked):
+        begin()
+    return case
+
+
+def pass_time(case, seconds):
+    case.tables.later(seconds)
+    case.later(seconds, strikes=False)
+
+
+@pytest.mark.xfail(strict=True, reason="An empty read keeps it SCHEDULED for ever (_empty_read).")
+def test_a_scheduled_lead_that_vanished_is_in_doubt_after_the_horizon(claimed):
+    claimed.answered("scheduled")
+    pass_time(claimed, TIMES["JOB_HORIZON"])
+
+    claimed.truth.fate = "deleted"
+    claimed.read_back("nothing")
+
+    assert claimed.row.status == claimed.life.status == "UNKNOWN"
+
+
+@pytest.mark.xfail(strict=True, reason="A bug forgets until when Zoho's job may act (broken).")
+def test_a_bug_of_ours_does_not_shorten_the_time_that_a_scheduled_conversion_has(claimed):
+    claimed.answered("scheduled")
+    pass_time(claimed, TICK)
+
+    claimed.met_a_bug()
+    pass_time(claimed, TIMES["MASS_QUIET_PERIOD"])
+
+    assert claimed.truth.restless > 0
+    assert not claimed.row.counts
+
+
+@pytest.mark.xfail(strict=True, reason="Nothing holds a row in doubt back once a bug met it.")
+def test_a_lead_in_doubt_that_met_a_bug_is_not_sent_again_in_the_quiet_period(claimed, olga):
+    claimed.lost("late")
+    pass_time(claimed, TICK)
+    claimed.met_a_bug()
+
+    claimed.previewed_by(olga, "truth")
+
+    assert claimed.truth.restless > 0
+    assert claimed.row.status not in ("NEW", "PREVIEWED")
