@@ -75,15 +75,6 @@ def is_for_a_reader(case: Case) -> bool:
     return case.is_in("NEW", "READY", *IN_DOUBT)
 
 
-def is_disputed(case: Case, read: str) -> bool:
-    """Whether the code is known not to do what the design says; each has a test of its own."""
-    return (
-        (case.is_in("SCHEDULED") and read == "nothing" and case.life.counts)
-        or (case.is_in("SCHEDULED") and read == "bug")
-        or (case.is_in("UNKNOWN") and read == "bug" and case.truth.restless > 0)
-    )
-
-
 def may_be_sent(case: Case) -> bool:
     return case.is_in("READY") or (case.hand is not None and case.may_send >= 0)
 
@@ -167,7 +158,6 @@ class Lives(RuleBasedStateMachine):
     @happens(is_for_a_reader, often=4, read=READS, is_odd=ODDS)
     def a_worker_reads_when_it_is_due(self, case: Case, read: str, is_odd: bool) -> None:
         self._wait_for(case)
-        read = "truth" if is_disputed(case, read) else read
         if read == "fails":
             case.put_off()
         elif read == "bug":

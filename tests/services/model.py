@@ -159,7 +159,7 @@ class Life:
     def put_off(self) -> None:
         """A read failed: that says nothing."""
         self._step(self.status, SOME_TIME)
-        if self.status == "NEW":
+        if self.status in ("NEW", "READY"):
             self.empty_reads = 0
 
     # Sending
@@ -168,6 +168,9 @@ class Life:
         """What was approved is what is sent: the claim, or something else is true by now."""
         if view == "converted":
             self.read_converted()
+        elif view == "nothing" and self.empty_reads + 1 < LOOKS:
+            self._step("READY", NOW)
+            self.empty_reads += 1
         elif view == "nothing" or (self.shown and self.shown[0] != truth.edition):
             self.afresh()
         else:
@@ -282,6 +285,8 @@ class Life:
             self.lost(TIMES["CALL_DEADLINE"])
         elif self.status == "SCHEDULED":
             self._doubt((self.quiet or 0) + TIMES["MASS_QUIET_PERIOD"])
+        elif self.status == "UNKNOWN" and not self.counts:
+            self.put_off()
         else:
             self._step("NEEDS_REVIEW", None)
 

@@ -286,13 +286,23 @@ def test_the_quiet_period_of_an_orphan_begins_when_its_lease_ended():
         ("PREVIEWED", {"status": "NEEDS_REVIEW", "due_at": None, "error_code": "INTERNAL"}),
         ("READY", {"status": "NEEDS_REVIEW", "due_at": None, "error_code": "INTERNAL"}),
         ("RUNNING", {"status": "UNKNOWN", "in_doubt": True, "quiet_until": 150}),
-        ("UNKNOWN", {"status": "NEEDS_REVIEW", "due_at": None}),
     ],
 )
 def test_an_error_of_ours_is_doubt_only_if_something_may_have_been_sent(status, expected):
     move = _life.broken(row(status), KeyError("plan"))
 
     assert is_within(expected, made(move))
+
+
+def test_an_error_of_ours_while_settling_is_for_a_person_once_nothing_can_act_any_more():
+    early, late = row(Status.UNKNOWN, setbacks=1), row(Status.UNKNOWN)
+    early.counts, late.counts = False, True
+
+    waits = _life.broken(early, KeyError("plan"))
+
+    assert made(waits) == {"status": "UNKNOWN", "setbacks": 2, "due_at": 4}
+    assert waits.details == {"bug": "KeyError"}
+    assert _life.broken(late, KeyError("plan")).to == Status.NEEDS_REVIEW
 
 
 def test_an_error_of_ours_leaves_a_scheduled_conversion_all_its_time():

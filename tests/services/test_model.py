@@ -46,7 +46,7 @@ def test_the_tables_say_what_the_design_says_whatever_happens(olga):
     assert {status for step in Lives.met for status in step} == set(STEPS)
 
 
-# Where the code does something else than the design says: what ``is_disputed`` leaves out above
+# What the model found
 
 
 @pytest.fixture
@@ -63,7 +63,6 @@ def pass_time(case, seconds):
     case.later(seconds, strikes=False)
 
 
-@pytest.mark.xfail(strict=True, reason="An empty read keeps it SCHEDULED for ever (_empty_read).")
 def test_a_scheduled_lead_that_vanished_is_in_doubt_after_the_horizon(claimed):
     claimed.answered("scheduled")
     pass_time(claimed, TIMES["JOB_HORIZON"])
@@ -74,7 +73,6 @@ def test_a_scheduled_lead_that_vanished_is_in_doubt_after_the_horizon(claimed):
     assert claimed.row.status == claimed.life.status == "UNKNOWN"
 
 
-@pytest.mark.xfail(strict=True, reason="A bug forgets until when Zoho's job may act (broken).")
 def test_a_bug_of_ours_does_not_shorten_the_time_that_a_scheduled_conversion_has(claimed):
     claimed.answered("scheduled")
     pass_time(claimed, TICK)
@@ -86,7 +84,6 @@ def test_a_bug_of_ours_does_not_shorten_the_time_that_a_scheduled_conversion_has
     assert not claimed.row.counts
 
 
-@pytest.mark.xfail(strict=True, reason="Nothing holds a row in doubt back once a bug met it.")
 def test_a_lead_in_doubt_that_met_a_bug_is_not_sent_again_in_the_quiet_period(claimed, olga):
     claimed.lost("late")
     pass_time(claimed, TICK)

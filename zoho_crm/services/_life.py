@@ -8,6 +8,7 @@ enough reads, late and far enough apart, say that it was not.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -31,8 +32,7 @@ SCHEDULED_DELAY = 10.0
 #: A look that finds no lead is repeated so often before that is believed.
 LOOKS_IN_VAIN = 2
 ALREADY_CONVERTED = "ID_ALREADY_CONVERTED"
-AT_REST: Values = {"due_at": None, "setbacks": 0}
-NO_ERROR: Values = {"error_code": "", "error_message": ""}
+AT_REST, NO_ERROR = {"due_at": None, "setbacks": 0}, {"error_code": "", "error_message": ""}
 
 
 # Before anything is sent
@@ -100,21 +100,21 @@ def reopened(row: LeadConversion, *, by: str = "", **why: Any) -> Move:
 def put_off(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:
     """A read did not come about; it will be tried again."""
     wait = 0.0 if at_once else delay(row.setbacks)
-    values: Values = {"setbacks": min(row.setbacks + 1, 100), **_due(row, wait)}
+    values: Values = {"setbacks": min(row.setbacks + 1, 100), **_due(row, from_now(wait))}
     values |= {"empty_reads": 0} if row.status in (Status.NEW, Status.READY) else {}
     return Move(row=row, to=Status(row.status), values=values, details=_said(error))
 
 
 def looked_in_vain(row: LeadConversion) -> Move:
     """There seems to be no such lead, which an answer without content may say of any."""
-    values: Values = {"empty_reads": row.empty_reads + 1, **_due(row, 0)}
+    values: Values = {"empty_reads": row.empty_reads + 1, **_due(row, DbNow())}
     return Move(row=row, to=Status(row.status), values=values, details={"read": "nothing"})
 
 
-def _due(row: LeadConversion, wait: float) -> Values:
+def _due(row: LeadConversion, moment: Any) -> Values:
     """A row that waits for a job is not due by itself."""
     waits_for_job = row.status == Status.READY and row.effect and row.due_at is None
-    return {} if waits_for_job else {"due_at": from_now(wait)}
+    return {} if waits_for_job else {"due_at": moment}
 
 
 # Sending
@@ -184,12 +184,13 @@ def broken(row: LeadConversion, error: BaseException) -> Move:
     details = {"bug": type(error).__name__}
     if row.status == Status.RUNNING:
         return lost(row, in_flight=conf().CALL_DEADLINE)
-    if row.status == Status.SCHEDULED:
-        assert row.quiet_until is not None
+    if row.status == Status.UNKNOWN and not row.counts:
+        return replace(put_off(row, ZohoError()), details=details)  # till nothing can act any more
+    if row.status == Status.SCHEDULED and row.quiet_until:
         until = row.quiet_until + timedelta(seconds=conf().MASS_QUIET_PERIOD)
         return unknown(row, None, quiet=0, quiet_until=until)
-    message = _("An error in this program; its log says more.")
-    return _for_a_person(row, "INTERNAL", message, details)
+    why = _("An error in this program; its log says more.")
+    return _for_a_person(row, "INTERNAL", why, details)
 
 
 def unknown(row: LeadConversion, error: ZohoError | None, *, quiet: float, **values: Any) -> Move:
