@@ -77,7 +77,7 @@ class Deck:
         program.start()
         self.done["SIGTERM"] += 1
 
-    def _holder(self, patience: float = 3) -> Program | None:
+    def _holder(self, patience: float = 6) -> Program | None:
         end = time.monotonic() + patience
         while time.monotonic() < end:
             owner = owner_now()
