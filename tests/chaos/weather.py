@@ -37,7 +37,9 @@ OPTIONS: list[tuple[str, float, dict[str, Any]]] = [
     ("truncate", 0.05, {}),
     ("html", 0.05, {"status": 503}),
 ]
+UNKNOWN_JOB = {"code": "RESOURCE_NOT_FOUND", "message": "job not found", "status": "error"}
 STATUS: list[tuple[str, float, dict[str, Any]]] = [
+    ("error_before", 0.05, {"status": 404, "body": UNKNOWN_JOB}),
     ("early", 0.1, {}),
     ("miscount", 0.05, {}),
     ("error_before", 0.05, {}),
