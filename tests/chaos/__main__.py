@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 
 import django
 
+from tests.chaos.hosts import running
 from tests.chaos.scenarios import SCENARIOS, SHORT, Scenario
-from tests.chaos.site import environment, grounds, programs, running
+from tests.chaos.site import environment, grounds, programs
 from zoho_crm.simulator import Server, Simulator, SimulatorSettings
 
 if TYPE_CHECKING:

@@ -15,16 +15,17 @@ from django.db import DatabaseError, OperationalError, connection
 
 from tests.chaos.hosts import Program, program_of
 from tests.chaos.machines import Cluster, Redis
+from tests.chaos.site import CONSTANTS
 from zoho_crm.models import Connection, ConnectionWork
 from zoho_crm.services import work
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 
+SLICE = CONSTANTS["SLICE"]
 #: Seconds that a worker is frozen: longer than its lease.
-FROZEN = 4
+FROZEN = CONSTANTS["LEASE"] + 1.5
 #: Calls in a row that are one too many.
 BURST = 20
-SLICE = 1
 BROKER_DOWN = 20
 
 

@@ -21,15 +21,11 @@ from tests.chaos.hosts import Program
 from tests.chaos.scenarios import Scenario
 from tests.chaos.site import CONSTANTS, Grounds
 from zoho_crm.matching import POLICIES
-from zoho_crm.models import (
-    Connection,
-    LeadConversion,
-    MassConversion,
-    MassConversionJob,
-)
+from zoho_crm.models import Connection, LeadConversion, MassConversion, MassConversionJob
 from zoho_crm.services import convert, mass_convert
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
+from zoho_crm.simulator.faults import Fault
 
 Result = TypeVar("Result")
 
@@ -61,6 +57,8 @@ class Chaos:
     workers: list[Program]
     seed: int
     _most_jobs: int = 0
+    #: Orders to lose the answer to a job.
+    _losses: list[Fault] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -133,9 +131,10 @@ class Chaos:
         mass_convert.start(run_id=run.pk, revision=run.revision, count=count)
         for lead_id in leads[::BAD]:
             self.zoho.change(self.zoho.records["Leads"][lead_id], Locked__s=True)
-        for number in range(self.scenario.leads // 200):
+        for number in range(self.scenario.lost_answers):
             seed = self.seed + number
-            self.zoho.fail("mass_convert", "close_after", share=0.5, times=1, seed=seed)
+            loss = self.zoho.fail("mass_convert", "close_after", share=0.5, times=1, seed=seed)
+            self._losses.append(loss)
         return run
 
     # What is done to it
@@ -174,12 +173,14 @@ class Chaos:
             self.zoho, ceiling=CONSTANTS["MAX_CONCURRENCY"], deadline=CONSTANTS["CALL_DEADLINE"]
         )
         report.figures = self._figures(found.ledger)
-        breaches = [str(breach) for breach in check(found)]
+        breaches = check(found)
         if self.scenario.is_blind_test:
-            report.figures["breaches"] = breaches
-            report.wrong = [] if breaches else ["The checker found nothing: is it blind?"]
+            seen = Counter(breach.promise for breach in breaches)
+            report.figures["breaches"] = dict(seen)
+            is_blind = seen.keys().isdisjoint({"no blind resend", "exactly once"})
+            report.wrong = ["The checker found nothing: is it blind?"] if is_blind else []
         else:
-            report.wrong = [*breaches, *self._below_the_bar(report, run)]
+            report.wrong = [*map(str, breaches), *self._below_the_bar(report, run)]
         return report
 
     def _figures(self, ledger: dict[str, Any]) -> dict[str, Any]:
@@ -194,6 +195,7 @@ class Chaos:
         if self.scenario.is_mass:
             figures["jobs"] = MassConversionJob.objects.count()
             figures["jobs open at most"] = self._most_jobs
+            figures["answers to jobs lost"] = sum(loss.times == 0 for loss in self._losses)
         return figures
 
     def _below_the_bar(self, report: Report, run: MassConversion | None) -> Iterator[str]:
@@ -207,6 +209,8 @@ class Chaos:
         kills = of_holder + report.done["kill of any worker"]
         if kills < self.scenario.kills or of_holder < self.scenario.kills_of_holder:
             yield f"only {kills} kills, {of_holder} of them of the lease holder"
+        if report.figures.get("answers to jobs lost", 0) < self.scenario.lost_answers:
+            yield f"only {report.figures['answers to jobs lost']} answers to jobs were lost"
         if self._most_jobs > 2:
             yield f"{self._most_jobs} jobs were open"
         if run and run.paused_reason:

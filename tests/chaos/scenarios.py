@@ -17,6 +17,8 @@ class Scenario:
     hosts: int = 3
     #: How often each card is played.
     cards: Mapping[str, int] = field(default_factory=dict)
+    #: How many answers to jobs have to be lost.
+    lost_answers: int = 0
     #: How many kills that has to be, and how many of the holder of the lease.
     kills: int = 0
     kills_of_holder: int = 0
@@ -75,6 +77,7 @@ RABBITMQ = replace(SQLITE, database="postgresql", broker="rabbitmq", cuts=0.01)
 MASS = Scenario(
     database="postgresql",
     leads=1_000,
+    lost_answers=5,
     seconds=240,
     is_mass=True,
     cards={"kill_holder": 5, "kill_any": 2, "lose_messages": 1, "expire_access_tokens": 1},
@@ -119,6 +122,6 @@ SHORT: Mapping[str, Scenario] = {
             "kill_any": 1,
         },
     ),
-    "mass": replace(MASS, leads=200, cards={"kill_holder": 2}),
+    "mass": replace(MASS, leads=200, lost_answers=1, cards={"kill_holder": 2}),
     "blind": BLIND,
 }

@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 
 from tests.chaos import machines
-from tests.chaos.hosts import Program, beat, running, worker, wrong_clock
+from tests.chaos.hosts import Program, beat, worker, wrong_clock
 from tests.chaos.proxy import Proxy
 
 QUEUE = "chaos"
@@ -118,6 +118,3 @@ def programs(
     beats = [beat(f"beat{number}", theirs, ground.folder) for number in range(2)]
     workers[0].app = beats[0].app = PARROT
     return workers, beats
-
-
-__all__ = ["Grounds", "environment", "grounds", "programs", "running"]

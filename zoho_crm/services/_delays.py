@@ -5,6 +5,8 @@ from __future__ import annotations
 from zoho_crm.conf import conf
 
 FIRST_DELAY = 2.0
+#: A single conversion that Zoho scheduled is read first after so many seconds.
+SCHEDULED_DELAY = 10.0
 #: No delay is longer than so many times the time between two reads of a lead in doubt.
 LONGEST_DELAY = 5
 

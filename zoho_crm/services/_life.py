@@ -20,19 +20,19 @@ from zoho_crm.conf import conf
 from zoho_crm.exceptions import AlreadyConvertedError, PlanError, RequestRefusedError, ZohoError
 from zoho_crm.matching import Preview, check_plan, propose
 from zoho_crm.models import DbNow, LeadConversion, Move, from_now
-from zoho_crm.services._delays import FIRST_DELAY, delay
+from zoho_crm.services._delays import FIRST_DELAY, SCHEDULED_DELAY, delay
+from zoho_crm.services._errors import remembered, said
 from zoho_crm.services._payload import payload_hash
 from zoho_crm.types import ConversionPlan, Converted, JsonObject, Lead, Scheduled, as_json
 
 Values: TypeAlias = dict[str, Any]
 
 Status = LeadConversion.Status
-#: A single conversion that Zoho scheduled is read first after so many seconds.
-SCHEDULED_DELAY = 10.0
-#: A look that finds no lead is repeated so often before that is believed.
+#: Looks in a row that may find no lead before one is believed.
 LOOKS_IN_VAIN = 2
 ALREADY_CONVERTED = "ID_ALREADY_CONVERTED"
-AT_REST, NO_ERROR = {"due_at": None, "setbacks": 0}, {"error_code": "", "error_message": ""}
+AT_REST: Values = {"due_at": None, "setbacks": 0}
+NO_ERROR: Values = {"error_code": "", "error_message": ""}
 
 
 # Before anything is sent
@@ -102,7 +102,12 @@ def put_off(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> 
     wait = 0.0 if at_once else delay(row.setbacks)
     values: Values = {"setbacks": min(row.setbacks + 1, 100), **_due(row, from_now(wait))}
     values |= {"empty_reads": 0} if row.status in (Status.NEW, Status.READY) else {}
-    return Move(row=row, to=Status(row.status), values=values, details=_said(error))
+    return Move(row=row, to=Status(row.status), values=values, details=said(error))
+
+
+def may_still_be_found(row: LeadConversion) -> bool:
+    """Whether a look that found no lead is to be repeated before that is believed."""
+    return row.empty_reads < LOOKS_IN_VAIN
 
 
 def looked_in_vain(row: LeadConversion) -> Move:
@@ -139,9 +144,9 @@ def answered(row: LeadConversion, answer: Converted | Scheduled) -> Move:
 def refused(row: LeadConversion, error: RequestRefusedError) -> Move:
     """Zoho refused our call; that is the end only if no earlier one may have been processed."""
     if row.in_doubt:
-        return unknown(row, error, quiet=conf().QUIET_PERIOD, **_remembered(error))
-    values: Values = {**_failed(row), **_remembered(error)}
-    return Move(row=row, to=Status.FAILED, values=values, details=_said(error))
+        return unknown(row, error, quiet=conf().QUIET_PERIOD, **remembered(error))
+    values: Values = {**_failed(row), **remembered(error)}
+    return Move(row=row, to=Status.FAILED, values=values, details=said(error))
 
 
 def _failed(row: LeadConversion) -> Values:
@@ -151,8 +156,8 @@ def _failed(row: LeadConversion) -> Values:
 
 def already_converted(row: LeadConversion, error: AlreadyConvertedError) -> Move:
     """Zoho says that it was converted before: evidence to read what it became, never a failure."""
-    remembered = {**_remembered(error), "error_code": ALREADY_CONVERTED}
-    return unknown(row, error, quiet=conf().QUIET_PERIOD, **remembered)
+    evidence = {**remembered(error), "error_code": ALREADY_CONVERTED}
+    return unknown(row, error, quiet=conf().QUIET_PERIOD, **evidence)
 
 
 def not_processed(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:
@@ -160,7 +165,7 @@ def not_processed(row: LeadConversion, error: ZohoError, *, at_once: bool = Fals
     wait = 0.0 if at_once else delay(row.setbacks)
     values: Values = {"attempts": row.attempts - 1, "setbacks": min(row.setbacks + 1, 100)}
     values |= {"due_at": from_now(wait)}
-    return Move(row=row, to=Status.READY, values=values, details=_said(error))
+    return Move(row=row, to=Status.READY, values=values, details=said(error))
 
 
 def lost(row: LeadConversion, error: ZohoError | None = None, *, in_flight: float = 0) -> Move:
@@ -197,7 +202,7 @@ def unknown(row: LeadConversion, error: ZohoError | None, *, quiet: float, **val
     """Nobody knows whether it was processed; reads say so, after so many quiet seconds."""
     start: Values = {"negative_reads": 0, "empty_reads": 0, "setbacks": 0}
     start |= {"due_at": from_now(FIRST_DELAY), "quiet_until": from_now(quiet)}
-    details = _said(error) if error else {}
+    details = said(error) if error else {}
     return Move(row=row, to=Status.UNKNOWN, values={**start, **values}, details=details)
 
 
@@ -287,14 +292,3 @@ def _for_a_person(
     return Move(
         row=row, to=Status.NEEDS_REVIEW, values=values, details={**(details or {}), "why": code}
     )
-
-
-def _remembered(error: ZohoError) -> dict[str, str]:
-    return {"error_code": error.code[:60] or "REFUSED", "error_message": str(error)}
-
-
-def _said(error: ZohoError) -> JsonObject:
-    """Return what the journal keeps of an error: codes and fields, no names and no values."""
-    said: JsonObject = {"error": type(error).__name__, "code": error.code}
-    kept = {key: error.details.get(key) for key in ("api_name", "json_path", "id", "permissions")}
-    return {**said, **{key: value for key, value in kept.items() if value}}

@@ -68,7 +68,7 @@ class Rules:
 
 def seen(row: LeadConversion, found: Preview, rules: RunRules | None) -> Sight:
     """Say what a preview means: for its run, or by the row's own policy."""
-    if found.lead is None and row.empty_reads < _life.LOOKS_IN_VAIN:
+    if found.lead is None and _life.may_still_be_found(row):
         return Sight(move=_life.looked_in_vain(row))
     if rules:
         return Sight(move=mass_convert.previewed_in_run(row, found, rules.policy, rules.moment))
@@ -80,8 +80,8 @@ def seen(row: LeadConversion, found: Preview, rules: RunRules | None) -> Sight:
 def checked(row: LeadConversion, lead: Lead | None) -> Move:
     """Say what a read just before sending means: the claim, if it is what was approved."""
     if lead is None:
-        in_vain = row.empty_reads < _life.LOOKS_IN_VAIN
-        return _life.looked_in_vain(row) if in_vain else _life.afresh(row, gone=True)
+        again = _life.may_still_be_found(row)
+        return _life.looked_in_vain(row) if again else _life.afresh(row, gone=True)
     if lead.converted:
         return _life.read_converted(row, lead.converted)
     seen = row.lead_seen()

@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds before the loop turns once more.
 TURN = 0.2
-#: Seconds between two looks into the tables, and two steps of the runs.
+#: Seconds between two looks into the tables, and two steps of the runs: at most, for short slices
+#: look more often.
 LOOK = 0.5
 #: Moves that are written together, and seconds that they wait for others.
 SET = 50
