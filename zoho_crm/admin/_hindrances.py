@@ -39,12 +39,15 @@ def _missed(absence: attendance.Absence | None) -> Iterator[Text]:
         return
     if absence.worker:
         at, command = absence.worker_seen_at, attendance.worker_command()
-        since = _("No worker has been seen since {}. Start one: {}")
+        since = _("No worker has been seen since {} on this connection. Start one: {}")
         never = _("No worker has been seen yet. Start one: {}")
         yield _told(since if at else never, at, command)
     if absence.sweep:
         at = absence.sweep_seen_at
-        since = _("No sweep, which wakes the workers, has been seen since {}. Start beat: {}")
+        since = _(
+            "No sweep, which wakes the workers, has been seen since {} on this connection."
+            " Start beat: {}"
+        )
         never = _("No sweep, which wakes the workers, has been seen yet. Start beat: {}")
         yield _told(since if at else never, at, attendance.BEAT)
 

@@ -257,4 +257,4 @@ TOLD: Mapping[str, tuple[str, Callable[[LeadConversion], list[Text]]]] = {
 
 
 def _next_try(row: LeadConversion) -> Text:
-    return format_html(_("Next look: {}."), when(row.due_at)) if row.due_at else ""
+    return format_html(_("Next look: {}"), when(row.due_at)) if row.due_at else ""
