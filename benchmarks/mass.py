@@ -126,7 +126,7 @@ def finish(run: MassConversion) -> None:
 
 
 def rest(wait: float | None) -> None:
-    time.sleep(min(wait or 0.0, 1.0))
+    time.sleep(wait or 0.0)
 
 
 def repeat(calls: list[tuple[str, str, bytes]], zoho: Zoho, token: str) -> Spent:

@@ -16,7 +16,7 @@ from zoho_crm.models._mass import (
     Policy,
 )
 from zoho_crm.models._moves import STEPS, Move
-from zoho_crm.models._time import DbNow, from_now
+from zoho_crm.models._time import DbNow, from_now, holds
 from zoho_crm.models._usage import ApiUsage
 from zoho_crm.models._work import ConnectionWork
 
@@ -37,4 +37,5 @@ __all__ = [
     "Policy",
     "Token",
     "from_now",
+    "holds",
 ]

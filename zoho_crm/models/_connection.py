@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm import crypto
-from zoho_crm.models._time import DbNow, from_now
+from zoho_crm.models._time import DbNow, from_now, holds
 from zoho_crm.types import Environment, Secret
 
 
@@ -84,23 +84,15 @@ class TokenQuerySet(models.QuerySet["Token"]):
         (Zoho gives no new one now) and ``is_being_refreshed``; ``early`` and ``margin`` in seconds.
         """
         flags: dict[str, Any] = {
-            "is_fresh": _holds(
+            "is_fresh": holds(
                 Q(expires_at__gt=from_now(early))
                 | Q(renews_early=False, expires_at__gt=from_now(margin))
             ),
-            "is_valid": _holds(expires_at__gt=from_now(margin)),
-            "is_throttled": _holds(throttled_until__gt=DbNow()),
-            "is_being_refreshed": _holds(refresh_until__gt=DbNow()),
+            "is_valid": holds(expires_at__gt=from_now(margin)),
+            "is_throttled": holds(throttled_until__gt=DbNow()),
+            "is_being_refreshed": holds(refresh_until__gt=DbNow()),
         }
         return self.annotate(**flags)
-
-
-def _holds(*conditions: Q, **condition: Any) -> models.Case:
-    return models.Case(
-        models.When(Q(*conditions, **condition), then=True),
-        default=False,
-        output_field=models.BooleanField(),
-    )
 
 
 class Token(models.Model):

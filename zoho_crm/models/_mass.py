@@ -106,6 +106,9 @@ class MassConversion(models.Model):
     ended_at = models.DateTimeField(_("ended"), null=True)
     announced_at = models.DateTimeField(null=True, editable=False)
 
+    #: Set by ``take_steps``.
+    is_due: bool
+
     class Meta:
         verbose_name = _("mass conversion")
         verbose_name_plural = _("mass conversions")

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.expressions import CombinedExpression
+from django.db.models import BooleanField, Case, Q, When
+from django.db.models.expressions import Expression
 from django.db.models.functions import Now
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -26,6 +27,13 @@ class DbNow(Now):
 
 
 @lru_cache
-def from_now(seconds: float) -> CombinedExpression:
+def from_now(seconds: float) -> Expression:
     """Return the moment so many seconds from now, or ago, in the database."""
-    return DbNow() + timedelta(seconds=seconds)
+    # SQLite writes a sum in another form, in which it is a little later than the moment itself.
+    return DbNow() + timedelta(seconds=seconds) if seconds else DbNow()
+
+
+def holds(*conditions: Q, **condition: Any) -> Case:
+    """Return the boolean column that says whether all of this holds; what is null does not."""
+    when = When(Q(*conditions, **condition), then=True)
+    return Case(when, default=False, output_field=BooleanField())

@@ -78,8 +78,10 @@ def renewed(row: LeadConversion, preview: Preview) -> Move:
 
 def approved(row: LeadConversion, plan: ConversionPlan, *, by: str = "", **who: Any) -> Move:
     """Somebody, or a policy, wants it sent exactly so."""
-    values: Values = {"plan": as_json(plan), "approved_at": DbNow(), "due_at": DbNow(), **who}
-    return Move(row=row, to=Status.READY, by=by, values=values, details={"plan": as_json(plan)})
+    wanted = as_json(plan)
+    values: Values = {"approved_at": DbNow(), "due_at": DbNow(), **who}
+    values |= {} if wanted == row.plan else {"plan": wanted}
+    return Move(row=row, to=Status.READY, by=by, values=values, details={"plan": wanted})
 
 
 def afresh(row: LeadConversion, *, by: str = "", **why: Any) -> Move:
@@ -125,10 +127,10 @@ def _due(row: LeadConversion, moment: Any) -> Values:
 # Sending
 
 
-def claimed(row: LeadConversion) -> Move:
+def claimed(row: LeadConversion, sent: str | None = None) -> Move:
     """It is going to be sent: the intent, written before the call."""
     values: Values = {"attempts": row.attempts + 1, "due_at": from_now(conf().LEASE), **NO_ERROR}
-    return Move(row=row, to=Status.RUNNING, values=values, payload_hash=payload_hash(row))
+    return Move(row=row, to=Status.RUNNING, values=values, payload_hash=sent or payload_hash(row))
 
 
 def answered(row: LeadConversion, answer: Converted | Scheduled) -> Move:

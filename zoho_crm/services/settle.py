@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import BooleanField, Case, Q, QuerySet, When
+from django.db.models import Q, QuerySet
 
-from zoho_crm.models import DbNow, LeadConversion
+from zoho_crm.models import DbNow, LeadConversion, holds
 from zoho_crm.services import _life, tokens
 from zoho_crm.services._zoho import outside_transaction
 
@@ -35,6 +35,5 @@ def settle(*, conversion_id: int) -> LeadConversion:
 def with_counting(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
     """Annotate ``counts``: whether a read that begins now may count as "not converted"."""
     now = Q(due_at__lte=DbNow(), quiet_until__lte=DbNow())
-    counting = Case(When(now, then=True), default=False, output_field=BooleanField())
-    flags: dict[str, Any] = {"counts": counting}
+    flags: dict[str, Any] = {"counts": holds(now)}
     return rows.annotate(**flags)

@@ -55,6 +55,15 @@ def access_token(*, connection_id: int) -> Secret:
     return _usable(connection_id, rejected=None)
 
 
+def at_hand(*, connection_id: int) -> Secret | None:
+    """
+    Return the access token that is stored; ``None`` if Zoho, or another process, is to be asked.
+
+    :raises AuthorizationError: if there is none, or it cannot be read
+    """
+    return _enough(_default_token(connection_id), rejected=None)
+
+
 def renew(*, connection_id: int, rejected: Secret) -> Secret:
     """Return an access token other than the one that Zoho rejected; raises as ``access_token``."""
     return _usable(connection_id, rejected=rejected)
@@ -145,16 +154,15 @@ def _usable(connection_id: int, rejected: Secret | None) -> Secret:
     patience = time.monotonic() + conf().REFRESH_LEASE + conf().CALL_DEADLINE
     while time.monotonic() < patience:
         token = _default_token(connection_id)
-        serving = _serving(token, rejected)
-        if serving and (token.is_fresh or token.is_being_refreshed or token.is_throttled):
-            return serving
+        if enough := _enough(token, rejected):
+            return enough
         if token.is_throttled:
             raise TokenThrottledError
         crypto.require_key()
         owner = uuid.uuid4().hex
         if not token.take_refresh_lease(owner=owner, seconds=conf().REFRESH_LEASE):
             time.sleep(POLL)
-        elif found := _refreshed(token, owner, serving):
+        elif found := _refreshed(token, owner, _serving(token, rejected)):
             return found
     raise TransportError(_("Another process is renewing the access token."))
 
@@ -170,6 +178,12 @@ def _default_token(connection_id: int) -> Token:
     if token is None or token.status != Token.Status.ACTIVE:
         raise ConnectionLostError(code="not_connected")
     return token
+
+
+def _enough(token: Token, rejected: Secret | None) -> Secret | None:
+    """Return the access token that is there, if it serves and nobody has to renew it now."""
+    is_enough = token.is_fresh or token.is_being_refreshed or token.is_throttled
+    return _serving(token, rejected) if is_enough else None
 
 
 def _serving(token: Token, rejected: Secret | None) -> Secret | None:

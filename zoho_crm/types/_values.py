@@ -284,6 +284,8 @@ class TokenGrant:
 
 def as_json(value: Any) -> Any:
     """Turn one of these values into what a JSON column holds; its ``from_json`` is the way back."""
+    if value is None or isinstance(value, str | int | float):
+        return value
     if dataclasses.is_dataclass(value):
         return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):

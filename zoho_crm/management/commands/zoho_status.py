@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db.models import BooleanField, Case, Count, F, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.management._command import ZohoCommand, named_connection
 from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.management._output import Paint, Row
-from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token
+from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token, holds
 from zoho_crm.services import connect, doctor
 from zoho_crm.services.doctor import Finding
 
@@ -91,18 +91,13 @@ def _tested(connection: Connection) -> str:
 
 def _with_figures(connections: QuerySet[Connection]) -> QuerySet[Connection]:
     token = Token.objects.filter(connection=OuterRef("pk"), is_default=True)
-    is_cooling = Case(
-        When(work__cooling_until__gt=DbNow(), then=True),
-        default=False,
-        output_field=BooleanField(),
-    )
     figures: dict[str, Any] = {
         "token_expires_at": Subquery(token.values("expires_at")[:1]),
         "token_generation": Subquery(token.values("generation")[:1]),
         "due": Count("conversions", filter=Q(conversions__due_at__lte=DbNow())),
         "unknown": Count("conversions", filter=Q(conversions__status=Status.UNKNOWN)),
         "needs_review": Count("conversions", filter=Q(conversions__status=Status.NEEDS_REVIEW)),
-        "is_cooling": is_cooling,
+        "is_cooling": holds(work__cooling_until__gt=DbNow()),
         "cooling_until": F("work__cooling_until"),
         "cooling_reason": F("work__cooling_reason"),
         "cooling_kind": F("work__cooling_kind"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import BooleanField, Case, When
 from django.utils.translation import gettext as _
 
 from zoho_crm import crypto
@@ -17,7 +16,7 @@ from zoho_crm.exceptions import (
     SecretUnreadableError,
     ZohoError,
 )
-from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token
+from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token, holds
 from zoho_crm.services import connect, keys, tokens
 from zoho_crm.services.doctor._finding import Finding, fail, ok, warn
 
@@ -64,11 +63,7 @@ def client() -> Iterator[Finding]:
 
 def connections() -> Iterator[Finding]:
     """How each connection is, and whether it was granted what the features need."""
-    cooling = Case(
-        When(work__cooling_until__gt=DbNow(), then=True),
-        default=False,
-        output_field=BooleanField(),
-    )
+    cooling = holds(work__cooling_until__gt=DbNow())
     found = Connection.objects.annotate(is_cooling=cooling).select_related("work").order_by("name")
     if not found:
         fix = _("Connect with: manage.py zoho_connect")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from statistics import median
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
-from zoho_crm.client import effect_body
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import (
@@ -22,7 +22,6 @@ from zoho_crm.models import (
 )
 from zoho_crm.services import _life
 from zoho_crm.services._delays import delay
-from zoho_crm.services._payload import hash_of
 from zoho_crm.types import Effect, JobState, as_json
 
 JobStatus = MassConversionJob.Status
@@ -46,21 +45,16 @@ def begin(
             due_at=from_now(conf().LEASE),
         )
         made = LeadConversion.objects.move(
-            [_claimed(claim, job, effect) for claim in claims], only_if=only_if
+            [_claimed(claim, job) for claim in claims], only_if=only_if
         )
         if not made:
             job.delete()
     return job, [move.row for move in made]
 
 
-def _claimed(claim: Move, job: MassConversionJob, effect: Effect) -> Move:
-    return Move(
-        row=claim.row,
-        to=claim.to,
-        values={**claim.values, "job": job},
-        payload_hash=hash_of(effect_body(effect)),
-        details={"job": job.pk, "effect": as_json(effect)},
-    )
+def _claimed(claim: Move, job: MassConversionJob) -> Move:
+    details = {"job": job.pk, "effect": job.effect}
+    return replace(claim, values={**claim.values, "job": job}, details=details)
 
 
 def accepted(job: MassConversionJob, rows: list[LeadConversion], job_id: str) -> None:
@@ -138,7 +132,7 @@ def finish(
 
 
 def _doubted(row: LeadConversion, quiet: float) -> Move:
-    return _life.unknown(row, None, quiet=quiet, in_doubt=True)
+    return _life.unknown(row, None, quiet=quiet, in_doubt=True, due_at=DbNow())
 
 
 def give_up_jobs(connection_id: int) -> None:

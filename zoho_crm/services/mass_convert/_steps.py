@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from zoho_crm.models import DbNow, LeadConversion, MassConversion, Move, from_now
+from zoho_crm.matching import Policy
+from zoho_crm.models import DbNow, LeadConversion, MassConversion, Move, from_now, holds
 from zoho_crm.services import _life
 from zoho_crm.services.mass_convert._breaker import CANARIES, is_proven
 from zoho_crm.services.mass_convert._counts import counts
@@ -29,17 +31,28 @@ STEP = 60.0
 HOPEFUL = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
 
 
-def take_steps(connection_id: int) -> None:
-    """Take each due run of a connection one step further."""
-    runs = MassConversion.objects.filter(connection_id=connection_id)
-    due = runs.filter(due_at__lte=DbNow()).exclude(stage=Stage.STAGING)
-    for run in due.order_by("due_at"):
-        runs.filter(pk=run.pk).update(due_at=from_now(STEP))
-        step = STEPS.get(run.stage)
-        wait = step(run) if step else None
-        # Whoever woke it meanwhile made it due again: what they did is still to be looked at.
-        unmoved = runs.filter(pk=run.pk, revision=run.revision, due_at__gt=DbNow())
-        unmoved.update(due_at=None if wait is None else from_now(wait))
+def take_steps(connection_id: int) -> list[MassConversion]:
+    """
+    Take each due run of a connection one step further.
+
+    :return: the runs that have not ended; ``is_due`` says which can be taken further at once
+    """
+    flags: dict[str, Any] = {"is_due": holds(due_at__lte=DbNow(), stage__in=STEPS)}
+    runs = MassConversion.objects.filter(connection_id=connection_id, ended_at=None)
+    runs = runs.annotate(**flags).order_by("pk")
+    due = sorted((run for run in runs if run.is_due), key=attrgetter("due_at"))
+    for run in due:
+        _take_step(run)
+    return list(runs.all() if due else runs)
+
+
+def _take_step(run: MassConversion) -> None:
+    runs = MassConversion.objects.filter(pk=run.pk)
+    runs.update(due_at=from_now(STEP))
+    wait = STEPS[run.stage](run)
+    # Whoever woke it meanwhile made it due again: what they did is still to be looked at.
+    unmoved = runs.filter(revision=run.revision, due_at__gt=DbNow())
+    unmoved.update(due_at=None if wait is None else from_now(wait))
 
 
 def wake(run_ids: Collection[int]) -> None:
@@ -81,7 +94,8 @@ def _convert(run: MassConversion) -> float | None:
 def _arm(run: MassConversion) -> float:
     """Make the decided rows ready that follow nobody."""
     rows = _rows(run, Status.PREVIEWED).filter(plan__isnull=False, follows=None)[:SET]
-    moves = [_armed(run, row) for row in rows]
+    rules = run.rules
+    moves = [_armed(run, row, rules) for row in rows]
     LeadConversion.objects.move(moves)
     if not moves:
         choose_canaries(run)
@@ -89,10 +103,10 @@ def _arm(run: MassConversion) -> float:
     return 0.0
 
 
-def _armed(run: MassConversion, row: LeadConversion) -> Move:
+def _armed(run: MassConversion, row: LeadConversion, rules: Policy) -> Move:
     """A row that may go by a job waits for one; any other is sent next."""
     move = _life.approved(row, row.planned() or ConversionPlan(), **_starter(run))
-    effect = effect_key(effect_of(row, run.rules)) if run.may_use_jobs and not row.job_id else ""
+    effect = effect_key(effect_of(row, rules)) if run.may_use_jobs and not row.job_id else ""
     waits = {"effect": effect, "due_at": None} if effect else {"effect": ""}
     return replace(move, values={**move.values, **waits})
 
@@ -155,7 +169,7 @@ def _cancel(run: MassConversion) -> float | None:
 
 
 def _end(run: MassConversion, frm: list[str], to: str) -> None:
-    run.advance(frm, to, counts=counts(run), ended_at=DbNow())
+    run.advance(frm, to, counts=counts(run), ended_at=DbNow(), due_at=None)
 
 
 def _rows(run: MassConversion, status: str) -> QuerySet[LeadConversion]:

@@ -18,7 +18,7 @@ from operator import or_
 from threading import Event
 from typing import Any
 
-from django.db.models import F, Min, Q, QuerySet
+from django.db.models import Q, QuerySet, Subquery
 
 from zoho_crm.conf import conf
 from zoho_crm.models import (
@@ -54,12 +54,11 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     lease = ConnectionWork.take(connection_id, owner=_me(), seconds=conf().LEASE)
     if lease is None:
         return None
-    connection = Connection.objects.get(pk=connection_id)
     learnt: dict[str, object] = {}
     try:
         _give_up_orphans(connection_id)
         mass_convert.job_life.give_up_jobs(connection_id)
-        learnt = Slice(connection, lease, stop or Event()).run()
+        learnt = Slice(lease, stop or Event()).run()
     finally:
         lease.release(**learnt)
     return _waiting_time(connection_id)
@@ -120,21 +119,20 @@ def queues() -> tuple[QuerySet[Any], ...]:
 
 def _waiting_time(connection_id: int) -> float | None:
     """Return the seconds until there is something to do: 0.0 for now, ``None`` for never."""
-    state = (
-        Connection.objects.filter(pk=connection_id, status=Connection.Status.ACTIVE)
-        .annotate(now=DbNow(), cooling=F("work__cooling_until"))
-        .values("now", "cooling")
-        .first()
-    )
-    due = [
-        rows.filter(connection_id=connection_id).aggregate(due=Min("due_at"))["due"]
+    firsts = [
+        Subquery(
+            rows.filter(connection=connection_id, due_at__isnull=False)
+            .order_by("due_at")
+            .values("due_at")[:1]
+        )
         for rows in queues()
     ]
-    first = min(filter(None, due), default=None)
-    if state is None or first is None:
-        return None
-    wait: timedelta = max(first, state["cooling"] or first) - state["now"]
-    return max(0.0, wait.total_seconds())
+    active = Connection.objects.filter(pk=connection_id, status=Connection.Status.ACTIVE)
+    for now, cooling, *due in active.values_list(DbNow(), "work__cooling_until", *firsts):
+        if first := min(filter(None, due), default=None):
+            wait: timedelta = max(first, cooling or first) - now
+            return max(0.0, wait.total_seconds())
+    return None
 
 
 def _give_up_orphans(connection_id: int) -> None:

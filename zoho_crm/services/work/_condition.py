@@ -17,7 +17,7 @@ from zoho_crm.exceptions import (
     TransientError,
     ZohoError,
 )
-from zoho_crm.models import Connection, ConnectionWork, from_now
+from zoho_crm.models import ConnectionWork, from_now
 from zoho_crm.services import tokens
 from zoho_crm.services.work._limit import Limit, ceiling
 
@@ -35,9 +35,9 @@ TOKEN_PAUSE = 10
 class Condition:
     """How a connection is, as learnt from its calls; used by the main thread only."""
 
-    def __init__(self, connection: Connection, lease: ConnectionWork) -> None:
-        self._connection = connection
-        most = ceiling(conf().MAX_CONCURRENCY, connection.edition)
+    def __init__(self, lease: ConnectionWork) -> None:
+        self._connection = lease.connection
+        most = ceiling(conf().MAX_CONCURRENCY, self._connection.edition)
         # After a waiting time one call goes first, alone.
         value = 1.0 if lease.cooling_reason else lease.limit
         self.limit = Limit(value=value, ceiling=most, met=lease.limit_met)

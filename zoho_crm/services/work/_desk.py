@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterable
+from datetime import datetime
 from functools import cached_property, partial
 from typing import Any, TypeAlias
 
-from django.db.models import BooleanField, Case, Q, QuerySet, When
+from django.db.models import Q, QuerySet
 
 from zoho_crm.client import ZohoClient
 from zoho_crm.conf import conf
@@ -19,8 +20,9 @@ from zoho_crm.models import (
     MassConversion,
     Move,
     from_now,
+    holds,
 )
-from zoho_crm.services import _life
+from zoho_crm.services import _life, mass_convert
 from zoho_crm.services.settle import with_counting
 from zoho_crm.services.work._condition import Condition
 from zoho_crm.services.work._crew import Crew, Errand
@@ -40,19 +42,23 @@ BATCH = 100
 class Desk:
     """Where the threads' results are laid down; used by the main thread only."""
 
-    def __init__(self, connection: Connection, lease: ConnectionWork) -> None:
+    def __init__(self, lease: ConnectionWork) -> None:
         self.conf = conf()
-        self.connection = connection
         self.lease = lease
-        self.condition = Condition(connection, lease)
+        self.connection = lease.connection
+        self.condition = Condition(lease)
         self.crew = Crew(self.condition.limit.ceiling + 4)
         self.client: ZohoClient  # there is one as soon as there is a token
         self.moves: list[Move] = []
         #: What policies make of the previews among them, by row.
         self.plans: dict[int, ConversionPlan] = {}
-        #: How often the tables were looked at, and what was due then and is not yet in hand.
+        #: How often the tables were looked at, the runs that had not ended then, and what was due
+        #: and is not yet in hand.
         self.looks = 0
+        self.runs: list[MassConversion] = []
         self._due_now: set[str] = set()
+        #: Runs whose first leads are through, each since its start or last resume.
+        self._proven: set[tuple[int, datetime | None]] = set()
         #: Rows that a part keeps in hand while nobody is on an errand for them.
         self.kept: set[int] = set()
 
@@ -77,7 +83,8 @@ class Desk:
         return Q(connection__in=mine.values("pk")) & is_free
 
     def look(self) -> None:
-        """Look what kinds of rows are due; until the next look there are no others."""
+        """Take the runs further, and look what is due; until the next look there is no more."""
+        self.runs = mass_convert.take_steps(self.connection.pk)
         due = LeadConversion.objects.due().filter(connection=self.connection)
         self._due_now = set(due.order_by().values_list("status", flat=True).distinct())
         self.looks += 1
@@ -114,17 +121,20 @@ class Desk:
 
     def _due(self, statuses: tuple[str, ...]) -> QuerySet[LeadConversion]:
         old = Q(previewed_at__lt=from_now(-self.conf.PREVIEW_MAX_AGE))
-        flags: dict[str, Any] = {
-            "is_old": Case(When(old, then=True), default=False, output_field=BooleanField())
-        }
+        flags: dict[str, Any] = {"is_old": holds(old)}
         rows = with_counting(LeadConversion.objects.due()).annotate(**flags)
         rows = rows.filter(connection=self.connection, status__in=statuses)
         return rows.exclude(pk__in=self.in_hand())
 
     def runs_at_work(self, *statuses: str) -> list[MassConversion]:
-        """Return the runs that have not ended, and hold back none of these."""
-        runs = MassConversion.objects.filter(connection=self.connection, ended_at=None)
-        return [run for run in runs.order_by("pk") if not any(map(run.holds_back, statuses))]
+        """Return the runs that had not ended at the last look, and hold back none of these."""
+        return [run for run in self.runs if not any(map(run.holds_back, statuses))]
+
+    def is_proven(self, run: MassConversion) -> bool:
+        """Whether the first leads of a run are through; that stays so until it is resumed."""
+        if (run.pk, run.counted_from) not in self._proven and mass_convert.is_proven(run):
+            self._proven.add((run.pk, run.counted_from))
+        return (run.pk, run.counted_from) in self._proven
 
     def read(self, rows: list[LeadConversion], judge: Judge, then: Then) -> None:
         """Read the leads of these rows in one call, then judge each."""

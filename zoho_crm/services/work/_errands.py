@@ -77,8 +77,12 @@ def seen(row: LeadConversion, found: Preview, rules: RunRules | None) -> Sight:
     return Sight(move=move, plan=plan)
 
 
-def checked(row: LeadConversion, lead: Lead | None) -> Move:
-    """Say what a read just before sending means: the claim, if it is what was approved."""
+def checked(row: LeadConversion, lead: Lead | None, *, sent: str | None = None) -> Move:
+    """
+    Say what a read just before sending means: the claim, if it is what was approved.
+
+    :param sent: the hash of what is sent, if that is not the row's own
+    """
     if lead is None:
         again = _life.may_still_be_found(row)
         return _life.looked_in_vain(row) if again else _life.afresh(row, gone=True)
@@ -86,7 +90,7 @@ def checked(row: LeadConversion, lead: Lead | None) -> Move:
         return _life.read_converted(row, lead.converted)
     seen = row.lead_seen()
     changed = matching.changes(seen, lead) if seen else ("id",)
-    return _life.afresh(row, changed=list(changed)) if changed else _life.claimed(row)
+    return _life.afresh(row, changed=list(changed)) if changed else _life.claimed(row, sent)
 
 
 def settled(row: LeadConversion, lead: Lead | None) -> Move:

@@ -15,6 +15,7 @@ from zoho_crm.services.work._desk import Desk
 
 logger = logging.getLogger(__name__)
 
+Stage = MassConversion.Stage
 #: Seconds until a page that could not be read is asked for again.
 AGAIN = 10.0
 
@@ -31,12 +32,13 @@ class Intake:
         """Read the next page for each run that waits for one."""
         if self._desk.free and self._look != self._desk.looks:
             self._look = self._desk.looks
-            self._read()
+            if any(run.stage == Stage.STAGING for run in self._desk.runs):
+                self._read()
 
     def _read(self) -> None:
         runs = MassConversion.objects.filter(
             connection=self._desk.connection,
-            stage=MassConversion.Stage.STAGING,
+            stage=Stage.STAGING,
             paused_reason="",
             due_at__lte=DbNow(),
         )

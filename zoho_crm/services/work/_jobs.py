@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
-from django.db.models import BooleanField, Case, QuerySet, When
+from django.db.models import QuerySet
 
-from zoho_crm.client import MOST_IN_A_JOB
+from zoho_crm.client import MOST_IN_A_JOB, effect_body
 from zoho_crm.exceptions import (
     AlreadyConvertedError,
     AuthorizationError,
@@ -19,12 +19,13 @@ from zoho_crm.exceptions import (
     TransientError,
     ZohoError,
 )
-from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob, Move
-from zoho_crm.services.mass_convert import effect_of, is_proven, job_life, smallest_job
+from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob, Move, holds
+from zoho_crm.services._payload import hash_of
+from zoho_crm.services.mass_convert import effect_of, job_life, smallest_job
 from zoho_crm.services.work._crew import Errand
 from zoho_crm.services.work._desk import Desk
 from zoho_crm.services.work._errands import Posted, checked, start_job
-from zoho_crm.types import JobState
+from zoho_crm.types import Effect, JobState
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Draft:
     """A job in the making: its leads are read once more."""
 
     run: MassConversion
+    effect: Effect
     rows: list[LeadConversion]
     begun: float = field(default_factory=time.monotonic)
     claims: list[Move] = field(default_factory=list)
@@ -75,7 +77,7 @@ class Jobs:
                 continue
             if not run.may_use_jobs:
                 self._release(self._waiting(run)[:SET])
-            elif is_proven(run) and self._draft_for(run):
+            elif self._desk.is_proven(run) and self._draft_for(run):
                 return
 
     def _draft_for(self, run: MassConversion) -> bool:
@@ -85,8 +87,13 @@ class Jobs:
         if len(rows) < smallest_job():
             self._release(rows)
             return False
-        self._draft = Draft(run=run, rows=rows)
-        self._desk.read(rows, checked, partial(self._checked, self._draft))
+        effect = effect_of(rows[0], run.rules)
+        if effect is None:
+            self._release(rows)
+            return False
+        self._draft = Draft(run=run, effect=effect, rows=rows)
+        judge = partial(checked, sent=hash_of(effect_body(effect)))
+        self._desk.read(rows, judge, partial(self._checked, self._draft))
         return True
 
     def _waiting(self, run: MassConversion) -> QuerySet[LeadConversion]:
@@ -125,11 +132,9 @@ class Jobs:
         is_stale = draft.begun < time.monotonic() - desk.conf.CALL_DEADLINE
         if is_stale or len(draft.claims) < smallest_job():
             return
-        effect = effect_of(draft.claims[0].row, draft.run.rules)
-        if effect is None:
-            return
         latest = time.monotonic() + desk.conf.LEASE - desk.conf.CALL_DEADLINE
-        job, rows = job_life.begin(draft.run, effect, draft.claims, only_if=desk.may_be_claimed)
+        run, effect = draft.run, draft.effect
+        job, rows = job_life.begin(run, effect, draft.claims, only_if=desk.may_be_claimed)
         if rows:
             done, failed = partial(self._accepted, job), partial(self._not_accepted, job)
             errand = Errand(rows=tuple(rows), done=done, failed=failed)
@@ -162,10 +167,7 @@ class Jobs:
     def _poll(self) -> int:
         """Ask how those stand that are due; return how many jobs are open."""
         jobs = MassConversionJob.objects.filter(connection=self._desk.connection, ended_at=None)
-        is_due = Case(
-            When(due_at__lte=DbNow(), then=True), default=False, output_field=BooleanField()
-        )
-        found = list(jobs.annotate(is_due=is_due).order_by("due_at"))
+        found = list(jobs.annotate(is_due=holds(due_at__lte=DbNow())).order_by("due_at"))
         for job in found:
             is_ripe = job.is_due and job.status == JobStatus.ACCEPTED
             if is_ripe and job.pk not in self._polling and self._desk.free:

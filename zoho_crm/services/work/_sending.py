@@ -17,7 +17,6 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.models import LeadConversion, MassConversion, Move
 from zoho_crm.services import _life
-from zoho_crm.services.mass_convert import is_proven
 from zoho_crm.services.preview import look
 from zoho_crm.services.work._crew import Errand
 from zoho_crm.services.work._desk import BATCH, Desk
@@ -37,8 +36,6 @@ class Sending:
         self._look = 0
         #: Claims on rows whose lead was just read and is what it was, with the moment of that read.
         self._claims: list[tuple[float, Move]] = []
-        #: Runs whose first leads are through.
-        self._proven: set[int] = set()
         self._in_flight: Counter[int] = Counter()
 
     def hand_out(self) -> None:
@@ -63,7 +60,8 @@ class Sending:
 
     def _held_back(self) -> set[int]:
         """Return the runs whose first leads are on their way, and whose next ones are in hand."""
-        return {claim.row.mass_conversion_id or 0 for _begun, claim in self._claims} - self._proven
+        runs = {claim.row.mass_conversion for _begun, claim in self._claims}
+        return {run.pk for run in runs if run and not self._desk.is_proven(run)}
 
     def _checked(self, begun: float, row: LeadConversion, move: Move | None) -> None:
         if move and move.to == Status.RUNNING:
@@ -89,6 +87,8 @@ class Sending:
         """Claim rows whose lead was just read, as many as threads are free, and convert them."""
         desk, deadline = self._desk, self._desk.conf.CALL_DEADLINE
         claims = self._next_claims()
+        if not claims:
+            return
         latest = time.monotonic() + desk.conf.LEASE - deadline
         for claim in LeadConversion.objects.move(claims, only_if=desk.may_be_claimed):
             errand = Errand(rows=(claim.row,), done=self._answered, failed=self._not_converted)
@@ -122,14 +122,9 @@ class Sending:
         if run is None:
             return True
         if run.pk not in rooms:
-            rooms[run.pk] = inf if self._is_proven(run) else 1 - self._in_flight[run.pk]
+            rooms[run.pk] = inf if self._desk.is_proven(run) else 1 - self._in_flight[run.pk]
         rooms[run.pk] -= 1
         return rooms[run.pk] >= 0
-
-    def _is_proven(self, run: MassConversion) -> bool:
-        if run.pk not in self._proven and is_proven(run):
-            self._proven.add(run.pk)
-        return run.pk in self._proven
 
     # Answers
 

@@ -8,10 +8,11 @@ from functools import partial
 from threading import Event
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
-from zoho_crm.exceptions import ConnectionLostError, CreditsExhaustedError
-from zoho_crm.models import Connection, ConnectionWork, LeadConversion
+from zoho_crm.exceptions import ConnectionLostError, CreditsExhaustedError, ZohoError
+from zoho_crm.models import ConnectionWork, LeadConversion
 from zoho_crm.services import mass_convert, tokens, usage
 from zoho_crm.services.convert import write
 from zoho_crm.services.work._condition import PROBE
@@ -40,8 +41,8 @@ WRITE = 0.25
 class Slice:
     """Work the due rows of a connection until the time is over or nothing is due."""
 
-    def __init__(self, connection: Connection, lease: ConnectionWork, stop: Event) -> None:
-        self._desk = Desk(connection, lease)
+    def __init__(self, lease: ConnectionWork, stop: Event) -> None:
+        self._desk = Desk(lease)
         #: The most urgent first.
         parts = (Settling, Sending, Jobs, Previews, Intake)
         self._parts = [part(self._desk) for part in parts]
@@ -58,7 +59,7 @@ class Slice:
         """Work, and return what was learnt for the next slice, as columns of ``ConnectionWork``."""
         try:
             self._look_anew()
-            while not self._desk.crew.is_idle:
+            while not self._is_idle():
                 self._gather()
                 self._hand_out()
                 if self._desk.crew.is_idle:
@@ -67,6 +68,10 @@ class Slice:
             self._desk.crew.dismiss()
             usage.record(self._desk.connection.pk, self._calls)
         return self._learnt()
+
+    def _is_idle(self) -> bool:
+        runs_go_on = any(run.is_due for run in self._desk.runs) and not self._is_over()
+        return self._desk.crew.is_idle and not runs_go_on
 
     def _look_anew(self) -> None:
         """Hand out what there is in the tables: with nothing in hand, nobody knows of it."""
@@ -81,14 +86,11 @@ class Slice:
             return
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + min(LOOK, self._desk.conf.SLICE / 10)
-            mass_convert.take_steps(self._desk.connection.pk)
             self._desk.look()
             self._leave_a_reserve()
-        if self._token is None or self._desk.condition.token_rejected:
-            self._fetch_token()
-            return
-        for part in self._parts:
-            part.hand_out()
+        if self._has_token():
+            for part in self._parts:
+                part.hand_out()
 
     def _leave_a_reserve(self) -> None:
         """Stop before other programs of the organisation have no credits left."""
@@ -147,11 +149,28 @@ class Slice:
 
     # The access token
 
+    def _has_token(self) -> bool:
+        if self._needs_token and self._desk.crew.is_idle:
+            self._fetch_token()
+        return not self._needs_token
+
+    @property
+    def _needs_token(self) -> bool:
+        return self._token is None or self._desk.condition.token_rejected
+
     def _fetch_token(self) -> None:
-        if not self._desk.crew.is_idle:
-            return
+        """Take the access token that is at hand; else a thread asks Zoho, which may take long."""
+        pk = self._desk.connection.pk
         errand = Errand(rows=(), done=self._token_came, failed=self._token_failed, is_call=False)
-        self._desk.crew.send(errand, partial(fetch_token, self._desk.connection.pk, self._token))
+        try:
+            token = tokens.at_hand(connection_id=pk) if self._token is None else None
+        except (ZohoError, ImproperlyConfigured) as error:
+            self._token_failed(errand, error)
+        else:
+            if token:
+                self._token_came(errand, token)
+            else:
+                self._desk.crew.send(errand, partial(fetch_token, pk, self._token))
 
     def _token_came(self, _errand: Errand, token: Secret) -> None:
         self._token, self._desk.condition.token_rejected = token, False
