@@ -169,6 +169,8 @@ def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoErr
 
 def storable(text: str) -> str:
     """Leave out what PostgreSQL does not store: NUL, and half of a character that was cut."""
+    if text.isascii():
+        return text.replace("\0", "")
     return text.replace("\0", "").encode(errors="ignore").decode()
 
 

@@ -148,6 +148,8 @@ def text_of(value: Any) -> str:
     """Return a field's value as text: a lookup by its name, a list by its items."""
     if value is None:
         return ""
+    if isinstance(value, str):
+        return storable(value)
     if isinstance(value, dict):
         return text_of(value.get("name") or value.get("id"))
     if isinstance(value, list):

@@ -23,11 +23,11 @@ PLAIN: Mapping[Any, str] = {None: "NULL", "": "''"}
 def update_each(
     model: type[models.Model],
     names: Sequence[str],
-    rows: Iterable[tuple[int, Sequence[Any]]],
+    rows: Sequence[Sequence[Any]],
     *,
     using: str,
 ) -> None:
-    """Set these columns of each row, given by its primary key, to plain values."""
+    """Set these columns to plain values; behind the values of each row stands its primary key."""
     connection, meta = connections[using], model._meta
     quote = connection.ops.quote_name
     fields: list[Any] = [meta.get_field(name) for name in names]
@@ -36,7 +36,7 @@ def update_each(
     with connection.cursor() as cursor:
         cursor.executemany(
             f"UPDATE {quote(meta.db_table)} SET {columns} WHERE {quote(key.column)} = %s",
-            [(*_stored(fields, values, connection), pk) for pk, values in rows],
+            _stored([*fields, key], rows, connection),
         )
 
 
@@ -44,14 +44,14 @@ def insert_now(
     model: type[models.Model],
     moment: str,
     names: Sequence[str],
-    rows: Iterable[Sequence[Any]],
+    rows: Sequence[Sequence[Any]],
     *,
     using: str,
 ) -> None:
     """Insert rows with plain values in these columns, and the present in the column ``moment``."""
     fields: list[Any] = [model._meta.get_field(name) for name in (*names, moment)]
     places = [*("%s" for _name in names), _compiled(model, DbNow(), using)]
-    stored = [_stored(fields[:-1], values, connections[using]) for values in rows]
+    stored = _stored(fields[:-1], rows, connections[using])
     _insert(model, fields, places, stored, using=using)
 
 
@@ -106,8 +106,19 @@ def _compiled(model: type[models.Model], expression: Any, using: str) -> str:
     return str(compiler.compile(expression)[0])
 
 
-def _stored(fields: Sequence[Any], values: Sequence[Any], connection: Any) -> tuple[Any, ...]:
-    return tuple(
-        field.get_db_prep_save(value, connection)
-        for field, value in zip(fields, values, strict=True)
+def _stored(
+    fields: Sequence[Any], rows: Sequence[Sequence[Any]], connection: Any
+) -> list[tuple[Any, ...]]:
+    """Return rows as the database takes them."""
+    columns = (
+        _column(field, [row[index] for row in rows], connection)
+        for index, field in enumerate(fields)
     )
+    return list(zip(*columns, strict=True))
+
+
+def _column(field: Any, values: Sequence[Any], connection: Any) -> list[Any]:
+    """Return a column's values as the database takes them; most of them are one and the same."""
+    stored = {id(value): value for value in values}
+    stored = {key: field.get_db_prep_save(value, connection) for key, value in stored.items()}
+    return [stored[id(value)] for value in values]

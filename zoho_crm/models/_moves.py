@@ -131,8 +131,8 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
     def _write_own_values(self, made: list[Move], common: Mapping[str, Any]) -> None:
         names = sorted(made[0].values.keys() - common.keys()) if made else []
         if names:
-            values = ((move.row.pk, [move.values[name] for name in names]) for move in made)
-            update_each(self.model, names, values, using=self.db)
+            rows = [(*(move.values[name] for name in names), move.row.pk) for move in made]
+            update_each(self.model, names, rows, using=self.db)
 
     def _write_events(self, made: list[Move]) -> None:
         insert_now(

@@ -124,7 +124,7 @@ def finish(
 ) -> None:
     """The job is over, or given up: its rows are read, and sent again only after a quiet time."""
     rows = LeadConversion.objects.filter(job=job, status=Status.SCHEDULED)
-    rows = rows.defer("lead", "options", "plan")
+    rows = rows.only("status", "version")
     quiet = conf().MASS_QUIET_PERIOD if quiet is None else quiet
     with transaction.atomic():
         _end(job, status, **values)

@@ -82,12 +82,8 @@ class Jobs:
 
     def _draft_for(self, run: MassConversion) -> bool:
         """Begin a job with the first rows that may go together; whether there are such rows."""
-        first = self._waiting(run).values_list("effect", flat=True).first()
-        rows = list(self._waiting(run).filter(effect=first)[:MOST_IN_A_JOB]) if first else []
-        if len(rows) < smallest_job():
-            self._release(rows)
-            return False
-        effect = effect_of(rows[0], run.rules)
+        rows = self._alike(run)
+        effect = effect_of(rows[0], run.rules) if len(rows) >= smallest_job() else None
         if effect is None:
             self._release(rows)
             return False
@@ -95,6 +91,14 @@ class Jobs:
         judge = partial(checked, sent=hash_of(effect_body(effect)))
         self._desk.read(rows, judge, partial(self._checked, self._draft))
         return True
+
+    def _alike(self, run: MassConversion) -> list[LeadConversion]:
+        """Return the first rows that wait for a job of the same effect."""
+        rows = list(self._waiting(run)[:MOST_IN_A_JOB])
+        alike = [row for row in rows if row.effect == rows[0].effect]
+        if len(alike) < len(rows):
+            alike = list(self._waiting(run).filter(effect=rows[0].effect)[:MOST_IN_A_JOB])
+        return alike
 
     def _waiting(self, run: MassConversion) -> QuerySet[LeadConversion]:
         """Return the rows of a run that wait for a job."""
@@ -105,7 +109,8 @@ class Jobs:
             job=None,
             due_at=None,
         )
-        return rows.exclude(effect="").exclude(pk__in=self._desk.in_hand()).order_by("pk")
+        rows = rows.exclude(effect="").exclude(pk__in=self._desk.in_hand())
+        return rows.defer("options").order_by("pk")
 
     def _release(self, rows: Iterable[LeadConversion]) -> None:
         """Let rows go singly: a job costs more than so few single calls, or is not allowed."""
@@ -167,7 +172,8 @@ class Jobs:
     def _poll(self) -> int:
         """Ask how those stand that are due; return how many jobs are open."""
         jobs = MassConversionJob.objects.filter(connection=self._desk.connection, ended_at=None)
-        found = list(jobs.annotate(is_due=holds(due_at__lte=DbNow())).order_by("due_at"))
+        jobs = jobs.defer("effect", "counts").order_by("due_at")
+        found = list(jobs.annotate(is_due=holds(due_at__lte=DbNow())))
         for job in found:
             is_ripe = job.is_due and job.status == JobStatus.ACCEPTED
             if is_ripe and job.pk not in self._polling and self._desk.free:
