@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
 
 from django.db import DatabaseError, OperationalError, connection
@@ -16,8 +17,8 @@ from django.db import DatabaseError, OperationalError, connection
 from tests.chaos.hosts import Program, program_of
 from tests.chaos.machines import Cluster, Redis
 from tests.chaos.site import CONSTANTS
-from zoho_crm.models import Connection, ConnectionWork
-from zoho_crm.services import work
+from zoho_crm.models import Connection, ConnectionWork, MassConversion
+from zoho_crm.services import mass_convert, work
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 
@@ -27,6 +28,8 @@ FROZEN = CONSTANTS["LEASE"] + 1.5
 #: Calls in a row that are one too many.
 BURST = 20
 BROKER_DOWN = 20
+#: Seconds that a person lets a run stand still.
+PAUSE = 7
 
 
 @dataclass(kw_only=True)
@@ -40,6 +43,8 @@ class Deck:
     broker: Redis | None = None
     cluster: Cluster | None = None
     done: Counter[str] = field(default_factory=Counter)
+    #: From when to when the run stood still because a person paused it.
+    pauses: list[tuple[datetime, datetime]] = field(default_factory=list)
     _down: threading.Thread | None = None
 
     def play(self, card: str) -> None:
@@ -87,6 +92,18 @@ class Deck:
                 return program
             time.sleep(0.02)
         return None
+
+    # People
+
+    def pause(self) -> None:
+        """Let the run stand still for a while."""
+        run_id = MassConversion.objects.get().pk
+        if mass_convert.pause(run_id=run_id):
+            begin = datetime.now(UTC)
+            time.sleep(PAUSE)
+            self.pauses.append((begin, datetime.now(UTC)))
+            mass_convert.resume(run_id=run_id)
+            self.done["pause"] += 1
 
     # Servers
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any, TypeVar
 
@@ -32,6 +33,8 @@ Result = TypeVar("Result")
 CASES = ("no_match", "no_match", "one_match", "account_only")
 #: Every so many leads of a mass conversion are locked after its start.
 BAD = 10
+#: Seconds after which a pause has to hold.
+MOST_AFTER_PAUSE = 5
 #: Leads come in so many lots, one with each card.
 LOTS = 20
 IN_MOTION = ("NEW", "READY", "RUNNING", "SCHEDULED", "UNKNOWN")
@@ -195,8 +198,15 @@ class Chaos:
         if self.scenario.is_mass:
             figures["jobs"] = MassConversionJob.objects.count()
             figures["jobs open at most"] = self._most_jobs
+            figures["seconds to the last send after a pause"] = self._last_send(calls)
             figures["answers to jobs lost"] = sum(loss.times == 0 for loss in self._losses)
         return figures
+
+    def _last_send(self, calls: list[dict[str, Any]]) -> float:
+        """Return how many seconds after a pause something was still sent."""
+        sent = [datetime.fromisoformat(call["received_at"]) for call in calls]
+        late = [at - begin for begin, end in self.deck.pauses for at in sent if begin < at < end]
+        return round(max(late, default=timedelta()).total_seconds(), 2)
 
     def _below_the_bar(self, report: Report, run: MassConversion | None) -> Iterator[str]:
         moving = LeadConversion.objects.filter(status__in=(*IN_MOTION, "PREVIEWED"))
@@ -211,6 +221,10 @@ class Chaos:
             yield f"only {kills} kills, {of_holder} of them of the lease holder"
         if report.figures.get("answers to jobs lost", 0) < self.scenario.lost_answers:
             yield f"only {report.figures['answers to jobs lost']} answers to jobs were lost"
+        if run and not self.deck.pauses:
+            yield "the run was never paused"
+        if report.figures.get("seconds to the last send after a pause", 0) > MOST_AFTER_PAUSE:
+            yield "a pause did not hold"
         if self._most_jobs > 2:
             yield f"{self._most_jobs} jobs were open"
         if run and run.paused_reason:

@@ -80,7 +80,13 @@ MASS = Scenario(
     lost_answers=5,
     seconds=240,
     is_mass=True,
-    cards={"kill_holder": 5, "kill_any": 2, "lose_messages": 1, "expire_access_tokens": 1},
+    cards={
+        "kill_holder": 5,
+        "kill_any": 2,
+        "lose_messages": 1,
+        "expire_access_tokens": 1,
+        "pause": 1,
+    },
     most_calls=2.2,
 )
 #: Without a quiet period, what takes effect late is sent again before.
@@ -122,6 +128,6 @@ SHORT: Mapping[str, Scenario] = {
             "kill_any": 1,
         },
     ),
-    "mass": replace(MASS, leads=200, lost_answers=1, cards={"kill_holder": 2}),
+    "mass": replace(MASS, leads=200, lost_answers=1, cards={"kill_holder": 2, "pause": 1}),
     "blind": BLIND,
 }
