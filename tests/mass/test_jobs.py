@@ -10,7 +10,7 @@ from django.utils.timezone import now
 
 from tests.mass.bench import Bench, Stage, policy
 from zoho_crm.matching import DealTemplate
-from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob
+from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob
 from zoho_crm.services import mass_convert
 
 Status = LeadConversion.Status
@@ -37,6 +37,13 @@ def jobs(bench: Bench) -> list[MassConversionJob]:
 def posted(bench: Bench) -> list[int]:
     """Return how many leads each call to the mass conversion named."""
     return [job.rows.count() for job in jobs(bench)]
+
+
+def of_two_owners(bench: Bench, number: int) -> list[str]:
+    """Make leads that belong to two people in turns."""
+    users = [user for user in bench.zoho.organisation.users if user["status"] == "active"][:2]
+    owners = [{"id": user["id"], "name": user["full_name"]} for user in users]
+    return [bench.zoho.add_lead(Owner=owners[index % 2]).id for index in range(number)]
 
 
 def until_accepted(bench: Bench, number: int = 1) -> None:
@@ -66,6 +73,26 @@ def test_many_leads_of_one_effect_go_by_jobs_of_fifty(bench: Bench, settings: An
     bench.check_books()
 
 
+def test_leads_of_a_job_are_read_as_soon_as_it_is_final(bench: Bench) -> None:
+    run = bench.started(bench.leads(CANARIES + FEW))
+    until_accepted(bench)
+    MassConversionJob.objects.update(due_at=DbNow())
+
+    bench.work()
+
+    assert [job.status for job in jobs(bench)] == [JobStatus.FINISHED]
+    assert bench.standing() == {Status.CONVERTED: CANARIES + FEW}
+    bench.until_ended(run)
+    assert run.due_at is None
+
+
+def test_leads_of_one_effect_go_together_whatever_lies_between_them(bench: Bench) -> None:
+    bench.finished(of_two_owners(bench, 20))
+
+    assert sum(posted(bench)) == 20 - CANARIES
+    assert len(posted(bench)) == 2
+
+
 def test_fewer_leads_than_make_a_job_cheaper_go_singly(bench: Bench, settings: Any) -> None:
     settings.ZOHO_CRM.pop("CREDIT_COSTS")
     bench.finished(bench.leads(CANARIES + SMALLEST - 1))
@@ -75,14 +102,13 @@ def test_fewer_leads_than_make_a_job_cheaper_go_singly(bench: Bench, settings: A
 
 
 def test_every_owner_keeps_their_leads(bench: Bench) -> None:
-    users = [user for user in bench.zoho.organisation.users if user["status"] == "active"][:2]
-    owners = [{"id": user["id"], "name": user["full_name"]} for user in users]
-    leads = [bench.zoho.add_lead(Owner=owners[number % 2]).id for number in range(20)]
+    leads = of_two_owners(bench, 20)
+    owners = {bench.zoho.records["Leads"][lead_id]["Owner"]["id"] for lead_id in leads}
 
     bench.finished(leads)
 
     assert bench.routes()["mass"] >= 2 * FEW
-    assert {job.effect["owner_id"] for job in jobs(bench)} == {owner["id"] for owner in owners}
+    assert {job.effect["owner_id"] for job in jobs(bench)} == owners
     for row in LeadConversion.objects.all():
         contact = bench.zoho.records["Contacts"][row.contact_id]
         lead = bench.zoho.records["Leads"][row.lead_id]

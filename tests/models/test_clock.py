@@ -34,7 +34,7 @@ def test_what_a_process_wrote_compares_with_the_databases_clock(new_row):
     assert stored(future).filter(due_at__gt=DbNow(), due_at__lt=from_now(600)).exists()
 
 
-@pytest.mark.parametrize(("seconds", "is_due"), [(-0.5, True), (-90, True), (30, False)])
+@pytest.mark.parametrize(("seconds", "is_due"), [(0, True), (-0.5, True), (-90, True), (30, False)])
 def test_a_row_is_due_from_its_moment_on(new_row, seconds, is_due):
     row = new_row(due_at=from_now(seconds))
 

@@ -89,6 +89,29 @@ def test_an_expired_token_is_renewed_and_remembered(
     assert refreshes(zoho) == 1
 
 
+@pytest.mark.parametrize(
+    ("seconds", "renewer", "is_at_hand"),
+    [
+        (HOUR, "", True),
+        (200, "", False),
+        (200, "somebody", True),
+        (-1, "somebody", False),
+    ],
+)
+def test_a_token_is_at_hand_if_nobody_has_to_be_asked(
+    connection: Connection, zoho: Simulator, seconds: float, renewer: str, is_at_hand: bool
+) -> None:
+    let_expire(connection, seconds)
+    token = stored(connection)
+    if renewer:
+        assert token.take_refresh_lease(owner=renewer, seconds=30)
+
+    found = tokens.at_hand(connection_id=connection.pk)
+
+    assert found == (token.reveal("access_token") if is_at_hand else None)
+    assert refreshes(zoho) == 0
+
+
 def test_a_refresh_leaves_the_refresh_token_alone(connection: Connection) -> None:
     before = stored(connection)
     let_expire(connection)
