@@ -30,7 +30,7 @@ TIMES = {
 SOME_TIME = (1, 300)
 NOW = (0, 0)
 #: An answer without content is believed of a new lead when it came so often.
-LOOKS = 3
+LOOKS = 4
 
 Span: TypeAlias = tuple[int, int]
 

@@ -29,7 +29,7 @@ Values: TypeAlias = dict[str, Any]
 
 Status = LeadConversion.Status
 #: Looks in a row that may find no lead before one is believed.
-LOOKS_IN_VAIN = 2
+LOOKS_IN_VAIN = 3
 ALREADY_CONVERTED = "ID_ALREADY_CONVERTED"
 AT_REST: Values = {"due_at": None, "setbacks": 0}
 NO_ERROR: Values = {"error_code": "", "error_message": ""}
