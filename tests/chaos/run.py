@@ -168,6 +168,8 @@ class Chaos:
     # What came of it
 
     def _report(self, seconds: float, run: MassConversion | None) -> Report:
+        for program in self.workers:
+            program.kill()  # nothing may move while it is looked at
         report = Report(seconds=seconds, done=self.deck.done)
         if self.ground.proxy:
             self.ground.proxy.cut(0)
