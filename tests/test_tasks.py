@@ -11,6 +11,7 @@ import pytest
 from testproject.celery import app
 from tests import messages
 from tests.messages import Sent
+from tests.signals import heard
 from zoho_crm import tasks
 from zoho_crm.exceptions import ConnectionLostError, PlanError, RequestRefusedError
 from zoho_crm.matching import POLICIES
@@ -39,14 +40,8 @@ def connection(transactional_db: None, zoho: Simulator) -> Connection:
 @pytest.fixture
 def told() -> Iterator[list[LeadConversion]]:
     """Conversions that the host project was told of."""
-    heard: list[LeadConversion] = []
-
-    def listen(conversion: LeadConversion, **_more: Any) -> None:
-        heard.append(conversion)
-
-    lead_converted.connect(listen)
-    yield heard
-    lead_converted.disconnect(listen)
+    with heard(lead_converted, "conversion") as conversions:
+        yield conversions
 
 
 def prepared(*lead_ids: str) -> MassConversion:
@@ -141,14 +136,8 @@ def test_a_mass_conversion_wakes_its_connection_and_tells_its_stage(
 @pytest.fixture
 def told_of_runs() -> Iterator[list[MassConversion]]:
     """Mass conversions that the host project was told of."""
-    heard: list[MassConversion] = []
-
-    def listen(mass_conversion: MassConversion, **_more: Any) -> None:
-        heard.append(mass_conversion)
-
-    mass_conversion_finished.connect(listen)
-    yield heard
-    mass_conversion_finished.disconnect(listen)
+    with heard(mass_conversion_finished, "mass_conversion") as runs:
+        yield runs
 
 
 def test_a_mass_conversion_is_announced_once_when_it_has_ended(

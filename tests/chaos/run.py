@@ -136,7 +136,7 @@ class Chaos:
             self.zoho.change(self.zoho.records["Leads"][lead_id], Locked__s=True)
         for number in range(self.scenario.lost_answers):
             seed = self.seed + number
-            order = {"share": self.scenario.loss, "times": 1, "seed": seed}
+            order = {"share": self.scenario.chance_of_loss, "times": 1, "seed": seed}
             loss = self.zoho.fail("mass_convert", "close_after", **order)
             self._losses.append(loss)
         return run

@@ -19,7 +19,7 @@ class Scenario:
     cards: Mapping[str, int] = field(default_factory=dict)
     #: How many answers to jobs have to be lost, and with which chance each is: few jobs need 1.
     lost_answers: int = 0
-    loss: float = 0.5
+    chance_of_loss: float = 0.5
     #: How many kills that has to be, and how many of the holder of the lease.
     kills: int = 0
     kills_of_holder: int = 0
@@ -129,6 +129,8 @@ SHORT: Mapping[str, Scenario] = {
             "kill_any": 1,
         },
     ),
-    "mass": replace(MASS, leads=200, lost_answers=1, loss=1, cards={"kill_holder": 2, "pause": 1}),
+    "mass": replace(
+        MASS, leads=200, lost_answers=1, chance_of_loss=1, cards={"kill_holder": 2, "pause": 1}
+    ),
     "blind": BLIND,
 }

@@ -8,6 +8,7 @@ import pytest
 from django.core.cache import cache
 
 from tests.management.conftest import Run
+from tests.signals import heard
 from zoho_crm.management._cases import approved, looked_at
 from zoho_crm.management._exits import ExitCode
 from zoho_crm.management._plans import Wish
@@ -605,15 +606,7 @@ def test_ctrl_c_lets_what_was_sent_have_its_answer(
 
 
 def test_the_host_project_is_told(run: Run, connection: Connection, zoho: Simulator) -> None:
-    heard: list[LeadConversion] = []
-
-    def listen(conversion: LeadConversion, **_more: Any) -> None:
-        heard.append(conversion)
-
-    lead_converted.connect(listen)
-    try:
+    with heard(lead_converted, "conversion") as conversions:
         line = convert(run, zoho.story("no_match"), "--execute")
-    finally:
-        lead_converted.disconnect(listen)
 
-    assert [each.lead_id for each in heard] == [line["lead_id"]]
+    assert [each.lead_id for each in conversions] == [line["lead_id"]]

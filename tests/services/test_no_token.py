@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.signals import heard
 from zoho_crm.models import Connection, LeadConversion, Token
 from zoho_crm.services import announce, convert, work
 from zoho_crm.services.connect import with_grant_code
@@ -31,14 +32,8 @@ def leads(connection: Connection, zoho: Simulator) -> list[LeadConversion]:
 @pytest.fixture
 def told() -> Iterator[list[Connection]]:
     """Return the connections whose loss is announced."""
-    lost: list[Connection] = []
-
-    def note(connection: Connection, **_more: object) -> None:
-        lost.append(connection)
-
-    connection_lost.connect(note)
-    yield lost
-    connection_lost.disconnect(note)
+    with heard(connection_lost, "connection") as lost:
+        yield lost
 
 
 def token_calls(zoho: Simulator) -> int:
