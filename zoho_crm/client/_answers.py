@@ -169,9 +169,8 @@ def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoErr
 
 def storable(text: str) -> str:
     """Leave out what PostgreSQL does not store: NUL, and half of a character that was cut."""
-    if text.isascii():
-        return text.replace("\0", "")
-    return text.replace("\0", "").encode(errors="ignore").decode()
+    text = text.replace("\0", "")
+    return text if text.isascii() else text.encode(errors="ignore").decode()
 
 
 def _are_used_up(credits: int | None) -> bool:

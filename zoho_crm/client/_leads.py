@@ -154,7 +154,7 @@ def text_of(value: Any) -> str:
         return text_of(value.get("name") or value.get("id"))
     if isinstance(value, list):
         return ", ".join(map(text_of, value))
-    return str(value).lower() if isinstance(value, bool) else storable(str(value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _lead(record: JsonObject) -> Lead:

@@ -55,14 +55,16 @@ class ConnectionWork(models.Model):
     @classmethod
     def take(cls, connection_id: int, *, owner: str, seconds: float) -> ConnectionWork | None:
         """Return the work of a connection if nobody else has it, now mine for so long."""
-        free = Q(lease_until=None) | Q(lease_until__lte=DbNow())
+        cls.objects.get_or_create(connection_id=connection_id)
         rows = cls.objects.filter(pk=connection_id)
-        mine = {"lease_owner": owner, "lease_until": from_now(seconds), "seen_at": DbNow()}
-        mine["lease_number"] = models.F("lease_number") + 1
-        is_taken = rows.filter(free).update(**mine)
-        if not is_taken and cls.objects.get_or_create(connection_id=connection_id)[1]:
-            is_taken = rows.filter(free).update(**mine)
-        return rows.select_related("connection").get(lease_owner=owner) if is_taken else None
+        free = Q(lease_until=None) | Q(lease_until__lte=DbNow())
+        taken = rows.filter(free).update(
+            lease_owner=owner,
+            lease_number=models.F("lease_number") + 1,
+            lease_until=from_now(seconds),
+            seen_at=DbNow(),
+        )
+        return rows.select_related("connection").get(lease_owner=owner) if taken else None
 
     @classmethod
     def come_back(cls, connection_id: int, *, seconds: float) -> bool:

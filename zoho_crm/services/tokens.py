@@ -61,7 +61,9 @@ def at_hand(*, connection_id: int) -> Secret | None:
 
     :raises AuthorizationError: if there is none, or it cannot be read
     """
-    return _enough(_default_token(connection_id), rejected=None)
+    token = _default_token(connection_id)
+    serving = _serving(token, rejected=None)
+    return serving if _is_left_alone(token) else None
 
 
 def renew(*, connection_id: int, rejected: Secret) -> Secret:
@@ -154,15 +156,16 @@ def _usable(connection_id: int, rejected: Secret | None) -> Secret:
     patience = time.monotonic() + conf().REFRESH_LEASE + conf().CALL_DEADLINE
     while time.monotonic() < patience:
         token = _default_token(connection_id)
-        if enough := _enough(token, rejected):
-            return enough
+        serving = _serving(token, rejected)
+        if serving and _is_left_alone(token):
+            return serving
         if token.is_throttled:
             raise TokenThrottledError
         crypto.require_key()
         owner = uuid.uuid4().hex
         if not token.take_refresh_lease(owner=owner, seconds=conf().REFRESH_LEASE):
             time.sleep(POLL)
-        elif found := _refreshed(token, owner, _serving(token, rejected)):
+        elif found := _refreshed(token, owner, serving):
             return found
     raise TransportError(_("Another process is renewing the access token."))
 
@@ -180,10 +183,9 @@ def _default_token(connection_id: int) -> Token:
     return token
 
 
-def _enough(token: Token, rejected: Secret | None) -> Secret | None:
-    """Return the access token that is there, if it serves and nobody has to renew it now."""
-    is_enough = token.is_fresh or token.is_being_refreshed or token.is_throttled
-    return _serving(token, rejected) if is_enough else None
+def _is_left_alone(token: Token) -> bool:
+    """Whether the caller need not, or must not, renew an access token that still serves."""
+    return token.is_fresh or token.is_being_refreshed or token.is_throttled
 
 
 def _serving(token: Token, rejected: Secret | None) -> Secret | None:

@@ -82,9 +82,9 @@ class Desk:
         is_free = Q(mass_conversion=None) | Q(mass_conversion__in=going_on.values("pk"))
         return Q(connection__in=mine.values("pk")) & is_free
 
-    def look(self) -> None:
-        """Take the runs further, and look what is due; until the next look there is no more."""
-        self.runs = mass_convert.take_steps(self.connection.pk)
+    def look(self, runs: list[MassConversion]) -> None:
+        """Take note of the runs, and look what is due; until the next look there is no more."""
+        self.runs = runs
         due = LeadConversion.objects.due().filter(connection=self.connection)
         self._due_now = set(due.order_by().values_list("status", flat=True).distinct())
         self.looks += 1

@@ -86,7 +86,7 @@ class Slice:
             return
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + min(LOOK, self._desk.conf.SLICE / 10)
-            self._desk.look()
+            self._desk.look(mass_convert.take_steps(self._desk.connection.pk))
             self._leave_a_reserve()
         if self._has_token():
             for part in self._parts:
