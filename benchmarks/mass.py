@@ -117,7 +117,7 @@ def previewed(connection: Connection, zoho: Zoho, policy: Policy) -> MassConvers
 
 def finish(run: MassConversion) -> None:
     """Start the run, and work until it has ended."""
-    count = mass_convert.decided(run)
+    count = mass_convert.decided_count(run)
     mass_convert.start(run_id=run.pk, revision=run.revision, count=count)
     while run.ended_at is None:
         assert not run.paused_reason, run.paused_reason

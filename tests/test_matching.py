@@ -26,9 +26,9 @@ from zoho_crm.matching import (
     check_plan,
     contact_key,
     decide_by,
-    loose_key,
     propose,
     same_matches,
+    similar_key,
 )
 from zoho_crm.types import (
     ConversionOptions,
@@ -442,7 +442,7 @@ def test_a_key_stands_only_for_what_is_created():
     ],
 )
 def test_a_trailing_legal_form_is_no_part_of_the_loose_key(company, core):
-    assert loose_key(company) == core
+    assert similar_key(company) == core
 
 
 # Plans of a person

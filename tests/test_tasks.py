@@ -274,7 +274,7 @@ def test_sweeping_wakes_connections_with_due_rows(connection: Connection, zoho: 
     "busy",
     [
         {"lease_until": from_now(60)},
-        {"cooling_until": from_now(60)},
+        {"backoff_until": from_now(60)},
     ],
     ids=["worked by another", "waiting"],
 )

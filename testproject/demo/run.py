@@ -65,7 +65,7 @@ def refuse_one(run: MassConversion, origin: str) -> None:
 
 def convert(run: MassConversion, by: User) -> MassConversion:
     """Start a run as it stands, and have Celery convert its leads."""
-    count = mass_convert.decided(run)
+    count = mass_convert.decided_count(run)
     run = mass_convert.start(run_id=run.pk, revision=run.revision, count=count, by=by)
     return _worked(run, lambda run: run.ended_at is not None or bool(run.paused_reason))
 

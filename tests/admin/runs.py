@@ -56,7 +56,7 @@ def in_review(connection: Connection, zoho: Simulator, *cases: str, **more: Any)
 
 def started(run: MassConversion, by: User | None = None) -> MassConversion:
     """Start a run as it stands."""
-    count = mass_convert.decided(run)
+    count = mass_convert.decided_count(run)
     return mass_convert.start(run_id=run.pk, revision=fresh(run).revision, count=count, by=by)
 
 

@@ -174,8 +174,8 @@ def test_the_page_tells_why_a_connection_waits(visit: Visitor, connection: Conne
     ConnectionWork.objects.update_or_create(
         connection=connection,
         defaults={
-            "cooling_until": from_now(600),
-            "cooling_reason": "No credits are left.",
+            "backoff_until": from_now(600),
+            "backoff_reason": "No credits are left.",
             "seen_at": from_now(-5),
             "credits_remaining": 77,
         },

@@ -95,7 +95,7 @@ def test_the_list_leaves_what_was_read_in_the_table(
     assert row.lead_name in page.text
     listing = [q["sql"] for q in queries if "person" in q["sql"]]
     assert listing
-    assert '"options",' not in listing[0]
+    assert '"options_snapshot",' not in listing[0]
 
 
 def test_a_lead_is_found_by_its_id_by_its_status_and_by_its_verdict(
@@ -175,7 +175,7 @@ def test_only_the_latest_steps_of_a_long_story_are_told(
 
 def test_a_row_that_nobody_read_yet_has_a_story_too(visit: Visitor, connection: Connection) -> None:
     row = LeadConversion.objects.create(
-        connection=connection, lead_id="4711", due_at=from_now(60), setbacks=2
+        connection=connection, lead_id="4711", due_at=from_now(60), retry_count=2
     )
 
     page = visit.get(story(row))
@@ -327,7 +327,7 @@ def told(visit: Visitor, row: LeadConversion) -> Page:
         ),
         ({"status": "RUNNING"}, "is being sent at this moment"),
         ({"status": "SCHEDULED"}, "Zoho has taken the conversion on and does it later"),
-        ({"status": "READY", "setbacks": 1}, "The policy has approved it."),
+        ({"status": "READY", "retry_count": 1}, "The policy has approved it."),
         ({"status": "SKIPPED"}, "This lead was left out."),
         (
             {"status": "FAILED", "error_code": "INVALID_DATA", "error_message": "invalid data"},
@@ -385,7 +385,7 @@ def test_a_lead_in_motion_says_what_holds_it_up(
     row = see("no_match")
     LeadConversion.objects.update(status="READY", due_at=from_now(0))
     ConnectionWork.objects.create(
-        connection=connection, cooling_until=from_now(600), cooling_reason="No credits are left."
+        connection=connection, backoff_until=from_now(600), backoff_reason="No credits are left."
     )
 
     assert "The connection waits until" in told(visit, row).text

@@ -111,7 +111,7 @@ def test_a_lead_at_rest_misses_nobody(
 def test_a_connection_that_waits_tells_of_that_alone(
     visit: Visitor, row: LeadConversion, connection: Connection
 ) -> None:
-    attend(connection, cooling_until=from_now(600), cooling_reason="No credits are left.")
+    attend(connection, backoff_until=from_now(600), backoff_reason="No credits are left.")
 
     page = told(visit, row)
 

@@ -212,7 +212,7 @@ def test_jobs_are_told_with_zohos_numbers(
         MassConversionJob.objects.create(
             mass_conversion=run,
             connection=connection,
-            job_id=job_id,
+            zoho_job_id=job_id,
             status="ACCEPTED" if job_id else "POSTING",
             effect={},
             counts=counts,
@@ -316,7 +316,7 @@ def test_a_connection_that_waits_is_told(
     run = take_in(connection, zoho, "no_match")
     ConnectionWork.objects.update_or_create(
         connection=connection,
-        defaults={"cooling_until": from_now(600), "cooling_reason": "No credits are left."},
+        defaults={"backoff_until": from_now(600), "backoff_reason": "No credits are left."},
     )
 
     assert "The connection waits until" in visit.get(page_of(run)).text

@@ -434,7 +434,7 @@ def test_the_open_leads_are_taken_in_by_the_worker(
     fair = zoho.add_lead(City="Kiel").id
     zoho.add_lead(City="Graz")
 
-    page = prepare(visit, open_leads="on", having=" City = kiel \r\n", name="Fair")
+    page = prepare(visit, open_leads="on", filters=" City = kiel \r\n", name="Fair")
 
     run = MassConversion.objects.get()
     assert "The open leads are being taken in and previewed" in page.text
@@ -457,10 +457,10 @@ def test_a_run_that_found_no_open_lead_says_so(
     ("entered", "entry", "error"),
     [
         ({"open_leads": "on", "ids": "1"}, "open_leads", "Either ids, or a file, or the open"),
-        ({"having": "City=Kiel", "ids": "1"}, "having", "This is for the open leads"),
-        ({"open_leads": "on", "having": "Kiel"}, "having", "“Kiel” is not of the form"),
-        ({"open_leads": "on", "having": "City="}, "having", "not of the form FIELD=VALUE"),
-        ({"open_leads": "on", "having": "a b=1"}, "having", "not of the form FIELD=VALUE"),
+        ({"filters": "City=Kiel", "ids": "1"}, "filters", "This is for the open leads"),
+        ({"open_leads": "on", "filters": "Kiel"}, "filters", "“Kiel” is not of the form"),
+        ({"open_leads": "on", "filters": "City="}, "filters", "not of the form FIELD=VALUE"),
+        ({"open_leads": "on", "filters": "a b=1"}, "filters", "not of the form FIELD=VALUE"),
     ],
 )
 def test_open_leads_that_make_no_sense_are_an_error_at_the_entry(

@@ -152,7 +152,7 @@ class Deck:
         self.zoho.tune(credits=left)
         with contextlib.suppress(DatabaseError):
             for row in Connection.objects.all():
-                work.end_cooling(connection_id=row.pk)
+                work.end_backoff(connection_id=row.pk)
         self.done["credits ran out"] += 1
 
     def revoke_tokens(self) -> None:

@@ -130,7 +130,7 @@ class Chaos:
         while run.stage != MassConversion.Stage.REVIEW or run.due_at:
             time.sleep(0.2)
             run.refresh_from_db()
-        count = mass_convert.decided(run)
+        count = mass_convert.decided_count(run)
         mass_convert.start(run_id=run.pk, revision=run.revision, count=count)
         for lead_id in leads[::BAD]:
             self.zoho.change(self.zoho.records["Leads"][lead_id], Locked__s=True)

@@ -66,7 +66,7 @@ def decide(run: MassConversion, by: User) -> None:
 def start(run: MassConversion, zoho: Simulator, by: User) -> frozenset[str]:
     """Start the run as it stands, lock some of the leads; return the records that were there."""
     run.refresh_from_db()
-    count = mass_convert.decided(run)
+    count = mass_convert.decided_count(run)
     mass_convert.start(run_id=run.pk, revision=run.revision, count=count, by=by)
     for lead in list(zoho.records["Leads"].values())[::LOCKED]:
         zoho.change(lead, Locked__s=True)

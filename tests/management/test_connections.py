@@ -22,13 +22,13 @@ urlpatterns = [path("", lambda request: None)]
 CALLBACK = "/zoho/oauth/callback/"
 
 
-def cool(connection: Connection, kind: str, reason: str) -> None:
+def back_off(connection: Connection, kind: str, reason: str) -> None:
     ConnectionWork.objects.update_or_create(
         connection=connection,
         defaults={
-            "cooling_until": from_now(600),
-            "cooling_kind": kind,
-            "cooling_reason": reason,
+            "backoff_until": from_now(600),
+            "backoff_kind": kind,
+            "backoff_reason": reason,
         },
     )
 
@@ -214,15 +214,15 @@ def test_a_lost_connection_needs_a_person(run: Run, connection: Connection) -> N
 @pytest.mark.parametrize(
     ("kind", "code"),
     [
-        (ConnectionWork.Cooling.PERSON, 4),
-        (ConnectionWork.Cooling.LIMIT, 0),
-        (ConnectionWork.Cooling.SILENCE, 0),
+        (ConnectionWork.BackoffKind.PERSON, 4),
+        (ConnectionWork.BackoffKind.LIMIT, 0),
+        (ConnectionWork.BackoffKind.SILENCE, 0),
     ],
 )
 def test_a_waiting_connection_says_until_when_and_why(
     run: Run, connection: Connection, kind: str, code: int
 ) -> None:
-    cool(connection, kind, "Permission denied")
+    back_off(connection, kind, "Permission denied")
 
     ran = run("zoho_status")
 
@@ -274,7 +274,7 @@ def test_one_connection_can_be_chosen(run: Run, connection: Connection) -> None:
 
 
 def test_test_asks_zoho(run: Run, connection: Connection, zoho: Simulator) -> None:
-    cool(connection, ConnectionWork.Cooling.PERSON, "Permission denied")
+    back_off(connection, ConnectionWork.BackoffKind.PERSON, "Permission denied")
 
     ran = run("zoho_status", "--test", "--format=json")
 

@@ -471,9 +471,9 @@ def test_a_connection_that_waits_for_credits_says_when_asked(
 ) -> None:
     ConnectionWork.objects.create(
         connection=connection,
-        cooling_until=from_now(600),
-        cooling_kind=ConnectionWork.Cooling.LIMIT,
-        cooling_reason="no more today",
+        backoff_until=from_now(600),
+        backoff_kind=ConnectionWork.BackoffKind.LIMIT,
+        backoff_reason="no more today",
     )
 
     ran = run("zoho_convert", zoho.story("no_match"), "--execute", "--format=json")

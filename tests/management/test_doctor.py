@@ -34,12 +34,12 @@ def change(settings: Any, **more: Any) -> None:
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, **more}
 
 
-def cool(connection: Connection, kind: str) -> None:
+def back_off(connection: Connection, kind: str) -> None:
     ConnectionWork.objects.create(
         connection=connection,
-        cooling_until=from_now(600),
-        cooling_kind=kind,
-        cooling_reason="Permission denied",
+        backoff_until=from_now(600),
+        backoff_kind=kind,
+        backoff_reason="Permission denied",
     )
 
 
@@ -229,12 +229,12 @@ def test_a_lost_connection_needs_a_person(run: Run, connection: Connection) -> N
 
 @pytest.mark.parametrize(
     ("kind", "result"),
-    [(ConnectionWork.Cooling.PERSON, "fail"), (ConnectionWork.Cooling.LIMIT, "warn")],
+    [(ConnectionWork.BackoffKind.PERSON, "fail"), (ConnectionWork.BackoffKind.LIMIT, "warn")],
 )
 def test_a_waiting_connection_says_why(
     run: Run, connection: Connection, kind: str, result: str
 ) -> None:
-    cool(connection, kind)
+    back_off(connection, kind)
 
     finding = findings(run)[f"connection {connection}"]
 

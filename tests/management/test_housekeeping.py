@@ -83,8 +83,8 @@ def old_conversion(connection: Connection) -> LeadConversion:
         lead_id="11",
         status="CONVERTED",
         converted_by="us",
-        lead={"name": "Ada"},
-        options={"contacts": []},
+        lead_snapshot={"name": "Ada"},
+        options_snapshot={"contacts": []},
         contact_id="31",
         finished_at=from_now(-100 * DAY),
     )
@@ -108,7 +108,7 @@ def test_without_execute_nothing_is_forgotten(run: Run, old_conversion: LeadConv
     old_conversion.refresh_from_db()
     assert ran.code == 0
     assert ran.line == {**FOUND, "older_than_days": 90, "executed": False}
-    assert old_conversion.lead == {"name": "Ada"}
+    assert old_conversion.lead_snapshot == {"name": "Ada"}
 
 
 def test_what_is_old_is_forgotten_but_never_what_became_of_a_lead(
@@ -118,7 +118,7 @@ def test_what_is_old_is_forgotten_but_never_what_became_of_a_lead(
 
     old_conversion.refresh_from_db()
     assert ran.line == {**FOUND, "older_than_days": 90, "executed": True}
-    assert (old_conversion.lead, old_conversion.options) == (None, None)
+    assert (old_conversion.lead_snapshot, old_conversion.options_snapshot) == (None, None)
     assert (old_conversion.status, old_conversion.contact_id) == ("CONVERTED", "31")
     assert old_conversion.events.get().details == {}
 
@@ -128,7 +128,7 @@ def test_what_is_younger_stays(run: Run, old_conversion: LeadConversion) -> None
 
     old_conversion.refresh_from_db()
     assert ran.code == 0
-    assert old_conversion.lead == {"name": "Ada"}
+    assert old_conversion.lead_snapshot == {"name": "Ada"}
 
 
 @pytest.mark.parametrize("text", ["soon", "0d", "-1", "1.5d", "90w"])

@@ -502,14 +502,14 @@ def test_doubt_when_the_time_is_over_ends_with_6(
 
 @pytest.mark.parametrize(
     ("kind", "code"),
-    [(ConnectionWork.Cooling.LIMIT, 5), (ConnectionWork.Cooling.PERSON, 4)],
+    [(ConnectionWork.BackoffKind.LIMIT, 5), (ConnectionWork.BackoffKind.PERSON, 4)],
 )
 def test_limits_and_people_are_not_waited_for(
     run: Run, connection: Connection, zoho: Simulator, ids_file: Path, kind: str, code: int
 ) -> None:
     number = in_review(run, ids_file, [zoho.story("no_match")])["run"]
     ConnectionWork.objects.update(
-        cooling_until=from_now(600), cooling_kind=kind, cooling_reason="because"
+        backoff_until=from_now(600), backoff_kind=kind, backoff_reason="because"
     )
 
     ran = start(run, number, 1, "--wait")

@@ -139,7 +139,7 @@ def test_rows_of_a_lost_connection_need_a_person(
 
 @pytest.mark.parametrize(
     ("kind", "code"),
-    [(ConnectionWork.Cooling.LIMIT, 5), (ConnectionWork.Cooling.PERSON, 4)],
+    [(ConnectionWork.BackoffKind.LIMIT, 5), (ConnectionWork.BackoffKind.PERSON, 4)],
 )
 def test_until_idle_does_not_wait_for_limits_and_people(
     run: Run, connection: Connection, zoho: Simulator, kind: str, code: int
@@ -147,9 +147,9 @@ def test_until_idle_does_not_wait_for_limits_and_people(
     ordered(connection, zoho, "no_match")
     ConnectionWork.objects.create(
         connection=connection,
-        cooling_until=from_now(600),
-        cooling_kind=kind,
-        cooling_reason="because",
+        backoff_until=from_now(600),
+        backoff_kind=kind,
+        backoff_reason="because",
     )
 
     ran = run("zoho_work", "--until-idle", "--format=json")

@@ -78,7 +78,7 @@ class Bench:
         return mass_convert.start(
             run_id=run.pk,
             revision=run.revision,
-            count=mass_convert.decided(run),
+            count=mass_convert.decided_count(run),
             by=self.person,
         )
 

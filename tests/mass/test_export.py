@@ -49,7 +49,7 @@ def test_every_lead_and_every_line_that_was_left_out_is_in_it(bench: Bench) -> N
 def test_what_a_spreadsheet_would_take_for_a_formula_is_text(bench: Bench, start: str) -> None:
     run = bench.prepare(["1", "=HYPERLINK(1)"])
     evil = f'{start}HYPERLINK("http://bad.example","x")'
-    LeadConversion.objects.update(lead={"name": evil}, error_message=evil, reason=evil)
+    LeadConversion.objects.update(lead_snapshot={"name": evil}, error_message=evil, reason=evil)
 
     row, line = exported(run)
 
@@ -60,7 +60,7 @@ def test_what_a_spreadsheet_would_take_for_a_formula_is_text(bench: Bench, start
 def test_quotes_commas_and_new_lines_stay_in_their_cell(bench: Bench) -> None:
     run = bench.prepare(["1"])
     odd = 'a "b", c\nd; e'
-    LeadConversion.objects.update(lead={"name": odd})
+    LeadConversion.objects.update(lead_snapshot={"name": odd})
 
     (row,) = exported(run)
 

@@ -13,9 +13,9 @@ Status = LeadConversion.Status
 MANY = 620
 
 
-def prepare(bench: Bench, **having: str) -> MassConversion:
+def prepare(bench: Bench, **filters: str) -> MassConversion:
     return mass_convert.prepare_open(
-        connection_id=bench.connection.pk, having=having, policy=bench.policy, by=bench.person
+        connection_id=bench.connection.pk, filters=filters, policy=bench.policy, by=bench.person
     )
 
 

@@ -41,7 +41,7 @@ def test_old_settled_rows_lose_what_was_read_and_keep_what_became_of_them(bench:
 
     row = bench.row(old)
     assert found.before_images == 1
-    assert (row.lead, row.options) == (None, None)
+    assert (row.lead_snapshot, row.options_snapshot) == (None, None)
     assert (row.status, row.contact_id, row.converted_by) == (
         Status.CONVERTED,
         before.contact_id,
@@ -49,7 +49,7 @@ def test_old_settled_rows_lose_what_was_read_and_keep_what_became_of_them(bench:
     )
     assert row.events.count() == steps >= found.journal_details > 0
     assert not any(row.events.values_list("details", flat=True))
-    assert bench.row(young).lead is not None
+    assert bench.row(young).lead_snapshot is not None
     assert any(bench.row(young).events.values_list("details", flat=True))
     assert purge(execute=True).before_images == 0
 
@@ -67,7 +67,7 @@ def test_what_was_refused_or_left_out_is_forgotten_too(bench: Bench) -> None:
         age(lead_id)
 
     assert purge(execute=True).before_images == 2
-    assert {bench.row(refused).lead, bench.row(left_out).lead} == {None}
+    assert {bench.row(refused).lead_snapshot, bench.row(left_out).lead_snapshot} == {None}
     assert bench.row(refused).error_code == "MANDATORY_NOT_FOUND"
 
 
@@ -98,7 +98,7 @@ def test_without_execute_all_is_only_counted(bench: Bench) -> None:
     found = purge()
 
     assert found.before_images == 1
-    assert LeadConversion.objects.get().lead is not None
+    assert LeadConversion.objects.get().lead_snapshot is not None
     assert LeadConversionEvent.objects.exclude(details={}).exists()
 
 

@@ -287,7 +287,7 @@ def test_a_decision_that_meets_the_start_is_not_written(bench: Bench) -> None:
     # As seen by a decision that had begun before.
     MassConversion.objects.filter(pk=run.pk).update(stage=Stage.CONVERTING)
 
-    assert not run.decided()
+    assert not run.bump_revision()
     after = run.rows.get()
     assert (after.version, after.plan) == (before.version, None)
 

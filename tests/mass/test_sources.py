@@ -111,7 +111,7 @@ def test_open_leads_are_those_of_zoho_with_these_values(
     zoho.add_lead(Lead_Source="Web")
     zoho.story("converted")
 
-    assert list(ids_of_open_leads(connection, having={"Lead_Source": "fair"})) == [fair]
+    assert list(ids_of_open_leads(connection, filters={"Lead_Source": "fair"})) == [fair]
     assert len(list(ids_of_open_leads(connection))) == 2
 
 

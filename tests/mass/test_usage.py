@@ -98,9 +98,9 @@ def test_a_run_stops_before_the_share_of_other_programs_is_used(
     bench.work()
 
     work = ConnectionWork.objects.get(pk=bench.connection.pk)
-    assert work.cooling_until is not None
-    assert work.cooling_until > now() + timedelta(minutes=10)
-    assert "other programs" in work.cooling_reason
+    assert work.backoff_until is not None
+    assert work.backoff_until > now() + timedelta(minutes=10)
+    assert "other programs" in work.backoff_reason
     assert len(bench.asked()) == asked
     assert bench.fresh(run).paused_reason == ""
 

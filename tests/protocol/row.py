@@ -18,8 +18,8 @@ from zoho_crm.services.convert import plan_by_policy
 from zoho_crm.services.work._errands import checked, settled
 from zoho_crm.types import Converted, Lead, Scheduled, as_json
 
-#: The longer waiting times after more setbacks lead to nothing new.
-MOST_SETBACKS = 0
+#: The longer waiting times after more retries lead to nothing new.
+MAX_RETRY_COUNT = 0
 
 #: Seconds after which a moment is just long ago.
 OLD = 4
@@ -50,7 +50,7 @@ class Row(NamedTuple):
     in_doubt: bool = False
     negative_reads: int = 0
     empty_reads: int = 0
-    setbacks: int = 0
+    retry_count: int = 0
     error_code: str = ""
     converted_by: str = ""
     evidence: str = ""
@@ -60,7 +60,7 @@ class Row(NamedTuple):
         return self.due_at is not None and self.due_at <= 0
 
     @property
-    def counts(self) -> bool:
+    def is_conclusive(self) -> bool:
         """What ``settle.with_counting`` asks the database."""
         return self.is_due and self.quiet_until is not None and self.quiet_until <= 0
 
@@ -76,13 +76,15 @@ class Row(NamedTuple):
 def _in_memory(row: Row) -> LeadConversion:
     columns: dict[str, Any] = row._asdict()
     columns |= {"due_at": instant(row.due_at), "quiet_until": instant(row.quiet_until)}
-    return LeadConversion(pk=1, lead_id="1", lead=as_json(OPEN), policy="careful", **columns)
+    return LeadConversion(
+        pk=1, lead_id="1", lead_snapshot=as_json(OPEN), policy="careful", **columns
+    )
 
 
 def _moved(row: Row, move: Move) -> Row:
     values = {name: evaluated(value) for name, value in move.values.items() if name in Row._fields}
     moved = row._replace(status=str(move.to), **values)
-    return moved._replace(setbacks=min(moved.setbacks, MOST_SETBACKS))
+    return moved._replace(retry_count=min(moved.retry_count, MAX_RETRY_COUNT))
 
 
 def previewed(row: Row, found: str) -> Row:
@@ -100,9 +102,9 @@ def before_sending(row: Row, found: str) -> Row:
     return _moved(row, checked(_in_memory(row), SEEN[found]))
 
 
-def read_back(row: Row, found: str, counts: bool) -> Row:
+def read_back(row: Row, found: str, is_conclusive: bool) -> Row:
     mine = _in_memory(row)
-    mine.counts = counts
+    mine.is_conclusive = is_conclusive
     return _moved(row, settled(mine, SEEN[found]))
 
 

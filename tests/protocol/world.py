@@ -69,7 +69,7 @@ class Worker(NamedTuple):
     has_lease: bool = False
     #: What it read, or the answer that it got; whether its read may count as "not converted".
     found: str = ""
-    counts: bool = False
+    is_conclusive: bool = False
     #: Whether nobody else moved the row since, so that its next move will reach it.
     is_fresh: bool = False
     #: Whether the call that may still take effect is its own.
@@ -171,7 +171,7 @@ class World:
             reading = worker.turns_to(
                 "reading",
                 found=view,
-                counts=state.row.counts,
+                is_conclusive=state.row.is_conclusive,
                 is_fresh=True,
                 left=DEADLINE if state.row.status == "READY" else 0,
             )
@@ -187,9 +187,9 @@ class World:
         elif state.row.status == "READY":
             row = self._decide(life.before_sending, state.row, worker.found)
         else:
-            row = self._decide(life.read_back, state.row, worker.found, worker.counts)
+            row = self._decide(life.read_back, state.row, worker.found, worker.is_conclusive)
         if row.status == "RUNNING":
-            checked = worker._replace(doing="checked", counts=False)
+            checked = worker._replace(doing="checked", is_conclusive=False)
             yield Step("the lead may be sent", state.with_worker(index, checked))
         else:
             yield Step("the read is written", state.with_worker(index, idle, row=row))

@@ -141,7 +141,7 @@ class Case:
         if view == "open" and self.truth.restless == 0:
             self.shown_open.append(0)
         row = self.row
-        self.life.read_back(view, counts=self.life.counts)
+        self.life.read_back(view, is_conclusive=self.life.is_conclusive)
         self.tables.move(_errands.settled(row, lead_as(view, self.truth, self.lead_id)))
 
     def met_a_bug(self) -> None:

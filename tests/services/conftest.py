@@ -32,5 +32,5 @@ def later(zoho: Simulator) -> Callable[[float], None]:
 
 INSTANTS: dict[type[Any], tuple[str, ...]] = {
     LeadConversion: ("due_at", "quiet_until", "previewed_at"),
-    ConnectionWork: ("lease_until", "cooling_until", "swept_at"),
+    ConnectionWork: ("lease_until", "backoff_until", "swept_at"),
 }

@@ -168,7 +168,7 @@ class Lives(RuleBasedStateMachine):
             case.looked_again(read) if is_odd else case.checked(read)
         else:
             view = case.view(read)
-            is_stale = is_odd and not case.life.counts and view == "converted"
+            is_stale = is_odd and not case.life.is_conclusive and view == "converted"
             case.read_back("open" if is_stale else view)
 
     @happens(may_be_sent, often=4, end=ENDS, effect=EFFECTS)
@@ -201,7 +201,7 @@ class Lives(RuleBasedStateMachine):
     def a_person_settles_it(self, case: Case) -> None:
         """A read between two that are due can only prove a conversion."""
         view = case.view("truth")
-        if case.life.counts or view == "converted":
+        if case.life.is_conclusive or view == "converted":
             case.read_back(view)
 
     def _wait_for(self, case: Case) -> None:

@@ -85,7 +85,7 @@ class Life:
         return self.due is None or self.is_due or self.due[0] >= TICK
 
     @property
-    def counts(self) -> bool:
+    def is_conclusive(self) -> bool:
         """Whether a read that begins now may count as "not converted"."""
         return self.is_due and self.quiet is not None and self.quiet <= 0
 
@@ -230,15 +230,15 @@ class Life:
 
     # Settling
 
-    def read_back(self, view: str, *, counts: bool) -> None:
+    def read_back(self, view: str, *, is_conclusive: bool) -> None:
         """It was read while in doubt, or scheduled."""
         if view == "converted":
             self.read_converted()
         elif self.status == "SCHEDULED":
-            self._read_while_scheduled(is_over=counts)
+            self._read_while_scheduled(is_over=is_conclusive)
         elif view == "nothing":
             self._read_in_vain()
-        elif counts:
+        elif is_conclusive:
             self._read_open()
         else:
             self._step("UNKNOWN", None if self.quiet is None else (self.quiet, self.quiet))
@@ -285,7 +285,7 @@ class Life:
             self.lost(TIMES["CALL_DEADLINE"])
         elif self.status == "SCHEDULED":
             self._doubt((self.quiet or 0) + TIMES["MASS_QUIET_PERIOD"])
-        elif self.status == "UNKNOWN" and not self.counts:
+        elif self.status == "UNKNOWN" and not self.is_conclusive:
             self.put_off()
         else:
             self._step("NEEDS_REVIEW", None)

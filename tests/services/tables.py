@@ -49,7 +49,7 @@ def said_by(life: Life) -> dict[str, Any]:
         "decided": life.decided,
         "plan": life.plan if is_sent else None,
         "is_due": life.is_due if life.is_sure else None,
-        "counts": life.counts if life.is_sure else None,
+        "is_conclusive": life.is_conclusive if life.is_sure else None,
     }
 
 
@@ -106,5 +106,5 @@ def _said(row: Any, life: Life) -> dict[str, Any]:
         "decided": row.decided_by_id is not None,
         "plan": plan and plan.contact_id,
         "is_due": row.is_due if life.is_sure else None,
-        "counts": row.counts if life.is_sure else None,
+        "is_conclusive": row.is_conclusive if life.is_sure else None,
     }

@@ -90,14 +90,14 @@ def test_nobody_is_missed_on_a_connection_that_cannot_be_worked(
 
 
 @pytest.mark.parametrize(
-    ("cooling_until", "expected"),
+    ("backoff_until", "expected"),
     [(from_now(60), set()), (from_now(-5), set()), (PATIENTLY, {"worker", "sweep"})],
     ids=["waits", "waited until just now", "waited long ago"],
 )
 def test_after_a_waiting_time_workers_are_given_their_time(
-    connection: Connection, row: LeadConversion, cooling_until: Any, expected: set[str]
+    connection: Connection, row: LeadConversion, backoff_until: Any, expected: set[str]
 ) -> None:
-    attend(connection, cooling_until=cooling_until)
+    attend(connection, backoff_until=backoff_until)
 
     assert missed(connection) == expected
 

@@ -82,13 +82,13 @@ def test_a_preview_keeps_what_was_seen_and_what_suggests_itself():
         "status": "PREVIEWED",
         "verdict": "ONE_MATCH",
         "reason": "",
-        "lead": as_json(LEAD),
-        "options": as_json(OPTIONS),
+        "lead_snapshot": as_json(LEAD),
+        "options_snapshot": as_json(OPTIONS),
         "previewed_at": 0,
         "plan": as_json(ConversionPlan(contact_id="31")),
         "decided_by": None,
         "due_at": None,
-        "setbacks": 0,
+        "retry_count": 0,
         "error_code": "",
         "error_message": "",
     }
@@ -129,13 +129,13 @@ def test_a_new_look_replaces_a_persons_plan_that_no_longer_fits():
 
 
 @pytest.mark.parametrize(
-    ("setbacks", "wait"), [(0, 2), (1, 4), (2, 8), (7, 256), (8, 300), (100, 300)]
+    ("retry_count", "wait"), [(0, 2), (1, 4), (2, 8), (7, 256), (8, 300), (100, 300)]
 )
-def test_a_read_that_failed_is_tried_again_after_doubling_waits(setbacks, wait):
-    move = _life.put_off(row(Status.NEW, setbacks=setbacks), TransportError())
+def test_a_read_that_failed_is_tried_again_after_doubling_waits(retry_count, wait):
+    move = _life.put_off(row(Status.NEW, retry_count=retry_count), TransportError())
 
     assert is_within({"status": "NEW", "due_at": wait}, made(move))
-    assert move.values["setbacks"] == min(setbacks + 1, 100)
+    assert move.values["retry_count"] == min(retry_count + 1, 100)
 
 
 @pytest.mark.parametrize("status", ["NEW", "READY", "UNKNOWN", "SCHEDULED"])
@@ -143,7 +143,7 @@ def test_a_read_that_failed_moves_nothing_else(status):
     move = _life.put_off(row(status), PermissionDeniedError(code="NO_PERMISSION"), at_once=True)
 
     looks = {"empty_reads": 0} if status in ("NEW", "READY") else {}
-    assert made(move) == {"status": status, "setbacks": 1, "due_at": 0, **looks}
+    assert made(move) == {"status": status, "retry_count": 1, "due_at": 0, **looks}
 
 
 def test_a_row_that_waits_for_a_job_waits_for_the_next_when_its_read_failed():
@@ -220,7 +220,7 @@ def test_a_scheduled_conversion_is_read_later_and_given_up_after_the_horizon():
     assert made(move) == {
         "status": "SCHEDULED",
         "in_doubt": True,
-        "setbacks": 0,
+        "retry_count": 0,
         "due_at": 10,
         "quiet_until": 7200,
     }
@@ -256,9 +256,9 @@ def test_that_a_lead_was_converted_before_is_evidence_and_no_failure():
 
 
 def test_what_was_surely_not_processed_gives_its_attempt_back():
-    move = _life.not_processed(row(Status.RUNNING, attempts=2, setbacks=1), TransportError())
+    move = _life.not_processed(row(Status.RUNNING, attempts=2, retry_count=1), TransportError())
 
-    assert made(move) == {"status": "READY", "attempts": 1, "setbacks": 2, "due_at": 4}
+    assert made(move) == {"status": "READY", "attempts": 1, "retry_count": 2, "due_at": 4}
 
 
 def test_a_lost_answer_is_doubt_until_the_quiet_period_after_the_deadline_is_over():
@@ -295,12 +295,12 @@ def test_an_error_of_ours_is_doubt_only_if_something_may_have_been_sent(status, 
 
 
 def test_an_error_of_ours_while_settling_is_for_a_person_once_nothing_can_act_any_more():
-    early, late = row(Status.UNKNOWN, setbacks=1), row(Status.UNKNOWN)
-    early.counts, late.counts = False, True
+    early, late = row(Status.UNKNOWN, retry_count=1), row(Status.UNKNOWN)
+    early.is_conclusive, late.is_conclusive = False, True
 
     waits = _life.broken(early, KeyError("plan"))
 
-    assert made(waits) == {"status": "UNKNOWN", "setbacks": 2, "due_at": 4}
+    assert made(waits) == {"status": "UNKNOWN", "retry_count": 2, "due_at": 4}
     assert waits.details == {"bug": "KeyError"}
     assert _life.broken(late, KeyError("plan")).to == Status.NEEDS_REVIEW
 
@@ -342,42 +342,42 @@ def unknown(**columns):
     return row(Status.UNKNOWN, **{"quiet_until": instant(40), "in_doubt": True, **columns})
 
 
-@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("is_conclusive", [True, False])
 @pytest.mark.parametrize("status", ["UNKNOWN", "SCHEDULED"])
-def test_a_read_that_shows_the_conversion_proves_it_at_any_time(status, counts):
-    move = _life.read(row(status, in_doubt=True), CONVERTED, counts=counts)
+def test_a_read_that_shows_the_conversion_proves_it_at_any_time(status, is_conclusive):
+    move = _life.read(row(status, in_doubt=True), CONVERTED, is_conclusive=is_conclusive)
 
     expected = {"status": "CONVERTED", "converted_by": "us", "evidence": "read"}
     assert is_within(expected | as_json(BECAME), made(move))
 
 
 def test_a_conversion_that_none_of_our_calls_can_have_made_was_made_elsewhere():
-    move = _life.read(unknown(in_doubt=False), CONVERTED, counts=False)
+    move = _life.read(unknown(in_doubt=False), CONVERTED, is_conclusive=False)
 
     assert move.values["converted_by"] == "elsewhere"
 
 
 def test_an_early_read_of_an_open_lead_waits_for_the_end_of_the_quiet_period():
-    move = _life.read(unknown(), LEAD, counts=False)
+    move = _life.read(unknown(), LEAD, is_conclusive=False)
 
-    assert made(move) == {"status": "UNKNOWN", "due_at": 40, "setbacks": 0}
+    assert made(move) == {"status": "UNKNOWN", "due_at": 40, "retry_count": 0}
 
 
 def test_the_first_negative_read_waits_for_the_next():
-    move = _life.read(unknown(attempts=1), LEAD, counts=True)
+    move = _life.read(unknown(attempts=1), LEAD, is_conclusive=True)
 
-    assert made(move) == {"status": "UNKNOWN", "due_at": 60, "negative_reads": 1, "setbacks": 0}
+    assert made(move) == {"status": "UNKNOWN", "due_at": 60, "negative_reads": 1, "retry_count": 0}
 
 
 def test_the_last_negative_read_lets_it_be_sent_again():
-    move = _life.read(unknown(attempts=1, negative_reads=1), LEAD, counts=True)
+    move = _life.read(unknown(attempts=1, negative_reads=1), LEAD, is_conclusive=True)
 
     assert is_within({"status": "READY", "due_at": 0, "quiet_until": None}, made(move))
     assert not {"plan", "in_doubt", "attempts"} & move.values.keys()
 
 
 def test_after_the_last_attempt_a_person_looks():
-    move = _life.read(unknown(attempts=3, negative_reads=1), LEAD, counts=True)
+    move = _life.read(unknown(attempts=3, negative_reads=1), LEAD, is_conclusive=True)
 
     expected = {"status": "NEEDS_REVIEW", "due_at": None, "error_code": "MAX_ATTEMPTS"}
     assert is_within(expected, made(move))
@@ -386,7 +386,7 @@ def test_after_the_last_attempt_a_person_looks():
 def test_what_was_refused_in_doubt_fails_after_the_negative_reads():
     doubtful = unknown(attempts=2, negative_reads=1, error_code="DUPLICATE_DATA")
 
-    move = _life.read(doubtful, LEAD, counts=True)
+    move = _life.read(doubtful, LEAD, is_conclusive=True)
 
     assert is_within({"status": "FAILED", "due_at": None, "finished_at": 0}, made(move))
 
@@ -394,21 +394,21 @@ def test_what_was_refused_in_doubt_fails_after_the_negative_reads():
 def test_a_lead_that_zoho_calls_converted_but_shows_open_is_for_a_person():
     contradictory = unknown(attempts=1, negative_reads=1, error_code="ID_ALREADY_CONVERTED")
 
-    move = _life.read(contradictory, LEAD, counts=True)
+    move = _life.read(contradictory, LEAD, is_conclusive=True)
 
     assert is_within({"status": "NEEDS_REVIEW", "due_at": None}, made(move))
 
 
-@pytest.mark.parametrize("counts", [True, False])
-def test_an_empty_read_is_no_evidence(counts):
-    move = _life.read(unknown(negative_reads=1), None, counts=counts)
+@pytest.mark.parametrize("is_conclusive", [True, False])
+def test_an_empty_read_is_no_evidence(is_conclusive):
+    move = _life.read(unknown(negative_reads=1), None, is_conclusive=is_conclusive)
 
-    assert made(move) == {"status": "UNKNOWN", "due_at": 60, "empty_reads": 1, "setbacks": 0}
+    assert made(move) == {"status": "UNKNOWN", "due_at": 60, "empty_reads": 1, "retry_count": 0}
 
 
 def test_after_a_long_time_of_empty_reads_a_person_looks():
-    nearly = _life.read(unknown(empty_reads=8), None, counts=True)
-    at_last = _life.read(unknown(empty_reads=9), None, counts=True)
+    nearly = _life.read(unknown(empty_reads=8), None, is_conclusive=True)
+    at_last = _life.read(unknown(empty_reads=9), None, is_conclusive=True)
 
     assert nearly.to == Status.UNKNOWN
     assert is_within({"status": "NEEDS_REVIEW", "error_code": "UNREADABLE"}, made(at_last))
@@ -416,15 +416,15 @@ def test_after_a_long_time_of_empty_reads_a_person_looks():
 
 @pytest.mark.parametrize("lead", [LEAD, None], ids=["open", "nothing"])
 def test_a_scheduled_conversion_is_read_at_widening_steps(lead):
-    first = _life.read(row(Status.SCHEDULED), lead, counts=False)
-    late = _life.read(row(Status.SCHEDULED, setbacks=9), lead, counts=False)
+    first = _life.read(row(Status.SCHEDULED), lead, is_conclusive=False)
+    late = _life.read(row(Status.SCHEDULED, retry_count=9), lead, is_conclusive=False)
 
-    assert made(first) == {"status": "SCHEDULED", "setbacks": 1, "due_at": 20}
-    assert made(late) == {"status": "SCHEDULED", "setbacks": 10, "due_at": 300}
+    assert made(first) == {"status": "SCHEDULED", "retry_count": 1, "due_at": 20}
+    assert made(late) == {"status": "SCHEDULED", "retry_count": 10, "due_at": 300}
 
 
 @pytest.mark.parametrize("lead", [LEAD, None], ids=["open", "nothing"])
 def test_a_scheduled_conversion_is_in_doubt_after_the_horizon(lead):
-    move = _life.read(row(Status.SCHEDULED, in_doubt=True), lead, counts=True)
+    move = _life.read(row(Status.SCHEDULED, in_doubt=True), lead, is_conclusive=True)
 
     assert is_within({"status": "UNKNOWN", "quiet_until": 900, "negative_reads": 0}, made(move))

@@ -81,7 +81,7 @@ def test_a_bug_of_ours_does_not_shorten_the_time_that_a_scheduled_conversion_has
     pass_time(claimed, TIMES["MASS_QUIET_PERIOD"])
 
     assert claimed.truth.restless > 0
-    assert not claimed.row.counts
+    assert not claimed.row.is_conclusive
 
 
 def test_a_lead_in_doubt_that_met_a_bug_is_not_sent_again_in_the_quiet_period(claimed, olga):

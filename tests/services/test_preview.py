@@ -294,8 +294,8 @@ def test_the_stored_preview_is_what_was_seen(look, zoho):
     seen = preview_seen(row)
 
     assert (seen.verdict, seen.reason) == ("ONE_MATCH", "")
-    assert as_json(seen.lead) == row.lead
-    assert as_json(seen.options) == row.options
+    assert as_json(seen.lead) == row.lead_snapshot
+    assert as_json(seen.options) == row.options_snapshot
 
 
 @pytest.mark.django_db(transaction=True)

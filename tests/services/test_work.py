@@ -674,7 +674,7 @@ def test_a_second_rejection_in_a_row_lets_the_connection_wait(ready, run, zoho):
     state = ConnectionWork.objects.get()
     assert 800 < wait <= 900
     assert (now(row).status, now(row).attempts) == (Status.READY, 0)
-    assert state.cooling_reason == "invalid oauth token"
+    assert state.backoff_reason == "invalid oauth token"
     assert zoho.stats()["tokens"]["refreshed"] == 1
 
 
@@ -693,7 +693,7 @@ def test_while_a_connection_waits_nobody_is_asked_and_nobody_woken(ready, run, z
     assert work.connections_to_wake() == [row.connection_id]
     run()
     assert now(row).status == Status.CONVERTED
-    assert ConnectionWork.objects.get().cooling_reason == ""
+    assert ConnectionWork.objects.get().backoff_reason == ""
 
 
 @pytest.mark.parametrize(
@@ -712,9 +712,9 @@ def test_a_missing_permission_lets_the_connection_wait_for_an_administrator(
     state = ConnectionWork.objects.get()
     assert set(statuses(rows)) == {Status.READY}
     assert {now(row).attempts for row in rows} == {0}
-    assert (state.cooling_reason, state.cooling_kind) == (
+    assert (state.backoff_reason, state.backoff_kind) == (
         "not allowed",
-        ConnectionWork.Cooling.PERSON,
+        ConnectionWork.BackoffKind.PERSON,
     )
     assert len(sent(zoho)) < len(rows)
 
@@ -725,7 +725,7 @@ def test_a_person_can_end_the_waiting(ready, run, zoho, connection, later):
     run()
 
     later(2)
-    work.end_cooling(connection_id=connection.pk)
+    work.end_backoff(connection_id=connection.pk)
     run()
 
     assert now(row).status == Status.CONVERTED
@@ -771,8 +771,8 @@ def test_without_its_encryption_key_a_connection_waits_for_an_administrator(
     assert run() > 800
 
     state = ConnectionWork.objects.get()
-    assert state.cooling_kind == ConnectionWork.Cooling.PERSON
-    assert state.cooling_reason
+    assert state.backoff_kind == ConnectionWork.BackoffKind.PERSON
+    assert state.backoff_reason
     assert now(row).status == Status.READY
     assert zoho.stats()["calls"] == before
 
@@ -785,7 +785,7 @@ def test_while_zoho_gives_no_more_tokens_the_connection_waits_for_them(ready, ru
     assert 500 < run() <= 600
 
     assert now(row).status == Status.READY
-    assert ConnectionWork.objects.get().cooling_kind == ConnectionWork.Cooling.LIMIT
+    assert ConnectionWork.objects.get().backoff_kind == ConnectionWork.BackoffKind.LIMIT
 
 
 def test_an_error_of_ours_on_the_way_to_a_token_lets_the_connection_wait(
@@ -829,7 +829,7 @@ def test_too_many_calls_lower_the_limit_and_cost_no_attempt(ready, run, zoho, la
     assert set(statuses(rows)) == {Status.CONVERTED}
     assert {now(row).attempts for row in rows} == {1}
     assert state.limit_met
-    assert state.cooling_until is None
+    assert state.backoff_until is None
 
 
 def test_without_a_429_the_limit_rises_to_what_the_edition_allows(ready, run):
@@ -851,8 +851,8 @@ def test_used_up_credits_let_the_connection_wait_and_say_so(ready, run, zoho):
 
     state = ConnectionWork.objects.get()
     assert sorted(statuses(rows)) == [Status.CONVERTED] * 2 + [Status.READY] * 2
-    assert state.cooling_kind == ConnectionWork.Cooling.LIMIT
-    assert "credits" in state.cooling_reason
+    assert state.backoff_kind == ConnectionWork.BackoffKind.LIMIT
+    assert "credits" in state.backoff_reason
     assert state.credits_remaining == 0
 
 
@@ -861,7 +861,7 @@ def test_while_zoho_is_down_the_connection_waits_and_then_goes_on(requested, run
     zoho.fail("options", "error_before", times=None)
 
     run()
-    assert ConnectionWork.objects.get().cooling_kind == ConnectionWork.Cooling.SILENCE
+    assert ConnectionWork.objects.get().backoff_kind == ConnectionWork.BackoffKind.SILENCE
     zoho.heal()
     later(600)
     run()
@@ -940,8 +940,8 @@ def spoil(row, **columns):
     [
         {"plan": {"contact_id": "1"}},
         {"plan": ["nonsense"]},
-        {"lead": {"name": "no lead"}},
-        {"lead": {"name": 1, "owner": 7, "converted": None, "tags": None}},
+        {"lead_snapshot": {"name": "no lead"}},
+        {"lead_snapshot": {"name": 1, "owner": 7, "converted": None, "tags": None}},
     ],
     ids=str,
 )
@@ -960,7 +960,7 @@ def test_a_row_that_our_code_cannot_read_is_for_a_person_and_the_others_go_on(
 
 def test_an_old_preview_that_our_code_cannot_read_is_for_a_person(ready, run, caplog):
     rows = [ready("one_match") for _ in range(2)]
-    spoil(rows[0], options={"contacts": 1}, previewed_at=from_now(-90_000))
+    spoil(rows[0], options_snapshot={"contacts": 1}, previewed_at=from_now(-90_000))
 
     assert run() is None
 

@@ -151,9 +151,9 @@ class ConnectionAdmin(ConnectionPages):
     @admin.display(description=gettext_lazy("waiting"))
     def waiting(self, connection: Connection) -> SafeString | str:
         work = work_of(connection)
-        if work is None or work.cooling_until is None or work.cooling_until <= timezone.now():
+        if work is None or work.backoff_until is None or work.backoff_until <= timezone.now():
             return _("no")
-        return format_html(_("until {}: {}"), when(work.cooling_until), work.cooling_reason)
+        return format_html(_("until {}: {}"), when(work.backoff_until), work.backoff_reason)
 
     @admin.display(description=gettext_lazy("worker last seen"))
     def seen(self, connection: Connection) -> SafeString | str:

@@ -38,8 +38,8 @@ class ConversionList(ChangeList):
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(*args, **kwargs)
-        rows = rows.annotate(person=KT("lead__name")).select_related(None)
-        return rows.select_related("connection").defer("lead", "options", "plan")
+        rows = rows.annotate(person=KT("lead_snapshot__name")).select_related(None)
+        return rows.select_related("connection").defer("lead_snapshot", "options_snapshot", "plan")
 
 
 class LeadConversionAdmin(ConversionPages):

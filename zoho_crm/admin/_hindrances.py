@@ -28,9 +28,9 @@ def hindrances(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
     if connection.status != Connection.Status.ACTIVE:
         return [_("The connection %s has to be connected again first.") % connection]
     work = getattr(connection, "work", None)
-    if work and work.cooling_until and work.cooling_until > timezone.now():
+    if work and work.backoff_until and work.backoff_until > timezone.now():
         text = _("The connection waits until {}: {}")
-        return [format_html(text, when(work.cooling_until), work.cooling_reason)]
+        return [format_html(text, when(work.backoff_until), work.backoff_reason)]
     return list(_missed(attendance.absence(rows)))
 
 

@@ -66,7 +66,7 @@ class RunPreparation(RunDecisions):
         }
         try:
             if given["open_leads"]:
-                run = mass_convert.prepare_open(having=given["having"], **wanted)
+                run = mass_convert.prepare_open(filters=given["filters"], **wanted)
             else:
                 lead_ids, source = form.lead_ids(), form.source()
                 run = mass_convert.prepare(lead_ids=lead_ids, source=source, **wanted)
@@ -79,7 +79,7 @@ class RunPreparation(RunDecisions):
         return run
 
     def _tell(self, request: HttpRequest, run: MassConversion) -> None:
-        if run.having is not None:
+        if run.filters is not None:
             text = _("The open leads are being taken in and previewed; nothing is converted yet.")
             messages.success(request, text)
             return

@@ -56,7 +56,7 @@ def _pause(run: MassConversion) -> list[Text]:
 
 
 def _staging(run: MassConversion, counts: Counts) -> list[Text]:
-    if run.having is not None:
+    if run.filters is not None:
         text = ngettext(
             "%(count)s open lead was read, and %(taken)s taken in; the worker goes on by itself.",
             "%(count)s open leads were read, and %(taken)s taken in; the worker goes on by itself.",

@@ -61,7 +61,7 @@ def can_be_left_out(row: LeadConversion) -> bool:
 
 def _new(row: LeadConversion) -> list[Text]:
     told: list[Text] = [_("This lead waits to be read from Zoho; the worker does it by itself.")]
-    if row.setbacks:
+    if row.retry_count:
         told.append(_("Zoho could not be asked yet; it will be tried again."))
     return [*told, _next_try(row)]
 
@@ -157,7 +157,7 @@ def _ready(row: LeadConversion) -> list[Text]:
     return [
         approved,
         _("The lead is read once more, and sent if it is still what was shown."),
-        _next_try(row) if row.setbacks else "",
+        _next_try(row) if row.retry_count else "",
     ]
 
 

@@ -90,7 +90,7 @@ class PrepareForm(RulesPart):
             "They are taken in one page after the other, while you wait or not."
         ),
     )
-    having = forms.CharField(
+    filters = forms.CharField(
         label=gettext_lazy("Only those with"),
         required=False,
         max_length=2_000,
@@ -101,7 +101,7 @@ class PrepareForm(RulesPart):
     )
     policy = forms.ChoiceField(label=gettext_lazy("Policy"))
 
-    SOURCE = ("connection", "name", "ids", "file", "column", "open_leads", "having")
+    SOURCE = ("connection", "name", "ids", "file", "column", "open_leads", "filters")
     #: Where a source that cannot be read can be put right.
     FIELDS_BY_CODE: Mapping[str, str] = {"no_column": "column"}
 
@@ -171,8 +171,8 @@ class PrepareForm(RulesPart):
             raise ValidationError(message % sizes, code="too_large")
         return file
 
-    def clean_having(self) -> dict[str, str]:
-        lines = filter(None, map(str.strip, self.cleaned_data["having"].splitlines()))
+    def clean_filters(self) -> dict[str, str]:
+        lines = filter(None, map(str.strip, self.cleaned_data["filters"].splitlines()))
         values: dict[str, str] = {}
         for line in lines:
             field, _equals, value = (part.strip() for part in line.partition("="))
@@ -199,8 +199,8 @@ class PrepareForm(RulesPart):
             self.add_error("ids", _("Which leads? Paste their ids, or choose a file."))
         if given.get("column") and not given.get("file") and "file" not in self.errors:
             self.add_error("column", _("Only a file has columns."))
-        if given.get("having") and not given.get("open_leads"):
-            self.add_error("having", _("This is for the open leads; tick them."))
+        if given.get("filters") and not given.get("open_leads"):
+            self.add_error("filters", _("This is for the open leads; tick them."))
 
     def _check_policy(self, policy: Policy) -> None:
         own_deal = self.cleaned_data["deal"] == YES

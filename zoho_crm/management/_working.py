@@ -155,8 +155,8 @@ def _stuck() -> QuerySet[ConnectionWork]:
     """Return the connections for which waiting some seconds more is no use."""
     return ConnectionWork.objects.filter(
         connection__status=Connection.Status.ACTIVE,
-        cooling_until__gt=DbNow(),
-        cooling_kind__in=[ConnectionWork.Cooling.PERSON, ConnectionWork.Cooling.LIMIT],
+        backoff_until__gt=DbNow(),
+        backoff_kind__in=[ConnectionWork.BackoffKind.PERSON, ConnectionWork.BackoffKind.LIMIT],
     )
 
 
@@ -186,8 +186,8 @@ def note_stuck(rows: QuerySet[LeadConversion], problems: Problems) -> None:
         message = _("“%s” has to be connected again; its leads wait: manage.py zoho_connect")
         problems.add(ExitCode.NEEDS_PERSON, message % connection)
     for state in _stuck().filter(pk__in=connection_ids).select_related("connection"):
-        facts = {"connection": state.connection, "why": state.cooling_reason}
-        if state.cooling_kind == ConnectionWork.Cooling.PERSON:
+        facts = {"connection": state.connection, "why": state.backoff_reason}
+        if state.backoff_kind == ConnectionWork.BackoffKind.PERSON:
             message = _(
                 "“%(connection)s” needs a person: %(why)s Then: manage.py zoho_status --test"
             )

@@ -8,7 +8,7 @@ What the conversion options of a lead mean, and what a policy makes of it: pure,
 
 from __future__ import annotations
 
-from zoho_crm.matching._keys import account_key, contact_key, loose_key
+from zoho_crm.matching._keys import account_key, contact_key, similar_key
 from zoho_crm.matching._policies import (
     ALLOWED,
     POLICIES,
@@ -46,7 +46,7 @@ __all__ = [
     "check_plan",
     "contact_key",
     "decide_by",
-    "loose_key",
+    "similar_key",
     "propose",
     "same_matches",
     "with_choices",

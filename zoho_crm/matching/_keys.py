@@ -26,7 +26,7 @@ def account_key(lead: Lead, plan: ConversionPlan) -> str:
     return "" if plan.contact_id or plan.account_id else _folded(lead.company)
 
 
-def loose_key(key: str) -> str:
+def similar_key(key: str) -> str:
     """Return an account's key without its legal form: ``acme gmbh & co. kg`` becomes ``acme``."""
     words = key.replace("&", " ").split()
     while len(words) > 1 and _plain(words[-1]) in LEGAL_FORMS:

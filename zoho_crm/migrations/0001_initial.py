@@ -113,7 +113,7 @@ class Migration(migrations.Migration):
                             ("throttled", "Zoho gives no new access token now"),
                             ("lost", "consent withdrawn"),
                             ("tested", "tested"),
-                            ("cooling", "waiting"),
+                            ("backed_off", "waiting"),
                             ("disconnected", "disconnected"),
                         ],
                         max_length=20,
@@ -159,7 +159,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("version", models.PositiveIntegerField(default=0, verbose_name="version")),
-                ("claim", models.CharField(blank=True, editable=False, max_length=32)),
+                ("claim_id", models.CharField(blank=True, editable=False, max_length=32)),
                 (
                     "verdict",
                     models.CharField(
@@ -178,8 +178,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("reason", models.CharField(blank=True, max_length=200, verbose_name="reason")),
-                ("lead", models.JSONField(editable=False, null=True)),
-                ("options", models.JSONField(editable=False, null=True)),
+                ("lead_snapshot", models.JSONField(editable=False, null=True)),
+                ("options_snapshot", models.JSONField(editable=False, null=True)),
                 ("previewed_at", models.DateTimeField(null=True, verbose_name="previewed")),
                 ("plan", models.JSONField(editable=False, null=True)),
                 ("contact_id", models.CharField(blank=True, max_length=19, verbose_name="contact")),
@@ -209,7 +209,7 @@ class Migration(migrations.Migration):
                 ("in_doubt", models.BooleanField(default=False, verbose_name="in doubt")),
                 ("negative_reads", models.PositiveSmallIntegerField(default=0)),
                 ("empty_reads", models.PositiveIntegerField(default=0)),
-                ("setbacks", models.PositiveSmallIntegerField(default=0)),
+                ("retry_count", models.PositiveSmallIntegerField(default=0)),
                 ("quiet_until", models.DateTimeField(null=True)),
                 ("due_at", models.DateTimeField(null=True, verbose_name="due")),
                 (
@@ -223,7 +223,7 @@ class Migration(migrations.Migration):
                 ("effect", models.CharField(blank=True, editable=False, max_length=32)),
                 ("contact_key", models.CharField(blank=True, editable=False, max_length=32)),
                 ("account_key", models.CharField(blank=True, editable=False, max_length=32)),
-                ("loose_key", models.CharField(blank=True, editable=False, max_length=32)),
+                ("similar_key", models.CharField(blank=True, editable=False, max_length=32)),
                 ("policy", models.CharField(blank=True, max_length=50, verbose_name="policy")),
                 ("approved_at", models.DateTimeField(null=True, verbose_name="approved")),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
@@ -340,7 +340,7 @@ class Migration(migrations.Migration):
                 ("policy", models.JSONField(verbose_name="policy")),
                 ("active_owners", models.JSONField(default=list)),
                 ("source", models.CharField(blank=True, max_length=200, verbose_name="source")),
-                ("having", models.JSONField(editable=False, null=True)),
+                ("filters", models.JSONField(editable=False, null=True)),
                 ("page_token", models.TextField(blank=True, editable=False)),
                 ("seen", models.PositiveIntegerField(default=0, editable=False)),
                 ("is_armed", models.BooleanField(default=False)),
@@ -372,7 +372,7 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("job_id", models.CharField(blank=True, max_length=19, verbose_name="job")),
+                ("zoho_job_id", models.CharField(blank=True, max_length=19, verbose_name="job")),
                 (
                     "status",
                     models.CharField(
@@ -552,13 +552,13 @@ class Migration(migrations.Migration):
                 ("lease_until", models.DateTimeField(null=True)),
                 ("limit", models.FloatField(default=2, verbose_name="limit")),
                 ("limit_met", models.BooleanField(default=False)),
-                ("cooling_until", models.DateTimeField(null=True, verbose_name="waiting until")),
+                ("backoff_until", models.DateTimeField(null=True, verbose_name="waiting until")),
                 (
-                    "cooling_reason",
+                    "backoff_reason",
                     models.CharField(blank=True, max_length=200, verbose_name="why"),
                 ),
                 (
-                    "cooling_kind",
+                    "backoff_kind",
                     models.CharField(
                         blank=True,
                         choices=[

@@ -231,7 +231,7 @@ class ConnectionEvent(models.Model):
         THROTTLED = "throttled", _("Zoho gives no new access token now")
         LOST = "lost", _("consent withdrawn")
         TESTED = "tested", _("tested")
-        COOLING = "cooling", _("waiting")
+        BACKED_OFF = "backed_off", _("waiting")
         DISCONNECTED = "disconnected", _("disconnected")
 
     connection = models.ForeignKey(

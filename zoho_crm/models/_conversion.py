@@ -55,13 +55,13 @@ class LeadConversion(models.Model):
     status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.NEW)
     version = models.PositiveIntegerField(_("version"), default=0)
     #: Marks the rows of one set that a move reached.
-    claim = models.CharField(max_length=32, blank=True, editable=False)
+    claim_id = models.CharField(max_length=32, blank=True, editable=False)
 
     verdict = models.CharField(_("verdict"), max_length=20, choices=Verdicts, blank=True)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
     #: The before-image: the lead and its matches as they were shown.
-    lead = models.JSONField(null=True, editable=False)
-    options = models.JSONField(null=True, editable=False)
+    lead_snapshot = models.JSONField(null=True, editable=False)
+    options_snapshot = models.JSONField(null=True, editable=False)
     previewed_at = models.DateTimeField(_("previewed"), null=True)
     plan = models.JSONField(null=True, editable=False)
 
@@ -81,7 +81,7 @@ class LeadConversion(models.Model):
     negative_reads = models.PositiveSmallIntegerField(default=0)
     empty_reads = models.PositiveIntegerField(default=0)
     #: Tries in a row that came to nothing, for the next delay.
-    setbacks = models.PositiveSmallIntegerField(default=0)
+    retry_count = models.PositiveSmallIntegerField(default=0)
     #: UNKNOWN: no read counts as negative before. SCHEDULED: Zoho's job is given up after.
     quiet_until = models.DateTimeField(null=True)
     #: The queue: when a machine should act; null where it should not.
@@ -106,7 +106,7 @@ class LeadConversion(models.Model):
     #: What a new contact, a new account would be the same by, within a run.
     contact_key = models.CharField(max_length=32, blank=True, editable=False)
     account_key = models.CharField(max_length=32, blank=True, editable=False)
-    loose_key = models.CharField(max_length=32, blank=True, editable=False)
+    similar_key = models.CharField(max_length=32, blank=True, editable=False)
 
     #: Which policy decides without a person; empty where a person does.
     policy = models.CharField(_("policy"), max_length=50, blank=True)
@@ -133,7 +133,7 @@ class LeadConversion(models.Model):
     announced_at = models.DateTimeField(null=True, editable=False)
 
     #: Set by the queries of the services: whether a read may count, whether the preview is old.
-    counts: bool
+    is_conclusive: bool
     is_old: bool
 
     objects: ClassVar = LeadConversionQuerySet.as_manager()
@@ -177,11 +177,15 @@ class LeadConversion(models.Model):
 
     def lead_seen(self) -> Lead | None:
         """Return the lead as it was shown."""
-        return Lead.from_json(self.lead) if self.lead else None
+        return Lead.from_json(self.lead_snapshot) if self.lead_snapshot else None
 
     def options_seen(self) -> ConversionOptions:
         """Return the matches as they were shown."""
-        return ConversionOptions.from_json(self.options) if self.options else ConversionOptions()
+        return (
+            ConversionOptions.from_json(self.options_snapshot)
+            if self.options_snapshot
+            else ConversionOptions()
+        )
 
     def planned(self) -> ConversionPlan | None:
         """Return what was or would be sent."""
@@ -192,7 +196,7 @@ class LeadConversion(models.Model):
     @property
     def lead_name(self) -> str:
         """What people call the lead."""
-        return str(self.lead["name"]) if self.lead else self.lead_id
+        return str(self.lead_snapshot["name"]) if self.lead_snapshot else self.lead_id
 
     @property
     def is_at_rest(self) -> bool:

@@ -74,7 +74,7 @@ class MassConversion(models.Model):
     #: Where its leads come from, for people.
     source = models.CharField(_("source"), max_length=200, blank=True)
     #: Which open leads the worker takes in, by API name; null where leads were handed over.
-    having = models.JSONField(null=True, editable=False)
+    filters = models.JSONField(null=True, editable=False)
     #: How far it is with that: Zoho's token for the next page, and leads seen so far.
     page_token = models.TextField(blank=True, editable=False)
     seen = models.PositiveIntegerField(default=0, editable=False)
@@ -131,7 +131,7 @@ class MassConversion(models.Model):
         rows = MassConversion.objects.filter(pk=self.pk, stage__in=frm)
         return bool(rows.update(stage=to, **values))
 
-    def decided(self) -> bool:
+    def bump_revision(self) -> bool:
         """
         Take note of a decision, before it is written and in the same transaction.
 
@@ -174,7 +174,7 @@ class MassConversionJob(models.Model):
 
     mass_conversion = models.ForeignKey(MassConversion, models.CASCADE, related_name="jobs")
     connection = models.ForeignKey(Connection, models.PROTECT, related_name="jobs")
-    job_id = models.CharField(_("job"), max_length=19, blank=True)
+    zoho_job_id = models.CharField(_("job"), max_length=19, blank=True)
     status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.POSTING)
     #: What was posted, but for the ids.
     effect = models.JSONField(_("effect"))
@@ -193,7 +193,7 @@ class MassConversionJob(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.job_id or '?'} (#{self.pk})"
+        return f"{self.zoho_job_id or '?'} (#{self.pk})"
 
 
 class MassConversionLine(models.Model):

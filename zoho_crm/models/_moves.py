@@ -108,24 +108,24 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
 
     def _move_group(self, group: list[Move], only_if: Q | None) -> list[Move]:
         first = group[0]
-        claim = uuid.uuid4().hex
+        claim_id = uuid.uuid4().hex
         seen = Q(pk__in=[move.row.pk for move in group], version=first.row.version)
         seen &= Q(status=first.row.status)
         common = first.values if len(group) == 1 else _shared(group)
         with transaction.atomic(using=self.db):
             count = self.filter(seen if only_if is None else seen & only_if).update(
-                status=first.to, version=F("version") + 1, claim=claim, **common
+                status=first.to, version=F("version") + 1, claim_id=claim_id, **common
             )
-            made = group if count == len(group) else self._claimed(group, claim)
+            made = group if count == len(group) else self._claimed(group, claim_id)
             self._write_own_values(made, common)
             self._write_events(made)
         for move in made:
             move.note()
         return made
 
-    def _claimed(self, group: list[Move], claim: str) -> list[Move]:
+    def _claimed(self, group: list[Move], claim_id: str) -> list[Move]:
         pks = {move.row.pk for move in group}
-        claimed = set(self.filter(pk__in=pks, claim=claim).values_list("pk", flat=True))
+        claimed = set(self.filter(pk__in=pks, claim_id=claim_id).values_list("pk", flat=True))
         return [move for move in group if move.row.pk in claimed]
 
     def _write_own_values(self, made: list[Move], common: Mapping[str, Any]) -> None:

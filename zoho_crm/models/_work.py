@@ -15,7 +15,7 @@ from zoho_crm.models._time import DbNow, from_now
 class ConnectionWork(models.Model):
     """The lease and the limits of one connection's worker; written by the work service only."""
 
-    class Cooling(models.TextChoices):
+    class BackoffKind(models.TextChoices):
         """Who can end a waiting time."""
 
         LIMIT = "limit", _("a limit of Zoho's")
@@ -33,9 +33,9 @@ class ConnectionWork(models.Model):
     #: Calls in flight at most, as learnt; and whether Zoho ever said "too many".
     limit = models.FloatField(_("limit"), default=2)
     limit_met = models.BooleanField(default=False)
-    cooling_until = models.DateTimeField(_("waiting until"), null=True)
-    cooling_reason = models.CharField(_("why"), max_length=200, blank=True)
-    cooling_kind = models.CharField(max_length=10, choices=Cooling, blank=True, editable=False)
+    backoff_until = models.DateTimeField(_("waiting until"), null=True)
+    backoff_reason = models.CharField(_("why"), max_length=200, blank=True)
+    backoff_kind = models.CharField(max_length=10, choices=BackoffKind, blank=True, editable=False)
     credits_remaining = models.BigIntegerField(_("credits remaining"), null=True)
     #: When somebody comes back to work it, so that not everybody does.
     wake_at = models.DateTimeField(null=True)

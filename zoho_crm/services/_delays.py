@@ -11,6 +11,6 @@ SCHEDULED_DELAY = 10.0
 LONGEST_DELAY = 5
 
 
-def delay(setbacks: int, first: float = FIRST_DELAY) -> float:
+def delay(retry_count: int, first: float = FIRST_DELAY) -> float:
     """Return how many seconds to wait after so many tries in a row that came to nothing."""
-    return min(first * 2.0 ** min(setbacks, 20), LONGEST_DELAY * conf().READ_SPACING)
+    return min(first * 2.0 ** min(retry_count, 20), LONGEST_DELAY * conf().READ_SPACING)

@@ -13,7 +13,7 @@ from zoho_crm.models import LeadConversion, Move
 #: The columns that a lead by itself has no use for.
 OF_NO_RUN: dict[str, Any] = {
     **dict.fromkeys(("mass_conversion", "job", "follows")),
-    **dict.fromkeys(("joins", "effect", "contact_key", "account_key", "loose_key"), ""),
+    **dict.fromkeys(("joins", "effect", "contact_key", "account_key", "similar_key"), ""),
 }
 
 

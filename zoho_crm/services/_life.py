@@ -31,7 +31,7 @@ Status = LeadConversion.Status
 #: Looks in a row that may find no lead before one is believed.
 LOOKS_IN_VAIN = 3
 ALREADY_CONVERTED = "ID_ALREADY_CONVERTED"
-AT_REST: Values = {"due_at": None, "setbacks": 0}
+AT_REST: Values = {"due_at": None, "retry_count": 0}
 NO_ERROR: Values = {"error_code": "", "error_message": ""}
 
 
@@ -43,8 +43,8 @@ def previewed(row: LeadConversion, preview: Preview, *, by: str = "") -> Move:
     seen: Values = {
         "verdict": preview.verdict,
         "reason": preview.reason[:200],
-        "lead": as_json(preview.lead),
-        "options": as_json(preview.options),
+        "lead_snapshot": as_json(preview.lead),
+        "options_snapshot": as_json(preview.options),
         "previewed_at": DbNow(),
     }
     if preview.lead and preview.lead.converted:
@@ -71,8 +71,11 @@ def _persons_plan_fits(row: LeadConversion, preview: Preview) -> bool:
 
 def renewed(row: LeadConversion, preview: Preview) -> Move:
     """An old preview was made again and says the same: the approval stands."""
-    values: Values = {"lead": as_json(preview.lead), "options": as_json(preview.options)}
-    values |= {"previewed_at": DbNow(), "due_at": DbNow(), "setbacks": 0}
+    values: Values = {
+        "lead_snapshot": as_json(preview.lead),
+        "options_snapshot": as_json(preview.options),
+    }
+    values |= {"previewed_at": DbNow(), "due_at": DbNow(), "retry_count": 0}
     return Move(row=row, to=Status.READY, values=values, details={"renewed": True})
 
 
@@ -87,7 +90,7 @@ def approved(row: LeadConversion, plan: ConversionPlan, *, by: str = "", **who: 
 def afresh(row: LeadConversion, *, by: str = "", **why: Any) -> Move:
     """It has to be looked at again, and decided again."""
     values: Values = {**NO_ERROR, "due_at": DbNow(), "approved_by": None, "approved_at": None}
-    values |= {"setbacks": 0, "negative_reads": 0, "empty_reads": 0, "quiet_until": None}
+    values |= {"retry_count": 0, "negative_reads": 0, "empty_reads": 0, "quiet_until": None}
     return Move(row=row, to=Status.NEW, by=by, values=values, details=why)
 
 
@@ -101,8 +104,8 @@ def reopened(row: LeadConversion, *, by: str = "", **why: Any) -> Move:
 
 def put_off(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:
     """A read did not come about; it will be tried again."""
-    wait = 0.0 if at_once else delay(row.setbacks)
-    values: Values = {"setbacks": min(row.setbacks + 1, 100), **_due(row, from_now(wait))}
+    wait = 0.0 if at_once else delay(row.retry_count)
+    values: Values = {"retry_count": min(row.retry_count + 1, 100), **_due(row, from_now(wait))}
     values |= {"empty_reads": 0} if row.status in (Status.NEW, Status.READY) else {}
     return Move(row=row, to=Status(row.status), values=values, details=said(error))
 
@@ -138,7 +141,7 @@ def answered(row: LeadConversion, answer: Converted | Scheduled) -> Move:
     if isinstance(answer, Converted):
         by_us = LeadConversion.By.US
         return _converted(row, answer, converted_by=by_us, evidence=LeadConversion.Evidence.ANSWER)
-    values: Values = {"in_doubt": True, "setbacks": 0, "due_at": from_now(SCHEDULED_DELAY)}
+    values: Values = {"in_doubt": True, "retry_count": 0, "due_at": from_now(SCHEDULED_DELAY)}
     values |= {"quiet_until": from_now(conf().JOB_HORIZON)}
     return Move(row=row, to=Status.SCHEDULED, values=values, details={"job_id": answer.job_id})
 
@@ -164,8 +167,8 @@ def already_converted(row: LeadConversion, error: AlreadyConvertedError) -> Move
 
 def not_processed(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:
     """Our call was surely not processed: the attempt is given back."""
-    wait = 0.0 if at_once else delay(row.setbacks)
-    values: Values = {"attempts": row.attempts - 1, "setbacks": min(row.setbacks + 1, 100)}
+    wait = 0.0 if at_once else delay(row.retry_count)
+    values: Values = {"attempts": row.attempts - 1, "retry_count": min(row.retry_count + 1, 100)}
     values |= {"due_at": from_now(wait)}
     return Move(row=row, to=Status.READY, values=values, details=said(error))
 
@@ -191,7 +194,7 @@ def broken(row: LeadConversion, error: BaseException) -> Move:
     details = {"bug": type(error).__name__}
     if row.status == Status.RUNNING:
         return lost(row, in_flight=conf().CALL_DEADLINE)
-    if row.status == Status.UNKNOWN and not row.counts:
+    if row.status == Status.UNKNOWN and not row.is_conclusive:
         return replace(put_off(row, ZohoError()), details=details)  # till nothing can act any more
     if row.status == Status.SCHEDULED and row.quiet_until:
         until = row.quiet_until + timedelta(seconds=conf().MASS_QUIET_PERIOD)
@@ -202,7 +205,7 @@ def broken(row: LeadConversion, error: BaseException) -> Move:
 
 def unknown(row: LeadConversion, error: ZohoError | None, *, quiet: float, **values: Any) -> Move:
     """Nobody knows whether it was processed; reads say so, after so many quiet seconds."""
-    start: Values = {"negative_reads": 0, "empty_reads": 0, "setbacks": 0}
+    start: Values = {"negative_reads": 0, "empty_reads": 0, "retry_count": 0}
     start |= {"due_at": from_now(FIRST_DELAY), "quiet_until": from_now(quiet)}
     details = said(error) if error else {}
     return Move(row=row, to=Status.UNKNOWN, values={**start, **values}, details=details)
@@ -211,19 +214,19 @@ def unknown(row: LeadConversion, error: ZohoError | None, *, quiet: float, **val
 # Settling
 
 
-def read(row: LeadConversion, lead: Lead | None, *, counts: bool) -> Move:
+def read(row: LeadConversion, lead: Lead | None, *, is_conclusive: bool) -> Move:
     """
     The lead was read back.
 
-    ``counts`` says that the read began after the quiet period and far enough from the last one.
+    ``is_conclusive``: the read began after the quiet period and far enough from the last one.
     """
     if lead is None:
-        return _empty_read(row, is_over=counts)
+        return _empty_read(row, is_over=is_conclusive)
     if lead.converted:
         return read_converted(row, lead.converted)
     if row.status == Status.SCHEDULED:
-        return _still_scheduled(row, is_over=counts)
-    return _negative_read(row) if counts else _early_read(row)
+        return _still_scheduled(row, is_over=is_conclusive)
+    return _negative_read(row) if is_conclusive else _early_read(row)
 
 
 def read_converted(row: LeadConversion, became: Converted, *, by: str = "", **seen: Any) -> Move:
@@ -246,31 +249,31 @@ def _empty_read(row: LeadConversion, *, is_over: bool) -> Move:
         return _still_scheduled(row, is_over=is_over)
     if (row.empty_reads + 1) * mine.READ_SPACING >= mine.UNKNOWN_HORIZON:
         return _for_a_person(row, "UNREADABLE", _("The lead can no longer be read."))
-    values: Values = {"empty_reads": row.empty_reads + 1, "setbacks": 0}
+    values: Values = {"empty_reads": row.empty_reads + 1, "retry_count": 0}
     values |= {"due_at": from_now(mine.READ_SPACING)}
     return Move(row=row, to=Status.UNKNOWN, values=values, details={"read": "nothing"})
 
 
 def _early_read(row: LeadConversion) -> Move:
-    values: Values = {"due_at": row.quiet_until, "setbacks": 0}
+    values: Values = {"due_at": row.quiet_until, "retry_count": 0}
     if row.job_id:  # a job may take hours: what it did is found out on the way
-        wait = from_now(delay(row.setbacks, SCHEDULED_DELAY))
+        wait = from_now(delay(row.retry_count, SCHEDULED_DELAY))
         values = {"due_at": Least(wait, Value(row.quiet_until, DateTimeField()))}
-        values |= {"setbacks": min(row.setbacks + 1, 100)}
+        values |= {"retry_count": min(row.retry_count + 1, 100)}
     return Move(row=row, to=Status.UNKNOWN, values=values, details={"read": "open", "early": True})
 
 
 def _still_scheduled(row: LeadConversion, *, is_over: bool) -> Move:
     if is_over:
         return unknown(row, None, quiet=conf().MASS_QUIET_PERIOD)
-    values: Values = {"setbacks": min(row.setbacks + 1, 100)}
-    values |= {"due_at": from_now(delay(row.setbacks + 1, SCHEDULED_DELAY))}
+    values: Values = {"retry_count": min(row.retry_count + 1, 100)}
+    values |= {"due_at": from_now(delay(row.retry_count + 1, SCHEDULED_DELAY))}
     return Move(row=row, to=Status.SCHEDULED, values=values, details={"read": "open"})
 
 
 def _negative_read(row: LeadConversion) -> Move:
     mine, details = conf(), {"read": "open"}
-    count: Values = {"negative_reads": row.negative_reads + 1, "setbacks": 0}
+    count: Values = {"negative_reads": row.negative_reads + 1, "retry_count": 0}
     if row.negative_reads + 1 < mine.NEGATIVE_READS:
         count |= {"due_at": from_now(mine.READ_SPACING)}
         return Move(row=row, to=Status.UNKNOWN, values=count, details=details)

@@ -76,9 +76,9 @@ def _waiting(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return those that somebody should have worked by now, over a connection that can be."""
     since = from_now(-PATIENCE)
     # A waiting time that is just over leaves rows behind that were due long before.
-    cooling = "connection__work__cooling_until"
-    cool = Q(**{f"{cooling}__isnull": True}) | Q(**{f"{cooling}__lte": since})
-    return rows.filter(cool, due_at__lte=since, connection__status=Connection.Status.ACTIVE)
+    backoff = "connection__work__backoff_until"
+    awake = Q(**{f"{backoff}__isnull": True}) | Q(**{f"{backoff}__lte": since})
+    return rows.filter(awake, due_at__lte=since, connection__status=Connection.Status.ACTIVE)
 
 
 def _not_since(field: str, seconds: float) -> Case:

@@ -79,7 +79,7 @@ def skip(
     with transaction.atomic():
         if row.mass_conversion:
             # Others may have followed it.
-            row.mass_conversion.decided()
+            row.mass_conversion.bump_revision()
         return _moved(Move(row=row, to=Status.SKIPPED, by=str(by), values=values, details=details))
 
 

@@ -17,7 +17,7 @@ def open_leads(
     connection: Connection,
     *,
     fields: Iterable[str] = (),
-    having: Mapping[str, str] | None = None,
+    filters: Mapping[str, str] | None = None,
     limit: int | None = None,
 ) -> Iterator[Lead]:
     """
@@ -27,11 +27,11 @@ def open_leads(
     is late.
 
     :param fields: API names of more fields to read, besides those that are always read
-    :param having: wanted values by API name; letter case and outer spaces do not count
+    :param filters: wanted values by API name; letter case and outer spaces do not count
     :raises ZohoError: if Zoho cannot be asked
     """
     outside_transaction()
-    wanted = dict(having or {})
+    wanted = dict(filters or {})
     client = asking(tokens.client_for(connection), *fields, *wanted).leads
 
     def all_of_them() -> Iterator[Lead]:
@@ -49,9 +49,9 @@ def asking(client: ZohoClient, *fields: str) -> ZohoClient:
     return replace(client, mapped_fields=(*fields, *client.mapped_fields))
 
 
-def fits(lead: Lead, having: Mapping[str, str]) -> bool:
+def fits(lead: Lead, filters: Mapping[str, str]) -> bool:
     """Whether a lead has all these values, by API name; letter case does not count."""
-    return all(_same(value_of(lead, name), value) for name, value in having.items())
+    return all(_same(value_of(lead, name), value) for name, value in filters.items())
 
 
 def value_of(lead: Lead, name: str) -> str:

@@ -44,7 +44,7 @@ def purge(*, days: float | None = None, execute: bool = False) -> Purge:
     old_enough = Q(finished_at__lt=age) | Q(finished_at=None, previewed_at__lt=age)
     settled = LeadConversion.objects.filter(old_enough, status__in=SETTLED)
     settled = settled.exclude(mass_conversion__stage__in=MassConversion.OPEN_STAGES)
-    images = settled.filter(Q(lead__isnull=False) | Q(options__isnull=False))
+    images = settled.filter(Q(lead_snapshot__isnull=False) | Q(options_snapshot__isnull=False))
     journal = LeadConversionEvent.objects.filter(conversion__in=settled).exclude(details={})
     old: tuple[QuerySet[ConnectionEvent], QuerySet[ApiUsage]] = (
         ConnectionEvent.objects.filter(at__lt=age).exclude(
@@ -62,7 +62,7 @@ def purge(*, days: float | None = None, execute: bool = False) -> Purge:
     )
     if execute:
         journal.update(details={})
-        images.update(lead=None, options=None)
+        images.update(lead_snapshot=None, options_snapshot=None)
         for rows in (*old, requests):
             rows.delete()
     return found

@@ -26,14 +26,14 @@ def settle(*, conversion_id: int) -> LeadConversion:
     if row.status not in IN_DOUBT:
         return row
     lead = tokens.client_for(row.connection).leads.get_many([row.lead_id]).get(row.lead_id)
-    if row.counts or (lead is not None and lead.converted):
-        LeadConversion.objects.move([_life.read(row, lead, counts=row.counts)])
+    if row.is_conclusive or (lead is not None and lead.converted):
+        LeadConversion.objects.move([_life.read(row, lead, is_conclusive=row.is_conclusive)])
         row.refresh_from_db()
     return row
 
 
 def with_counting(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
-    """Annotate ``counts``: whether a read that begins now may count as "not converted"."""
+    """Annotate ``is_conclusive``: whether a read that begins now may count as "not converted"."""
     now = Q(due_at__lte=DbNow(), quiet_until__lte=DbNow())
-    flags: dict[str, Any] = {"counts": holds(now)}
+    flags: dict[str, Any] = {"is_conclusive": holds(now)}
     return rows.annotate(**flags)

@@ -142,7 +142,7 @@ def _show_plan(case: Case, wish: Wish, output: Output) -> None:
 def _line(case: Case) -> dict[str, Any]:
     row = case.row or LeadConversion(lead_id=case.lead_id)
     shown = {
-        "name": row.lead_name if row.lead else "",
+        "name": row.lead_name if row.lead_snapshot else "",
         "verdict_shown": row.get_verdict_display(),
         "plan_shown": plan_in_words(case.plan),
         "result": row.get_status_display() if case.executed or row.contact_id else _("not sent"),

@@ -43,9 +43,12 @@ class Command(ZohoCommand):
         )
 
     def handle(self, *args: Any, fields: tuple[str, ...], limit: int, **options: Any) -> None:
-        having = dict(options["filter"] or ())
+        filters = dict(options["filter"] or ())
         leads = open_leads(
-            chosen_connection(options["connection"]), fields=fields, having=having, limit=limit + 1
+            chosen_connection(options["connection"]),
+            fields=fields,
+            filters=filters,
+            limit=limit + 1,
         )
         shown = self._counted(leads, limit)
         names = ("lead_id", *fields)

@@ -203,7 +203,7 @@ class Command(ZohoCommand):
     def _show_standing(self, run: MassConversion, options: Options) -> None:
         run.refresh_from_db()
         show_run(run, self.open_output(options))
-        decided = mass_convert.decided(run)
+        decided = mass_convert.decided_count(run)
         if run.stage == Stage.REVIEW and decided:
             message = _(
                 "To convert them: manage.py zoho_mass_convert run %(run)s --expect-count %(count)s"
@@ -224,11 +224,11 @@ def _source(options: Options, connection: Connection) -> Iterator[tuple[str, Ite
         with _refused_is_wrong_use(path), _readable(path), Path(path).open("rb") as file:
             yield name, mass_convert.ids_in_file(file, column=column)
     else:
-        having = dict(options["filter"] or ())
-        words = ", ".join(f"{name}={value}" for name, value in having.items())
+        filters = dict(options["filter"] or ())
+        words = ", ".join(f"{name}={value}" for name, value in filters.items())
         with _refused_is_wrong_use():
-            source = _("open leads with %s") % words if having else _("all open leads")
-            yield source, mass_convert.ids_of_open_leads(connection, having=having)
+            source = _("open leads with %s") % words if filters else _("all open leads")
+            yield source, mass_convert.ids_of_open_leads(connection, filters=filters)
 
 
 @contextmanager

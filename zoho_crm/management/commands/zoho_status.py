@@ -97,10 +97,10 @@ def _with_figures(connections: QuerySet[Connection]) -> QuerySet[Connection]:
         "due": Count("conversions", filter=Q(conversions__due_at__lte=DbNow())),
         "unknown": Count("conversions", filter=Q(conversions__status=Status.UNKNOWN)),
         "needs_review": Count("conversions", filter=Q(conversions__status=Status.NEEDS_REVIEW)),
-        "is_cooling": holds(work__cooling_until__gt=DbNow()),
-        "cooling_until": F("work__cooling_until"),
-        "cooling_reason": F("work__cooling_reason"),
-        "cooling_kind": F("work__cooling_kind"),
+        "is_backing_off": holds(work__backoff_until__gt=DbNow()),
+        "backoff_until": F("work__backoff_until"),
+        "backoff_reason": F("work__backoff_reason"),
+        "backoff_kind": F("work__backoff_kind"),
         "worker_seen_at": F("work__seen_at"),
         "sweep_seen_at": F("work__swept_at"),
     }
@@ -108,7 +108,7 @@ def _with_figures(connections: QuerySet[Connection]) -> QuerySet[Connection]:
 
 
 def _row(connection: Any, missed: list[Finding], test: str) -> dict[str, Any]:
-    waits = connection.is_cooling and connection.status == Connection.Status.ACTIVE
+    waits = connection.is_backing_off and connection.status == Connection.Status.ACTIVE
     row = {
         "connection": connection.name,
         "status": connection.status,
@@ -121,8 +121,8 @@ def _row(connection: Any, missed: list[Finding], test: str) -> dict[str, Any]:
         "unknown": connection.unknown,
         "needs_review": connection.needs_review,
         "is_default": connection.is_default,
-        "waits_until": _iso(connection.cooling_until) if waits else None,
-        "waits_because": connection.cooling_reason if waits else "",
+        "waits_until": _iso(connection.backoff_until) if waits else None,
+        "waits_because": connection.backoff_reason if waits else "",
         "worker_seen_at": _iso(connection.worker_seen_at),
         "sweep_seen_at": _iso(connection.sweep_seen_at),
         "missed": [finding.check for finding in missed],
@@ -130,8 +130,8 @@ def _row(connection: Any, missed: list[Finding], test: str) -> dict[str, Any]:
     }
     shown = connection.get_status_display()
     if waits:
-        shown = _("waits until %s") % _time(connection.cooling_until)
-    kind = connection.cooling_kind if waits else ""
+        shown = _("waits until %s") % _time(connection.backoff_until)
+    kind = connection.backoff_kind if waits else ""
     return {**row, "shown": shown, "kind": kind}
 
 
@@ -158,7 +158,7 @@ def _token(expires_at: str | None) -> str:
 def _trouble(row: Row) -> ExitCode:
     needs_person = (
         row["status"] == Connection.Status.NEEDS_RECONNECT
-        or row["kind"] == ConnectionWork.Cooling.PERSON
+        or row["kind"] == ConnectionWork.BackoffKind.PERSON
     )
     if needs_person:
         return ExitCode.NEEDS_PERSON

@@ -120,7 +120,7 @@ def remember(
             connection.set_default()
         kinds = ConnectionEvent.Kind
         connection.note(kinds.CONNECTED if created else kinds.RECONNECTED, by=by)
-    work.end_cooling(connection_id=connection.pk)
+    work.end_backoff(connection_id=connection.pk)
     return connection
 
 

@@ -58,7 +58,7 @@ def examine(*, connection_id: int, by: AbstractBaseUser | None = None) -> str:
     connection.note(ConnectionEvent.Kind.TESTED, by=by, ok=True)
     if organisation.id != connection.org_id:
         return _("This is another organisation: %s.") % organisation.name
-    work.end_cooling(connection_id=connection_id)
+    work.end_backoff(connection_id=connection_id)
     return ""
 
 

@@ -63,13 +63,15 @@ def client() -> Iterator[Finding]:
 
 def connections() -> Iterator[Finding]:
     """How each connection is, and whether it was granted what the features need."""
-    cooling = holds(work__cooling_until__gt=DbNow())
-    found = Connection.objects.annotate(is_cooling=cooling).select_related("work").order_by("name")
+    backoff = holds(work__backoff_until__gt=DbNow())
+    found = (
+        Connection.objects.annotate(is_backing_off=backoff).select_related("work").order_by("name")
+    )
     if not found:
         fix = _("Connect with: manage.py zoho_connect")
         yield warn("connections", _("There is none yet."), fix)
     for connection in found:
-        yield _state(connection, is_cooling=connection.is_cooling)
+        yield _state(connection, is_backing_off=connection.is_backing_off)
         token = Token.objects.filter(connection=connection, is_default=True).first()
         missing = connect.missing_scopes(token.scopes) if token else []
         if missing:
@@ -78,17 +80,17 @@ def connections() -> Iterator[Finding]:
             yield warn(f"scopes of {connection}", message, fix)
 
 
-def _state(connection: Connection, *, is_cooling: bool) -> Finding:
+def _state(connection: Connection, *, is_backing_off: bool) -> Finding:
     check = f"connection {connection}"
     if connection.status == Connection.Status.DISABLED:
         return _disabled(check, connection)
     if connection.status == Connection.Status.NEEDS_RECONNECT:
         message = _("Zoho no longer accepts it; its leads wait.")
         return fail(check, message, _connect_again(), is_connection=True)
-    if not is_cooling:
+    if not is_backing_off:
         return _asked(check, connection)
-    why = connection.work.cooling_reason
-    if connection.work.cooling_kind == ConnectionWork.Cooling.PERSON:
+    why = connection.work.backoff_reason
+    if connection.work.backoff_kind == ConnectionWork.BackoffKind.PERSON:
         fix = _("Put it right at Zoho, then: manage.py zoho_status --test")
         return fail(check, why, fix, is_connection=True)
     return warn(check, _("waits: %s") % why, _("It tries again by itself."))

@@ -19,7 +19,7 @@ from zoho_crm.services.mass_convert._control import (
     retry,
     start,
 )
-from zoho_crm.services.mass_convert._counts import Estimate, counts, decided, estimate
+from zoho_crm.services.mass_convert._counts import Estimate, counts, decided_count, estimate
 from zoho_crm.services.mass_convert._deciding import latest_of, previewed_in_run
 from zoho_crm.services.mass_convert._decisions import decide, decide_one
 from zoho_crm.services.mass_convert._effects import effect_of, smallest_job
@@ -36,7 +36,7 @@ __all__ = [
     "counts",
     "decide",
     "decide_one",
-    "decided",
+    "decided_count",
     "effect_of",
     "estimate",
     "export",

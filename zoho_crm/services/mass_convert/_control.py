@@ -15,7 +15,7 @@ from zoho_crm.matching import Policy
 from zoho_crm.models import DbNow, LeadConversion, MassConversion
 from zoho_crm.services import _life
 from zoho_crm.services.choices import Choices
-from zoho_crm.services.mass_convert._counts import decided
+from zoho_crm.services.mass_convert._counts import decided_count
 from zoho_crm.services.mass_convert._decisions import SET, in_review
 from zoho_crm.services.mass_convert._staging import take_in
 from zoho_crm.services.mass_convert._steps import choose_canaries
@@ -67,7 +67,7 @@ def prepare(
 def prepare_open(
     *,
     connection_id: int,
-    having: Mapping[str, str],
+    filters: Mapping[str, str],
     policy: Policy,
     active_owners: Iterable[str] = (),
     name: str = "",
@@ -78,15 +78,15 @@ def prepare_open(
 
     A run that finds none is cancelled.
 
-    :param having: values by API name; all open leads if there are none
+    :param filters: values by API name; all open leads if there are none
     """
-    words = ", ".join(f"{field}={value}" for field, value in having.items())
-    source = _("open leads with %s") % words if having else _("all open leads")
+    words = ", ".join(f"{field}={value}" for field, value in filters.items())
+    source = _("open leads with %s") % words if filters else _("all open leads")
     return MassConversion.objects.create(
         connection_id=connection_id,
         name=name,
         source=source[:200],
-        having=dict(having),
+        filters=dict(filters),
         policy=as_json(policy),
         active_owners=list(active_owners),
         created_by_id=by.pk if by else None,
@@ -136,9 +136,9 @@ def start(
     if run.due_at is not None:
         message = _("The last decisions are still being taken in; try again in a moment.")
         raise StaleDecisionError(message, code="not_settled")
-    if decided(run) != count:
+    if decided_count(run) != count:
         message = _("%(real)s leads would be converted, not %(typed)s.")
-        raise PlanError(message % {"real": decided(run), "typed": count}, code="other_count")
+        raise PlanError(message % {"real": decided_count(run), "typed": count}, code="other_count")
     started = MassConversion.objects.filter(
         pk=run_id, stage=Stage.REVIEW, revision=revision, due_at=None
     ).update(

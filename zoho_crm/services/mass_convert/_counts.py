@@ -27,10 +27,10 @@ def counts(run: MassConversion) -> dict[str, int]:
     for group in groups:
         for key in filter(None, (group["status"], group["verdict"])):
             result[key] = result.get(key, 0) + group["count"]
-    return {**result, "decided": decided(run)}
+    return {**result, "decided": decided_count(run)}
 
 
-def decided(run: MassConversion) -> int:
+def decided_count(run: MassConversion) -> int:
     """Return how many rows would be sent if the run were started now."""
     return LeadConversion.objects.filter(
         mass_conversion=run, status=Status.PREVIEWED, plan__isnull=False

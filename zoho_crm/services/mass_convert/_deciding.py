@@ -63,12 +63,12 @@ def latest_of(client: ZohoClient, policy: Policy, preview: Preview) -> Mapping[s
 def keys_of(lead: Lead | None, plan: ConversionPlan | None) -> dict[str, str]:
     """Return the columns that say which records the plan would create."""
     if lead is None or plan is None:
-        return {"contact_key": "", "account_key": "", "loose_key": ""}
+        return {"contact_key": "", "account_key": "", "similar_key": ""}
     account = matching.account_key(lead, plan)
     return {
         "contact_key": _digest(matching.contact_key(lead, plan)),
         "account_key": _digest(account),
-        "loose_key": _digest(matching.loose_key(account)),
+        "similar_key": _digest(matching.similar_key(account)),
     }
 
 

@@ -118,7 +118,7 @@ def _write(run: MassConversion, moves: list[Move]) -> list[Move]:
     :raises StaleDecisionError: if it was; then nothing is written
     """
     with transaction.atomic():
-        if not run.decided():
+        if not run.bump_revision():
             raise StaleDecisionError(code="changed")
         return LeadConversion.objects.move(moves)
 

@@ -35,7 +35,7 @@ def regroup(run: MassConversion) -> None:
 
 def _rows(run: MassConversion) -> QuerySet[LeadConversion]:
     rows = LeadConversion.objects.filter(mass_conversion=run, status=Status.PREVIEWED)
-    return rows.defer("lead", "options", "plan")
+    return rows.defer("lead_snapshot", "options_snapshot", "plan")
 
 
 def _creating(run: MassConversion) -> QuerySet[LeadConversion]:
@@ -75,10 +75,12 @@ def _sorted_batches(rows: QuerySet[LeadConversion], key: str) -> Iterator[list[L
 
 def _similar(run: MassConversion) -> Iterator[QuerySet[LeadConversion]]:
     """Yield the rows whose companies are the same but for a legal form."""
-    rows = _creating(run).exclude(loose_key="")
-    loose = rows.order_by().values("loose_key").annotate(names=Count("account_key", distinct=True))
+    rows = _creating(run).exclude(similar_key="")
+    loose = (
+        rows.order_by().values("similar_key").annotate(names=Count("account_key", distinct=True))
+    )
     for group in list(loose.filter(names__gt=1)):
-        yield rows.filter(loose_key=group["loose_key"])
+        yield rows.filter(similar_key=group["similar_key"])
 
 
 def _leave_to_people(rows: QuerySet[LeadConversion], reason: str) -> None:

@@ -57,14 +57,14 @@ def _claimed(claim: Move, job: MassConversionJob) -> Move:
     return replace(claim, values={**claim.values, "job": job}, details=details)
 
 
-def accepted(job: MassConversionJob, rows: list[LeadConversion], job_id: str) -> None:
+def accepted(job: MassConversionJob, rows: list[LeadConversion], zoho_job_id: str) -> None:
     """Zoho took it on: it is polled, and its rows wait for it."""
-    values: dict[str, Any] = {"in_doubt": True, "due_at": None, "setbacks": 0}
+    values: dict[str, Any] = {"in_doubt": True, "due_at": None, "retry_count": 0}
     values |= {"quiet_until": from_now(conf().JOB_HORIZON)}
-    details = {"job_id": job_id}
+    details = {"job_id": zoho_job_id}
     first = from_now(_usual_duration(job.connection_id))
     with transaction.atomic():
-        _change(job, status=JobStatus.ACCEPTED, job_id=job_id, due_at=first)
+        _change(job, status=JobStatus.ACCEPTED, zoho_job_id=zoho_job_id, due_at=first)
         LeadConversion.objects.move(
             Move(row=row, to=Status.SCHEDULED, values=values, details=details) for row in rows
         )

@@ -58,14 +58,14 @@ def ids_in_lines(lines: Iterable[str], *, column: str = "") -> Iterator[str]:
 
 
 def ids_of_open_leads(
-    connection: Connection, *, having: Mapping[str, str] | None = None
+    connection: Connection, *, filters: Mapping[str, str] | None = None
 ) -> Iterator[str]:
     """
     Yield the ids of the open leads of an organisation that have all these values, newest first.
 
     :raises ZohoError: if Zoho cannot be asked
     """
-    return (lead.id for lead in open_leads(connection, having=having))
+    return (lead.id for lead in open_leads(connection, filters=filters))
 
 
 def _check_text(file: BinaryIO) -> None:

@@ -59,7 +59,7 @@ def take_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: st
     numbers = {
         lead.id: number
         for number, lead in enumerate(leads, start=run.seen + 1)
-        if fits(lead, run.having or {})
+        if fits(lead, run.filters or {})
     }
     progress = {"page_token": next_page_token, "seen": run.seen + len(leads), "due_at": DbNow()}
     with transaction.atomic():
@@ -125,7 +125,7 @@ def _rows_of(run: MassConversion, lead_ids: Iterable[str]) -> QuerySet[LeadConve
     rows = LeadConversion.objects.filter(
         connection_id=run.connection_id, lead_id__in=list(lead_ids)
     ).select_related("mass_conversion")
-    return rows.defer("lead", "options", "plan")
+    return rows.defer("lead_snapshot", "options_snapshot", "plan")
 
 
 def _obstacle(run: MassConversion, row: LeadConversion) -> str:

@@ -94,7 +94,7 @@ def _convert(run: MassConversion) -> float | None:
 def _arm(run: MassConversion) -> float:
     """Make the decided rows ready that follow nobody."""
     rows = _rows(run, Status.PREVIEWED).filter(plan__isnull=False, follows=None)
-    rows = rows.only("status", "version", "lead", "plan", "follows", "job")[:SET]
+    rows = rows.only("status", "version", "lead_snapshot", "plan", "follows", "job")[:SET]
     rules = run.rules
     moves = [_armed(run, row, rules) for row in rows]
     LeadConversion.objects.move(moves)

@@ -78,10 +78,10 @@ def come_back(*, connection_id: int, seconds: float) -> bool:
     return ConnectionWork.come_back(connection_id, seconds=seconds)
 
 
-def end_cooling(*, connection_id: int) -> None:
+def end_backoff(*, connection_id: int) -> None:
     """Let a connection be worked at once: a person tested it, or connected it again."""
     ConnectionWork.objects.filter(pk=connection_id).update(
-        cooling_until=None, cooling_reason="", cooling_kind=""
+        backoff_until=None, backoff_reason="", backoff_kind=""
     )
 
 
@@ -100,7 +100,7 @@ def connections_to_wake() -> list[int]:
     awake = (
         Connection.objects.filter(status=Connection.Status.ACTIVE)
         .exclude(work__lease_until__gt=DbNow())
-        .exclude(work__cooling_until__gt=DbNow())
+        .exclude(work__backoff_until__gt=DbNow())
     )
     due = [rows.filter(due_at__lte=DbNow()).values("connection_id") for rows in queues()]
     return list(
@@ -128,9 +128,9 @@ def _waiting_time(connection_id: int) -> float | None:
         for rows in queues()
     ]
     active = Connection.objects.filter(pk=connection_id, status=Connection.Status.ACTIVE)
-    for now, cooling, *due in active.values_list(DbNow(), "work__cooling_until", *firsts):
+    for now, backoff, *due in active.values_list(DbNow(), "work__backoff_until", *firsts):
         if first := min(filter(None, due), default=None):
-            wait: timedelta = max(first, cooling or first) - now
+            wait: timedelta = max(first, backoff or first) - now
             return max(0.0, wait.total_seconds())
     return None
 

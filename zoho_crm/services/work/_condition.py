@@ -39,10 +39,10 @@ class Condition:
         self._connection = lease.connection
         most = ceiling(conf().MAX_CONCURRENCY, self._connection.edition)
         # After a waiting time one call goes first, alone.
-        value = 1.0 if lease.cooling_reason else lease.limit
+        value = 1.0 if lease.backoff_reason else lease.limit
         self.limit = Limit(value=value, ceiling=most, met=lease.limit_met)
         #: How long the connection has to wait, and why.
-        self.cooling: tuple[float, BaseException] | None = None
+        self.backoff: tuple[float, BaseException] | None = None
         #: Whether a new token is needed before anything else.
         self.token_rejected = False
         #: Whether that was so before. Some calls may succeed while others are always rejected: a
@@ -62,52 +62,52 @@ class Condition:
         elif isinstance(error, AccessTokenRejectedError):
             self._reject_token(error)
         elif isinstance(error, CreditsExhaustedError | AuthorizationError):
-            self.cool(PROBE, error)
+            self.back_off(PROBE, error)
         else:
             self._failures += 1
             if self._failures >= FAILURES:
-                self.cool(FAILURE_PAUSE, error)
+                self.back_off(FAILURE_PAUSE, error)
 
     def no_token(self, error: BaseException) -> None:
         """Take note that there is no access token now; nothing can be done without one."""
         if isinstance(error, TokenThrottledError):
-            self.cool(tokens.THROTTLE, error)
+            self.back_off(tokens.THROTTLE, error)
         elif isinstance(error, TransientError):
-            self.cool(TOKEN_PAUSE, error)
+            self.back_off(TOKEN_PAUSE, error)
         else:
-            self.cool(PROBE, error)
+            self.back_off(PROBE, error)
         if not isinstance(error, ZohoError | ImproperlyConfigured):
             logger.error("No token for connection %s", self._connection.pk, exc_info=error)
 
-    def cool(self, seconds: float, error: BaseException) -> None:
+    def back_off(self, seconds: float, error: BaseException) -> None:
         """Let the connection wait; the first reason stands."""
-        if self.cooling is None:
+        if self.backoff is None:
             logger.warning("Connection %s waits %s s: %s", self._connection.pk, seconds, error)
-            self.cooling = (seconds, error)
+            self.backoff = (seconds, error)
 
     def learnt(self) -> dict[str, Any]:
         """Return what the next slice should know, as columns of ``ConnectionWork``."""
-        seconds, error = self.cooling or (0.0, None)
+        seconds, error = self.backoff or (0.0, None)
         return {
             "limit": self.limit.value,
             "limit_met": self.limit.met,
-            "cooling_until": from_now(seconds) if error else None,
-            "cooling_reason": str(error)[:200] if error else "",
-            "cooling_kind": _kind(error) if error else "",
+            "backoff_until": from_now(seconds) if error else None,
+            "backoff_reason": str(error)[:200] if error else "",
+            "backoff_kind": _kind(error) if error else "",
         }
 
     def _reject_token(self, error: ZohoError) -> None:
         if self.token_rejected:
             return
         if self._renewed:
-            self.cool(PROBE, error)
+            self.back_off(PROBE, error)
         self.token_rejected = self._renewed = True
 
 
-def _kind(error: BaseException) -> ConnectionWork.Cooling:
+def _kind(error: BaseException) -> ConnectionWork.BackoffKind:
     if isinstance(error, CreditsExhaustedError | TokenThrottledError):
-        return ConnectionWork.Cooling.LIMIT
+        return ConnectionWork.BackoffKind.LIMIT
     # A new token that is rejected at once is no matter of time.
     if isinstance(error, TransientError) and not isinstance(error, AccessTokenRejectedError):
-        return ConnectionWork.Cooling.SILENCE
-    return ConnectionWork.Cooling.PERSON
+        return ConnectionWork.BackoffKind.SILENCE
+    return ConnectionWork.BackoffKind.PERSON

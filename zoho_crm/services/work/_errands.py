@@ -95,7 +95,7 @@ def checked(row: LeadConversion, lead: Lead | None, *, sent: str | None = None) 
 
 def settled(row: LeadConversion, lead: Lead | None) -> Move:
     """Say what reading back a lead in doubt means."""
-    return _life.read(row, lead, counts=row.counts)
+    return _life.read(row, lead, is_conclusive=row.is_conclusive)
 
 
 def renewed(row: LeadConversion, found: Preview, leader: LeadConversion | None) -> Move:

@@ -44,7 +44,7 @@ class Intake:
         )
         for run in runs.exclude(pk__in=self._reading)[: self._desk.free]:
             self._reading.add(run.pk)
-            leads = asking(self._desk.client, *(run.having or {})).leads
+            leads = asking(self._desk.client, *(run.filters or {})).leads
             errand = Errand(
                 rows=(), done=partial(self._came, run), failed=partial(self._failed, run)
             )

@@ -110,7 +110,7 @@ class Jobs:
             due_at=None,
         )
         rows = rows.exclude(effect="").exclude(pk__in=self._desk.in_hand())
-        return rows.defer("options").order_by("pk")
+        return rows.defer("options_snapshot").order_by("pk")
 
     def _release(self, rows: Iterable[LeadConversion]) -> None:
         """Let rows go singly: a job costs more than so few single calls, or is not allowed."""
@@ -180,7 +180,7 @@ class Jobs:
                 self._polling.add(job.pk)
                 done, failed = partial(self._polled, job), partial(self._not_polled, job)
                 errand = Errand(rows=(), done=done, failed=failed)
-                self._desk.crew.send(errand, partial(self._desk.client.jobs.state, job.job_id))
+                self._desk.crew.send(errand, partial(self._desk.client.jobs.state, job.zoho_job_id))
         return len(found)
 
     def _polled(self, job: MassConversionJob, _errand: Errand, state: JobState) -> None:

@@ -17,6 +17,6 @@ class Settling:
         """Have a call read what is due to be settled."""
         if not self._desk.free:
             return
-        rows = self._desk.due(*IN_DOUBT, defer=("lead", "options", "plan"))
+        rows = self._desk.due(*IN_DOUBT, defer=("lead_snapshot", "options_snapshot", "plan"))
         if rows:
             self._desk.read(rows, settled, self._desk.lay_down)

@@ -97,13 +97,13 @@ class Slice:
         left = self._credits_remaining()
         if usage.is_used_up(self._desk.connection, left):
             message = _("Only the credits that are left to other programs remain.")
-            self._desk.condition.cool(PROBE, CreditsExhaustedError(message, code="reserve"))
+            self._desk.condition.back_off(PROBE, CreditsExhaustedError(message, code="reserve"))
 
     def _credits_remaining(self) -> int | None:
         return self._desk.client.api.credits_remaining if self._token else None
 
     def _is_over(self) -> bool:
-        waits = self._desk.condition.cooling is not None
+        waits = self._desk.condition.backoff is not None
         return self._stop.is_set() or waits or time.monotonic() > self._end
 
     def _gather(self) -> None:
