@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import requests
 
+from tests.simulator.conftest import Caller
 from zoho_crm.simulator import Server, Simulator, SimulatorSettings
 
 
@@ -17,11 +18,13 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def say(server: Server, text: str) -> bytes:
-    """Send bytes; return everything until the server hangs up."""
-    host, _, port = server.origin.removeprefix("http://").partition(":")
+def say(origin: str, text: str | bytes, *, end: bool = False) -> bytes:
+    """Send text, and its end if asked; return everything until the server hangs up."""
+    host, _, port = origin.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
-        connection.sendall(text.encode())
+        connection.sendall(text.encode() if isinstance(text, str) else text)
+        if end:
+            connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
@@ -34,7 +37,7 @@ def test_a_connection_is_kept_for_the_next_call(server: Server) -> None:
     text = "GET /_simulator/story HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     last = "GET /_simulator/story HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
-    answers = say(server, text + last)
+    answers = say(server.origin, text + last)
 
     assert answers.count(b"HTTP/1.1 200 OK") == 2
     assert answers.count(b"Connection: close") == 1
@@ -42,20 +45,26 @@ def test_a_connection_is_kept_for_the_next_call(server: Server) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:1", "[::1]"])
 def test_any_loopback_name_is_this_zoho(server: Server, host: str) -> None:
-    answer = say(server, f"GET /crm/v8/org HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+    answer = say(
+        server.origin, f"GET /crm/v8/org HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )
 
     assert b"AUTHENTICATION_FAILURE" in answer
 
 
 @pytest.mark.parametrize("host", ["www.zohoapis.example", "[", ""])
 def test_any_other_name_is_not(server: Server, host: str) -> None:
-    answer = say(server, f"GET /crm/v8/org HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+    answer = say(
+        server.origin, f"GET /crm/v8/org HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )
 
     assert b"INVALID_HOST" in answer
 
 
 def test_a_path_is_not_taken_for_a_host(server: Server) -> None:
-    answer = say(server, "GET //[crm/v8/org HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answer = say(
+        server.origin, "GET //[crm/v8/org HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
 
     assert b"INVALID_URL_PATTERN" in answer
 
@@ -65,7 +74,7 @@ def test_a_path_is_not_taken_for_a_host(server: Server) -> None:
     ["Content-Length: 99999999", "Content-Length: many", "Transfer-Encoding: chunked"],
 )
 def test_a_body_that_is_too_large_or_has_no_size_is_refused(server: Server, header: str) -> None:
-    answer = say(server, f"POST /crm/v8/Leads HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n")
+    answer = say(server.origin, f"POST /crm/v8/Leads HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"REQUEST_ENTITY_TOO_LARGE" in answer
@@ -100,6 +109,59 @@ def test_a_caller_who_hangs_up_disturbs_nobody(
 
     assert requests.get(f"{server.origin}/oauth/serverinfo", timeout=5).status_code == 200
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.fixture
+def connected(start: Callable[..., Caller]) -> Iterator[Caller]:
+    """A caller with a token, over HTTP."""
+    caller = start()
+    with Server(caller.simulator), requests.Session() as session:
+        yield Caller(caller.simulator, session, caller.headers)
+
+
+def convert_request(caller: Caller, kind: str) -> bytes:
+    """Return the bytes of a request that converts a new lead, alone or in a job."""
+    lead_id = caller.simulator.story("no_match")
+    path, body = f"/Leads/{lead_id}/actions/convert", {"data": [{}]}
+    if kind == "mass_convert":
+        assign_to = {"id": caller.simulator.organisation.current_user["id"]}
+        path, body = "/Leads/actions/mass_convert", {"ids": [lead_id], "assign_to": assign_to}
+    url = f"{caller.simulator.origin}/crm/v8{path}"
+    request = requests.Request("POST", url, headers=caller.headers, json=body).prepare()
+    lines = [f"POST {request.path_url} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in request.headers.items()]
+    head = "\r\n".join((*lines, "", "")).encode()
+    return head + (request.body if isinstance(request.body, bytes) else b"")
+
+
+HEAD_ENDS = b"\r\n\r\n"
+CUT_OFF = {
+    "in its first line": lambda request: request[:20],
+    "in a header": lambda request: request[: request.index(b"Content-Length") + 9],
+    "after a header": lambda request: request[: request.index(b"Content-Length")],
+    "before its body": lambda request: request[: request.index(HEAD_ENDS) + len(HEAD_ENDS)],
+    "in its body": lambda request: request[:-4],
+}
+
+
+@pytest.mark.parametrize("kind", ["convert", "mass_convert"])
+@pytest.mark.parametrize("where", CUT_OFF)
+def test_a_request_that_breaks_off_is_dropped(connected: Caller, kind: str, where: str) -> None:
+    zoho = connected.simulator
+    request = convert_request(connected, kind)
+    fault = zoho.fail(kind, "error_before")
+    before = zoho.stats()
+
+    answer = say(zoho.origin, CUT_OFF[where](request), end=True)
+
+    assert answer == b""
+    assert zoho.ledger() == {"conversions": [], "calls": []}
+    assert zoho.stats() == before
+    assert fault.times == 1
+
+    zoho.heal()
+    assert say(zoho.origin, request).startswith(b"HTTP/1.1 20")
+    assert len(zoho.ledger()["conversions"]) == 1
 
 
 def test_a_bug_is_shown_on_stderr_and_the_call_dies(

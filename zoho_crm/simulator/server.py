@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import sys
 import time
@@ -93,6 +94,16 @@ class _HTTPServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+class _LineReader(io.BufferedReader):
+    """Reads from a connection, and remembers the last line, which the end of input may cut."""
+
+    last_line = b""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        self.last_line = super().readline(size)
+        return self.last_line
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Turns HTTP into calls and answers into HTTP."""
 
@@ -101,19 +112,36 @@ class _Handler(BaseHTTPRequestHandler):
     # Without these two a client that keeps its connection waits 40 ms for each answer.
     wbufsize = -1
     disable_nagle_algorithm = True
+    rfile: _LineReader
+    raw_requestline: bytes
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile = _LineReader(self.rfile.detach())
+
+    def parse_request(self) -> bool:
+        """Read the head; hang up without an answer if the client broke off in it."""
+        is_parsed = self.raw_requestline.endswith(b"\n") and super().parse_request()
+        if is_parsed and self.rfile.last_line in (b"\r\n", b"\n"):
+            return True
+        self.close_connection = True
+        return False
 
     def _serve(self) -> None:
         size = self.headers.get("Content-Length", "0")
         if not size.isdigit() or int(size) > LARGEST_BODY or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             return self._deliver(too_large().answer)
+        body = self.rfile.read(int(size))
+        if len(body) < int(size):  # the client broke off in its body
+            return self._hang_up()
         path, _, query = self.path.partition("?")
         call = Call(
             method=self.command,
             path=path,
             query=dict(parse_qsl(query, keep_blank_values=True)),
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=self.rfile.read(int(size)),
+            body=body,
             origin=f"http://{self.headers.get('Host', '')}",
         )
         return self._deliver(self.server.simulator.answer(call))
