@@ -14,14 +14,14 @@ from zoho_crm.management._conversions import standstill
 from zoho_crm.management._exits import ExitCode, code_of, explained
 from zoho_crm.management._plans import Wish, plan_for
 from zoho_crm.matching import CONVERTIBLE
-from zoho_crm.models import LeadConversion
+from zoho_crm.models import IN_PROGRESS, LeadConversion
 from zoho_crm.services import convert
 from zoho_crm.services.preview import preview
 from zoho_crm.types import ConversionPlan, as_json
 
 Status = LeadConversion.Status
-#: What is on its way, but for what is in doubt: that is waited for elsewhere.
-UNDER_WAY = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED)
+#: Statuses that ``zoho_convert`` waits for; UNKNOWN takes too long.
+AWAITED = tuple(status for status in IN_PROGRESS if status != Status.UNKNOWN)
 #: Where looking at one lead failed so, looking at the next is no use.
 HOPELESS = (ExitCode.NEEDS_PERSON, ExitCode.LIMIT)
 
@@ -57,7 +57,7 @@ class Case:
     @property
     def is_under_way(self) -> bool:
         """Whether somebody still has to work it."""
-        return self.row is not None and self.row.status in (*UNDER_WAY, Status.UNKNOWN)
+        return self.row is not None and self.row.status in IN_PROGRESS
 
     def as_line(self) -> dict[str, Any]:
         """Return what programs, and the columns of a table, get."""
@@ -132,7 +132,7 @@ def approved(case: Case) -> Case:
 def rows_of(cases: Iterable[Case]) -> QuerySet[LeadConversion]:
     """Return the rows that were to be sent, and are not at rest or in doubt."""
     pks = [case.row.pk for case in cases if case.row and case.executed]
-    rows: QuerySet[LeadConversion] = LeadConversion.objects.filter(pk__in=pks, status__in=UNDER_WAY)
+    rows: QuerySet[LeadConversion] = LeadConversion.objects.filter(pk__in=pks, status__in=AWAITED)
     return rows
 
 

@@ -14,13 +14,12 @@ from django.utils.translation import ngettext
 
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.management._output import Output, Row, plain
-from zoho_crm.models import LeadConversion, MassConversion, MassConversionLine
+from zoho_crm.models import IN_PROGRESS, LeadConversion, MassConversion, MassConversionLine
 from zoho_crm.services import mass_convert
 from zoho_crm.types import Verdict
 
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
-UNDER_WAY = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
 #: Rows that did not become what they were to.
 REFUSED = (Status.FAILED, Status.NEEDS_REVIEW)
 #: Causes of failures that are named, the most frequent first.
@@ -33,7 +32,7 @@ COUNTED: Mapping[str, Q] = {
     "to_be_sent": Q(status=Status.PREVIEWED, plan__isnull=False),
     "undecided": Q(status=Status.PREVIEWED, plan__isnull=True),
     "left_out": Q(status=Status.SKIPPED),
-    "under_way": Q(status__in=UNDER_WAY),
+    "under_way": Q(status__in=IN_PROGRESS),
     "converted": Q(status=Status.CONVERTED),
     "refused": Q(status__in=REFUSED),
 }

@@ -36,6 +36,9 @@ class Status(models.TextChoices):
     NEEDS_REVIEW = "NEEDS_REVIEW", _("needs a person")
 
 
+#: Statuses that a worker still has to act on.
+IN_PROGRESS = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
+
 _S = Status
 #: What each status may become; to stay is a step too, with an event of its own.
 STEPS: Mapping[Status, frozenset[Status]] = {
@@ -170,7 +173,7 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
 
     def unfinished(self) -> LeadConversionQuerySet:
         """Return the rows that are not at rest."""
-        return self.filter(status__in=IN_MOTION)
+        return self.filter(status__in=IN_PROGRESS)
 
 
 #: In which stages of their run rows may begin to be read, and to be sent.
@@ -178,7 +181,6 @@ BEGINNING: Mapping[str, tuple[str, ...]] = {
     Status.NEW: ("STAGING", "PREVIEWING", "CONVERTING"),
     Status.READY: ("CONVERTING",),
 }
-IN_MOTION = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
 
 
 def _columns(move: Move) -> tuple[Any, ...]:

@@ -10,7 +10,15 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from zoho_crm.matching import Policy
-from zoho_crm.models import DbNow, LeadConversion, MassConversion, Move, from_now, holds
+from zoho_crm.models import (
+    IN_PROGRESS,
+    DbNow,
+    LeadConversion,
+    MassConversion,
+    Move,
+    from_now,
+    holds,
+)
 from zoho_crm.services import _life
 from zoho_crm.services.mass_convert._breaker import CANARIES, is_proven
 from zoho_crm.services.mass_convert._counts import counts
@@ -26,9 +34,6 @@ SET = 500
 REST = 5.0
 #: Seconds that no step takes.
 STEP = 60.0
-
-#: What keeps a follower waiting: its leader may still create the record.
-HOPEFUL = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
 
 
 def take_steps(connection_id: int) -> list[MassConversion]:
@@ -83,7 +88,7 @@ def _convert(run: MassConversion) -> float | None:
     is_waiting = waiting.exists()
     if is_waiting and _follow(run, waiting):
         return 0.0
-    moving = LeadConversion.objects.filter(mass_conversion=run, status__in=HOPEFUL)
+    moving = LeadConversion.objects.filter(mass_conversion=run, status__in=IN_PROGRESS)
     if is_waiting or moving.exists():
         _replace_canaries(run)
         return REST
@@ -134,7 +139,7 @@ def _starter(run: MassConversion) -> dict[str, Any]:
 
 def _follow(run: MassConversion, waiting: QuerySet[LeadConversion]) -> int:
     """Let followers join what their leaders made, or say why they cannot."""
-    ripe = waiting.exclude(follows=None).exclude(follows__status__in=HOPEFUL)
+    ripe = waiting.exclude(follows=None).exclude(follows__status__in=IN_PROGRESS)
     ripe = ripe.exclude(follows__status=Status.PREVIEWED, follows__plan__isnull=False)
     moves = [_joined(run, row) for row in ripe.select_related("follows")[:SET]]
     return len(LeadConversion.objects.move(moves))
@@ -163,7 +168,7 @@ def _cancel(run: MassConversion) -> float | None:
     moves = [Move(row=row, to=Status.SKIPPED, values=values) for row in rows]
     if LeadConversion.objects.move(moves):
         return 0.0
-    if LeadConversion.objects.filter(mass_conversion=run, status__in=HOPEFUL).exists():
+    if LeadConversion.objects.filter(mass_conversion=run, status__in=IN_PROGRESS).exists():
         return REST
     _end(run, [Stage.CANCELLED], Stage.CANCELLED)
     return None
