@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from zoho_crm import tasks
-from zoho_crm.admin._pages import TROUBLE, PagesAdmin, person
+from zoho_crm.admin._base import TROUBLE, PagesAdmin, person
 from zoho_crm.conf import conf
 from zoho_crm.forms import ConnectForm, SelfClientForm, VersionForm
 from zoho_crm.models import Connection, LeadConversion

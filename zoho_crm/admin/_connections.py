@@ -13,10 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from zoho_crm.admin import _badges
+from zoho_crm.admin._base import NOTHING, connection_badge, may, when
 from zoho_crm.admin._connection_pages import ConnectionPages, connect_url
-from zoho_crm.admin._moments import NOTHING, when
-from zoho_crm.admin._pages import may
 from zoho_crm.admin._tokens import details, expiry, named
 from zoho_crm.conf import conf
 from zoho_crm.models import Connection, ConnectionWork, Token
@@ -109,7 +107,7 @@ class ConnectionAdmin(ConnectionPages):
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, connection: Connection) -> SafeString:
-        return _badges.of_connection(connection)
+        return connection_badge(connection)
 
     @admin.display(description=gettext_lazy("data center"), ordering="data_center")
     def center(self, connection: Connection) -> str:

@@ -9,8 +9,8 @@ from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
 from zoho_crm import tasks
+from zoho_crm.admin._base import TROUBLE, person
 from zoho_crm.admin._decision import Decision
-from zoho_crm.admin._pages import TROUBLE, person
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.forms import CloseForm, LookUpForm
 from zoho_crm.models import Connection, LeadConversion

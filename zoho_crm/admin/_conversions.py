@@ -13,12 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from zoho_crm.admin import _badges
+from zoho_crm.admin._base import NOTHING, conversion_badge, may, when
 from zoho_crm.admin._comparison import label_of
 from zoho_crm.admin._conversion_pages import ConversionPages
 from zoho_crm.admin._decision import may_decide
-from zoho_crm.admin._moments import NOTHING, when
-from zoho_crm.admin._pages import may
 from zoho_crm.admin._run_filters import CauseFilter, RunFilter
 from zoho_crm.admin._states import can_be_decided, can_be_left_out, is_held, state_of
 from zoho_crm.models import LeadConversion
@@ -115,7 +113,7 @@ class LeadConversionAdmin(ConversionPages):
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, row: LeadConversion) -> SafeString:
-        return _badges.of_conversion(row)
+        return conversion_badge(row)
 
     @admin.display(description=gettext_lazy("name"))
     def name(self, row: Any) -> str:

@@ -12,9 +12,8 @@ from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
 
 from zoho_crm import tasks
+from zoho_crm.admin._base import TROUBLE, PagesAdmin, may, person, when
 from zoho_crm.admin._comparison import compare, label_of
-from zoho_crm.admin._moments import when
-from zoho_crm.admin._pages import TROUBLE, PagesAdmin, may, person
 from zoho_crm.admin._states import can_be_decided, can_be_left_out, is_in_review, state_of
 from zoho_crm.exceptions import RequestRefusedError, StaleDecisionError
 from zoho_crm.forms import ConversionForm, VersionForm

@@ -8,8 +8,7 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from zoho_crm.admin._moments import when
-from zoho_crm.admin._pages import RecordAdmin
+from zoho_crm.admin._base import RecordAdmin, when
 from zoho_crm.admin._policy_words import in_words
 from zoho_crm.forms import PolicyForm
 from zoho_crm.models import ApiUsage, Policy

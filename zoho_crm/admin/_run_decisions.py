@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from zoho_crm import tasks
-from zoho_crm.admin import _standing
-from zoho_crm.admin._pages import PagesAdmin, may, person
+from zoho_crm.admin import _run_statistics
+from zoho_crm.admin._base import PagesAdmin, may, person
 from zoho_crm.admin._policy_words import in_words
 from zoho_crm.admin._run_states import may_be_done, state_of_run
 from zoho_crm.admin._start_words import what_will_happen
@@ -39,7 +39,7 @@ class RunDecisions(PagesAdmin):
             original=run,
             run=run,
             state=state_of_run(run, counts),
-            figures=[(figure, _form(run, figure)) for figure in _standing.decisions(run)],
+            figures=[(figure, _form(run, figure)) for figure in _run_statistics.decisions(run)],
             in_review=in_review,
             **may_be_done(run, counts),
         )
@@ -98,7 +98,7 @@ class RunDecisions(PagesAdmin):
             can_be_started=in_review and run.due_at is None and counts["decided"] > 0,
             sentences=what_will_happen(run) if in_review else [],
             policy=in_words(run.rules),
-            **_standing.estimated(run),
+            **_run_statistics.estimated(run),
             **may_be_done(run, counts),
         )
 
@@ -132,7 +132,7 @@ def run_or_404(pk: int) -> MassConversion:
     return get_object_or_404(MassConversion.objects.select_related("connection__work"), pk=pk)
 
 
-def _form(run: MassConversion, figure: _standing.VerdictFigure) -> VerdictForm | None:
+def _form(run: MassConversion, figure: _run_statistics.VerdictFigure) -> VerdictForm | None:
     is_open = run.stage == MassConversion.Stage.REVIEW and figure.can_be_decided
     if not is_open or not figure.to_decide:
         return None

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from zoho_crm import tasks
-from zoho_crm.admin._pages import person
+from zoho_crm.admin._base import person
 from zoho_crm.admin._run_decisions import run_or_404
 from zoho_crm.admin._run_prepare import RunPreparation
 from zoho_crm.admin._run_states import state_of_run

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from zoho_crm import tasks
-from zoho_crm.admin._pages import TROUBLE, person
+from zoho_crm.admin._base import TROUBLE, person
 from zoho_crm.admin._policy_words import in_words
 from zoho_crm.admin._run_decisions import RunDecisions
 from zoho_crm.exceptions import RequestRefusedError

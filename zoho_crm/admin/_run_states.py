@@ -8,7 +8,7 @@ from typing import TypeAlias
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from zoho_crm.admin._hindrances import Text, hindrances
+from zoho_crm.admin._blockers import Text, blockers
 from zoho_crm.admin._states import State
 from zoho_crm.models import LeadConversion, MassConversion
 
@@ -21,7 +21,7 @@ def state_of_run(run: MassConversion, counts: Counts) -> State:
     """Return what to tell of a run; its connection has to be at hand."""
     tone, tell = TOLD[run.stage]
     alone = MassConversion.objects.filter(pk=run.pk)
-    held_up = hindrances(run.connection, alone) if run.due_at else []
+    held_up = blockers(run.connection, alone) if run.due_at else []
     sentences = [sentence for sentence in [*tell(run, counts), *_pause(run), *held_up] if sentence]
     return State(sentences=sentences, tone="warn" if run.paused_reason else tone)
 

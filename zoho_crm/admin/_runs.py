@@ -13,9 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from zoho_crm.admin import _badges, _standing
-from zoho_crm.admin._moments import NOTHING, when
-from zoho_crm.admin._pages import may
+from zoho_crm.admin import _run_statistics
+from zoho_crm.admin._base import NOTHING, may, run_badge, when
 from zoho_crm.admin._policy_words import in_words
 from zoho_crm.admin._run_filters import PausedFilter
 from zoho_crm.admin._run_pages import RunPages
@@ -36,7 +35,7 @@ class RunList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         runs = list(self.result_list)
-        standings = _standing.standings(runs)
+        standings = _run_statistics.standings(runs)
         for run in runs:
             run.standing = standings[run.pk]
         self.result_list = runs
@@ -98,7 +97,7 @@ class MassConversionAdmin(RunPages):
 
     @admin.display(description=gettext_lazy("stage"), ordering="stage")
     def badge(self, run: MassConversion) -> SafeString:
-        return _badges.of_run(run)
+        return run_badge(run)
 
     @admin.display(description=gettext_lazy("converted"))
     def progress(self, run: Any) -> str:
@@ -129,10 +128,10 @@ class MassConversionAdmin(RunPages):
 def figures(run: MassConversion, counts: Mapping[str, int]) -> dict[str, Any]:
     """Return the tables of a run's page."""
     return {
-        "by_status": _standing.by_status(run, counts),
-        "by_verdict": _standing.by_verdict(run, counts),
-        "failures": _standing.failures(run),
-        "jobs": _standing.jobs(run),
-        **(_standing.estimated(run) if run.is_open else {}),
-        **_standing.left_out(run),
+        "by_status": _run_statistics.by_status(run, counts),
+        "by_verdict": _run_statistics.by_verdict(run, counts),
+        "failures": _run_statistics.failures(run),
+        "jobs": _run_statistics.jobs(run),
+        **(_run_statistics.estimated(run) if run.is_open else {}),
+        **_run_statistics.left_out(run),
     }

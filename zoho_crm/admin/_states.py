@@ -9,8 +9,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from zoho_crm.admin._hindrances import Text, hindrances
-from zoho_crm.admin._moments import when
+from zoho_crm.admin._base import when
+from zoho_crm.admin._blockers import Text, blockers
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.types import Verdict
@@ -31,7 +31,7 @@ def state_of(row: LeadConversion) -> State:
     """Return what to tell of a row; its connection has to be at hand."""
     tone, tell = TOLD[row.status]
     alone = LeadConversion.objects.workable().filter(pk=row.pk)
-    held_up = hindrances(row.connection, alone) if row.due_at else []
+    held_up = blockers(row.connection, alone) if row.due_at else []
     sentences = [sentence for sentence in [*tell(row), *held_up] if sentence]
     return State(sentences=sentences, tone=tone)
 

@@ -12,9 +12,7 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from zoho_crm.admin import _badges
-from zoho_crm.admin._moments import NOTHING
-from zoho_crm.admin._pages import RecordAdmin
+from zoho_crm.admin._base import NOTHING, RecordAdmin, token_badge
 from zoho_crm.models import ConnectionEvent, Token
 from zoho_crm.services.fingerprint import fingerprint
 
@@ -77,7 +75,7 @@ class TokenAdmin(RecordAdmin):
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, token: Token) -> SafeString:
-        return _badges.of_token(token)
+        return token_badge(token)
 
     @admin.display(description=gettext_lazy("access token"))
     def access_token(self, token: Token) -> SafeString | str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, TypeAlias
 
 from django.contrib import admin
 from django.contrib.auth.models import AbstractBaseUser
@@ -14,9 +15,14 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods
 
 from zoho_crm.exceptions import ZohoError
+from zoho_crm.models import Connection, LeadConversion, MassConversion, MassConversionJob, Token
 
 #: What a person is told instead of a server error.
 TROUBLE = (ZohoError, ImproperlyConfigured)
@@ -121,3 +127,96 @@ def person(request: HttpRequest) -> Any:
     """Return who is signed in; the admin lets nobody else in."""
     assert isinstance(request.user, AbstractBaseUser)
     return request.user
+
+
+#: Stands where there is nothing to show.
+NOTHING = "–"
+
+
+def when(moment: datetime | None) -> SafeString | str:
+    """Show a moment in the reader's time zone, with the exact one behind it."""
+    if moment is None:
+        return NOTHING
+    text = date_format(timezone.localtime(moment), "SHORT_DATETIME_FORMAT")
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', moment.isoformat(), text)
+
+
+#: Symbol and tone, by status.
+Known: TypeAlias = Mapping[str, tuple[str, str]]
+
+_CONNECTION: Known = {
+    Connection.Status.ACTIVE: ("●", "good"),
+    Connection.Status.NEEDS_RECONNECT: ("▲", "bad"),
+    Connection.Status.DISABLED: ("○", "quiet"),
+}
+_TOKEN: Known = {
+    Token.Status.ACTIVE: ("●", "good"),
+    Token.Status.NEEDS_RECONNECT: ("▲", "bad"),
+    Token.Status.REVOKED: ("○", "quiet"),
+}
+_S = LeadConversion.Status
+_CONVERSION: Known = {
+    _S.NEW: ("○", "quiet"),
+    _S.PREVIEWED: ("◇", "quiet"),
+    _S.READY: ("→", "quiet"),
+    _S.RUNNING: ("↻", "quiet"),
+    _S.SCHEDULED: ("↻", "quiet"),
+    _S.UNKNOWN: ("?", "warn"),
+    _S.CONVERTED: ("✓", "good"),
+    _S.FAILED: ("✗", "bad"),
+    _S.SKIPPED: ("–", "quiet"),
+    _S.NEEDS_REVIEW: ("▲", "warn"),
+}
+_R = MassConversion.Stage
+_RUN: Known = {
+    _R.STAGING: ("…", "quiet"),
+    _R.PREVIEWING: ("○", "quiet"),
+    _R.REVIEW: ("◇", "warn"),
+    _R.CONVERTING: ("↻", "quiet"),
+    _R.FINISHED: ("✓", "good"),
+    _R.CANCELLED: ("–", "quiet"),
+}
+_J = MassConversionJob.Status
+_JOB: Known = {
+    _J.POSTING: ("→", "quiet"),
+    _J.ACCEPTED: ("↻", "quiet"),
+    _J.FINISHED: ("✓", "good"),
+    _J.REFUSED: ("✗", "bad"),
+    _J.LOST: ("?", "warn"),
+    _J.GIVEN_UP: ("▲", "warn"),
+}
+
+
+def connection_badge(connection: Connection) -> SafeString:
+    """Whether a connection works."""
+    return _badge(_CONNECTION, connection.status, connection.get_status_display())
+
+
+def token_badge(token: Token) -> SafeString:
+    """Whether a token works."""
+    return _badge(_TOKEN, token.status, token.get_status_display())
+
+
+def conversion_badge(row: LeadConversion) -> SafeString:
+    """Where a lead is on its way."""
+    return _badge(_CONVERSION, row.status, row.get_status_display())
+
+
+def run_badge(run: MassConversion) -> SafeString:
+    """How far a mass conversion is."""
+    return _badge(_RUN, run.stage, run.get_stage_display())
+
+
+def job_badge(job: MassConversionJob) -> SafeString:
+    """How one of Zoho's jobs stands."""
+    return _badge(_JOB, job.status, job.get_status_display())
+
+
+def _badge(known: Known, status: str, word: str) -> SafeString:
+    symbol, tone = known[status]
+    return format_html(
+        '<span class="zoho-badge zoho-{}"><span aria-hidden="true">{}</span> {}</span>',
+        tone,
+        symbol,
+        word,
+    )

@@ -14,8 +14,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 
-from zoho_crm.admin import _badges
-from zoho_crm.admin._moments import when
+from zoho_crm.admin._base import job_badge, when
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob, MassConversionLine
 from zoho_crm.services import mass_convert
@@ -149,7 +148,7 @@ def jobs(run: MassConversion) -> list[JobFigure]:
     return [
         JobFigure(
             job=job,
-            badge=_badges.of_job(job),
+            badge=job_badge(job),
             posted=when(job.posted_at),
             ended=when(job.ended_at),
             leads=job.leads,

@@ -12,14 +12,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from zoho_crm.admin._moments import when
+from zoho_crm.admin._base import when
 from zoho_crm.models import Connection
 from zoho_crm.services import attendance
 
 Text: TypeAlias = str | SafeString
 
 
-def hindrances(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
+def blockers(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
     """
     Say what keeps the machine from going on with these rows now, if anything does.
 
