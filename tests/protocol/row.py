@@ -1,4 +1,4 @@
-"""The row of the one lead, moved by the decisions of ``services/_life.py`` themselves."""
+"""The row of the one lead, moved by the decisions of ``services/lifecycle.py`` themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.matching import assess
 from zoho_crm.models import LeadConversion, Move
-from zoho_crm.services import _life
+from zoho_crm.services import lifecycle
 from zoho_crm.services.convert import plan_by_policy
 from zoho_crm.services.work._errands import checked, settled
 from zoho_crm.types import Converted, Lead, Scheduled, as_json
@@ -90,11 +90,11 @@ def _moved(row: Row, move: Move) -> Row:
 def previewed(row: Row, found: str) -> Row:
     """A worker previews the lead; nothing matches, and its policy approves in the same breath."""
     preview = assess(SEEN[found])
-    seen = _moved(row, _life.previewed(_in_memory(row), preview))
+    seen = _moved(row, lifecycle.previewed(_in_memory(row), preview))
     plan = plan_by_policy(_in_memory(row), preview)
     if plan is None or seen.status != "PREVIEWED":
         return seen
-    return _moved(seen, _life.approved(_in_memory(seen), plan))
+    return _moved(seen, lifecycle.approved(_in_memory(seen), plan))
 
 
 def before_sending(row: Row, found: str) -> Row:
@@ -109,23 +109,23 @@ def read_back(row: Row, found: str, is_conclusive: bool) -> Row:
 
 
 def put_off(row: Row) -> Row:
-    return _moved(row, _life.put_off(_in_memory(row), TransportError()))
+    return _moved(row, lifecycle.postponed(_in_memory(row), TransportError()))
 
 
 def orphaned(row: Row) -> Row:
-    return _moved(row, _life.orphaned(_in_memory(row)))
+    return _moved(row, lifecycle.orphaned(_in_memory(row)))
 
 
 def answered(row: Row, answer: str, in_flight: int) -> Row:
     """What the main thread makes of the end of a conversion call."""
     mine = _in_memory(row)
     move = {
-        "converted": lambda: _life.answered(mine, BECAME),
-        "scheduled": lambda: _life.answered(mine, Scheduled(job_id="3")),
-        "refused": lambda: _life.refused(mine, RequestRefusedError(code="INVALID_DATA")),
-        "already": lambda: _life.already_converted(mine, AlreadyConvertedError()),
-        "not processed": lambda: _life.not_processed(mine, TransportError()),
-        "lost": lambda: _life.lost(mine, UnknownOutcomeError(), in_flight=in_flight),
-        "our bug": lambda: _life.broken(mine, KeyError()),
+        "converted": lambda: lifecycle.answered(mine, BECAME),
+        "scheduled": lambda: lifecycle.answered(mine, Scheduled(job_id="3")),
+        "refused": lambda: lifecycle.refused(mine, RequestRefusedError(code="INVALID_DATA")),
+        "already": lambda: lifecycle.already_converted(mine, AlreadyConvertedError()),
+        "not processed": lambda: lifecycle.not_processed(mine, TransportError()),
+        "lost": lambda: lifecycle.answer_lost(mine, UnknownOutcomeError(), in_flight=in_flight),
+        "our bug": lambda: lifecycle.internal_error(mine, KeyError()),
     }[answer]()
     return _moved(row, move)

@@ -1,7 +1,7 @@
 """
 One lead, two workers, Zoho, and everything that may happen between them.
 
-Time goes in steps of two seconds, the first delay of ``services/_life.py``. Whoever may act may
+Time goes in steps of two seconds, the first delay of ``services/lifecycle.py``. Whoever may act may
 also wait: a worker that is frozen, slow or unlucky is one that takes no step while time goes on.
 What one worker does in one step is what one transaction or one call does in ``services/work``;
 that it asks ``may_send`` and sends is one step too. Orphans are given up whenever a worker looks.

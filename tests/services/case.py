@@ -16,7 +16,7 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
 )
 from zoho_crm.models import LeadConversion
-from zoho_crm.services import _life, convert
+from zoho_crm.services import convert, lifecycle
 from zoho_crm.services import preview as previews
 from zoho_crm.services.work import _errands
 from zoho_crm.types import ConversionPlan, Scheduled
@@ -90,9 +90,9 @@ class Case:
         row = previews._reopened(row, found, str(person))
         if row.status in previews.AT_HAND:
             is_asked_for = row.status == "NEW" and bool(row.policy)
-            self.tables.move(_life.previewed(row, found))
+            self.tables.move(lifecycle.previewed(row, found))
             if is_asked_for and row.status == "PREVIEWED":
-                self.tables.move(_life.afresh(row))
+                self.tables.move(lifecycle.reset_to_new(row))
 
     def decided_by(self, person: AbstractBaseUser, plan: str, *, sends: bool) -> None:
         """A person puts a plan on it, and perhaps wants it to be sent."""
@@ -112,7 +112,7 @@ class Case:
     def put_off(self) -> None:
         """A worker could not read it."""
         self.life.put_off()
-        self.tables.move(_life.put_off(self.row, TransportError()))
+        self.tables.move(lifecycle.postponed(self.row, TransportError()))
 
     def looked_at(self, read: str = "truth") -> None:
         """A worker previews it."""
@@ -148,7 +148,7 @@ class Case:
         """An error of ours meets a worker that reads it."""
         row = self.row
         self.life.met_a_bug()
-        self.tables.move(_life.broken(row, KeyError()))
+        self.tables.move(lifecycle.internal_error(row, KeyError()))
 
     # Workers that send
 
@@ -175,16 +175,19 @@ class Case:
             horizon = TIMES["JOB_HORIZON"] + TIMES["MASS_QUIET_PERIOD"]
             self.truth.pending = self.truth.restless = horizon
         meaning, move = {
-            "success": (self.life.succeeded, lambda: _life.answered(row, BECAME)),
-            "scheduled": (self.life.scheduled, lambda: _life.answered(row, Scheduled(job_id="7"))),
-            "refused": (self.life.refused, lambda: _life.refused(row, RequestRefusedError())),
+            "success": (self.life.succeeded, lambda: lifecycle.answered(row, BECAME)),
+            "scheduled": (
+                self.life.scheduled,
+                lambda: lifecycle.answered(row, Scheduled(job_id="7")),
+            ),
+            "refused": (self.life.refused, lambda: lifecycle.refused(row, RequestRefusedError())),
             "already": (
                 self.life.already_converted,
-                lambda: _life.already_converted(row, AlreadyConvertedError()),
+                lambda: lifecycle.already_converted(row, AlreadyConvertedError()),
             ),
             "not processed": (
                 self.life.not_processed,
-                lambda: _life.not_processed(row, TransportError()),
+                lambda: lifecycle.not_processed(row, TransportError()),
             ),
         }[answer]
         meaning()
@@ -197,9 +200,9 @@ class Case:
         self.truth.left_with(effect, in_flight + TIMES["QUIET_PERIOD"])
         self.life.lost(in_flight)
         if by_bug:
-            self.tables.move(_life.broken(row, KeyError()))
+            self.tables.move(lifecycle.internal_error(row, KeyError()))
         else:
-            self.tables.move(_life.lost(row, UnknownOutcomeError(), in_flight=in_flight))
+            self.tables.move(lifecycle.answer_lost(row, UnknownOutcomeError(), in_flight=in_flight))
 
     def left_behind(self, effect: str) -> None:
         """The worker dies, or goes on too late, after it sent."""
@@ -213,10 +216,10 @@ class Case:
         row, self.hand = self.hand, None
         assert row is not None
         self.life.not_processed()
-        self.tables.move(_life.not_processed(row, TransportError()))
+        self.tables.move(lifecycle.not_processed(row, TransportError()))
 
     def answered_too_late(self) -> None:
         """A worker writes its answer after others moved the row: that reaches nothing."""
         ghost, self.ghost = self.ghost, None
         assert ghost is not None
-        assert LeadConversion.objects.move([_life.answered(ghost, BECAME)]) == []
+        assert LeadConversion.objects.move([lifecycle.answered(ghost, BECAME)]) == []

@@ -15,7 +15,7 @@ from zoho_crm import matching
 from zoho_crm.exceptions import PlanError, StaleDecisionError
 from zoho_crm.matching import POLICIES, Moment, Policy, Preview
 from zoho_crm.models import LeadConversion, Move
-from zoho_crm.services import _life
+from zoho_crm.services import lifecycle
 from zoho_crm.services._in_run import check_free, freed, is_in_run
 from zoho_crm.services.preview import row_of
 from zoho_crm.types import ConversionPlan, Verdict, as_json
@@ -62,7 +62,7 @@ def approve(
     who: dict[str, Any] = {"policy": ""}
     if by is not None:
         who |= {"approved_by_id": by.pk, "decided_by_id": by.pk}
-    return _moved(freed(_life.approved(row, plan, by=str(by or ""), **who)))
+    return _moved(freed(lifecycle.approved(row, plan, by=str(by or ""), **who)))
 
 
 def skip(
@@ -74,7 +74,7 @@ def skip(
     :raises StaleDecisionError: if it changed after it was shown
     """
     row = _seen(conversion_id, version, Status.PREVIEWED, Status.READY, Status.NEEDS_REVIEW)
-    values = {**_life.AT_REST, "policy": "", "decided_by_id": by.pk}
+    values = {**lifecycle.AT_REST, "policy": "", "decided_by_id": by.pk}
     details = {"note": note} if note else {}
     with transaction.atomic():
         if row.mass_conversion:
@@ -96,7 +96,7 @@ def request(*, connection_id: int, lead_id: str, policy: str = "careful") -> Lea
     row = row_of(connection_id=connection_id, lead_id=lead_id)
     undecided = row.status == Status.PREVIEWED and row.decided_by_id is None
     if not is_in_run(row) and (row.status == Status.NEW or undecided):
-        move = freed(_life.afresh(row, policy=policy))
+        move = freed(lifecycle.reset_to_new(row, policy=policy))
         LeadConversion.objects.move([replace(move, values={**move.values, "policy": policy})])
         row.refresh_from_db()
     return row
@@ -133,7 +133,7 @@ def write(moves: Iterable[Move], plans: Mapping[int, ConversionPlan]) -> None:
     with transaction.atomic():
         made = LeadConversion.objects.move(moves)
         LeadConversion.objects.move(
-            _life.approved(move.row, plans[move.row.pk], by=f"policy {move.row.policy}")
+            lifecycle.approved(move.row, plans[move.row.pk], by=f"policy {move.row.policy}")
             for move in made
             if move.row.pk in plans
         )

@@ -12,7 +12,7 @@ from zoho_crm.datacenters import LOCAL
 from zoho_crm.exceptions import AlreadyConvertedError, RequestRefusedError, TransportError
 from zoho_crm.matching import Preview
 from zoho_crm.models import Connection, DbNow, LeadConversion
-from zoho_crm.services import _life, tokens
+from zoho_crm.services import lifecycle, tokens
 from zoho_crm.services._in_run import check_free, freed
 from zoho_crm.services._zoho import outside_transaction
 from zoho_crm.types import Environment, Lead, Verdict, is_record_id
@@ -46,10 +46,10 @@ def preview(
     if row.status in AT_HAND:
         is_asked_for = row.status == Status.NEW and bool(row.policy)
         with transaction.atomic():
-            LeadConversion.objects.move([freed(_life.previewed(row, found, by=who))])
+            LeadConversion.objects.move([freed(lifecycle.previewed(row, found, by=who))])
             if is_asked_for and row.status == Status.PREVIEWED:
                 # A look takes nothing from whoever asked for it to be converted by a policy.
-                LeadConversion.objects.move([_life.afresh(row, policy=row.policy)])
+                LeadConversion.objects.move([lifecycle.reset_to_new(row, policy=row.policy)])
         row.refresh_from_db()
     return row
 
@@ -127,8 +127,8 @@ def _reopened(row: LeadConversion, found: Preview, who: str) -> LeadConversion:
     if row.status == Status.NEEDS_REVIEW and found.lead is None:
         return row
     if row.status in REOPENABLE and found.lead and found.lead.converted:
-        LeadConversion.objects.move([_life.read_converted(row, found.lead.converted, by=who)])
+        LeadConversion.objects.move([lifecycle.read_converted(row, found.lead.converted, by=who)])
     elif row.status in REOPENABLE or (row.status == Status.CONVERTED and is_open):
-        LeadConversion.objects.move([_life.reopened(row, by=who)])
+        LeadConversion.objects.move([lifecycle.reopened(row, by=who)])
     row.refresh_from_db()
     return row

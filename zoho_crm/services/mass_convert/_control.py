@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.exceptions import PlanError, RequestRefusedError, StaleDecisionError
 from zoho_crm.matching import Policy
 from zoho_crm.models import DbNow, LeadConversion, MassConversion
-from zoho_crm.services import _life
+from zoho_crm.services import lifecycle
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.mass_convert._counts import decided_count
 from zoho_crm.services.mass_convert._decisions import SET, in_review
@@ -194,7 +194,7 @@ def retry(*, run_id: int, by: AbstractBaseUser | None = None) -> int:
     again = Q(status=Status.FAILED) | Q(status=Status.PREVIEWED, plan__isnull=True)
     rows = LeadConversion.objects.filter(again, mass_conversion=run)
     while batch := list(rows.order_by("pk")[:SET]):
-        LeadConversion.objects.move([_life.reopened(row, by=str(by or "")) for row in batch])
+        LeadConversion.objects.move([lifecycle.reopened(row, by=str(by or "")) for row in batch])
     # Rows of a finished run rest; if this process ends before the next line, it can be repeated.
     count = LeadConversion.objects.filter(mass_conversion=run, status=Status.NEW).count()
     if count:

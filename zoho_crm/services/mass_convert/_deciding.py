@@ -12,7 +12,7 @@ from zoho_crm import matching
 from zoho_crm.client import ZohoClient
 from zoho_crm.matching import Action, Moment, Policy, Preview
 from zoho_crm.models import LeadConversion, MassConversion, Move
-from zoho_crm.services import _life
+from zoho_crm.services import lifecycle
 from zoho_crm.types import ConversionPlan, Lead, Verdict, as_json
 
 Status = LeadConversion.Status
@@ -25,7 +25,7 @@ LATEST: Mapping[str, str] = {
 
 def previewed_in_run(row: LeadConversion, preview: Preview, policy: Policy, moment: Moment) -> Move:
     """The lead was read, and what it could become; the run's policy decides if it can."""
-    move = _life.previewed(row, preview)
+    move = lifecycle.previewed(row, preview)
     if move.to != Status.PREVIEWED:
         return move
     run = row.mass_conversion

@@ -15,7 +15,7 @@ from zoho_crm import matching
 from zoho_crm.exceptions import PlanError, StaleDecisionError
 from zoho_crm.matching import Action, Decision, Moment, Preview
 from zoho_crm.models import LeadConversion, MassConversion, Move
-from zoho_crm.services import _life
+from zoho_crm.services import lifecycle
 from zoho_crm.services.mass_convert._deciding import keys_of
 from zoho_crm.services.preview import preview_seen
 from zoho_crm.types import ConversionPlan, Verdict, as_json
@@ -127,7 +127,7 @@ def _decided(row: LeadConversion, decision: Decision, by: AbstractBaseUser | Non
     plan, who = decision.plan, str(by or "")
     values: dict[str, Any] = {"decided_by_id": by.pk if by else None}
     if decision.skip:
-        values |= _life.AT_REST
+        values |= lifecycle.AT_REST
         return Move(row=row, to=Status.SKIPPED, by=who, values=values)
     if plan is None:
         # A person wanted it sent, but whose it will be has to be said lead by lead.

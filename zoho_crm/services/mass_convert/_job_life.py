@@ -20,8 +20,7 @@ from zoho_crm.models import (
     Move,
     from_now,
 )
-from zoho_crm.services import _life
-from zoho_crm.services._delays import delay
+from zoho_crm.services import lifecycle
 from zoho_crm.types import Effect, JobState, as_json
 
 JobStatus = MassConversionJob.Status
@@ -104,13 +103,13 @@ def polled(job: MassConversionJob, state: JobState) -> None:
     if state.is_final:
         finish(job, JobStatus.FINISHED, counts=counts)
     else:
-        wait = delay(job.polls)
+        wait = lifecycle.retry_delay(job.polls)
         _change(job, counts=counts, polls=job.polls + 1, due_at=from_now(wait))
 
 
 def put_off(job: MassConversionJob) -> None:
     """A poll did not come about."""
-    _change(job, polls=job.polls + 1, due_at=from_now(delay(job.polls)))
+    _change(job, polls=job.polls + 1, due_at=from_now(lifecycle.retry_delay(job.polls)))
 
 
 def vanished(job: MassConversionJob) -> None:
@@ -132,7 +131,7 @@ def finish(
 
 
 def _doubted(row: LeadConversion, quiet: float) -> Move:
-    return _life.unknown(row, None, quiet=quiet, in_doubt=True, due_at=DbNow())
+    return lifecycle.outcome_unknown(row, None, quiet=quiet, in_doubt=True, due_at=DbNow())
 
 
 def give_up_jobs(connection_id: int) -> None:
@@ -149,7 +148,7 @@ def give_up_jobs(connection_id: int) -> None:
 def _give_back(
     rows: list[LeadConversion], error: ZohoError, *, at_once: bool, **values: Any
 ) -> None:
-    moves = [_life.not_processed(row, error, at_once=at_once) for row in rows]
+    moves = [lifecycle.not_processed(row, error, at_once=at_once) for row in rows]
     LeadConversion.objects.move(
         Move(row=m.row, to=m.to, values={**m.values, **values}, details=m.details) for m in moves
     )

@@ -16,7 +16,7 @@ from zoho_crm.models import (
     MassConversionLine,
     Move,
 )
-from zoho_crm.services import _life
+from zoho_crm.services import lifecycle
 from zoho_crm.services._in_run import OF_NO_RUN
 from zoho_crm.services.leads import fits
 from zoho_crm.types import Lead, is_record_id
@@ -141,7 +141,7 @@ def _obstacle(run: MassConversion, row: LeadConversion) -> str:
 
 def taken_over(row: LeadConversion, run: MassConversion) -> Move:
     """Let a row start afresh as the run's own."""
-    move = _life.reopened(row)
+    move = lifecycle.reopened(row)
     values: dict[str, Any] = {**OF_NO_RUN, "mass_conversion": run}
     details = {"mass_conversion": run.pk}
     return Move(row=row, to=move.to, values={**move.values, **values}, details=details)

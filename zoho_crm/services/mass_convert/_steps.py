@@ -19,7 +19,7 @@ from zoho_crm.models import (
     from_now,
     holds,
 )
-from zoho_crm.services import _life
+from zoho_crm.services import lifecycle
 from zoho_crm.services.mass_convert._breaker import CANARIES, is_proven
 from zoho_crm.services.mass_convert._counts import counts
 from zoho_crm.services.mass_convert._effects import effect_key, effect_of
@@ -111,7 +111,7 @@ def _arm(run: MassConversion) -> float:
 
 def _armed(run: MassConversion, row: LeadConversion, rules: Policy) -> Move:
     """A row that may go by a job waits for one; any other is sent next."""
-    move = _life.approved(row, row.planned() or ConversionPlan(), **_starter(run))
+    move = lifecycle.approved(row, row.planned() or ConversionPlan(), **_starter(run))
     effect = effect_key(effect_of(row, rules)) if run.may_use_jobs and not row.job_id else ""
     waits = {"effect": effect, "due_at": None} if effect else {"effect": ""}
     return replace(move, values={**move.values, **waits})
@@ -157,14 +157,14 @@ def _joined(run: MassConversion, row: LeadConversion) -> Move:
         joined = replace(plan, contact_id=record)
     else:
         joined = replace(plan, account_id=record)
-    return _life.approved(row, joined, **_starter(run))
+    return lifecycle.approved(row, joined, **_starter(run))
 
 
 def _cancel(run: MassConversion) -> float | None:
     """Leave out what was not sent; the rest settles."""
     unsent = [Status.NEW, Status.PREVIEWED, Status.READY]
     rows = LeadConversion.objects.filter(mass_conversion=run, status__in=unsent)[:SET]
-    values = {**_life.AT_REST, "reason": "cancelled"}
+    values = {**lifecycle.AT_REST, "reason": "cancelled"}
     moves = [Move(row=row, to=Status.SKIPPED, values=values) for row in rows]
     if LeadConversion.objects.move(moves):
         return 0.0

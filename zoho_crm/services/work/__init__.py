@@ -29,7 +29,7 @@ from zoho_crm.models import (
     MassConversion,
     MassConversionJob,
 )
-from zoho_crm.services import _life, mass_convert
+from zoho_crm.services import lifecycle, mass_convert
 from zoho_crm.services._zoho import outside_transaction
 from zoho_crm.services.work._slice import Slice
 
@@ -140,6 +140,6 @@ def _give_up_orphans(connection_id: int) -> None:
     running = LeadConversion.objects.due().filter(
         connection_id=connection_id, status=LeadConversion.Status.RUNNING
     )
-    orphans = LeadConversion.objects.move([_life.orphaned(row) for row in running])
+    orphans = LeadConversion.objects.move([lifecycle.orphaned(row) for row in running])
     for move in orphans:
         logger.warning("Conversion %s was left behind by its worker", move.row.pk)

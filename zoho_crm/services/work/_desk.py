@@ -22,7 +22,7 @@ from zoho_crm.models import (
     from_now,
     holds,
 )
-from zoho_crm.services import _life, mass_convert
+from zoho_crm.services import lifecycle, mass_convert
 from zoho_crm.services.settle import with_counting
 from zoho_crm.services.work._condition import Condition
 from zoho_crm.services.work._crew import Crew, Errand
@@ -189,9 +189,9 @@ class Desk:
             return
         self.condition.failed(error, started=errand.started)
         at_once = isinstance(error, AccessTokenRejectedError)
-        self.moves += [_life.put_off(row, error, at_once=at_once) for row in errand.rows]
+        self.moves += [lifecycle.postponed(row, error, at_once=at_once) for row in errand.rows]
 
     def broken(self, row: LeadConversion, error: BaseException) -> None:
         """Take note of an error of our own at one row."""
         logger.error("Conversion %s met an error of ours", row.pk, exc_info=error)
-        self.moves.append(_life.broken(row, error))
+        self.moves.append(lifecycle.internal_error(row, error))

@@ -13,7 +13,7 @@ from zoho_crm.client import ZohoClient, culprit
 from zoho_crm.exceptions import RequestRefusedError, ZohoError
 from zoho_crm.matching import Moment, Policy, Preview
 from zoho_crm.models import LeadConversion, Move
-from zoho_crm.services import _life, mass_convert, tokens
+from zoho_crm.services import lifecycle, mass_convert, tokens
 from zoho_crm.services.convert import plan_by_policy
 from zoho_crm.services.preview import preview_seen
 from zoho_crm.types import (
@@ -68,11 +68,11 @@ class Rules:
 
 def seen(row: LeadConversion, found: Preview, rules: RunRules | None) -> Sight:
     """Say what a preview means: for its run, or by the row's own policy."""
-    if found.lead is None and _life.may_still_be_found(row):
-        return Sight(move=_life.looked_in_vain(row))
+    if found.lead is None and lifecycle.may_appear_later(row):
+        return Sight(move=lifecycle.not_found_yet(row))
     if rules:
         return Sight(move=mass_convert.previewed_in_run(row, found, rules.policy, rules.moment))
-    move = _life.previewed(row, found)
+    move = lifecycle.previewed(row, found)
     plan = plan_by_policy(row, found) if move.to == LeadConversion.Status.PREVIEWED else None
     return Sight(move=move, plan=plan)
 
@@ -84,29 +84,33 @@ def checked(row: LeadConversion, lead: Lead | None, *, sent: str | None = None) 
     :param sent: the hash of what is sent, if that is not the row's own
     """
     if lead is None:
-        again = _life.may_still_be_found(row)
-        return _life.looked_in_vain(row) if again else _life.afresh(row, gone=True)
+        again = lifecycle.may_appear_later(row)
+        return lifecycle.not_found_yet(row) if again else lifecycle.reset_to_new(row, gone=True)
     if lead.converted:
-        return _life.read_converted(row, lead.converted)
+        return lifecycle.read_converted(row, lead.converted)
     seen = row.lead_seen()
     changed = matching.changes(seen, lead) if seen else ("id",)
-    return _life.afresh(row, changed=list(changed)) if changed else _life.claimed(row, sent)
+    return (
+        lifecycle.reset_to_new(row, changed=list(changed))
+        if changed
+        else lifecycle.claimed(row, sent)
+    )
 
 
 def settled(row: LeadConversion, lead: Lead | None) -> Move:
     """Say what reading back a lead in doubt means."""
-    return _life.read(row, lead, is_conclusive=row.is_conclusive)
+    return lifecycle.read_back(row, lead, is_conclusive=row.is_conclusive)
 
 
 def renewed(row: LeadConversion, found: Preview, leader: LeadConversion | None) -> Move:
     """Say what a new preview of an approved row means."""
     if found.lead and found.lead.converted:
-        return _life.read_converted(row, found.lead.converted)
+        return lifecycle.read_converted(row, found.lead.converted)
     seen = preview_seen(row)
     unchanged = seen.lead and found.lead and not matching.changes(seen.lead, found.lead)
     if unchanged and matching.same_matches(seen, _without_made_by(leader, found)):
-        return _life.renewed(row, found)
-    return _life.afresh(row, changed=["matches"])
+        return lifecycle.preview_renewed(row, found)
+    return lifecycle.reset_to_new(row, changed=["matches"])
 
 
 def _without_made_by(leader: LeadConversion | None, found: Preview) -> Preview:

@@ -20,7 +20,7 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob, Move, holds
-from zoho_crm.services._payload import hash_of
+from zoho_crm.services.lifecycle import body_hash
 from zoho_crm.services.mass_convert import effect_of, job_life, smallest_job
 from zoho_crm.services.work._crew import Errand
 from zoho_crm.services.work._desk import Desk
@@ -88,7 +88,7 @@ class Jobs:
             self._release(rows)
             return False
         self._draft = Draft(run=run, effect=effect, rows=rows)
-        judge = partial(checked, sent=hash_of(effect_body(effect)))
+        judge = partial(checked, sent=body_hash(effect_body(effect)))
         self._desk.read(rows, judge, partial(self._checked, self._draft))
         return True
 

@@ -16,7 +16,7 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
 )
 from zoho_crm.models import LeadConversion, MassConversion, Move
-from zoho_crm.services import _life
+from zoho_crm.services import lifecycle
 from zoho_crm.services.preview import look
 from zoho_crm.services.work._crew import Errand
 from zoho_crm.services.work._desk import BATCH, Desk
@@ -131,7 +131,7 @@ class Sending:
     def _answered(self, errand: Errand, answer: Converted | Scheduled) -> None:
         self._landed(errand)
         self._desk.condition.succeeded()
-        self._desk.moves += [_life.answered(row, answer) for row in errand.rows]
+        self._desk.moves += [lifecycle.answered(row, answer) for row in errand.rows]
 
     def _not_converted(self, errand: Errand, error: BaseException) -> None:
         """Refused, surely not processed, or nobody knows."""
@@ -139,17 +139,17 @@ class Sending:
         desk, (row,) = self._desk, errand.rows
         if isinstance(error, AlreadyConvertedError):
             desk.condition.succeeded()
-            desk.moves.append(_life.already_converted(row, error))
+            desk.moves.append(lifecycle.already_converted(row, error))
         elif isinstance(error, RequestRefusedError):
             desk.condition.succeeded()
-            desk.moves.append(_life.refused(row, error))
+            desk.moves.append(lifecycle.refused(row, error))
         elif isinstance(error, TransientError | AuthorizationError):
             desk.condition.failed(error, started=errand.started)
             at_once = isinstance(error, AccessTokenRejectedError)
-            desk.moves.append(_life.not_processed(row, error, at_once=at_once))
+            desk.moves.append(lifecycle.not_processed(row, error, at_once=at_once))
         elif isinstance(error, UnknownOutcomeError):
             left = errand.started + desk.conf.CALL_DEADLINE - time.monotonic()
-            desk.moves.append(_life.lost(row, error, in_flight=max(0.0, left)))
+            desk.moves.append(lifecycle.answer_lost(row, error, in_flight=max(0.0, left)))
         else:
             desk.broken(row, error)
 

@@ -19,7 +19,7 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.matching import assess
 from zoho_crm.models import LeadConversion
-from zoho_crm.services import _life
+from zoho_crm.services import lifecycle
 from zoho_crm.types import (
     ConversionOptions,
     ConversionPlan,
@@ -75,7 +75,7 @@ def is_within(part, whole):
 
 
 def test_a_preview_keeps_what_was_seen_and_what_suggests_itself():
-    move = _life.previewed(row(Status.NEW), assess(LEAD, OPTIONS), by="olga")
+    move = lifecycle.previewed(row(Status.NEW), assess(LEAD, OPTIONS), by="olga")
 
     assert move.by == "olga"
     assert made(move) == {
@@ -95,7 +95,7 @@ def test_a_preview_keeps_what_was_seen_and_what_suggests_itself():
 
 
 def test_a_preview_of_a_converted_lead_says_that_it_was_converted_elsewhere():
-    move = _life.previewed(row(Status.NEW), assess(Lead(id="1", converted=BECAME)))
+    move = lifecycle.previewed(row(Status.NEW), assess(Lead(id="1", converted=BECAME)))
 
     expected = {"status": "CONVERTED", "converted_by": "elsewhere", "evidence": "read"}
     assert is_within(expected | as_json(BECAME), made(move))
@@ -103,7 +103,7 @@ def test_a_preview_of_a_converted_lead_says_that_it_was_converted_elsewhere():
 
 
 def test_a_long_reason_fits_its_column():
-    move = _life.previewed(row(Status.NEW), assess(LEAD, refusal="x" * 1000))
+    move = lifecycle.previewed(row(Status.NEW), assess(LEAD, refusal="x" * 1000))
 
     assert len(move.values["reason"]) == LeadConversion._meta.get_field("reason").max_length
 
@@ -113,7 +113,7 @@ def decided(plan):
 
 
 def test_a_new_look_does_not_replace_a_persons_plan_that_still_fits():
-    move = _life.previewed(decided(ConversionPlan()), assess(LEAD, OPTIONS))
+    move = lifecycle.previewed(decided(ConversionPlan()), assess(LEAD, OPTIONS))
 
     assert not {"plan", "decided_by"} & move.values.keys()
 
@@ -121,7 +121,7 @@ def test_a_new_look_does_not_replace_a_persons_plan_that_still_fits():
 def test_a_new_look_replaces_a_persons_plan_that_no_longer_fits():
     gone = ConversionPlan(contact_id="99")
 
-    move = _life.previewed(decided(gone), assess(LEAD, OPTIONS))
+    move = lifecycle.previewed(decided(gone), assess(LEAD, OPTIONS))
 
     assert is_within(
         {"plan": as_json(ConversionPlan(contact_id="31")), "decided_by": None}, made(move)
@@ -132,7 +132,7 @@ def test_a_new_look_replaces_a_persons_plan_that_no_longer_fits():
     ("retry_count", "wait"), [(0, 2), (1, 4), (2, 8), (7, 256), (8, 300), (100, 300)]
 )
 def test_a_read_that_failed_is_tried_again_after_doubling_waits(retry_count, wait):
-    move = _life.put_off(row(Status.NEW, retry_count=retry_count), TransportError())
+    move = lifecycle.postponed(row(Status.NEW, retry_count=retry_count), TransportError())
 
     assert is_within({"status": "NEW", "due_at": wait}, made(move))
     assert move.values["retry_count"] == min(retry_count + 1, 100)
@@ -140,7 +140,9 @@ def test_a_read_that_failed_is_tried_again_after_doubling_waits(retry_count, wai
 
 @pytest.mark.parametrize("status", ["NEW", "READY", "UNKNOWN", "SCHEDULED"])
 def test_a_read_that_failed_moves_nothing_else(status):
-    move = _life.put_off(row(status), PermissionDeniedError(code="NO_PERMISSION"), at_once=True)
+    move = lifecycle.postponed(
+        row(status), PermissionDeniedError(code="NO_PERMISSION"), at_once=True
+    )
 
     looks = {"empty_reads": 0} if status in ("NEW", "READY") else {}
     assert made(move) == {"status": status, "retry_count": 1, "due_at": 0, **looks}
@@ -149,13 +151,13 @@ def test_a_read_that_failed_moves_nothing_else(status):
 def test_a_row_that_waits_for_a_job_waits_for_the_next_when_its_read_failed():
     waiting = row(Status.READY, effect="e")
 
-    for move in (_life.put_off(waiting, TransportError()), _life.looked_in_vain(waiting)):
+    for move in (lifecycle.postponed(waiting, TransportError()), lifecycle.not_found_yet(waiting)):
         assert move.to == Status.READY
         assert "due_at" not in move.values
 
 
 def test_starting_afresh_forgets_the_approval_and_the_reads_but_not_the_doubt():
-    move = _life.afresh(row(Status.READY, in_doubt=True), changed=["Email"])
+    move = lifecycle.reset_to_new(row(Status.READY, in_doubt=True), changed=["Email"])
 
     nothing = {"approved_by": None, "approved_at": None, "negative_reads": 0, "empty_reads": 0}
     assert is_within({"status": "NEW", "due_at": 0, **nothing}, made(move))
@@ -164,7 +166,7 @@ def test_starting_afresh_forgets_the_approval_and_the_reads_but_not_the_doubt():
 
 
 def test_a_person_who_reopens_a_row_gives_it_new_attempts_and_keeps_the_doubt():
-    move = _life.reopened(row(Status.NEEDS_REVIEW, attempts=3, in_doubt=True), by="olga")
+    move = lifecycle.reopened(row(Status.NEEDS_REVIEW, attempts=3, in_doubt=True), by="olga")
 
     assert is_within({"status": "NEW", "attempts": 0, "error_code": ""}, made(move))
     assert "in_doubt" not in move.values
@@ -186,7 +188,7 @@ PLAN = ConversionPlan(
 def test_the_intent_is_written_before_the_call():
     ready = row(Status.READY, plan=as_json(PLAN), attempts=1, error_code="OLD")
 
-    move = _life.claimed(ready)
+    move = lifecycle.claimed(ready)
 
     assert made(move) == {
         "status": "RUNNING",
@@ -195,7 +197,7 @@ def test_the_intent_is_written_before_the_call():
         "error_code": "",
         "error_message": "",
     }
-    assert move.payload_hash == _life.payload_hash(ready)
+    assert move.payload_hash == lifecycle.payload_hash(ready)
 
 
 def test_what_is_sent_again_is_the_same_payload():
@@ -203,19 +205,19 @@ def test_what_is_sent_again_is_the_same_payload():
     again = row(Status.READY, plan=as_json(PLAN), attempts=2, in_doubt=True, version=9)
     other = row(Status.READY, plan=as_json(ConversionPlan(contact_id="32")))
 
-    assert _life.payload_hash(first) == _life.payload_hash(again)
-    assert _life.payload_hash(first) != _life.payload_hash(other)
+    assert lifecycle.payload_hash(first) == lifecycle.payload_hash(again)
+    assert lifecycle.payload_hash(first) != lifecycle.payload_hash(other)
 
 
 def test_zohos_success_proves_a_conversion_by_us():
-    move = _life.answered(row(Status.RUNNING, in_doubt=True), BECAME)
+    move = lifecycle.answered(row(Status.RUNNING, in_doubt=True), BECAME)
 
     expected = {"status": "CONVERTED", "converted_by": "us", "evidence": "answer", "due_at": None}
     assert is_within(expected | as_json(BECAME) | {"finished_at": 0}, made(move))
 
 
 def test_a_scheduled_conversion_is_read_later_and_given_up_after_the_horizon():
-    move = _life.answered(row(Status.RUNNING), Scheduled(job_id="77"))
+    move = lifecycle.answered(row(Status.RUNNING), Scheduled(job_id="77"))
 
     assert made(move) == {
         "status": "SCHEDULED",
@@ -228,7 +230,7 @@ def test_a_scheduled_conversion_is_read_later_and_given_up_after_the_horizon():
 
 
 def test_a_refusal_is_the_end_if_nothing_else_was_sent():
-    move = _life.refused(row(Status.RUNNING), REFUSAL)
+    move = lifecycle.refused(row(Status.RUNNING), REFUSAL)
 
     assert is_within(
         {"status": "FAILED", "due_at": None, "error_code": "DUPLICATE_DATA", "finished_at": 0},
@@ -237,7 +239,7 @@ def test_a_refusal_is_the_end_if_nothing_else_was_sent():
 
 
 def test_a_refusal_after_a_lost_answer_is_settled_first():
-    move = _life.refused(row(Status.RUNNING, in_doubt=True), REFUSAL)
+    move = lifecycle.refused(row(Status.RUNNING, in_doubt=True), REFUSAL)
 
     assert is_within(
         {"status": "UNKNOWN", "due_at": 2, "quiet_until": 120, "error_code": "DUPLICATE_DATA"},
@@ -248,7 +250,7 @@ def test_a_refusal_after_a_lost_answer_is_settled_first():
 def test_that_a_lead_was_converted_before_is_evidence_and_no_failure():
     error = AlreadyConvertedError(code="ID_ALREADY_CONVERTED")
 
-    move = _life.already_converted(row(Status.RUNNING), error)
+    move = lifecycle.already_converted(row(Status.RUNNING), error)
 
     assert is_within({"status": "UNKNOWN", "due_at": 2, "quiet_until": 120}, made(move))
     assert move.values["error_code"] == "ID_ALREADY_CONVERTED"
@@ -256,7 +258,7 @@ def test_that_a_lead_was_converted_before_is_evidence_and_no_failure():
 
 
 def test_what_was_surely_not_processed_gives_its_attempt_back():
-    move = _life.not_processed(row(Status.RUNNING, attempts=2, retry_count=1), TransportError())
+    move = lifecycle.not_processed(row(Status.RUNNING, attempts=2, retry_count=1), TransportError())
 
     assert made(move) == {"status": "READY", "attempts": 1, "retry_count": 2, "due_at": 4}
 
@@ -264,7 +266,7 @@ def test_what_was_surely_not_processed_gives_its_attempt_back():
 def test_a_lost_answer_is_doubt_until_the_quiet_period_after_the_deadline_is_over():
     error = UnknownOutcomeError("silence")
 
-    move = _life.lost(row(Status.RUNNING), error, in_flight=12)
+    move = lifecycle.answer_lost(row(Status.RUNNING), error, in_flight=12)
 
     assert is_within(
         {"status": "UNKNOWN", "in_doubt": True, "due_at": 2, "quiet_until": 132}, made(move)
@@ -272,7 +274,7 @@ def test_a_lost_answer_is_doubt_until_the_quiet_period_after_the_deadline_is_ove
 
 
 def test_the_quiet_period_of_an_orphan_begins_when_its_lease_ended():
-    move = _life.orphaned(row(Status.RUNNING, due_at=instant(-50)))
+    move = lifecycle.orphaned(row(Status.RUNNING, due_at=instant(-50)))
 
     assert is_within(
         {"status": "UNKNOWN", "in_doubt": True, "due_at": 0, "quiet_until": 70}, made(move)
@@ -289,7 +291,7 @@ def test_the_quiet_period_of_an_orphan_begins_when_its_lease_ended():
     ],
 )
 def test_an_error_of_ours_is_doubt_only_if_something_may_have_been_sent(status, expected):
-    move = _life.broken(row(status), KeyError("plan"))
+    move = lifecycle.internal_error(row(status), KeyError("plan"))
 
     assert is_within(expected, made(move))
 
@@ -298,24 +300,24 @@ def test_an_error_of_ours_while_settling_is_for_a_person_once_nothing_can_act_an
     early, late = row(Status.UNKNOWN, retry_count=1), row(Status.UNKNOWN)
     early.is_conclusive, late.is_conclusive = False, True
 
-    waits = _life.broken(early, KeyError("plan"))
+    waits = lifecycle.internal_error(early, KeyError("plan"))
 
     assert made(waits) == {"status": "UNKNOWN", "retry_count": 2, "due_at": 4}
     assert waits.details == {"bug": "KeyError"}
-    assert _life.broken(late, KeyError("plan")).to == Status.NEEDS_REVIEW
+    assert lifecycle.internal_error(late, KeyError("plan")).to == Status.NEEDS_REVIEW
 
 
 def test_an_error_of_ours_leaves_a_scheduled_conversion_all_its_time():
     end = timezone.now() + timedelta(seconds=7200)
 
-    move = _life.broken(row(Status.SCHEDULED, quiet_until=end), KeyError("plan"))
+    move = lifecycle.internal_error(row(Status.SCHEDULED, quiet_until=end), KeyError("plan"))
 
     assert move.to == Status.UNKNOWN
     assert move.values["quiet_until"] == end + timedelta(seconds=900)
 
 
 def test_the_journal_keeps_codes_and_fields_but_no_values():
-    move = _life.refused(row(Status.RUNNING), REFUSAL)
+    move = lifecycle.refused(row(Status.RUNNING), REFUSAL)
 
     assert move.details == {
         "error": "RequestRefusedError",
@@ -326,8 +328,8 @@ def test_the_journal_keeps_codes_and_fields_but_no_values():
 
 
 def test_a_long_code_fits_its_column_and_none_is_not_empty():
-    long = _life.refused(row(Status.RUNNING), RequestRefusedError(code="X" * 200))
-    none = _life.refused(row(Status.RUNNING), RequestRefusedError())
+    long = lifecycle.refused(row(Status.RUNNING), RequestRefusedError(code="X" * 200))
+    none = lifecycle.refused(row(Status.RUNNING), RequestRefusedError())
 
     assert len(long.values["error_code"]) == 60
     assert none.values["error_code"] == "REFUSED"
@@ -345,39 +347,39 @@ def unknown(**columns):
 @pytest.mark.parametrize("is_conclusive", [True, False])
 @pytest.mark.parametrize("status", ["UNKNOWN", "SCHEDULED"])
 def test_a_read_that_shows_the_conversion_proves_it_at_any_time(status, is_conclusive):
-    move = _life.read(row(status, in_doubt=True), CONVERTED, is_conclusive=is_conclusive)
+    move = lifecycle.read_back(row(status, in_doubt=True), CONVERTED, is_conclusive=is_conclusive)
 
     expected = {"status": "CONVERTED", "converted_by": "us", "evidence": "read"}
     assert is_within(expected | as_json(BECAME), made(move))
 
 
 def test_a_conversion_that_none_of_our_calls_can_have_made_was_made_elsewhere():
-    move = _life.read(unknown(in_doubt=False), CONVERTED, is_conclusive=False)
+    move = lifecycle.read_back(unknown(in_doubt=False), CONVERTED, is_conclusive=False)
 
     assert move.values["converted_by"] == "elsewhere"
 
 
 def test_an_early_read_of_an_open_lead_waits_for_the_end_of_the_quiet_period():
-    move = _life.read(unknown(), LEAD, is_conclusive=False)
+    move = lifecycle.read_back(unknown(), LEAD, is_conclusive=False)
 
     assert made(move) == {"status": "UNKNOWN", "due_at": 40, "retry_count": 0}
 
 
 def test_the_first_negative_read_waits_for_the_next():
-    move = _life.read(unknown(attempts=1), LEAD, is_conclusive=True)
+    move = lifecycle.read_back(unknown(attempts=1), LEAD, is_conclusive=True)
 
     assert made(move) == {"status": "UNKNOWN", "due_at": 60, "negative_reads": 1, "retry_count": 0}
 
 
 def test_the_last_negative_read_lets_it_be_sent_again():
-    move = _life.read(unknown(attempts=1, negative_reads=1), LEAD, is_conclusive=True)
+    move = lifecycle.read_back(unknown(attempts=1, negative_reads=1), LEAD, is_conclusive=True)
 
     assert is_within({"status": "READY", "due_at": 0, "quiet_until": None}, made(move))
     assert not {"plan", "in_doubt", "attempts"} & move.values.keys()
 
 
 def test_after_the_last_attempt_a_person_looks():
-    move = _life.read(unknown(attempts=3, negative_reads=1), LEAD, is_conclusive=True)
+    move = lifecycle.read_back(unknown(attempts=3, negative_reads=1), LEAD, is_conclusive=True)
 
     expected = {"status": "NEEDS_REVIEW", "due_at": None, "error_code": "MAX_ATTEMPTS"}
     assert is_within(expected, made(move))
@@ -386,7 +388,7 @@ def test_after_the_last_attempt_a_person_looks():
 def test_what_was_refused_in_doubt_fails_after_the_negative_reads():
     doubtful = unknown(attempts=2, negative_reads=1, error_code="DUPLICATE_DATA")
 
-    move = _life.read(doubtful, LEAD, is_conclusive=True)
+    move = lifecycle.read_back(doubtful, LEAD, is_conclusive=True)
 
     assert is_within({"status": "FAILED", "due_at": None, "finished_at": 0}, made(move))
 
@@ -394,21 +396,21 @@ def test_what_was_refused_in_doubt_fails_after_the_negative_reads():
 def test_a_lead_that_zoho_calls_converted_but_shows_open_is_for_a_person():
     contradictory = unknown(attempts=1, negative_reads=1, error_code="ID_ALREADY_CONVERTED")
 
-    move = _life.read(contradictory, LEAD, is_conclusive=True)
+    move = lifecycle.read_back(contradictory, LEAD, is_conclusive=True)
 
     assert is_within({"status": "NEEDS_REVIEW", "due_at": None}, made(move))
 
 
 @pytest.mark.parametrize("is_conclusive", [True, False])
 def test_an_empty_read_is_no_evidence(is_conclusive):
-    move = _life.read(unknown(negative_reads=1), None, is_conclusive=is_conclusive)
+    move = lifecycle.read_back(unknown(negative_reads=1), None, is_conclusive=is_conclusive)
 
     assert made(move) == {"status": "UNKNOWN", "due_at": 60, "empty_reads": 1, "retry_count": 0}
 
 
 def test_after_a_long_time_of_empty_reads_a_person_looks():
-    nearly = _life.read(unknown(empty_reads=8), None, is_conclusive=True)
-    at_last = _life.read(unknown(empty_reads=9), None, is_conclusive=True)
+    nearly = lifecycle.read_back(unknown(empty_reads=8), None, is_conclusive=True)
+    at_last = lifecycle.read_back(unknown(empty_reads=9), None, is_conclusive=True)
 
     assert nearly.to == Status.UNKNOWN
     assert is_within({"status": "NEEDS_REVIEW", "error_code": "UNREADABLE"}, made(at_last))
@@ -416,8 +418,8 @@ def test_after_a_long_time_of_empty_reads_a_person_looks():
 
 @pytest.mark.parametrize("lead", [LEAD, None], ids=["open", "nothing"])
 def test_a_scheduled_conversion_is_read_at_widening_steps(lead):
-    first = _life.read(row(Status.SCHEDULED), lead, is_conclusive=False)
-    late = _life.read(row(Status.SCHEDULED, retry_count=9), lead, is_conclusive=False)
+    first = lifecycle.read_back(row(Status.SCHEDULED), lead, is_conclusive=False)
+    late = lifecycle.read_back(row(Status.SCHEDULED, retry_count=9), lead, is_conclusive=False)
 
     assert made(first) == {"status": "SCHEDULED", "retry_count": 1, "due_at": 20}
     assert made(late) == {"status": "SCHEDULED", "retry_count": 10, "due_at": 300}
@@ -425,6 +427,6 @@ def test_a_scheduled_conversion_is_read_at_widening_steps(lead):
 
 @pytest.mark.parametrize("lead", [LEAD, None], ids=["open", "nothing"])
 def test_a_scheduled_conversion_is_in_doubt_after_the_horizon(lead):
-    move = _life.read(row(Status.SCHEDULED, in_doubt=True), lead, is_conclusive=True)
+    move = lifecycle.read_back(row(Status.SCHEDULED, in_doubt=True), lead, is_conclusive=True)
 
     assert is_within({"status": "UNKNOWN", "quiet_until": 900, "negative_reads": 0}, made(move))
