@@ -110,7 +110,7 @@ def sim(caller: Caller) -> Simulator:
 
 
 @pytest.fixture(params=["in_process", "http"])
-def at_door(request: pytest.FixtureRequest, start: Callable[..., Caller]) -> Iterator[Caller]:
+def any_caller(request: pytest.FixtureRequest, start: Callable[..., Caller]) -> Iterator[Caller]:
     """Connected to an empty simulator through each of the doors in turn."""
     caller = start()
     if request.param == "in_process":

@@ -44,8 +44,8 @@ def press(caller: Caller, decision: str, **changes: str | None) -> dict[str, Any
     return query_of(caller.call("POST", "/oauth/v2/consent", data=data).headers["Location"])
 
 
-def test_the_page_asks_and_names_what_is_asked_for(at_door: Caller) -> None:
-    answer = at_door.call("GET", url())
+def test_the_page_asks_and_names_what_is_asked_for(any_caller: Caller) -> None:
+    answer = any_caller.call("GET", url())
 
     assert answer.status_code == 200
     assert "ZohoCRM.modules.ALL" in answer.text
@@ -79,23 +79,23 @@ def test_what_the_client_sent_is_escaped(caller: Caller) -> None:
     assert "<script" not in answer.text
 
 
-def test_accept_sends_back_a_code_the_state_and_the_server(at_door: Caller) -> None:
-    back = at_door.simulator.consent(at_door.simulator.origin + url())
+def test_accept_sends_back_a_code_the_state_and_the_server(any_caller: Caller) -> None:
+    back = any_caller.simulator.consent(any_caller.simulator.origin + url())
 
     assert back.startswith(f"{REDIRECT}?")
     assert back.endswith("&")
     query = query_of(back)
     assert query["state"] == "s&=%/ä"
     assert query["location"] == "local"
-    assert query["accounts-server"] == at_door.simulator.origin
-    answer = at_door.token("authorization_code", code=query["code"], redirect_uri=REDIRECT)
+    assert query["accounts-server"] == any_caller.simulator.origin
+    answer = any_caller.token("authorization_code", code=query["code"], redirect_uri=REDIRECT)
     assert answer.json()["scope"] == "ZohoCRM.modules.ALL ZohoCRM.users.READ"
     assert "refresh_token" in answer.json()
 
 
-def test_the_buttons_of_the_page_work(at_door: Caller) -> None:
-    assert "code" in press(at_door, "accept")
-    assert press(at_door, "reject") == {"state": "s&=%/ä", "error": "access_denied"}
+def test_the_buttons_of_the_page_work(any_caller: Caller) -> None:
+    assert "code" in press(any_caller, "accept")
+    assert press(any_caller, "reject") == {"state": "s&=%/ä", "error": "access_denied"}
 
 
 def test_a_callback_with_a_query_of_its_own_keeps_it(caller: Caller) -> None:

@@ -39,8 +39,8 @@ def bad(path: str, **more: Any) -> dict[str, Any]:
     return {"code": "INVALID_DATA", "details": details, "message": message}
 
 
-def test_an_empty_item_makes_a_contact_and_an_account_by_the_mapping(at_door: Caller) -> None:
-    sim = at_door.simulator
+def test_an_empty_item_makes_a_contact_and_an_account_by_the_mapping(any_caller: Caller) -> None:
+    sim = any_caller.simulator
     lead = sim.add_lead(
         Designation="Buyer",
         Mobile="+49 170 1",
@@ -49,7 +49,7 @@ def test_an_empty_item_makes_a_contact_and_an_account_by_the_mapping(at_door: Ca
         Description="Met at the fair",
     )
 
-    answer = at_door.convert(lead.id)
+    answer = any_caller.convert(lead.id)
 
     (contact,), (account,) = sim.records["Contacts"].values(), sim.records["Accounts"].values()
     assert answer.status_code == 200

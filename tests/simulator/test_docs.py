@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import load_command_class
 
-from zoho_crm.simulator import control, faults, story
+from zoho_crm.simulator import control_api, faults, story
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
 
@@ -42,7 +42,10 @@ def test_every_kind_of_call_is_named(kind: str) -> None:
 
 
 def test_every_control_route_is_listed() -> None:
-    known = [f"{method} {control.PREFIX}{name}" for method, name in control.ROUTES]
+    known = [
+        f"{method} {control_api.CONTROL_PREFIX}{name}"
+        for method, name in control_api.CONTROL_ROUTES
+    ]
 
     assert first_cells("Control routes") == known
 

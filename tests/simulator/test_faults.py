@@ -20,16 +20,16 @@ def codes(caller: Caller, lead_id: str) -> list[str | None]:
 
 @pytest.mark.parametrize(("do", "conversions"), [("error_before", 0), ("error_after", 1)])
 def test_an_error_comes_before_or_after_the_effect(
-    at_door: Caller, do: str, conversions: int
+    any_caller: Caller, do: str, conversions: int
 ) -> None:
-    lead_id = at_door.simulator.story("no_match")
-    at_door.simulator.fail("convert", do)
+    lead_id = any_caller.simulator.story("no_match")
+    any_caller.simulator.fail("convert", do)
 
-    answer = at_door.convert(lead_id)
+    answer = any_caller.convert(lead_id)
 
     assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL_ERROR")
-    assert len(at_door.simulator.conversions_of(lead_id)) == conversions
-    assert codes(at_door, lead_id) == ["INTERNAL_ERROR"]
+    assert len(any_caller.simulator.conversions_of(lead_id)) == conversions
+    assert codes(any_caller, lead_id) == ["INTERNAL_ERROR"]
 
 
 @pytest.mark.parametrize(
@@ -170,20 +170,20 @@ def test_a_delay_that_nobody_waits_for_has_no_answer_in_the_ledger(
     assert entry["status"] is None
 
 
-def test_a_late_effect_comes_after_the_connection_is_gone(at_door: Caller) -> None:
-    sim = at_door.simulator
+def test_a_late_effect_comes_after_the_connection_is_gone(any_caller: Caller) -> None:
+    sim = any_caller.simulator
     lead_id = sim.story("no_match")
     sim.fail("convert", "late", seconds=30)
 
     with pytest.raises(requests.ConnectionError):
-        at_door.convert(lead_id)
+        any_caller.convert(lead_id)
 
     assert sim.conversions_of(lead_id) == []
     sim.advance(29)
     assert sim.ledger()["calls"][0]["resolved_at"] is None
-    assert at_door.get(f"/Leads/{lead_id}").status_code == 200
+    assert any_caller.get(f"/Leads/{lead_id}").status_code == 200
     sim.advance(2)
-    assert at_door.get(f"/Leads/{lead_id}").status_code == 204
+    assert any_caller.get(f"/Leads/{lead_id}").status_code == 204
     (call,) = sim.ledger()["calls"]
     (conversion,) = sim.conversions_of(lead_id)
     assert call["effect_at"] == call["resolved_at"] == conversion["at"]
@@ -230,12 +230,12 @@ def test_nothing_happens_later_for_who_may_not_come_in(
     assert sim.conversions_of(lead_id) == []
 
 
-def test_a_scheduled_conversion_happens_later(at_door: Caller) -> None:
-    sim = at_door.simulator
+def test_a_scheduled_conversion_happens_later(any_caller: Caller) -> None:
+    sim = any_caller.simulator
     lead_id = sim.story("no_match")
     sim.fail("convert", "scheduled", seconds=20)
 
-    answer = at_door.convert(lead_id)
+    answer = any_caller.convert(lead_id)
 
     assert answer.status_code == 202
     (item,) = answer.json()["data"]
@@ -244,7 +244,7 @@ def test_a_scheduled_conversion_happens_later(at_door: Caller) -> None:
     assert sim.conversions_of(lead_id) == []
     sim.advance(21)
     assert len(sim.conversions_of(lead_id)) == 1
-    assert codes(at_door, lead_id) == ["SCHEDULED"]
+    assert codes(any_caller, lead_id) == ["SCHEDULED"]
 
 
 @pytest.mark.parametrize("on", ["leads_get", "leads_list", "options"])
@@ -345,13 +345,13 @@ def test_a_token_call_may_be_lost_after_its_effect(caller: Caller, sim: Simulato
     assert sim.stats()["tokens"]["exchanged"] == 2
 
 
-def test_a_refusal_may_keep_to_itself_what_it_is_about(at_door: Caller) -> None:
-    lead_id = at_door.simulator.story("no_match")
-    at_door.simulator.fail("convert", "unnamed", times=None)
+def test_a_refusal_may_keep_to_itself_what_it_is_about(any_caller: Caller) -> None:
+    lead_id = any_caller.simulator.story("no_match")
+    any_caller.simulator.fail("convert", "unnamed", times=None)
 
-    item = at_door.convert(lead_id, Deals={})
-    whole = at_door.convert("77")
-    done = at_door.convert(lead_id)
+    item = any_caller.convert(lead_id, Deals={})
+    whole = any_caller.convert("77")
+    done = any_caller.convert(lead_id)
 
     (problem,) = item.json()["data"]
     assert (problem["code"], problem["details"]) == ("MANDATORY_NOT_FOUND", {})

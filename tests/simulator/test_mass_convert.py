@@ -36,11 +36,11 @@ def counts_of(job: dict[str, Any]) -> tuple[int, int, int]:
     return job["Converted_Count"], job["Not_Converted_Count"], job["Failed_Count"]
 
 
-def test_a_job_converts_every_lead_by_the_mapping(at_door: Caller) -> None:
-    sim = at_door.simulator
+def test_a_job_converts_every_lead_by_the_mapping(any_caller: Caller) -> None:
+    sim = any_caller.simulator
     lead_ids = leads_of(sim, 3)
 
-    answer = at_door.mass_convert(*lead_ids)
+    answer = any_caller.mass_convert(*lead_ids)
 
     job_id = answer.json()["details"]["job_id"]
     assert answer.status_code == 202
@@ -50,7 +50,7 @@ def test_a_job_converts_every_lead_by_the_mapping(at_door: Caller) -> None:
         "message": "Mass Convert scheduled successfully",
         "status": "success",
     }
-    assert counts_of(at_door.job(job_id)) == (3, 0, 0)
+    assert counts_of(any_caller.job(job_id)) == (3, 0, 0)
     for lead_id in lead_ids:
         lead = sim.records["Leads"][lead_id]
         contact, account = became(sim, lead_id, "Contacts"), became(sim, lead_id, "Accounts")
@@ -341,14 +341,14 @@ def test_calls_are_counted_by_address(caller: Caller, sim: Simulator) -> None:
     ]
 
 
-def test_a_lost_answer_hides_the_job_but_not_its_effect(at_door: Caller) -> None:
-    lead_ids = leads_of(at_door.simulator, 2)
-    at_door.simulator.fail("mass_convert", "close_after", lead_id=lead_ids[1])
+def test_a_lost_answer_hides_the_job_but_not_its_effect(any_caller: Caller) -> None:
+    lead_ids = leads_of(any_caller.simulator, 2)
+    any_caller.simulator.fail("mass_convert", "close_after", lead_id=lead_ids[1])
 
     with pytest.raises(requests.ConnectionError):
-        at_door.mass_convert(*lead_ids)
+        any_caller.mass_convert(*lead_ids)
 
-    ledger = at_door.simulator.ledger()
+    ledger = any_caller.simulator.ledger()
     assert [each["lead_id"] for each in ledger["conversions"]] == lead_ids
     assert {(each["answered_at"], each["code"]) for each in ledger["calls"]} == {(None, None)}
     assert all(each["effect_at"] for each in ledger["calls"])

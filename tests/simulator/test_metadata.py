@@ -15,8 +15,8 @@ def only(answer: Any, name: str) -> Any:
     return answer.json()[name]
 
 
-def test_the_current_user_is_who_granted_the_token(at_door: Caller) -> None:
-    (user,) = only(at_door.get("/users", type="CurrentUser"), "users")
+def test_the_current_user_is_who_granted_the_token(any_caller: Caller) -> None:
+    (user,) = only(any_caller.get("/users", type="CurrentUser"), "users")
 
     assert user["full_name"] == "Mara Lind"
     assert (user["status"], user["confirm"], user["Isonline"]) == ("active", True, True)
@@ -53,10 +53,10 @@ def test_users_have_pages_and_ids(caller: Caller, sim: Simulator) -> None:
     assert caller.get("/users", type="Everybody").json()["code"] == "INVALID_DATA"
 
 
-def test_the_organisation_says_what_it_is(at_door: Caller) -> None:
-    (organisation,) = only(at_door.get("/org"), "org")
+def test_the_organisation_says_what_it_is(any_caller: Caller) -> None:
+    (organisation,) = only(any_caller.get("/org"), "org")
 
-    assert organisation["id"] == at_door.simulator.organisation.id
+    assert organisation["id"] == any_caller.simulator.organisation.id
     assert organisation["type"] == "production"
     assert organisation["license_details"]["paid_type"] == "enterprise"
 
@@ -218,15 +218,15 @@ def test_converted_leads_count_as_duplicates(caller: Caller) -> None:
     assert preference == {"type": "converted_records", "type_configurations": None}
 
 
-def test_tags_are_made_and_listed(at_door: Caller) -> None:
+def test_tags_are_made_and_listed(any_caller: Caller) -> None:
     path = "/settings/tags?module=Leads"
-    assert at_door.get(path).status_code == 204
+    assert any_caller.get(path).status_code == 204
 
-    made = at_door.post(path, {"tags": [{"name": "q1", "color_code": "#57B1FD"}]})
+    made = any_caller.post(path, {"tags": [{"name": "q1", "color_code": "#57B1FD"}]})
 
     assert made.status_code == 201
     assert made.json()["tags"][0]["code"] == "SUCCESS"
-    answer = at_door.get(path).json()
+    answer = any_caller.get(path).json()
     assert answer["info"] == {"count": 1, "allowed_count": 100}
     (tag,) = answer["tags"]
     assert (tag["name"], tag["color_code"]) == ("q1", "#57B1FD")

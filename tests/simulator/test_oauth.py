@@ -12,10 +12,10 @@ from tests.simulator.conftest import CLIENT, Caller
 from zoho_crm.simulator import Addresses
 
 
-def test_an_exchange_grants_both_tokens(at_door: Caller) -> None:
-    code = at_door.simulator.grant_code("ZohoCRM.modules.ALL,ZohoCRM.org.READ")
+def test_an_exchange_grants_both_tokens(any_caller: Caller) -> None:
+    code = any_caller.simulator.grant_code("ZohoCRM.modules.ALL,ZohoCRM.org.READ")
 
-    answer = at_door.token("authorization_code", code=code)
+    answer = any_caller.token("authorization_code", code=code)
 
     assert answer.status_code == 200
     granted = answer.json()
@@ -23,7 +23,7 @@ def test_an_exchange_grants_both_tokens(at_door: Caller) -> None:
     assert granted.pop("refresh_token").startswith("1000.")
     assert granted == {
         "scope": "ZohoCRM.modules.ALL ZohoCRM.org.READ",
-        "api_domain": at_door.simulator.origin,
+        "api_domain": any_caller.simulator.origin,
         "token_type": "Bearer",
         "expires_in": 3600,
     }
@@ -91,12 +91,12 @@ def _with_basic_auth(form: dict[str, str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("way", [_as_query, _as_multipart, _with_basic_auth])
 def test_parameters_come_in_any_documented_way(
-    at_door: Caller, way: Callable[[dict[str, str]], dict[str, Any]]
+    any_caller: Caller, way: Callable[[dict[str, str]], dict[str, Any]]
 ) -> None:
-    code = at_door.simulator.grant_code()
+    code = any_caller.simulator.grant_code()
     form = {**CLIENT, "grant_type": "authorization_code", "code": code}
 
-    assert "access_token" in at_door.call("POST", "/oauth/v2/token", **way(form)).json()
+    assert "access_token" in any_caller.call("POST", "/oauth/v2/token", **way(form)).json()
 
 
 @pytest.mark.parametrize("header", ["Basic !", "Basic /w==", "Digest abc"])
@@ -180,16 +180,18 @@ def test_legacy_clients_get_milliseconds(start: Callable[..., Caller]) -> None:
     assert (granted["expires_in_sec"], granted["expires_in"]) == (120, 120_000)
 
 
-def test_revoking_a_refresh_token_kills_its_access_tokens(at_door: Caller) -> None:
-    granted = at_door.connect()
+def test_revoking_a_refresh_token_kills_its_access_tokens(any_caller: Caller) -> None:
+    granted = any_caller.connect()
     token = granted["refresh_token"]
 
-    answer = at_door.call("POST", "/oauth/v2/token/revoke", params={"token": token})
+    answer = any_caller.call("POST", "/oauth/v2/token/revoke", params={"token": token})
 
     assert (answer.status_code, answer.json()) == (200, {"status": "success"})
-    assert at_door.get("/org").status_code == 401
-    assert at_door.token("refresh_token", refresh_token=token).json() == {"error": "invalid_code"}
-    again = at_door.call("POST", "/oauth/v2/token/revoke", params={"token": token})
+    assert any_caller.get("/org").status_code == 401
+    assert any_caller.token("refresh_token", refresh_token=token).json() == {
+        "error": "invalid_code"
+    }
+    again = any_caller.call("POST", "/oauth/v2/token/revoke", params={"token": token})
     assert again.status_code == 400
 
 
@@ -204,16 +206,16 @@ def test_an_access_token_can_be_revoked_alone(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
-def test_the_other_revoke_path_wants_the_client(at_door: Caller, kind: str) -> None:
-    granted = at_door.connect()
+def test_the_other_revoke_path_wants_the_client(any_caller: Caller, kind: str) -> None:
+    granted = any_caller.connect()
     form = {"token": granted[kind], "token_type": kind}
     path = "/oauth/v2/revoke/token"
 
-    assert at_door.call("POST", path, data=form).status_code == 400
-    answer = at_door.call("POST", path, **_with_basic_auth({**CLIENT, **form}))
+    assert any_caller.call("POST", path, data=form).status_code == 400
+    answer = any_caller.call("POST", path, **_with_basic_auth({**CLIENT, **form}))
 
     assert (answer.status_code, answer.content) == (200, b"")
-    assert at_door.get("/org").status_code == 401
+    assert any_caller.get("/org").status_code == 401
 
 
 def test_the_other_revoke_path_checks_the_type(caller: Caller) -> None:
@@ -224,10 +226,10 @@ def test_the_other_revoke_path_checks_the_type(caller: Caller) -> None:
     assert answer.status_code == 400
 
 
-def test_server_info_names_the_accounts_servers(at_door: Caller) -> None:
-    answer = at_door.call("GET", "/oauth/serverinfo", headers={"Authorization": ""})
+def test_server_info_names_the_accounts_servers(any_caller: Caller) -> None:
+    answer = any_caller.call("GET", "/oauth/serverinfo", headers={"Authorization": ""})
 
-    origin = at_door.simulator.origin
+    origin = any_caller.simulator.origin
     assert answer.json() == {"result": "success", "locations": {"local": origin}}
 
 

@@ -19,15 +19,15 @@ def options_of(caller: Caller, lead_id: str) -> dict[str, Any]:
     return found
 
 
-def test_a_match_is_shown_as_on_zohos_page(at_door: Caller) -> None:
-    sim = at_door.simulator
+def test_a_match_is_shown_as_on_zohos_page(any_caller: Caller) -> None:
+    sim = any_caller.simulator
     account = sim.add("Accounts", Account_Name="Nordwind GmbH")
     contact = sim.add(
         "Contacts", **INES, Email="ines@nordwind.example", Account_Name=account.lookup()
     )
     lead = sim.add("Leads", **INES, Email="ines@nordwind.example", Company="Nordwind GmbH")
 
-    found = options_of(at_door, lead.id)
+    found = options_of(any_caller, lead.id)
 
     organisation = sim.organisation
     assert found == {
@@ -86,10 +86,10 @@ def test_a_match_is_shown_as_on_zohos_page(at_door: Caller) -> None:
     }
 
 
-def test_nothing_matches_and_no_layout_is_204(at_door: Caller) -> None:
-    lead = at_door.simulator.add_lead()
+def test_nothing_matches_and_no_layout_is_204(any_caller: Caller) -> None:
+    lead = any_caller.simulator.add_lead()
 
-    answer = at_door.options(lead.id)
+    answer = any_caller.options(lead.id)
 
     assert (answer.status_code, answer.content) == (204, b"")
 

@@ -41,13 +41,13 @@ def test_one_record_shows_asked_fields_only(caller: Caller, sim: Simulator) -> N
     ("converted", "shown"), [(None, False), ("false", False), ("true", True), ("both", True)]
 )
 def test_a_converted_lead_hides_from_those_who_do_not_ask(
-    at_door: Caller, converted: str | None, shown: bool
+    any_caller: Caller, converted: str | None, shown: bool
 ) -> None:
-    lead_id = at_door.simulator.story("converted")
+    lead_id = any_caller.simulator.story("converted")
     chosen = {"converted": converted} if converted else {}
 
-    one = at_door.get(f"/Leads/{lead_id}", **chosen)
-    many = at_door.get("/Leads", ids=lead_id, fields="id", **chosen)
+    one = any_caller.get(f"/Leads/{lead_id}", **chosen)
+    many = any_caller.get("/Leads", ids=lead_id, fields="id", **chosen)
 
     status = 200 if shown else 204
     assert (one.status_code, many.status_code) == (status, status)
@@ -62,10 +62,10 @@ def test_an_open_lead_is_not_among_the_converted(caller: Caller, sim: Simulator)
     assert ids_of(both) == [converted_id, open_id]
 
 
-def test_a_list_shows_asked_fields_and_says_where_it_stands(at_door: Caller) -> None:
-    first, second = at_door.simulator.add_lead(), at_door.simulator.add_lead()
+def test_a_list_shows_asked_fields_and_says_where_it_stands(any_caller: Caller) -> None:
+    first, second = any_caller.simulator.add_lead(), any_caller.simulator.add_lead()
 
-    answer = at_door.get("/Leads", fields="Last_Name")
+    answer = any_caller.get("/Leads", fields="Last_Name")
 
     assert answer.json() == {
         "data": [
@@ -241,13 +241,13 @@ def test_a_list_is_sorted(caller: Caller, sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize(("since", "status"), [("2026-01-15", 200), ("2026-03-01", 304)])
-def test_unchanged_records_are_304(at_door: Caller, since: str, status: int) -> None:
-    lead = at_door.simulator.add_lead()
+def test_unchanged_records_are_304(any_caller: Caller, since: str, status: int) -> None:
+    lead = any_caller.simulator.add_lead()
     lead["Modified_Time"] = "2026-02-01T09:00:00+01:00"
     headers = {"If-Modified-Since": f"{since}T00:00:00+01:00"}
 
-    one = at_door.call("GET", f"/crm/v8/Leads/{lead.id}", headers=headers)
-    many = at_door.call("GET", "/crm/v8/Leads?fields=id", headers=headers)
+    one = any_caller.call("GET", f"/crm/v8/Leads/{lead.id}", headers=headers)
+    many = any_caller.call("GET", "/crm/v8/Leads?fields=id", headers=headers)
 
     assert (one.status_code, many.status_code) == (status, status)
     assert status == 200 or one.content == b""

@@ -16,16 +16,16 @@ def item_of(answer: Any) -> dict[str, Any]:
     return item
 
 
-def test_a_lead_is_inserted(at_door: Caller) -> None:
+def test_a_lead_is_inserted(any_caller: Caller) -> None:
     values = {"Last_Name": "Albrecht", "First_Name": "Ines", "Tag": [{"name": "fair"}]}
 
-    answer = at_door.post("/Leads", {"data": [values]})
+    answer = any_caller.post("/Leads", {"data": [values]})
 
-    (lead,) = at_door.simulator.records["Leads"].values()
+    (lead,) = any_caller.simulator.records["Leads"].values()
     assert answer.status_code == 201
     item = item_of(answer)
     assert (item["code"], item["message"], item["status"]) == ("SUCCESS", "record added", "success")
-    author = at_door.simulator.organisation.author()
+    author = any_caller.simulator.organisation.author()
     assert item["details"] == {
         "Modified_Time": lead["Modified_Time"],
         "Modified_By": author,
@@ -138,11 +138,11 @@ def test_bodies_of_another_shape_are_refused_at_the_root(
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
-def test_a_record_is_updated(at_door: Caller) -> None:
-    lead = at_door.simulator.add_lead()
+def test_a_record_is_updated(any_caller: Caller) -> None:
+    lead = any_caller.simulator.add_lead()
     lead["Modified_Time"] = "2026-01-01T00:00:00+01:00"
 
-    answer = at_door.put(f"/Leads/{lead.id}", {"data": [{"Last_Name": "Neu", "id": "ignored"}]})
+    answer = any_caller.put(f"/Leads/{lead.id}", {"data": [{"Last_Name": "Neu", "id": "ignored"}]})
 
     assert answer.status_code == 200
     assert item_of(answer)["message"] == "record updated"
@@ -229,11 +229,11 @@ def test_an_update_may_ask_that_nobody_else_was_faster(
     assert status == 200 or answer.json()["details"]["id"] == lead.id
 
 
-def test_records_are_deleted(at_door: Caller) -> None:
-    first, second = (at_door.simulator.add_lead().id for _ in range(2))
+def test_records_are_deleted(any_caller: Caller) -> None:
+    first, second = (any_caller.simulator.add_lead().id for _ in range(2))
 
-    one = at_door.call("DELETE", f"/crm/v8/Leads/{first}")
-    many = at_door.call("DELETE", f"/crm/v8/Leads?ids={first},{second}")
+    one = any_caller.call("DELETE", f"/crm/v8/Leads/{first}")
+    many = any_caller.call("DELETE", f"/crm/v8/Leads?ids={first},{second}")
 
     assert (one.status_code, many.status_code) == (200, 207)
     assert item_of(one) == {
@@ -243,7 +243,7 @@ def test_records_are_deleted(at_door: Caller) -> None:
         "status": "success",
     }
     assert many.json()["data"][0]["message"] == "record not deleted"
-    assert not at_door.simulator.records["Leads"]
+    assert not any_caller.simulator.records["Leads"]
 
 
 @pytest.mark.parametrize(

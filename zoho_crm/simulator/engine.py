@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any
 
-from zoho_crm.simulator import gate, refusals, story
+from zoho_crm.simulator import admission, refusals, story
 from zoho_crm.simulator.calls import Answer, Call, Delivery
 from zoho_crm.simulator.clock import Clock
 from zoho_crm.simulator.faults import ACTIONS, Fault
 from zoho_crm.simulator.oauth.endpoints import grant_kind
+from zoho_crm.simulator.request_context import RequestContext, Route
 from zoho_crm.simulator.routes import ROUTER, anonymous
 from zoho_crm.simulator.settings import SimulatorSettings
-from zoho_crm.simulator.visits import Route, Visit
 from zoho_crm.simulator.world import Addresses, World
 
 
@@ -59,20 +59,20 @@ class Engine:
         with self.lock:
             now = self.world.catch_up()
             try:
-                visit = self._receive(call, now)
+                context = self._receive(call, now)
             except refusals.RefusedError as refusal:
                 self.world.stats.count(call.method, anonymous(call.path), refusal.answer)
                 return refusal.answer
-        return Passage(self, visit).run()
+        return RequestHandler(self, context).run()
 
-    def _receive(self, call: Call, now: datetime) -> Visit:
+    def _receive(self, call: Call, now: datetime) -> RequestContext:
         route, path = ROUTER.find(call)
         kind = kind_of(call, route, path)
-        return Visit(call=call, route=route, path=path, kind=kind, now=now)
+        return RequestContext(call=call, route=route, path=path, kind=kind, now=now)
 
-    def draw_fault(self, visit: Visit) -> Fault | None:
+    def draw_fault(self, context: RequestContext) -> Fault | None:
         """Return the first ordered fault that strikes this call."""
-        return next((fault for fault in self.faults if fault.strikes(visit)), None)
+        return next((fault for fault in self.faults if fault.strikes(context)), None)
 
 
 def kind_of(call: Call, route: Route, path: Mapping[str, str]) -> str:
@@ -84,13 +84,13 @@ def kind_of(call: Call, route: Route, path: Mapping[str, str]) -> str:
     return route.kind
 
 
-class Passage:
+class RequestHandler:
     """One call's way from the door to its answer."""
 
-    def __init__(self, engine: Engine, visit: Visit) -> None:
+    def __init__(self, engine: Engine, context: RequestContext) -> None:
         self.engine = engine
         self.world = engine.world
-        self.visit = visit
+        self.context = context
         self._admitted = False
 
     def run(self) -> Answer:
@@ -106,33 +106,35 @@ class Passage:
 
     def _strike(self) -> Answer:
         with self.engine.lock:
-            if self.visit.kind in ("convert", "mass_convert"):
-                visit = self.visit
-                visit.entries = self.world.ledger.open(visit.lead_ids, visit.now, visit.request)
-            fault = self.engine.draw_fault(self.visit)
+            if self.context.kind in ("convert", "mass_convert"):
+                context = self.context
+                context.entries = self.world.ledger.open(
+                    context.lead_ids, context.now, context.body_without_ids
+                )
+            fault = self.engine.draw_fault(self.context)
         return ACTIONS[fault.do](fault, self) if fault else self.proceed()
 
     def proceed(self) -> Answer:
         """Let the call happen as if nothing were wrong."""
         try:
             self._enter()
-            return self._happen(self.visit)
+            return self._happen(self.context)
         except refusals.RefusedError as refusal:
             return self._with_credits(refusal.answer)
 
     def _enter(self) -> None:
-        if self.visit.route.public:
+        if self.context.route.public:
             return
         with self.engine.lock:
-            gate.admit(self.world, self.visit)
+            admission.admit(self.world, self.context)
             self._admitted = True
         if self.world.settings.latency:
             self.engine.sleep(self.world.settings.latency)
 
-    def _happen(self, visit: Visit) -> Answer:
+    def _happen(self, context: RequestContext) -> Answer:
         with self.engine.lock:
-            visit.now = self.world.catch_up()
-            return self._with_credits(visit.route.handler(self.world, visit))
+            context.now = self.world.catch_up()
+            return self._with_credits(context.route.handler(self.world, context))
 
     def happen_later(self, seconds: float) -> None:
         """
@@ -141,21 +143,21 @@ class Passage:
         :raises RefusedError: if the caller may not come in at all
         """
         with self.engine.lock:
-            self.visit.session = gate.authenticate(self.world, self.visit)
-            self.visit.is_pending = True
-            self.world.later(self.visit.now + timedelta(seconds=seconds), self._happen_at)
+            self.context.session = admission.authenticate(self.world, self.context)
+            self.context.is_pending = True
+            self.world.later(self.context.now + timedelta(seconds=seconds), self._happen_at)
 
     def _happen_at(self, moment: datetime) -> None:
         with suppress(refusals.RefusedError):
-            self.visit.route.handler(self.world, self.visit.at(moment))
-        self.world.ledger.resolve(self.visit.entries, moment)
+            self.context.route.handler(self.world, self.context.at(moment))
+        self.world.ledger.resolve(self.context.entries, moment)
 
     def _with_credits(self, answer: Answer) -> Answer:
-        left = {} if self.visit.route.public else self.world.credits.headers(self.visit.now)
+        left = {} if self.context.route.public else self.world.credits.headers(self.context.now)
         return replace(answer, headers={**answer.headers, **left}) if left else answer
 
     def _wait(self, answer: Answer) -> Answer:
-        patience = self.visit.call.patience
+        patience = self.context.call.patience
         if patience is not None and answer.delay >= patience:
             return replace(answer, delivery=Delivery.TIMED_OUT)
         if answer.delay:
@@ -165,13 +167,13 @@ class Passage:
     def _leave(self) -> None:
         if self._admitted:
             with self.engine.lock:
-                gate.leave(self.world, self.visit)
+                admission.leave(self.world, self.context)
 
     def _close_books(self, answer: Answer) -> None:
-        path = self.visit.route.path.replace("{module}", self.visit.path.get("module", ""))
-        self.world.stats.count(self.visit.call.method, path, answer)
-        now, entries = self.world.clock.now(), self.visit.entries
-        if not self.visit.is_pending:
+        path = self.context.route.path.replace("{module}", self.context.path.get("module", ""))
+        self.world.stats.count(self.context.call.method, path, answer)
+        now, entries = self.world.clock.now(), self.context.entries
+        if not self.context.is_pending:
             self.world.ledger.resolve(entries, now)
         if answer.arrives:
             self.world.ledger.close(entries, now, answer.code)

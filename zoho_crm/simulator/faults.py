@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from zoho_crm.simulator import refusals
 from zoho_crm.simulator.calls import Answer, Delivery
 from zoho_crm.simulator.oauth.endpoints import THROTTLED
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
@@ -81,13 +81,13 @@ class Fault:
         if not 0 <= self.share <= 1:
             raise ValueError("share: between 0 and 1")
 
-    def strikes(self, visit: Visit) -> bool:
+    def strikes(self, context: RequestContext) -> bool:
         """Whether this call is hit; counts."""
-        if self.on not in ("any", visit.kind) or self.times == 0:
+        if self.on not in ("any", context.kind) or self.times == 0:
             return False
-        if self.lead_id is not None and self.lead_id not in visit.lead_ids:
+        if self.lead_id is not None and self.lead_id not in context.lead_ids:
             return False
-        if not self._drawn(",".join(visit.lead_ids)):
+        if not self._drawn(",".join(context.lead_ids)):
             return False
         if self.times is not None:
             self.times -= 1
@@ -115,7 +115,7 @@ class Course(Protocol):
     """What a fault can do with the call that it struck."""
 
     world: World
-    visit: Visit
+    context: RequestContext
 
     def proceed(self) -> Answer:
         """Let the call happen as if nothing were wrong."""
@@ -155,12 +155,12 @@ def _late(fault: Fault, course: Course) -> Answer:
 
 
 def _stale(fault: Fault, course: Course) -> Answer:
-    course.visit.seen_at = course.visit.now - timedelta(seconds=fault.wait(3600))
+    course.context.seen_at = course.context.now - timedelta(seconds=fault.wait(3600))
     return course.proceed()
 
 
 def _early(fault: Fault, course: Course) -> Answer:
-    course.visit.seen_at = course.visit.now + timedelta(seconds=fault.wait(3600))
+    course.context.seen_at = course.context.now + timedelta(seconds=fault.wait(3600))
     return course.proceed()
 
 
@@ -208,8 +208,8 @@ def _drip(fault: Fault, course: Course) -> Answer:
 
 def _scheduled(fault: Fault, course: Course) -> Answer:
     """https://github.com/zoho/crm-oas/tree/main/v8.0/convert: the 202 of a single conversion."""
-    if course.visit.kind == "mass_convert":
-        course.visit.lag = timedelta(seconds=fault.wait(5))
+    if course.context.kind == "mass_convert":
+        course.context.lag = timedelta(seconds=fault.wait(5))
         return course.proceed()
     course.happen_later(fault.wait(5))
     item = {
@@ -222,7 +222,7 @@ def _scheduled(fault: Fault, course: Course) -> Answer:
 
 
 def _throttle(fault: Fault, course: Course) -> Answer:
-    if course.visit.kind in ("exchange", "refresh"):
+    if course.context.kind in ("exchange", "refresh"):
         return fault.error(Answer.json(THROTTLED))
     return fault.error(refusals.too_many_requests().answer)
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
-from zoho_crm.simulator import furniture
+from zoho_crm.simulator import defaults
 from zoho_crm.simulator.clock import Clock, zoho_time
 from zoho_crm.simulator.ids import Ids
 from zoho_crm.simulator.records import Record, Table
@@ -28,11 +28,11 @@ class Organisation:
         self.name = "Nordwind Trading"
         self.domain = "nordwind.example"
         self.created_at = clock.now()
-        self.users = furniture.users(self.ids, self.domain)
-        self.modules = furniture.modules(self.ids)
-        self.contact_roles = furniture.contact_roles(self.ids)
+        self.users = defaults.users(self.ids, self.domain)
+        self.modules = defaults.modules(self.ids)
+        self.contact_roles = defaults.contact_roles(self.ids)
         #: Empty = pipelines are switched off.
-        self.pipelines = furniture.pipelines(self.ids)
+        self.pipelines = defaults.pipelines(self.ids)
         #: The layout of each module's records, and of leads that offer a choice of layouts.
         self.layouts = {
             module: {"name": "Standard", "id": self.ids.next()} for module in RECORD_MODULES
@@ -52,7 +52,7 @@ class Organisation:
         #: The role of each contact in a deal, by deal and contact.
         self.deal_roles: dict[str, dict[str, Json]] = defaultdict(dict)
         #: What users of the portal can be, and what each contact is who is one.
-        self.portal_user_types = furniture.portal_user_types(self.ids)
+        self.portal_user_types = defaults.portal_user_types(self.ids)
         self.portal_users: dict[str, Json] = {}
         #: File names by record id.
         self.attachments: dict[str, list[str]] = defaultdict(list)

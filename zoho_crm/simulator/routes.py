@@ -11,7 +11,7 @@ from zoho_crm.simulator import refusals
 from zoho_crm.simulator.calls import Call
 from zoho_crm.simulator.crm.routes import ROUTES as CRM_ROUTES
 from zoho_crm.simulator.oauth import consent, endpoints
-from zoho_crm.simulator.visits import Handler, Route
+from zoho_crm.simulator.request_context import Handler, Route
 
 _VERSION = re.compile(r"/crm/v([2-7](\.1)?)/")
 

@@ -16,8 +16,8 @@ from typing import Any
 from unicodedata import normalize
 
 from zoho_crm.simulator.clock import zoho_time
-from zoho_crm.simulator.crm.conversion import carry_out
-from zoho_crm.simulator.crm.wishes import Wish
+from zoho_crm.simulator.crm.conversion import convert_lead
+from zoho_crm.simulator.crm.convert_request import ConvertRequest
 from zoho_crm.simulator.records import Record
 from zoho_crm.simulator.world import World
 
@@ -244,4 +244,4 @@ def tell(world: World, leads: int, seed: int) -> Stories:
 
 def convert_elsewhere(world: World, lead: Record) -> None:
     """Convert a lead behind everybody's back, as a person in Zoho's own pages does."""
-    carry_out(world, lead, Wish(), at=world.clock.now(), via="elsewhere")
+    convert_lead(world, lead, ConvertRequest(), at=world.clock.now(), via="elsewhere")

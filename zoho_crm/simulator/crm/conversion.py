@@ -13,13 +13,18 @@ from typing import Any
 from zoho_crm.simulator import item_refusals, refusals, schema
 from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.clock import zoho_time
+from zoho_crm.simulator.crm.convert_request import (
+    ITEM,
+    ConvertRequest,
+    only_item,
+    parse_convert_request,
+)
 from zoho_crm.simulator.crm.reading import checked_id
 from zoho_crm.simulator.crm.values import check_unique
-from zoho_crm.simulator.crm.wishes import ITEM, Wish, only_item, read_wish
 from zoho_crm.simulator.ledger import Conversion
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record, same
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
@@ -27,35 +32,37 @@ Json = dict[str, Any]
 _NO_FIELDS = ("Contact_Role", "$move_attachments")
 
 
-def convert(world: World, visit: Visit) -> Answer:
+def convert(world: World, context: RequestContext) -> Answer:
     """``POST /Leads/{id}/actions/convert``"""
     organisation = world.organisation
-    lead = organisation.records["Leads"].get(checked_id(visit))
+    lead = organisation.records["Leads"].get(checked_id(context))
     if lead is None:
         raise refusals.unknown_record()
     try:
-        item = only_item(visit)
+        item = only_item(context)
         check_convertible(lead)
         check_target_modules(organisation)
-        wish = read_wish(organisation, lead, item)
-        outcome = carry_out(world, lead, wish, at=visit.now, via="convert", request=item)
+        request = parse_convert_request(organisation, lead, item)
+        outcome = convert_lead(world, lead, request, at=context.now, via="convert", body=item)
     except refusals.ItemRefusedError as refusal:
         return Answer.json({"data": [refusal.item]}, status=400)
-    for entry in visit.entries:
-        entry.effect_at = visit.now
+    for entry in context.entries:
+        entry.effect_at = context.now
     return Answer.json({"data": [outcome.as_json()]})
 
 
-def carry_out(
-    world: World, lead: Record, wish: Wish, *, at: datetime, via: str, request: Any = None
+def convert_lead(
+    world: World, lead: Record, request: ConvertRequest, *, at: datetime, via: str, body: Any = None
 ) -> Outcome:
     """
     Convert a lead, and write it into the ledger.
 
     :raises ItemRefusedError: if a new record would break a unique field; then nothing happens
     """
-    outcome = Conveyor(organisation=world.organisation, lead=lead, wish=wish, now=at).run()
-    world.ledger.conversions.append(outcome.as_entry(lead, at, via, request))
+    outcome = LeadConverter(
+        organisation=world.organisation, lead=lead, request=request, now=at
+    ).run()
+    world.ledger.conversions.append(outcome.as_entry(lead, at, via, body))
     return outcome
 
 
@@ -114,7 +121,7 @@ class Outcome:
     def record(self, module: str) -> Record | None:
         return {"Contacts": self.contact, "Accounts": self.account, "Deals": self.deal}[module]
 
-    def as_entry(self, lead: Record, at: datetime, via: str, request: Any) -> Conversion:
+    def as_entry(self, lead: Record, at: datetime, via: str, body: Any) -> Conversion:
         return Conversion(
             lead_id=lead.id,
             contact_id=self.contact.id,
@@ -122,17 +129,17 @@ class Outcome:
             deal_id=self.deal.id if self.deal else None,
             at=at,
             via=via,
-            request=request,
+            request=body,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conveyor:
+class LeadConverter:
     """One conversion at work."""
 
     organisation: Organisation
     lead: Record
-    wish: Wish
+    request: ConvertRequest
     now: datetime
 
     def run(self) -> Outcome:
@@ -159,17 +166,17 @@ class Conveyor:
 
     @property
     def owner(self) -> Json:
-        assigned = self.wish.assign_to
+        assigned = self.request.assign_to
         owner: Json = self.organisation.owner(assigned) if assigned else self.lead["Owner"]
         return owner
 
     @property
     def existing_account(self) -> Record | None:
         """The account that was named, or else the one that the named contact belongs to."""
-        if self.wish.account or not self.wish.contact:
-            return self.wish.account
-        account = self.organisation.account_of(self.wish.contact)
-        return self._renamed(account) if self.wish.overwrite and account else account
+        if self.request.account or not self.request.contact:
+            return self.request.account
+        account = self.organisation.account_of(self.request.contact)
+        return self._renamed(account) if self.request.overwrite and account else account
 
     def _renamed(self, account: Record) -> Record | None:
         """The account that ``overwrite`` moves a contact to: the one named like the company."""
@@ -181,7 +188,7 @@ class Conveyor:
     def _check_unique(self) -> None:
         if self.existing_account is None and self.company:
             self._check_unique_in("Accounts")
-        if self.wish.contact is None:
+        if self.request.contact is None:
             self._check_unique_in("Contacts")
 
     def _check_unique_in(self, module: str) -> None:
@@ -191,13 +198,13 @@ class Conveyor:
         account = self.existing_account
         if account is None:
             return self._add("Accounts") if self.company else None
-        if self.wish.account and self.wish.overwrite and self.company:
+        if self.request.account and self.request.overwrite and self.company:
             self.organisation.change(account, {"Account_Name": self.company}, at=self.now)
         return account
 
     def _contact(self, account: Record | None) -> Record:
         link = {"Account_Name": account.lookup()} if account else {}
-        contact = self.wish.contact
+        contact = self.request.contact
         if contact is None:
             return self._add("Contacts", **link)
         if link and link["Account_Name"] != contact["Account_Name"]:
@@ -205,12 +212,12 @@ class Conveyor:
         return contact
 
     def _deal(self, contact: Record, account: Record | None) -> Record | None:
-        if self.wish.deal is None:
+        if self.request.deal is None:
             return None
         links = {"Contact_Name": contact.lookup(), "Account_Name": account and account.lookup()}
-        own = {name: value for name, value in self.wish.deal.items() if name not in _NO_FIELDS}
+        own = {name: value for name, value in self.request.deal.items() if name not in _NO_FIELDS}
         deal = self._add("Deals", **links, **own)
-        if role := self.organisation.contact_role(self.wish.deal.get("Contact_Role")):
+        if role := self.organisation.contact_role(self.request.deal.get("Contact_Role")):
             self.organisation.deal_roles[deal.id][contact.id] = role
         return deal
 
@@ -221,28 +228,30 @@ class Conveyor:
     def _carry_over(self, outcome: Outcome) -> None:
         """Tags of the lead that were asked for, and its attachments, go along."""
         own = {tag["name"]: tag for tag in self.lead["Tag"]}
-        for module, names in self.wish.tags.items():
+        for module, names in self.request.tags.items():
             if record := outcome.record(module):
                 asked = [own[name] for name in names if name in own]
                 added = [tag for tag in asked if tag not in record["Tag"]]
                 record["Tag"] = [*record["Tag"], *added]
-        target = outcome.record(self.wish.attachments_to)
+        target = outcome.record(self.request.attachments_to)
         files = self.organisation.attachments.pop(self.lead.id, [])
         if target and files:
             self.organisation.attachments[target.id] += files
 
     def _notify(self, outcome: Outcome) -> None:
         wanted = (
-            (self.wish.notify_lead_owner, self.lead["Owner"], self.lead),
-            (self.wish.notify_new_owner, self.owner, outcome.contact),
+            (self.request.notify_lead_owner, self.lead["Owner"], self.lead),
+            (self.request.notify_new_owner, self.owner, outcome.contact),
         )
         self.organisation.notifications += [
-            {"to": owner["email"], "about": record.id} for wish, owner, record in wanted if wish
+            {"to": owner["email"], "about": record.id}
+            for is_asked, owner, record in wanted
+            if is_asked
         ]
 
     def _open_portal(self, contact: Record) -> None:
-        if self.wish.portal_user_type:
-            self.organisation.portal_users[contact.id] = self.wish.portal_user_type
+        if self.request.portal_user_type:
+            self.organisation.portal_users[contact.id] = self.request.portal_user_type
 
 
 def mark_converted(

@@ -15,15 +15,15 @@ from zoho_crm.simulator.crm.items import act_on_each, items_of
 from zoho_crm.simulator.crm.paging import slice_of
 from zoho_crm.simulator.crm.reading import asked_fields, checked_id, project
 from zoho_crm.simulator.records import Record
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
 
 
-def list_roles(world: World, visit: Visit) -> Answer:
+def list_roles(world: World, context: RequestContext) -> Answer:
     """``GET /Deals/{id}/Contact_Roles?fields=…``"""
-    deal, fields = _deal(world, visit), asked_fields(visit)
+    deal, fields = _deal(world, context), asked_fields(context)
     contacts = world.organisation.records["Contacts"]
     roles = world.organisation.deal_roles[deal.id].items()
     found = [
@@ -31,13 +31,13 @@ def list_roles(world: World, visit: Visit) -> Answer:
         for contact_id, role in roles
         if contact_id in contacts
     ]
-    shown, info = slice_of(visit, found)
+    shown, info = slice_of(context, found)
     return Answer.json({"data": shown, "info": info}) if shown else Answer.nothing()
 
 
-def set_role(world: World, visit: Visit) -> Answer:
+def set_role(world: World, context: RequestContext) -> Answer:
     """``PUT /Deals/{id}/Contact_Roles/{contact_id}``"""
-    deal, contact_id = _deal(world, visit), visit.path["contact_id"]
+    deal, contact_id = _deal(world, context), context.path["contact_id"]
     if contact_id not in world.organisation.records["Contacts"]:
         raise refusals.unknown_record()
 
@@ -50,11 +50,11 @@ def set_role(world: World, visit: Visit) -> Answer:
         world.organisation.deal_roles[deal.id][contact_id] = role
         return refusals.success("relation updated", {"id": contact_id})
 
-    return act_on_each(items_of(visit)[:1], set_it)
+    return act_on_each(items_of(context)[:1], set_it)
 
 
-def _deal(world: World, visit: Visit) -> Record:
-    deal = world.organisation.records["Deals"].get(checked_id(visit))
+def _deal(world: World, context: RequestContext) -> Record:
+    deal = world.organisation.records["Deals"].get(checked_id(context))
     if deal is None:
         raise refusals.unknown_record()
     return deal

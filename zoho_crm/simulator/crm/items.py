@@ -12,31 +12,31 @@ from typing import Any
 
 from zoho_crm.simulator import item_refusals, refusals
 from zoho_crm.simulator.calls import Answer
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 
 Json = dict[str, Any]
 MOST_ITEMS = 100
 
 
-def object_of(visit: Visit) -> Json:
+def object_of(context: RequestContext) -> Json:
     """
     Return the body.
 
     :raises RefusedError: if it is no JSON object
     """
-    body = visit.call.json()
+    body = context.call.json()
     if not isinstance(body, dict):
         raise refusals.no_json_object()
     return body
 
 
-def items_of(visit: Visit, under: str = "data") -> list[Any]:
+def items_of(context: RequestContext, under: str = "data") -> list[Any]:
     """
     Return the items that the body lists under a name.
 
     :raises RefusedError: for none, and for more than a hundred
     """
-    items = object_of(visit).get(under)
+    items = object_of(context).get(under)
     if items is None:
         raise refusals.at_root(item_refusals.missing_value(under, f"$.{under}"))
     if not isinstance(items, list) or not items:

@@ -15,28 +15,38 @@ from typing import Any
 
 from zoho_crm.simulator import mass_refusals, refusals
 from zoho_crm.simulator.calls import Answer
-from zoho_crm.simulator.crm.conversion import carry_out, check_convertible, check_target_modules
+from zoho_crm.simulator.crm.conversion import check_convertible, check_target_modules, convert_lead
 from zoho_crm.simulator.crm.items import object_of
-from zoho_crm.simulator.crm.mass_wishes import MassWish, read_mass_wish
+from zoho_crm.simulator.crm.mass_convert_request import (
+    MassConvertRequest,
+    parse_mass_convert_request,
+)
 from zoho_crm.simulator.jobs import Job
 from zoho_crm.simulator.ledger import ConvertCall
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
 
 
-def mass_convert(world: World, visit: Visit) -> Answer:
+def mass_convert(world: World, context: RequestContext) -> Answer:
     """``POST /Leads/actions/mass_convert``: 202 and the id of a job."""
-    body = object_of(visit)
+    body = object_of(context)
     check_target_modules(world.organisation)
     try:
-        wish = read_mass_wish(world.organisation, body)
+        request = parse_mass_convert_request(world.organisation, body)
     except refusals.ItemRefusedError as refusal:
         raise refusals.at_root(refusal) from None
-    job = _schedule(world, visit, len(wish.lead_ids))
-    Shift(world=world, job=job, wish=wish, request=visit.request, entries=visit.entries).begin()
-    visit.is_pending = True
+    job = _schedule(world, context, len(request.lead_ids))
+    run = JobRun(
+        world=world,
+        job=job,
+        request=request,
+        body=context.body_without_ids,
+        entries=context.entries,
+    )
+    run.schedule()
+    context.is_pending = True
     scheduled = {
         "code": "SCHEDULED",
         "details": {"job_id": job.id},
@@ -46,37 +56,37 @@ def mass_convert(world: World, visit: Visit) -> Answer:
     return Answer.json(scheduled, status=202)
 
 
-def _schedule(world: World, visit: Visit, leads: int) -> Job:
+def _schedule(world: World, context: RequestContext, leads: int) -> Job:
     step = timedelta(seconds=world.settings.job_seconds_per_lead)
-    begin = visit.now + visit.lag
+    begin = context.now + context.lag
     turns = tuple(begin + number * step for number in range(1, leads + 1))
     job = Job(id=world.organisation.ids.next(), turns=turns)
     world.jobs[job.id] = job
     return job
 
 
-def status(world: World, visit: Visit) -> Answer:
+def status(world: World, context: RequestContext) -> Answer:
     """``GET /Leads/actions/mass_convert?job_id=…``: how many leads, never which."""
-    job_id = visit.query.get("job_id")
+    job_id = context.query.get("job_id")
     if not job_id:
         raise mass_refusals.missing_job_id()
     if job_id not in world.jobs:
         raise mass_refusals.unknown_job()
-    progress = world.jobs[job_id].progress(visit.seen_at or visit.now)
+    progress = world.jobs[job_id].progress(context.seen_at or context.now)
     return Answer.json({"data": [progress.as_json(world.spellings.next(progress.status))]})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shift:
+class JobRun:
     """One job at work."""
 
     world: World
     job: Job
-    wish: MassWish
-    request: Json
+    request: MassConvertRequest
+    body: Json
     entries: tuple[ConvertCall, ...]
 
-    def begin(self) -> None:
+    def schedule(self) -> None:
         """Let every lead have its turn when the clock gets there."""
         for number, turn in enumerate(self.job.turns):
             self.world.later(turn, partial(self._take_turn, number))
@@ -92,11 +102,11 @@ class Shift:
 
     def _convert(self, number: int, at: datetime) -> None:
         organisation = self.world.organisation
-        lead = organisation.records["Leads"].get(self.wish.lead_ids[number])
+        lead = organisation.records["Leads"].get(self.request.lead_ids[number])
         if lead is None:
             raise refusals.unknown_record()
         check_convertible(lead)
         check_target_modules(organisation)
-        wish = self.wish.of(lead)
-        carry_out(self.world, lead, wish, at=at, via="mass", request=self.request)
+        request = self.request.for_lead(lead)
+        convert_lead(self.world, lead, request, at=at, via="mass", body=self.body)
         self.entries[number].effect_at = at

@@ -16,7 +16,7 @@ from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.crm.reading import checked_id
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
@@ -69,10 +69,10 @@ def _comparisons(organisation: Organisation, module: str) -> Iterator[tuple[str,
         yield ("Company", "Account_Name")
 
 
-def options(world: World, visit: Visit) -> Answer:
+def options(world: World, context: RequestContext) -> Answer:
     """``GET /Leads/{id}/__conversion_options``: 204 when there is nothing to choose."""
     organisation = world.organisation
-    lead = _readable_lead(organisation, visit)
+    lead = _readable_lead(organisation, context)
     contacts = matches(organisation, lead, "Contacts")
     accounts = matches(organisation, lead, "Accounts")
     layouts = _layout_choices(organisation, lead)
@@ -91,10 +91,10 @@ def options(world: World, visit: Visit) -> Answer:
     )
 
 
-def _readable_lead(organisation: Organisation, visit: Visit) -> Record:
-    lead = organisation.records["Leads"].get(checked_id(visit))
-    if lead is not None and visit.seen_at:
-        lead = organisation.as_of(lead, visit.seen_at)
+def _readable_lead(organisation: Organisation, context: RequestContext) -> Record:
+    lead = organisation.records["Leads"].get(checked_id(context))
+    if lead is not None and context.seen_at:
+        lead = organisation.as_of(lead, context.seen_at)
     if lead is None:
         raise refusals.malformed_id()
     if lead["Converted__s"]:

@@ -15,7 +15,7 @@ from typing import Any
 from zoho_crm.simulator import refusals, schema
 from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.organisation import Organisation
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
@@ -31,20 +31,20 @@ _JSON_TYPES = {
 }
 
 
-def modules(world: World, visit: Visit) -> Answer:
+def modules(world: World, context: RequestContext) -> Answer:
     """``GET /settings/modules[?status=…]``"""
-    wanted = visit.query.get("status", "visible,user_hidden").split(",")
+    wanted = context.query.get("status", "visible,user_hidden").split(",")
     found = [each for each in world.organisation.modules.values() if each["status"] in wanted]
     return Answer.json({"modules": found}) if found else Answer.nothing()
 
 
-def module_of(world: World, visit: Visit) -> str:
+def module_of(world: World, context: RequestContext) -> str:
     """
     Return what the parameter ``module`` names.
 
     :raises RefusedError: without it, and for a module without records
     """
-    name = visit.query.get("module")
+    name = context.query.get("module")
     if not name:
         raise refusals.missing_param("module")
     if name not in world.organisation.records:
@@ -52,9 +52,9 @@ def module_of(world: World, visit: Visit) -> str:
     return name
 
 
-def fields(world: World, visit: Visit) -> Answer:
+def fields(world: World, context: RequestContext) -> Answer:
     """``GET /settings/fields?module=…``"""
-    module = module_of(world, visit)
+    module = module_of(world, context)
     own = world.organisation
     return Answer.json({"fields": [_field(own, module, each) for each in schema.FIELDS[module]]})
 
@@ -104,9 +104,9 @@ def _choices(organisation: Organisation, module: str, field: schema.Field) -> li
     ]
 
 
-def layouts(world: World, visit: Visit) -> Answer:
+def layouts(world: World, context: RequestContext) -> Answer:
     """``GET /settings/layouts?module=…``: those of Leads tell what a conversion asks for."""
-    module = module_of(world, visit)
+    module = module_of(world, context)
     own = world.organisation
     return Answer.json({"layouts": [_layout(own, module, each) for each in own.layouts_of(module)]})
 
@@ -158,9 +158,9 @@ def _targets(organisation: Organisation) -> Json:
 _ASKED = ("Deal_Name", "Closing_Date", "Pipeline", "Stage", "Amount")
 
 
-def pipelines(world: World, visit: Visit) -> Answer:
+def pipelines(world: World, context: RequestContext) -> Answer:
     """``GET /settings/pipeline?layout_id=…``: 204 when pipelines are off."""
-    wanted = visit.query.get("layout_id")
+    wanted = context.query.get("layout_id")
     if not wanted:
         raise refusals.missing_param("layout_id")
     if wanted != world.organisation.layouts["Deals"]["id"]:
@@ -169,18 +169,18 @@ def pipelines(world: World, visit: Visit) -> Answer:
     return Answer.json({"pipeline": found}) if found else Answer.nothing()
 
 
-def contact_roles(world: World, visit: Visit) -> Answer:
+def contact_roles(world: World, context: RequestContext) -> Answer:
     """``GET /Contacts/roles``"""
     found = world.organisation.contact_roles
     return Answer.json({"contact_roles": found}) if found else Answer.nothing()
 
 
-def duplicate_check(world: World, visit: Visit) -> Answer:
+def duplicate_check(world: World, context: RequestContext) -> Answer:
     """
     ``GET /settings/duplicate_check_preference?module=Leads``: converted leads count, too.
 
     https://www.zoho.com/crm/developer/docs/api/v8/get-duplicate-record-check.html
     """
-    module_of(world, visit)
+    module_of(world, context)
     preference = {"type": "converted_records", "type_configurations": None}
     return Answer.json({"duplicate_check_preference": preference})

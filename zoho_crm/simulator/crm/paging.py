@@ -15,7 +15,7 @@ from typing import Any
 from zoho_crm.simulator import refusals
 from zoho_crm.simulator.clock import zoho_time
 from zoho_crm.simulator.records import Record, Table
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import Bookmark, World
 
 PER_PAGE = 200
@@ -43,10 +43,10 @@ def page_of(query: Mapping[str, str]) -> tuple[int, int]:
     return int(page), int(per_page)
 
 
-def in_order(world: World, visit: Visit, table: Table) -> Sequence[Record]:
+def in_order(world: World, context: RequestContext, table: Table) -> Sequence[Record]:
     """Return all records of a table as ``sort_by`` and ``sort_order`` want them."""
-    query = visit.query
-    _check_view(world, visit)
+    query = context.query
+    _check_view(world, context)
     key, order = query.get("sort_by", "id"), query.get("sort_order", "desc")
     if key not in _SORTABLE:
         raise refusals.bad_param("sort_by")
@@ -58,18 +58,18 @@ def in_order(world: World, visit: Visit, table: Table) -> Sequence[Record]:
     return records if order == "asc" else records[::-1]
 
 
-def _check_view(world: World, visit: Visit) -> None:
-    if "cvid" not in visit.query:
+def _check_view(world: World, context: RequestContext) -> None:
+    if "cvid" not in context.query:
         return
-    if "sort_by" in visit.query:
+    if "sort_by" in context.query:
         raise refusals.ambiguous("cvid", "sort_by")
-    if visit.query["cvid"] not in world.organisation.custom_views.values():
+    if context.query["cvid"] not in world.organisation.custom_views.values():
         raise refusals.bad_param("cvid")
 
 
 def turn_to(
     world: World,
-    visit: Visit,
+    context: RequestContext,
     records: Sequence[Record],
     seen: Callable[[Record], Record | None],
 ) -> Page:
@@ -78,8 +78,8 @@ def turn_to(
 
     ``page`` counts seen records from the start; ``page_token`` goes on where a page ended.
     """
-    place = _place(world, visit, records, seen)
-    page, per_page = place.page, page_of(visit.query)[1]
+    place = _place(world, context, records, seen)
+    page, per_page = place.page, page_of(context.query)[1]
     found: list[Record] = []
     end = len(records)
     for position in range(place.start, len(records)):
@@ -88,18 +88,18 @@ def turn_to(
             end = position
             break
         found += [record] if record is not None else []
-    return Page(records=found, info=_info(world, visit, found, page, end, end < len(records)))
+    return Page(records=found, info=_info(world, context, found, page, end, end < len(records)))
 
 
 def _place(
     world: World,
-    visit: Visit,
+    context: RequestContext,
     records: Sequence[Record],
     seen: Callable[[Record], Record | None],
 ) -> Bookmark:
-    if "page_token" in visit.query:
-        return _bookmarked(world, visit)
-    page, per_page = page_of(visit.query)
+    if "page_token" in context.query:
+        return _bookmarked(world, context)
+    page, per_page = page_of(context.query)
     if page * per_page > REACHED_BY_PAGE:
         raise refusals.beyond_pages(REACHED_BY_PAGE)
     skipped = (page - 1) * per_page
@@ -107,58 +107,58 @@ def _place(
     while skipped and start < len(records):
         skipped -= seen(records[start]) is not None
         start += 1
-    return Bookmark(start=start, page=page, bound=(), expires_at=visit.now)
+    return Bookmark(start=start, page=page, bound=(), expires_at=context.now)
 
 
-def _bookmarked(world: World, visit: Visit) -> Bookmark:
-    if "page" in visit.query:
+def _bookmarked(world: World, context: RequestContext) -> Bookmark:
+    if "page" in context.query:
         raise refusals.ambiguous("page", "page_token")
-    bookmark = world.bookmarks.get(visit.query["page_token"])
-    if bookmark is None or bookmark.bound != _bound(visit):
+    bookmark = world.bookmarks.get(context.query["page_token"])
+    if bookmark is None or bookmark.bound != _bound(context):
         raise refusals.token_mismatch()
-    if bookmark.expires_at <= visit.now:
+    if bookmark.expires_at <= context.now:
         raise refusals.token_expired()
-    if bookmark.page * page_of(visit.query)[1] > REACHED_BY_TOKEN:
+    if bookmark.page * page_of(context.query)[1] > REACHED_BY_TOKEN:
         raise refusals.beyond_tokens()
     return bookmark
 
 
-def _bound(visit: Visit) -> tuple[str, ...]:
+def _bound(context: RequestContext) -> tuple[str, ...]:
     """A token is bound to the user and to all the other parameters."""
     loose = ("page", "page_token")
-    fixed = (f"{name}={value}" for name, value in visit.query.items() if name not in loose)
-    user = visit.session.user_id if visit.session else ""
-    return (user, visit.call.path, *sorted(fixed))
+    fixed = (f"{name}={value}" for name, value in context.query.items() if name not in loose)
+    user = context.session.user_id if context.session else ""
+    return (user, context.call.path, *sorted(fixed))
 
 
 def _info(
-    world: World, visit: Visit, found: list[Record], page: int, end: int, more: bool
+    world: World, context: RequestContext, found: list[Record], page: int, end: int, more: bool
 ) -> dict[str, Any]:
-    expires_at = visit.now + TOKEN_LASTS
+    expires_at = context.now + TOKEN_LASTS
     token = None
     if more:
         token = secrets.token_hex(24)
         world.bookmarks[token] = Bookmark(
-            start=end, page=page + 1, bound=_bound(visit), expires_at=expires_at
+            start=end, page=page + 1, bound=_bound(context), expires_at=expires_at
         )
     return {
         "call": False,
-        "per_page": page_of(visit.query)[1],
+        "per_page": page_of(context.query)[1],
         "next_page_token": token,
         "count": len(found),
-        "sort_by": visit.query.get("sort_by", "id"),
+        "sort_by": context.query.get("sort_by", "id"),
         "page": page,
-        "previous_page_token": visit.query.get("page_token"),
+        "previous_page_token": context.query.get("page_token"),
         "page_token_expiry": zoho_time(expires_at) if token else None,
-        "sort_order": visit.query.get("sort_order", "desc"),
+        "sort_order": context.query.get("sort_order", "desc"),
         "email": False,
         "more_records": more,
     }
 
 
-def slice_of(visit: Visit, items: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+def slice_of(context: RequestContext, items: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
     """Return the asked page of a short list, and its ``info``."""
-    page, per_page = page_of(visit.query)
+    page, per_page = page_of(context.query)
     shown = items[(page - 1) * per_page : page * per_page]
     info = {
         "per_page": per_page,

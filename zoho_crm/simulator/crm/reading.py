@@ -15,69 +15,69 @@ from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.crm.paging import in_order, turn_to
 from zoho_crm.simulator.ids import is_id
 from zoho_crm.simulator.records import Record, Table
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 MOST_FIELDS = 50
 MOST_IDS = 100
 
 
-def get_one(world: World, visit: Visit) -> Answer:
+def get_one(world: World, context: RequestContext) -> Answer:
     """``GET /{module}/{id}``: 204 for what does not exist, and for a converted lead."""
-    record = table_of(world, visit).get(checked_id(visit))
-    shown = seen_by(world, visit)(record) if record else None
+    record = table_of(world, context).get(checked_id(context))
+    shown = seen_by(world, context)(record) if record else None
     if shown is None:
         return Answer.nothing()
-    if not _changed_since(visit, [shown]):
+    if not _changed_since(context, [shown]):
         return Answer.unchanged()
-    fields = visit.query.get("fields")
+    fields = context.query.get("fields")
     values = project(shown, fields.split(",")) if fields else shown.whole()
     return Answer.json({"data": [values]})
 
 
-def get_many(world: World, visit: Visit) -> Answer:
+def get_many(world: World, context: RequestContext) -> Answer:
     """``GET /{module}``: ``fields`` is mandatory, converted leads are hidden by default."""
-    table = table_of(world, visit)
-    fields = asked_fields(visit)
-    page = turn_to(world, visit, _selected(world, visit, table), seen_by(world, visit))
+    table = table_of(world, context)
+    fields = asked_fields(context)
+    page = turn_to(world, context, _selected(world, context, table), seen_by(world, context))
     if not page.records:
         return Answer.nothing()
-    if not _changed_since(visit, page.records):
+    if not _changed_since(context, page.records):
         return Answer.unchanged()
     data = [project(record, fields) for record in page.records]
     return Answer.json({"data": data, "info": page.info})
 
 
-def table_of(world: World, visit: Visit) -> Table:
+def table_of(world: World, context: RequestContext) -> Table:
     """
     Return the module that the path names.
 
     :raises RefusedError: ``INVALID_MODULE``
     """
-    module = visit.path.get("module", "Leads")
+    module = context.path.get("module", "Leads")
     if module not in world.organisation.records:
         raise refusals.unknown_module()
     return world.organisation.records[module]
 
 
-def checked_id(visit: Visit) -> str:
+def checked_id(context: RequestContext) -> str:
     """
     Return the id that the path names; it need not exist.
 
     :raises RefusedError: if it could not be one
     """
-    if not is_id(visit.path["id"]):
+    if not is_id(context.path["id"]):
         raise refusals.malformed_id()
-    return visit.path["id"]
+    return context.path["id"]
 
 
-def asked_fields(visit: Visit) -> list[str]:
+def asked_fields(context: RequestContext) -> list[str]:
     """
     Return what ``fields`` asks for.
 
     :raises RefusedError: for none, and for more than fifty
     """
-    names = [name for name in visit.query.get("fields", "").split(",") if name]
+    names = [name for name in context.query.get("fields", "").split(",") if name]
     if not names:
         raise refusals.missing_param("fields")
     if len(names) > MOST_FIELDS:
@@ -91,24 +91,24 @@ def project(record: Record, fields: Iterable[str]) -> dict[str, Any]:
     return {name: known[name] for name in (*fields, "id") if name in known}
 
 
-def seen_by(world: World, visit: Visit) -> Callable[[Record], Record | None]:
+def seen_by(world: World, context: RequestContext) -> Callable[[Record], Record | None]:
     """Return what shows a record as the call sees it, or None if it does not see it."""
-    wanted = visit.query.get("converted", "false")
+    wanted = context.query.get("converted", "false")
     if wanted not in ("true", "false", "both"):
         raise refusals.bad_param("converted")
 
     def seen(record: Record) -> Record | None:
-        shown = world.organisation.as_of(record, visit.seen_at) if visit.seen_at else record
+        shown = world.organisation.as_of(record, context.seen_at) if context.seen_at else record
         converted = "true" if shown.data.get("Converted__s") else "false"
         return shown if wanted in ("both", converted) else None
 
     return seen
 
 
-def _selected(world: World, visit: Visit, table: Table) -> Sequence[Record]:
-    if "ids" not in visit.query:
-        return in_order(world, visit, table)
-    names = visit.query["ids"].split(",")
+def _selected(world: World, context: RequestContext, table: Table) -> Sequence[Record]:
+    if "ids" not in context.query:
+        return in_order(world, context, table)
+    names = context.query["ids"].split(",")
     if len(names) > MOST_IDS:
         raise refusals.too_many_values("ids", MOST_IDS)
     if not all(map(is_id, names)):
@@ -116,9 +116,9 @@ def _selected(world: World, visit: Visit, table: Table) -> Sequence[Record]:
     return [table[name] for name in sorted(set(names), reverse=True) if name in table]
 
 
-def _changed_since(visit: Visit, records: Iterable[Record]) -> bool:
+def _changed_since(context: RequestContext, records: Iterable[Record]) -> bool:
     """Whether ``If-Modified-Since`` lets anything through."""
-    given = visit.call.headers.get("if-modified-since")
+    given = context.call.headers.get("if-modified-since")
     if given is None:
         return True
     since = moment_of(given)

@@ -14,7 +14,7 @@ from zoho_crm.simulator.crm import (
     users,
     writing,
 )
-from zoho_crm.simulator.visits import Handler, Route
+from zoho_crm.simulator.request_context import Handler, Route
 
 BASE = "/crm/v8"
 

@@ -15,8 +15,8 @@ from zoho_crm.simulator.crm.criteria import Condition, parse
 from zoho_crm.simulator.crm.paging import in_order, page_of, slice_of
 from zoho_crm.simulator.crm.reading import project, seen_by, table_of
 from zoho_crm.simulator.records import Record, Table, same
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.schema import FIELDS
-from zoho_crm.simulator.visits import Visit
 from zoho_crm.simulator.world import World
 
 MOST_FOUND = 2_000
@@ -25,29 +25,29 @@ _WORDS = ("text", "textarea", "email", "phone", "website", "picklist")
 _WAYS = ("criteria", "email", "phone", "word")
 
 
-def search(world: World, visit: Visit) -> Answer:
+def search(world: World, context: RequestContext) -> Answer:
     """``GET /{module}/search`` by criteria, e-mail, phone or word; the first given one counts."""
-    table = table_of(world, visit)
-    page, per_page = page_of(visit.query)
+    table = table_of(world, context)
+    page, per_page = page_of(context.query)
     if page * per_page > MOST_FOUND:
         raise refusals.search_limit()
-    found = list(_found(world, visit, table))
-    shown, info = slice_of(visit, found[:MOST_FOUND])
+    found = list(_found(world, context, table))
+    shown, info = slice_of(context, found[:MOST_FOUND])
     if not shown:
         return Answer.nothing()
-    order = {"sort_by": visit.query.get("sort_by", "id")}
-    order["sort_order"] = visit.query.get("sort_order", "desc")
-    fields = [name for name in visit.query.get("fields", "").split(",") if name]
+    order = {"sort_by": context.query.get("sort_by", "id")}
+    order["sort_order"] = context.query.get("sort_order", "desc")
+    fields = [name for name in context.query.get("fields", "").split(",") if name]
     data = [project(record, fields) if fields else record.whole() for record in shown]
     return Answer.json({"data": data, "info": {**info, **order}})
 
 
-def _found(world: World, visit: Visit, table: Table) -> Iterator[Record]:
-    fits = _condition(visit, table)
-    seen = seen_by(world, visit)
-    indexed_until = visit.now - timedelta(seconds=world.settings.search_lag)
-    approval = visit.query.get("approval_state")
-    for record in in_order(world, visit, table):
+def _found(world: World, context: RequestContext, table: Table) -> Iterator[Record]:
+    fits = _condition(context, table)
+    seen = seen_by(world, context)
+    indexed_until = context.now - timedelta(seconds=world.settings.search_lag)
+    approval = context.query.get("approval_state")
+    for record in in_order(world, context, table):
         shown = seen(record)
         if shown is None or approval not in (None, shown["$approval_state"]):
             continue
@@ -56,11 +56,11 @@ def _found(world: World, visit: Visit, table: Table) -> Iterator[Record]:
             yield shown
 
 
-def _condition(visit: Visit, table: Table) -> Condition:
-    way = next((name for name in _WAYS if visit.query.get(name)), None)
+def _condition(context: RequestContext, table: Table) -> Condition:
+    way = next((name for name in _WAYS if context.query.get(name)), None)
     if way is None:
         raise refusals.nothing_to_search_by(*_WAYS)
-    wanted = visit.query[way]
+    wanted = context.query[way]
     if way == "criteria":
         return parse(table.module, wanted)
     if len(wanted.strip()) < SHORTEST_WORD:

@@ -18,7 +18,7 @@ from zoho_crm.simulator.crm.items import act_on_each, items_of, object_of
 from zoho_crm.simulator.crm.metadata import module_of
 from zoho_crm.simulator.crm.reading import table_of
 from zoho_crm.simulator.records import Record
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
@@ -28,9 +28,9 @@ MOST_IDS = 500
 LONGEST_NAME = 25
 
 
-def list_tags(world: World, visit: Visit) -> Answer:
+def list_tags(world: World, context: RequestContext) -> Answer:
     """``GET /settings/tags?module=…``"""
-    module = module_of(world, visit)
+    module = module_of(world, context)
     found = [_as_json(world, tag) for tag in world.organisation.tags[module].values()]
     info = {"count": len(found), "allowed_count": MOST_TAGS}
     return Answer.json({"tags": found, "info": info}) if found else Answer.nothing()
@@ -42,9 +42,9 @@ def _as_json(world: World, tag: Json) -> Json:
     return {**tag, **made, "created_time": moment, "modified_time": moment}
 
 
-def create_tags(world: World, visit: Visit) -> Answer:
+def create_tags(world: World, context: RequestContext) -> Answer:
     """``POST /settings/tags?module=…``"""
-    module = module_of(world, visit)
+    module = module_of(world, context)
 
     def create(item: Json, path: str) -> Json:
         _check_name(item.get("name"), path)
@@ -57,7 +57,7 @@ def create_tags(world: World, visit: Visit) -> Answer:
         tag["color_code"] = item.get("color_code")
         return refusals.success("tags created successfully", _as_json(world, tag))
 
-    return act_on_each(items_of(visit, "tags"), create, under="tags", done=201)
+    return act_on_each(items_of(context, "tags"), create, under="tags", done=201)
 
 
 def _check_name(name: object, path: str) -> None:
@@ -77,11 +77,11 @@ def _clash(known: Json, item: Json, path: str) -> refusals.ItemRefusedError:
     return refusals.ItemRefusedError("DUPLICATE_DATA", "duplicate data", details)
 
 
-def add_tags(world: World, visit: Visit) -> Answer:
+def add_tags(world: World, context: RequestContext) -> Answer:
     """``POST /{module}/{id}/actions/add_tags`` and ``POST /{module}/actions/add_tags``"""
-    table = table_of(world, visit)
-    body = object_of(visit)
-    ids = [visit.path["id"]] if "id" in visit.path else body.get("ids", [])
+    table = table_of(world, context)
+    body = object_of(context)
+    ids = [context.path["id"]] if "id" in context.path else body.get("ids", [])
     if len(ids) > MOST_IDS:
         raise refusals.too_many_values("ids", MOST_IDS)
     names = [tag.get("name") for tag in body.get("tags", []) if isinstance(tag, dict)]

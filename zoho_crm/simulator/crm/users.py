@@ -15,7 +15,7 @@ from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.clock import zoho_time
 from zoho_crm.simulator.crm.paging import slice_of
 from zoho_crm.simulator.organisation import Organisation
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
@@ -48,32 +48,32 @@ _TYPES: Mapping[str, Callable[[Json], bool]] = {
 }
 
 
-def list_users(world: World, visit: Visit) -> Answer:
+def list_users(world: World, context: RequestContext) -> Answer:
     """``GET /users``"""
-    shown, info = slice_of(visit, _wanted(world, visit))
+    shown, info = slice_of(context, _wanted(world, context))
     if not shown:
         return Answer.nothing()
     return Answer.json({"users": shown, "info": info})
 
 
-def _wanted(world: World, visit: Visit) -> list[Json]:
+def _wanted(world: World, context: RequestContext) -> list[Json]:
     users = world.organisation.users
-    kind = visit.query.get("type", "AllUsers")
-    if kind == "CurrentUser" and visit.session:
-        return [user for user in users if user["id"] == visit.session.user_id]
+    kind = context.query.get("type", "AllUsers")
+    if kind == "CurrentUser" and context.session:
+        return [user for user in users if user["id"] == context.session.user_id]
     if kind not in _TYPES:
         raise refusals.bad_param("type")
-    ids = visit.query.get("ids", "").split(",")
+    ids = context.query.get("ids", "").split(",")
     return [user for user in users if _TYPES[kind](user) and (ids == [""] or user["id"] in ids)]
 
 
-def get_user(world: World, visit: Visit) -> Answer:
+def get_user(world: World, context: RequestContext) -> Answer:
     """``GET /users/{id}``"""
-    user = world.organisation.user(visit.path["id"])
+    user = world.organisation.user(context.path["id"])
     return Answer.json({"users": [user]}) if user else Answer.nothing()
 
 
-def organisation(world: World, visit: Visit) -> Answer:
+def organisation(world: World, context: RequestContext) -> Answer:
     """``GET /org``"""
     return Answer.json({"org": [_as_json(world.organisation, world.settings.environment)]})
 

@@ -20,15 +20,15 @@ from zoho_crm.simulator.crm.values import check_unique, check_value
 from zoho_crm.simulator.ids import is_id
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record, Table
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
 
 
-def insert(world: World, visit: Visit) -> Answer:
+def insert(world: World, context: RequestContext) -> Answer:
     """``POST /{module}``: 201, 207 when only some are good, 400 when none is."""
-    table = table_of(world, visit)
+    table = table_of(world, context)
 
     def add(item: Json, path: str) -> Json:
         values = _checked(world.organisation, table.module, item, path)
@@ -36,30 +36,30 @@ def insert(world: World, visit: Visit) -> Answer:
             if values.get(name) in (None, ""):
                 raise item_refusals.missing_value(name, f"{path}.{name}")
         check_unique(world.organisation, table.module, values, path)
-        record = world.organisation.add(table.module, values, at=visit.now)
+        record = world.organisation.add(table.module, values, at=context.now)
         return _done(record, "record added")
 
-    return act_on_each(items_of(visit), add, done=201)
+    return act_on_each(items_of(context), add, done=201)
 
 
-def update_one(world: World, visit: Visit) -> Answer:
+def update_one(world: World, context: RequestContext) -> Answer:
     """``PUT /{module}/{id}``"""
-    table = table_of(world, visit)
-    record = table.get(checked_id(visit))
+    table = table_of(world, context)
+    record = table.get(checked_id(context))
     if record is None:
         raise refusals.unknown_record()
     _check_writable(record)
-    _check_unmodified(record, visit)
-    items = [{**item, "id": record.id} for item in items_of(visit)[:1]]
-    return act_on_each(items, _updater(world, visit, table))
+    _check_unmodified(record, context)
+    items = [{**item, "id": record.id} for item in items_of(context)[:1]]
+    return act_on_each(items, _updater(world, context, table))
 
 
-def update_many(world: World, visit: Visit) -> Answer:
+def update_many(world: World, context: RequestContext) -> Answer:
     """``PUT /{module}``: the ids stand in the items."""
-    return act_on_each(items_of(visit), _updater(world, visit, table_of(world, visit)))
+    return act_on_each(items_of(context), _updater(world, context, table_of(world, context)))
 
 
-def _updater(world: World, visit: Visit, table: Table) -> Callable[[Json, str], Json]:
+def _updater(world: World, context: RequestContext, table: Table) -> Callable[[Json, str], Json]:
     def update(item: Json, path: str) -> Json:
         if "id" not in item:
             raise item_refusals.missing_value("id", f"{path}.id")
@@ -71,16 +71,16 @@ def _updater(world: World, visit: Visit, table: Table) -> Callable[[Json, str], 
         _check_writable(record)
         values = _checked(world.organisation, table.module, item, path)
         check_unique(world.organisation, table.module, values, path, but=record)
-        _write(world.organisation, record, values, visit.now)
+        _write(world.organisation, record, values, context.now)
         return _done(record, "record updated")
 
     return update
 
 
-def delete(world: World, visit: Visit) -> Answer:
+def delete(world: World, context: RequestContext) -> Answer:
     """``DELETE /{module}/{id}`` and ``DELETE /{module}?ids=…``"""
-    table = table_of(world, visit)
-    ids = [visit.path["id"]] if "id" in visit.path else visit.query.get("ids", "").split(",")
+    table = table_of(world, context)
+    ids = [context.path["id"]] if "id" in context.path else context.query.get("ids", "").split(",")
     if ids == [""]:
         raise refusals.missing_param("ids")
     if len(ids) > MOST_ITEMS:
@@ -166,8 +166,8 @@ def _check_writable(record: Record) -> None:
         raise refusals.lead_in_review()
 
 
-def _check_unmodified(record: Record, visit: Visit) -> None:
-    given = visit.call.headers.get("if-unmodified-since")
+def _check_unmodified(record: Record, context: RequestContext) -> None:
+    given = context.call.headers.get("if-unmodified-since")
     if given and datetime.fromisoformat(record["Modified_Time"]) > moment_of(given):
         raise refusals.already_modified(_times(record))
 

@@ -12,11 +12,11 @@ from datetime import timedelta
 from html import escape
 from urllib.parse import quote, urlsplit
 
+from zoho_crm.simulator.admission import is_scope
 from zoho_crm.simulator.calls import Answer
-from zoho_crm.simulator.gate import is_scope
 from zoho_crm.simulator.oauth.grants import Code, Consent
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.settings import CLIENT_ID
-from zoho_crm.simulator.visits import Visit
 from zoho_crm.simulator.world import World, host_of, is_loopback
 
 _STYLE = """
@@ -71,22 +71,22 @@ class PageError(Exception):
         self.status = status
 
 
-def authorize(world: World, visit: Visit) -> Answer:
+def authorize(world: World, context: RequestContext) -> Answer:
     """``GET /oauth/v2/auth``: ask, or send back at once who has consented before."""
-    query = visit.query
+    query = context.query
     try:
-        consent = _requested(world, visit)
+        consent = _requested(world, context)
     except PageError as error:
         return _page(error.text, "<p>Go back and try again.</p>", status=error.status)
     asked_before = world.organisation.current_user["id"] in world.grants.consents
     if asked_before and query.get("prompt") != "consent":
-        return _grant(world, visit, replace(consent, offline=False))
+        return _grant(world, context, replace(consent, offline=False))
     return _question(world, consent)
 
 
-def _requested(world: World, visit: Visit) -> Consent:
-    query = visit.query
-    if visit.call.method != "GET":
+def _requested(world: World, context: RequestContext) -> Consent:
+    query = context.query
+    if context.call.method != "GET":
         raise PageError("Not found")
     if not query.get("client_id") or not query.get("response_type"):
         raise PageError("Invalid response type")
@@ -137,26 +137,26 @@ def _question(world: World, consent: Consent) -> Answer:
     return _page("Let this client in?", content, back_to=consent.redirect_uri)
 
 
-def decide(world: World, visit: Visit) -> Answer:
+def decide(world: World, context: RequestContext) -> Answer:
     """``POST /oauth/v2/consent``: what the two buttons do; each question is answered once."""
-    form = visit.call.form()
+    form = context.call.form()
     consent = world.grants.questions.pop(form.get("request", ""), None)
     if consent is None:
         return _page("An error occurred", "<p>This question was answered before.</p>", status=400)
     if form.get("decision") != "accept":
         return _send_back(consent, {"error": "access_denied"})
     world.grants.consents.add(world.organisation.current_user["id"])
-    return _grant(world, visit, consent)
+    return _grant(world, context, consent)
 
 
-def _grant(world: World, visit: Visit, consent: Consent) -> Answer:
+def _grant(world: World, context: RequestContext, consent: Consent) -> Answer:
     """More than ten codes in ten minutes are denied, too."""
-    if not world.grants.codes_window.admits(visit.now):
+    if not world.grants.codes_window.admits(context.now):
         return _send_back(consent, {"error": "access_denied"})
     code = Code(
         user_id=world.organisation.current_user["id"],
         scopes=consent.scopes,
-        expires_at=visit.now + timedelta(seconds=world.settings.code_seconds),
+        expires_at=context.now + timedelta(seconds=world.settings.code_seconds),
         redirect_uri=consent.redirect_uri,
         offline=consent.offline,
         challenge=consent.challenge,
@@ -198,6 +198,6 @@ def _origin(uri: str) -> str:
     return f"{parts.scheme}://{parts.netloc}" if uri else ""
 
 
-def style(world: World, visit: Visit) -> Answer:
+def style(world: World, context: RequestContext) -> Answer:
     """``GET /oauth/v2/consent.css``"""
     return Answer.text(_STYLE, kind="text/css")

@@ -17,8 +17,8 @@ from typing import Any
 
 from zoho_crm.simulator.calls import Answer, Call
 from zoho_crm.simulator.oauth.grants import AccessToken, Code
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.settings import CLIENT_ID, CLIENT_SECRET
-from zoho_crm.simulator.visits import Visit
 from zoho_crm.simulator.world import World
 
 THROTTLED = {
@@ -54,14 +54,14 @@ def grant_kind(call: Call) -> str:
     return "refresh" if parameters(call).get("grant_type") == "refresh_token" else "exchange"
 
 
-def token(world: World, visit: Visit) -> Answer:
+def token(world: World, context: RequestContext) -> Answer:
     """``POST /oauth/v2/token``: exchange a code, or refresh."""
-    given = parameters(visit.call)
-    if visit.call.method != "POST" or not given.get("grant_type"):
+    given = parameters(context.call)
+    if context.call.method != "POST" or not given.get("grant_type"):
         return Answer.text("<h1>400 Bad Request</h1>", status=400)
     try:
         _check_client(given)
-        answer = _GRANTS.get(given["grant_type"], _unknown_grant)(world, visit, given)
+        answer = _GRANTS.get(given["grant_type"], _unknown_grant)(world, context, given)
     except TokenRefusedError as refusal:
         world.stats.tokens["refused"] += 1
         error = str(refusal)
@@ -76,17 +76,19 @@ def _check_client(given: Mapping[str, str]) -> None:
         raise TokenRefusedError("invalid_client_secret")
 
 
-def _unknown_grant(world: World, visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
+def _unknown_grant(
+    world: World, context: RequestContext, given: Mapping[str, str]
+) -> dict[str, Any]:
     raise TokenRefusedError("invalid_client")
 
 
-def _exchange(world: World, visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
-    code = world.grants.take_code(given.get("code", ""), visit.now)
-    if code is None or not world.is_accounts_server(visit.call.origin):
+def _exchange(world: World, context: RequestContext, given: Mapping[str, str]) -> dict[str, Any]:
+    code = world.grants.take_code(given.get("code", ""), context.now)
+    if code is None or not world.is_accounts_server(context.call.origin):
         raise TokenRefusedError("invalid_code")
     _check_redirect(code, given)
     refresh_token = world.grants.add_refresh_token(code).value if code.offline else ""
-    access = _access_token(world, visit, code, refresh_token)
+    access = _access_token(world, context, code, refresh_token)
     world.stats.tokens["exchanged"] += 1
     kept = {"refresh_token": refresh_token} if refresh_token else {}
     return {"access_token": access.value, **kept, **_terms(world, access)}
@@ -105,20 +107,22 @@ def s256(verifier: str) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _refresh(world: World, visit: Visit, given: Mapping[str, str]) -> dict[str, Any]:
+def _refresh(world: World, context: RequestContext, given: Mapping[str, str]) -> dict[str, Any]:
     known = world.grants.refresh_tokens.get(given.get("refresh_token", ""))
-    if known is None or not world.is_accounts_server(visit.call.origin):
+    if known is None or not world.is_accounts_server(context.call.origin):
         raise TokenRefusedError("invalid_code")
-    if not known.window.admits(visit.now):
+    if not known.window.admits(context.now):
         raise TokenRefusedError(THROTTLED["error"])
-    expires_at = visit.now + timedelta(seconds=world.settings.token_seconds)
+    expires_at = context.now + timedelta(seconds=world.settings.token_seconds)
     access = world.grants.add_access_token(known, known.value, expires_at)
     world.stats.tokens["refreshed"] += 1
     return {"access_token": access.value, **_terms(world, access)}
 
 
-def _access_token(world: World, visit: Visit, code: Code, refresh_token: str) -> AccessToken:
-    expires_at = visit.now + timedelta(seconds=world.settings.token_seconds)
+def _access_token(
+    world: World, context: RequestContext, code: Code, refresh_token: str
+) -> AccessToken:
+    expires_at = context.now + timedelta(seconds=world.settings.token_seconds)
     return world.grants.add_access_token(code, refresh_token, expires_at)
 
 
@@ -136,16 +140,16 @@ def _terms(world: World, access: AccessToken) -> dict[str, Any]:
 _GRANTS = {"authorization_code": _exchange, "refresh_token": _refresh}
 
 
-def revoke(world: World, visit: Visit) -> Answer:
+def revoke(world: World, context: RequestContext) -> Answer:
     """``POST /oauth/v2/token/revoke?token=…``, as the pages of the CRM describe it."""
-    if world.grants.revoke(parameters(visit.call).get("token", "")):
+    if world.grants.revoke(parameters(context.call).get("token", "")):
         return Answer.json({"status": "success"})
     return Answer.json({"error": "invalid_token"}, status=400)
 
 
-def revoke_as_client(world: World, visit: Visit) -> Answer:
+def revoke_as_client(world: World, context: RequestContext) -> Answer:
     """``POST /oauth/v2/revoke/token`` with Basic authentication, as Zoho Accounts describes it."""
-    given = parameters(visit.call)
+    given = parameters(context.call)
     tokens: dict[str, Mapping[str, object]] = {
         "refresh_token": world.grants.refresh_tokens,
         "access_token": world.grants.access_tokens,
@@ -161,7 +165,7 @@ def revoke_as_client(world: World, visit: Visit) -> Answer:
     return Answer.text("", kind="text/plain")
 
 
-def server_info(world: World, visit: Visit) -> Answer:
+def server_info(world: World, context: RequestContext) -> Answer:
     """``GET /oauth/serverinfo``: https://www.zoho.com/accounts/protocol/oauth/multi-dc.html"""
     locations = {world.addresses.location: world.addresses.accounts}
     return Answer.json({"result": "success", "locations": locations})

@@ -99,9 +99,9 @@ def test_a_profile_may_lack_a_permission(caller: Caller, permission: str, path: 
     ],
 )
 def test_wrong_addresses_are_told_apart(
-    at_door: Caller, method: str, path: str, status: int, code: str
+    any_caller: Caller, method: str, path: str, status: int, code: str
 ) -> None:
-    answer = at_door.call(method, path)
+    answer = any_caller.call(method, path)
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 

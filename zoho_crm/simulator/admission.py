@@ -7,7 +7,7 @@ from math import ceil
 
 from zoho_crm.simulator import refusals
 from zoho_crm.simulator.oauth.grants import AccessToken
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 ITEMS_PER_CREDIT = 10
@@ -21,68 +21,68 @@ _CONTAINED_IN = {
 }
 
 
-def admit(world: World, visit: Visit) -> None:
+def admit(world: World, context: RequestContext) -> None:
     """
     Let a call to the CRM in: it holds a place from now on, and has spent its credits.
 
     :raises RefusedError: 400, 401, 403 or 429
     """
-    if not world.is_api(visit.call.origin):
+    if not world.is_api(context.call.origin):
         raise refusals.wrong_host()
-    visit.session = authenticate(world, visit)
-    for scope in visit.route.scopes:
-        if not granted(scope.format_map(_lower(visit)), visit.session.scopes):
+    context.session = authenticate(world, context)
+    for scope in context.route.scopes:
+        if not granted(scope.format_map(_lower(context)), context.session.scopes):
             raise refusals.missing_scope()
-    for permission in (API_ACCESS, visit.route.permission.format_map(visit.path)):
+    for permission in (API_ACCESS, context.route.permission.format_map(context.path)):
         if permission in world.organisation.denied:
             raise refusals.no_permission(permission)
-    if not _take_slot(world, visit):
+    if not _take_slot(world, context):
         raise refusals.too_many_requests()
-    if not world.credits.spend(cost(visit), visit.now):
-        leave(world, visit)
+    if not world.credits.spend(cost(context), context.now):
+        leave(world, context)
         raise refusals.too_many_requests()
 
 
-def leave(world: World, visit: Visit) -> None:
+def leave(world: World, context: RequestContext) -> None:
     """Give the place back."""
-    world.slots.leave(heavy=is_heavy(visit), convert=visit.kind == "convert")
+    world.slots.leave(heavy=is_heavy(context), convert=context.kind == "convert")
 
 
-def _take_slot(world: World, visit: Visit) -> bool:
-    convert = visit.kind == "convert"
-    return world.slots.take(heavy=is_heavy(visit), convert=convert, stats=world.stats)
+def _take_slot(world: World, context: RequestContext) -> bool:
+    convert = context.kind == "convert"
+    return world.slots.take(heavy=is_heavy(context), convert=convert, stats=world.stats)
 
 
-def authenticate(world: World, visit: Visit) -> AccessToken:
+def authenticate(world: World, context: RequestContext) -> AccessToken:
     """Return whose call this is; ``Bearer`` is not promised anywhere, so it is refused here."""
-    header = visit.call.headers.get("authorization")
+    header = context.call.headers.get("authorization")
     if not header:
         raise refusals.no_authorization()
     scheme, _, value = header.partition(" ")
-    session = world.grants.session(value, visit.now)
+    session = world.grants.session(value, context.now)
     if scheme != "Zoho-oauthtoken" or session is None:
         raise refusals.bad_token()
     return session
 
 
-def is_heavy(visit: Visit) -> bool:
+def is_heavy(context: RequestContext) -> bool:
     """https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html: what shares ten places."""
-    if visit.route.kind == "list":
-        return bool({"sort_by", "cvid"} & visit.query.keys())
-    return visit.route.heavy or _items_in(visit) > ITEMS_PER_CREDIT
+    if context.route.kind == "list":
+        return bool({"sort_by", "cvid"} & context.query.keys())
+    return context.route.heavy or _items_in(context) > ITEMS_PER_CREDIT
 
 
-def cost(visit: Visit) -> int:
+def cost(context: RequestContext) -> int:
     """Credits: 5 for a conversion, 3 for a list by custom view, 1 for each ten of many records."""
-    if visit.route.kind == "list" and "cvid" in visit.query:
+    if context.route.kind == "list" and "cvid" in context.query:
         return 3
-    return max(visit.route.credits, ceil(_items_in(visit) / ITEMS_PER_CREDIT))
+    return max(context.route.credits, ceil(_items_in(context) / ITEMS_PER_CREDIT))
 
 
-def _items_in(visit: Visit) -> int:
-    if visit.route.kind not in ("insert", "update"):
+def _items_in(context: RequestContext) -> int:
+    if context.route.kind not in ("insert", "update"):
         return 0
-    body = visit.call.json()
+    body = context.call.json()
     items = body.get("data") if isinstance(body, dict) else None
     return len(items) if isinstance(items, list) else 0
 
@@ -107,5 +107,5 @@ def is_scope(text: str) -> bool:
     return _SCOPE.fullmatch(text) is not None
 
 
-def _lower(visit: Visit) -> dict[str, str]:
-    return {name: value.lower() for name, value in visit.path.items()}
+def _lower(context: RequestContext) -> dict[str, str]:
+    return {name: value.lower() for name, value in context.path.items()}

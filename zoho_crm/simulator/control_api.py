@@ -9,26 +9,27 @@ from datetime import timedelta
 from typing import Any
 
 from zoho_crm.simulator import story
-from zoho_crm.simulator.calls import Call
+from zoho_crm.simulator.calls import Answer, Call
 from zoho_crm.simulator.engine import Engine
 from zoho_crm.simulator.faults import Fault
 from zoho_crm.simulator.oauth.grants import Code
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record, Table
-from zoho_crm.simulator.settings import SimulatorSettings
+from zoho_crm.simulator.settings import CLIENT_ID, CLIENT_SECRET, SimulatorSettings
 from zoho_crm.simulator.world import Addresses, World
 
 Json = dict[str, Any]
+CONTROL_PREFIX = "/_simulator/"
 
 #: What a grant code covers unless asked for less.
-EVERYTHING = (
+ALL_SCOPES = (
     "ZohoCRM.modules.ALL,ZohoCRM.mass_convert.leads.CREATE,ZohoCRM.mass_convert.leads.READ,"
     "ZohoCRM.settings.ALL,ZohoCRM.users.READ,ZohoCRM.org.READ,ZohoCRM.coql.READ,"
     "ZohoSearch.securesearch.READ,ZohoCRM.bulk.READ,ZohoCRM.notifications.ALL"
 )
 
 
-class Workbench:
+class ControlApi:
     """
     A simulator in the hands of a test: change the world, look at the world.
 
@@ -100,7 +101,7 @@ class Workbench:
         with self.engine.lock:
             story.convert_elsewhere(self.world, self.records["Leads"][lead_id])
 
-    def grant_code(self, scope: str = EVERYTHING, *, seconds: float = 180) -> str:
+    def grant_code(self, scope: str = ALL_SCOPES, *, seconds: float = 180) -> str:
         """Return a code as the self client of Zoho's API console makes them."""
         with self.engine.lock:
             code = Code(
@@ -183,3 +184,80 @@ class Workbench:
         """Return the counters, in the shape of ``GET /_simulator/stats``."""
         with self.engine.lock:
             return self.world.stats.as_json(self.world.credits.used(self.world.clock.now()))
+
+
+class BadControlRequestError(Exception):
+    """The body of a control call cannot be used; the text says why."""
+
+
+def answer_control_call(api: ControlApi, call: Call) -> Answer:
+    """Answer a control call."""
+    action = CONTROL_ROUTES.get((call.method, call.path.removeprefix(CONTROL_PREFIX)))
+    if action is None:
+        known = ", ".join(f"{method} {CONTROL_PREFIX}{name}" for method, name in CONTROL_ROUTES)
+        return Answer.json({"error": f"known here: {known}"}, status=404)
+    try:
+        return action(api, _body(call))
+    except (BadControlRequestError, TypeError, ValueError) as error:
+        return Answer.json({"error": str(error)}, status=400)
+
+
+def _body(call: Call) -> Json:
+    body = call.json() if call.body else {}
+    if not isinstance(body, dict):
+        raise BadControlRequestError("the body has to be a JSON object")
+    return body
+
+
+def _story(api: ControlApi, body: Json) -> Answer:
+    return Answer.json(api.stories())
+
+
+def _grant_codes(api: ControlApi, body: Json) -> Answer:
+    seconds = body.get("seconds", 180)
+    code = api.grant_code(body.get("scope", ALL_SCOPES), seconds=seconds)
+    made = {"code": code, "expires_in": seconds}
+    client = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    return Answer.json({**made, **client}, status=201)
+
+
+def _stats(api: ControlApi, body: Json) -> Answer:
+    return Answer.json(api.stats())
+
+
+def _ledger(api: ControlApi, body: Json) -> Answer:
+    return Answer.json(api.ledger())
+
+
+def _faults(api: ControlApi, body: Json) -> Answer:
+    return Answer.json({"id": api.fail(**body).id}, status=201)
+
+
+def _clear_faults(api: ControlApi, body: Json) -> Answer:
+    api.heal()
+    return Answer.nothing()
+
+
+def _reset(api: ControlApi, body: Json) -> Answer:
+    api.reset(leads=body.get("leads"), seed=body.get("seed"))
+    organisation = api.world.organisation
+    return Answer.json({"org_id": organisation.id, "leads": len(api.stories())})
+
+
+def _clock(api: ControlApi, body: Json) -> Answer:
+    if "advance_seconds" not in body:
+        raise BadControlRequestError("advance_seconds is missing")
+    api.advance(body["advance_seconds"])
+    return Answer.json({"now": api.world.clock.now().isoformat()})
+
+
+CONTROL_ROUTES: dict[tuple[str, str], Callable[[ControlApi, Json], Answer]] = {
+    ("GET", "story"): _story,
+    ("POST", "grant-codes"): _grant_codes,
+    ("GET", "stats"): _stats,
+    ("GET", "ledger"): _ledger,
+    ("POST", "faults"): _faults,
+    ("DELETE", "faults"): _clear_faults,
+    ("POST", "reset"): _reset,
+    ("POST", "clock"): _clock,
+}

@@ -11,7 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zoho_crm.simulator import item_refusals, mass_refusals
-from zoho_crm.simulator.crm.wishes import TARGETS, Wish, checked_deal, needed_deal_fields
+from zoho_crm.simulator.crm.convert_request import (
+    TARGETS,
+    ConvertRequest,
+    checked_deal,
+    needed_deal_fields,
+)
 from zoho_crm.simulator.ids import is_id
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record
@@ -32,21 +37,21 @@ _KINDS: Mapping[str, tuple[type, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class MassWish:
-    """A request that can be fulfilled: the same wish for every lead, but for its tags."""
+class MassConvertRequest:
+    """A request that can be fulfilled: the same for every lead, but for its tags."""
 
     lead_ids: tuple[str, ...]
-    wish: Wish
+    template: ConvertRequest
     tagged: tuple[str, ...] = ()
     """The modules whose new records get all tags of their lead."""
 
-    def of(self, lead: Record) -> Wish:
-        """Return what is wished for one lead."""
+    def for_lead(self, lead: Record) -> ConvertRequest:
+        """Return the request for one lead, with its tags."""
         names = [tag["name"] for tag in lead["Tag"]]
-        return replace(self.wish, tags=dict.fromkeys(self.tagged, names))
+        return replace(self.template, tags=dict.fromkeys(self.tagged, names))
 
 
-def read_mass_wish(organisation: Organisation, body: Json) -> MassWish:
+def parse_mass_convert_request(organisation: Organisation, body: Json) -> MassConvertRequest:
     """
     Check a body against the organisation.
 
@@ -61,13 +66,13 @@ def read_mass_wish(organisation: Organisation, body: Json) -> MassWish:
     _modules(organisation, body, "related_modules", ACTIVITIES)
     tagged = _modules(organisation, body, "carry_over_tags", TARGETS)
     _check_threshold(body)
-    wish = Wish(
+    template = ConvertRequest(
         deal=deal,
         assign_to=assignee,
         attachments_to=_attachments_to(organisation, body),
         portal_user_type=_portal_user_type(organisation, body),
     )
-    return MassWish(lead_ids=lead_ids, wish=wish, tagged=tagged)
+    return MassConvertRequest(lead_ids=lead_ids, template=template, tagged=tagged)
 
 
 def _lead_ids(organisation: Organisation, body: Json) -> tuple[str, ...]:

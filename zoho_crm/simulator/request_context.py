@@ -13,7 +13,7 @@ from zoho_crm.simulator.ledger import ConvertCall
 from zoho_crm.simulator.oauth.grants import AccessToken
 from zoho_crm.simulator.world import World
 
-Handler = Callable[[World, "Visit"], Answer]
+Handler = Callable[[World, "RequestContext"], Answer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Route:
 
 
 @dataclass(kw_only=True)
-class Visit:
+class RequestContext:
     """What handlers see: the call, where it went, who made it, and when it takes effect."""
 
     call: Call
@@ -71,15 +71,15 @@ class Visit:
         return tuple(filter(None, named.split(",")))
 
     @property
-    def request(self) -> Any:
+    def body_without_ids(self) -> Any:
         """The body, without the ids that it may name."""
         body = self.call.json()
         if not isinstance(body, dict):
             return body
         return {name: value for name, value in body.items() if name != "ids"}
 
-    def at(self, moment: datetime) -> Visit:
-        """Return the same visit, taking effect at another moment."""
+    def at(self, moment: datetime) -> RequestContext:
+        """Return the same context, taking effect at another moment."""
         return replace(self, now=moment)
 
 

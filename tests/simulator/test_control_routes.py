@@ -18,10 +18,10 @@ def control(caller: Caller, method: str, path: str, body: Any = None) -> Any:
     return answer.json() if answer.content else None
 
 
-def test_the_story_names_every_lead_and_its_case(at_door: Caller) -> None:
-    control(at_door, "POST", "/reset", {"leads": 10})
+def test_the_story_names_every_lead_and_its_case(any_caller: Caller) -> None:
+    control(any_caller, "POST", "/reset", {"leads": 10})
 
-    stories = control(at_door, "GET", "/story")
+    stories = control(any_caller, "GET", "/story")
 
     assert [each["case"] for each in stories] == [
         "no_match",
@@ -37,14 +37,14 @@ def test_the_story_names_every_lead_and_its_case(at_door: Caller) -> None:
     ]
 
 
-def test_grant_codes_come_without_limit_and_with_the_client(at_door: Caller) -> None:
-    answers = [control(at_door, "POST", "/grant-codes") for _ in range(12)]
+def test_grant_codes_come_without_limit_and_with_the_client(any_caller: Caller) -> None:
+    answers = [control(any_caller, "POST", "/grant-codes") for _ in range(12)]
 
     made = answers[-1]
     assert len({answer["code"] for answer in answers}) == 12
     assert made["expires_in"] == 180
     assert (made["client_id"], made["client_secret"]) == (CLIENT_ID, CLIENT_SECRET)
-    granted = at_door.token("authorization_code", code=made["code"]).json()
+    granted = any_caller.token("authorization_code", code=made["code"]).json()
     assert "refresh_token" in granted
     assert "ZohoCRM.modules.ALL" in granted["scope"]
 
@@ -59,17 +59,17 @@ def test_a_grant_code_may_have_less_scope_and_time(caller: Caller) -> None:
     assert granted["scope"] == "ZohoCRM.org.READ"
 
 
-def test_calls_are_counted_by_address_without_their_ids(at_door: Caller) -> None:
-    control(at_door, "POST", "/reset", {"leads": 0})
-    at_door.connect()
-    lead_id = at_door.simulator.story("no_match")
-    at_door.get(f"/Leads/{lead_id}")
-    at_door.get("/Contacts/1")
-    at_door.convert(lead_id)
-    at_door.call("GET", "/crm/v8/some/where/7130042000000418003/else")
-    control(at_door, "GET", "/ledger")
+def test_calls_are_counted_by_address_without_their_ids(any_caller: Caller) -> None:
+    control(any_caller, "POST", "/reset", {"leads": 0})
+    any_caller.connect()
+    lead_id = any_caller.simulator.story("no_match")
+    any_caller.get(f"/Leads/{lead_id}")
+    any_caller.get("/Contacts/1")
+    any_caller.convert(lead_id)
+    any_caller.call("GET", "/crm/v8/some/where/7130042000000418003/else")
+    control(any_caller, "GET", "/ledger")
 
-    stats = control(at_door, "GET", "/stats")
+    stats = control(any_caller, "GET", "/stats")
 
     def call(method: str, path: str, status: int) -> dict[str, Any]:
         return {"method": method, "path": path, "status": status, "count": 1}
@@ -88,11 +88,11 @@ def test_calls_are_counted_by_address_without_their_ids(at_door: Caller) -> None
     }
 
 
-def test_the_ledger_has_instants_in_utc_with_microseconds(at_door: Caller) -> None:
-    lead_id = at_door.simulator.story("no_match")
-    at_door.convert(lead_id)
+def test_the_ledger_has_instants_in_utc_with_microseconds(any_caller: Caller) -> None:
+    lead_id = any_caller.simulator.story("no_match")
+    any_caller.convert(lead_id)
 
-    ledger = control(at_door, "GET", "/ledger")
+    ledger = control(any_caller, "GET", "/ledger")
 
     (conversion,), (call,) = ledger["conversions"], ledger["calls"]
     assert set(conversion) == {
@@ -120,48 +120,48 @@ def test_the_ledger_has_instants_in_utc_with_microseconds(at_door: Caller) -> No
         datetime.fromisoformat(instant)
 
 
-def test_faults_are_ordered_and_cleared(at_door: Caller) -> None:
+def test_faults_are_ordered_and_cleared(any_caller: Caller) -> None:
     order = {"on": "org", "do": "error_before", "times": 2, "status": 503}
 
-    first, second = (control(at_door, "POST", "/faults", order) for _ in range(2))
+    first, second = (control(any_caller, "POST", "/faults", order) for _ in range(2))
 
     assert first["id"] != second["id"]
-    assert at_door.get("/org").status_code == 503
-    assert control(at_door, "DELETE", "/faults") is None
-    assert at_door.get("/org").status_code == 200
+    assert any_caller.get("/org").status_code == 503
+    assert control(any_caller, "DELETE", "/faults") is None
+    assert any_caller.get("/org").status_code == 200
 
 
-def test_control_routes_know_no_faults(at_door: Caller) -> None:
-    control(at_door, "POST", "/faults", {"on": "any", "do": "close_before", "times": None})
+def test_control_routes_know_no_faults(any_caller: Caller) -> None:
+    control(any_caller, "POST", "/faults", {"on": "any", "do": "close_before", "times": None})
 
-    assert control(at_door, "GET", "/story") == []
+    assert control(any_caller, "GET", "/story") == []
 
 
-def test_a_reset_makes_a_new_organisation_and_forgets_everything(at_door: Caller) -> None:
-    before = at_door.simulator.organisation.id
-    refresh_token = at_door.connect()["refresh_token"]
-    control(at_door, "POST", "/faults", {"on": "org", "do": "error_before"})
-    first = control(at_door, "POST", "/reset", {"leads": 3, "seed": 7})
-    names = [lead["Full_Name"] for lead in at_door.simulator.records["Leads"].values()]
-    ids = list(at_door.simulator.records["Leads"])
+def test_a_reset_makes_a_new_organisation_and_forgets_everything(any_caller: Caller) -> None:
+    before = any_caller.simulator.organisation.id
+    refresh_token = any_caller.connect()["refresh_token"]
+    control(any_caller, "POST", "/faults", {"on": "org", "do": "error_before"})
+    first = control(any_caller, "POST", "/reset", {"leads": 3, "seed": 7})
+    names = [lead["Full_Name"] for lead in any_caller.simulator.records["Leads"].values()]
+    ids = list(any_caller.simulator.records["Leads"])
 
-    second = control(at_door, "POST", "/reset")
+    second = control(any_caller, "POST", "/reset")
 
     assert first["leads"] == second["leads"] == 3
     assert len({before, first["org_id"], second["org_id"]}) == 3
-    assert [lead["Full_Name"] for lead in at_door.simulator.records["Leads"].values()] == names, (
-        "the same seed makes the same people"
-    )
-    assert not set(ids) & set(at_door.simulator.records["Leads"])
-    assert at_door.get("/org").status_code == 401
-    refused = at_door.token("refresh_token", refresh_token=refresh_token)
+    assert [
+        lead["Full_Name"] for lead in any_caller.simulator.records["Leads"].values()
+    ] == names, "the same seed makes the same people"
+    assert not set(ids) & set(any_caller.simulator.records["Leads"])
+    assert any_caller.get("/org").status_code == 401
+    refused = any_caller.token("refresh_token", refresh_token=refresh_token)
     assert refused.json() == {"error": "invalid_code"}
 
 
-def test_the_clock_can_be_moved_on(at_door: Caller) -> None:
-    control(at_door, "POST", "/clock", {"advance_seconds": 3600})
+def test_the_clock_can_be_moved_on(any_caller: Caller) -> None:
+    control(any_caller, "POST", "/clock", {"advance_seconds": 3600})
 
-    assert at_door.get("/org").json()["code"] == "INVALID_TOKEN"
+    assert any_caller.get("/org").json()["code"] == "INVALID_TOKEN"
 
 
 @pytest.mark.parametrize(
@@ -177,9 +177,9 @@ def test_the_clock_can_be_moved_on(at_door: Caller) -> None:
     ],
 )
 def test_a_wrong_order_is_explained(
-    at_door: Caller, method: str, path: str, body: Any, status: int, text: str
+    any_caller: Caller, method: str, path: str, body: Any, status: int, text: str
 ) -> None:
-    answer = at_door.call(method, ROOT + path, json=body)
+    answer = any_caller.call(method, ROOT + path, json=body)
 
     assert answer.status_code == status
     assert text in answer.json()["error"]

@@ -16,7 +16,7 @@ from zoho_crm.simulator.crm.matching import matches
 from zoho_crm.simulator.crm.values import check_value
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record
-from zoho_crm.simulator.visits import Visit
+from zoho_crm.simulator.request_context import RequestContext
 
 Json = dict[str, Any]
 ITEM = "$.data[0]"
@@ -34,7 +34,7 @@ _KEYS: Mapping[str, tuple[type, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class ConvertRequest:
     """A request that can be fulfilled: everything it names exists and fits."""
 
     contact: Record | None = None
@@ -49,13 +49,13 @@ class Wish:
     tags: Mapping[str, list[str]] = field(default_factory=dict)
 
 
-def only_item(visit: Visit) -> Json:
+def only_item(context: RequestContext) -> Json:
     """
     Return the one item of ``data``.
 
     :raises RefusedError: if the body is anything else
     """
-    items = items_of(visit)
+    items = items_of(context)
     if len(items) != 1:
         raise refusals.at_root(item_refusals.too_long("data", "$.data", 1))
     if not isinstance(items[0], dict):
@@ -63,7 +63,7 @@ def only_item(visit: Visit) -> Json:
     return items[0]
 
 
-def read_wish(organisation: Organisation, lead: Record, item: Json) -> Wish:
+def parse_convert_request(organisation: Organisation, lead: Record, item: Json) -> ConvertRequest:
     """
     Check an item against the lead and the organisation.
 
@@ -74,7 +74,7 @@ def read_wish(organisation: Organisation, lead: Record, item: Json) -> Wish:
     account = _partner(organisation, lead, item, "Accounts")
     if contact and account and organisation.account_of(contact) is not account:
         raise _mismatch("Accounts")
-    return Wish(
+    return ConvertRequest(
         contact=contact,
         account=account,
         deal=checked_deal(organisation, item["Deals"], ITEM) if "Deals" in item else None,
