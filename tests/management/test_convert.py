@@ -9,9 +9,9 @@ from django.core.cache import cache
 
 from tests.management.conftest import Run
 from tests.signals import heard
-from zoho_crm.management._cases import approved, looked_at
+from zoho_crm.management._command_items import approve_item, preview_items
 from zoho_crm.management._exits import ExitCode
-from zoho_crm.management._plans import Wish
+from zoho_crm.management._plans import PlanOptions
 from zoho_crm.matching import POLICIES
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Token, from_now
 from zoho_crm.services.convert import approve, decide
@@ -529,11 +529,11 @@ def test_a_preview_that_somebody_made_anew_meanwhile_is_not_approved(
     connection: Connection, zoho: Simulator
 ) -> None:
     lead_id = zoho.story("no_match")
-    wish = Wish(policy=POLICIES["careful"], common={}, names={})
-    (case,) = looked_at(connection.pk, [lead_id], wish)
+    plan_options = PlanOptions(policy=POLICIES["careful"], common={}, names={})
+    (item,) = preview_items(connection.pk, [lead_id], plan_options)
     preview(connection_id=connection.pk, lead_id=lead_id)
 
-    refused = approved(case)
+    refused = approve_item(item)
 
     assert refused.code == ExitCode.SOME_FAILED
     assert not refused.executed

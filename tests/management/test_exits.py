@@ -16,7 +16,7 @@ from zoho_crm.exceptions import (
     TransportError,
     UnknownOutcomeError,
 )
-from zoho_crm.management._exits import PRECEDENCE, ExitCode, Problems, code_of, explained
+from zoho_crm.management._exits import PRECEDENCE, ExitCode, Problems, error_text, exit_code_of
 
 
 @pytest.mark.parametrize(("stronger", "weaker"), list(combinations(PRECEDENCE[:-1], 2)))
@@ -55,10 +55,10 @@ def test_without_a_problem_nothing_is_raised():
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_an_error_stands_for_a_code(error, code):
-    assert code_of(error) == code
+    assert exit_code_of(error) == code
 
 
 def test_a_message_says_what_to_do_next():
-    assert "zoho_connect" in explained(ConnectionLostError())
-    assert "try again" in explained(TransportError())
-    assert explained(ImproperlyConfigured("no key")) == "no key"
+    assert "zoho_connect" in error_text(ConnectionLostError())
+    assert "try again" in error_text(TransportError())
+    assert error_text(ImproperlyConfigured("no key")) == "no key"

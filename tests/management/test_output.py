@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management.base import OutputWrapper
 
-from zoho_crm.management._output import Output, plain
+from zoho_crm.management._output import Output, printable
 
 ROWS = [
     {"name": "Ines", "count": 2, "tags": ["a", "b"], "plan": None},
@@ -18,9 +18,9 @@ FIELDS = ("name", "count", "tags", "plan")
 COLUMNS = {"name": itemgetter("name"), "how many": lambda row: str(row["count"])}
 
 
-def shown(form: str, rows: list[dict[str, Any]] = ROWS, **more: Any) -> str:
+def shown(output_format: str, rows: list[dict[str, Any]] = ROWS, **more: Any) -> str:
     stdout = io.StringIO()
-    output = Output(OutputWrapper(stdout), form, coloured=more.pop("coloured", False))
+    output = Output(OutputWrapper(stdout), output_format, coloured=more.pop("coloured", False))
     output.show(rows, fields=FIELDS, columns=COLUMNS, **more)
     return stdout.getvalue()
 
@@ -46,13 +46,13 @@ def test_table_without_rows_is_empty():
 
 
 def test_colours_stand_around_padded_cells():
-    table = shown("table", coloured=True, paint=lambda row: {"name": lambda text: f"<{text}>"})
+    table = shown("table", coloured=True, styles=lambda row: {"name": lambda text: f"<{text}>"})
 
     assert "<Ines        >  2" in table
 
 
 def test_without_a_terminal_nothing_is_coloured():
-    table = shown("table", paint=lambda row: {"name": lambda text: f"<{text}>"})
+    table = shown("table", styles=lambda row: {"name": lambda text: f"<{text}>"})
 
     assert "<" not in table
 
@@ -73,21 +73,21 @@ def test_csv_has_a_heading_and_flat_cells():
 
 @pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3+cmd|x"])
 def test_csv_disarms_what_a_spreadsheet_would_run(text):
-    sheet = shown("csv", [{**ROWS[0], "name": text}])
+    output = shown("csv", [{**ROWS[0], "name": text}])
 
-    assert f"'{text}" in sheet
+    assert f"'{text}" in output
 
 
 @pytest.mark.parametrize("text", ["+49 40 5550000", "-12.5"])
 def test_csv_leaves_numbers_alone(text):
-    sheet = shown("csv", [{**ROWS[0], "name": text}])
+    output = shown("csv", [{**ROWS[0], "name": text}])
 
-    assert f"\n{text}," in sheet
+    assert f"\n{text}," in output
 
 
 def test_what_moves_a_cursor_or_turns_the_writing_is_not_printed():
-    assert plain("a\x1b[31mb\u202ec\r\n d\te") == "a [31mb c d e"
+    assert printable("a\x1b[31mb\u202ec\r\n d\te") == "a [31mb c d e"
 
 
 def test_long_text_is_cut_where_one_sees_it():
-    assert plain("x" * 100, 10) == "x" * 9 + "…"
+    assert printable("x" * 100, 10) == "x" * 9 + "…"

@@ -20,7 +20,7 @@ from zoho_crm.types import is_record_id
 NEW = "new"
 STDIN = "-"
 #: Malformed ids that one message names.
-NAMED = 5
+MAX_IDS_SHOWN = 5
 
 
 def record_id(text: str) -> str:
@@ -43,7 +43,7 @@ def stdin_only(text: str) -> str:
     return text
 
 
-def filled(text: str) -> str:
+def non_empty(text: str) -> str:
     """Return a text that is not empty."""
     if not text.strip():
         raise ArgumentTypeError(_("it is empty."))
@@ -146,8 +146,8 @@ def lead_ids(leads: Iterable[str], ids_file: str | None, stdin: TextIO) -> list[
     bad = [f"“{text[:40]}” ({where})" for text, where in found.items() if not is_record_id(text)]
     if bad:
         message = _("No lead has such an id: %s. An id is a number of up to 19 digits.")
-        more = ["…"] if len(bad) > NAMED else []
-        raise wrong_use(message % ", ".join(bad[:NAMED] + more))
+        more = ["…"] if len(bad) > MAX_IDS_SHOWN else []
+        raise wrong_use(message % ", ".join(bad[:MAX_IDS_SHOWN] + more))
     if not found:
         raise wrong_use(_("Name a lead by its id, give --ids-file, or - to read ids from stdin."))
     return list(found)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from zoho_crm.exceptions import ZohoError
-from zoho_crm.management._exits import ExitCode, code_of, explained, wrong_use
+from zoho_crm.management._exits import ExitCode, error_text, exit_code_of, wrong_use
 from zoho_crm.management._output import FORMATS, Output
 from zoho_crm.models import Connection
 from zoho_crm.services import tokens
@@ -65,7 +65,7 @@ class ZohoCommand(BaseCommand):
             message = _("The database refuses: %s. See: manage.py zoho_doctor")
             raise CommandError(message % str(error).strip(), returncode=ExitCode.ERROR) from error
         except (ZohoError, ImproperlyConfigured) as error:
-            raise CommandError(explained(error), returncode=code_of(error)) from error
+            raise CommandError(error_text(error), returncode=exit_code_of(error)) from error
 
     def open_output(self, options: dict[str, Any]) -> Output:
         """Return where the rows go."""
@@ -77,7 +77,7 @@ class ZohoCommand(BaseCommand):
         if self.verbosity > 0:
             self.stderr.write(message, str)
 
-    def tell_under_way(self, number: int) -> None:
+    def hint_in_progress(self, number: int) -> None:
         """Tell a person that something is being waited for."""
         message = ngettext("%s lead is on its way.", "%s leads are on their way.", number)
         self.hint(message % number)

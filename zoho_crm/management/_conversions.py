@@ -8,7 +8,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from zoho_crm import matching
-from zoho_crm.management._output import Output, plain
+from zoho_crm.management._output import Output, printable
 from zoho_crm.models import LeadConversion
 from zoho_crm.services.convert import plan_of
 from zoho_crm.services.preview import preview_seen
@@ -16,7 +16,7 @@ from zoho_crm.services.sentences import what_will_happen
 from zoho_crm.types import ConversionPlan, Match, Verdict
 
 Status = LeadConversion.Status
-LONG = 400
+MAX_SENTENCE_LENGTH = 400
 
 
 def matches_as_json(matches: tuple[Match, ...]) -> list[dict[str, Any]]:
@@ -32,21 +32,21 @@ def matches_as_json(matches: tuple[Match, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def sentences(
+def lead_sentences(
     row: LeadConversion, plan: ConversionPlan | None, names: Mapping[str, str] | None = None
 ) -> list[str]:
     """Return what would happen by this plan, or why nothing would."""
     lead = row.lead_seen()
     if row.status == Status.CONVERTED:
-        return [_became(row)]
+        return [_conversion_sentence(row)]
     if row.status != Status.PREVIEWED:
         return [_("It is on its way already: %s.") % row.get_status_display()]
     if plan is None or lead is None:
-        return [standstill(row)]
+        return [explain_no_plan(row)]
     return what_will_happen(plan, lead, row.options_seen(), names)
 
 
-def _became(row: LeadConversion) -> str:
+def _conversion_sentence(row: LeadConversion) -> str:
     ids = {
         _("contact"): row.contact_id,
         _("account"): row.account_id,
@@ -58,11 +58,11 @@ def _became(row: LeadConversion) -> str:
     return _("It was converted elsewhere: %s.") % (became or "–")
 
 
-def standstill(row: LeadConversion) -> str:
+def explain_no_plan(row: LeadConversion) -> str:
     """Return why nothing happens with a previewed lead."""
     if row.verdict == Verdict.NOT_FOUND:
         return _("Zoho has no lead with this id; it may have been deleted.")
-    reason = reason_of(row).rstrip(".")
+    reason = reason_text(row).rstrip(".")
     if row.verdict == Verdict.NOT_CONVERTIBLE:
         return _("It cannot be converted now: %s.") % reason
     if reason:
@@ -70,7 +70,7 @@ def standstill(row: LeadConversion) -> str:
     return _("A person has to decide what it becomes.")
 
 
-def reason_of(row: LeadConversion) -> str:
+def reason_text(row: LeadConversion) -> str:
     """Return in words why a lead cannot be converted, or has no plan that suggests itself."""
     reasons = {
         "locked": _("it is locked at Zoho"),
@@ -84,20 +84,20 @@ def reason_of(row: LeadConversion) -> str:
     return reasons.get(row.reason, row.reason)
 
 
-def block(row: LeadConversion, told: list[str], output: Output) -> None:
+def show_lead(row: LeadConversion, told: list[str], output: Output) -> None:
     """Show a lead to people: who it is, what it collides with, what would happen."""
     lead = row.lead_seen()
     who = ", ".join(filter(None, [lead.name, lead.company])) if lead else ""
     verdict = f"[{row.get_verdict_display() or row.get_status_display()}]"
-    output.line("  ".join(filter(None, [row.lead_id, plain(who), verdict])))
+    output.write_line("  ".join(filter(None, [row.lead_id, printable(who), verdict])))
     options = row.options_seen()
     if row.status == Status.PREVIEWED:
         for line in _matches(_("Contact"), options.contacts):
-            output.line(f"  {line}")
+            output.write_line(f"  {line}")
         for line in _matches(_("Account"), options.accounts):
-            output.line(f"  {line}")
+            output.write_line(f"  {line}")
     for sentence in told:
-        output.line(f"  • {plain(sentence, LONG)}")
+        output.write_line(f"  • {printable(sentence, MAX_SENTENCE_LENGTH)}")
 
 
 def _matches(kind: str, matches: tuple[Match, ...]) -> Iterator[str]:
@@ -106,15 +106,15 @@ def _matches(kind: str, matches: tuple[Match, ...]) -> Iterator[str]:
         parts = [
             kind,
             match.id,
-            plain(match.name),
-            _("of %s") % plain(account) if account else "",
+            printable(match.name),
+            _("of %s") % printable(account) if account else "",
             _("(matches by %s)") % ", ".join(match.matched_on) if match.matched_on else "",
             "" if match.usable else _("cannot be used"),
         ]
         yield "  ".join(filter(None, parts))
 
 
-def plan_in_words(plan: ConversionPlan | None) -> str:
+def plan_summary(plan: ConversionPlan | None) -> str:
     """Return a plan in a word or two."""
     if plan is None:
         return "–"
@@ -127,7 +127,7 @@ def plan_in_words(plan: ConversionPlan | None) -> str:
     return _("%s, with a deal") % word if plan.deal else word
 
 
-def proposed(row: LeadConversion, policy: str | None) -> ConversionPlan | None:
+def proposed_plan(row: LeadConversion, policy: str | None) -> ConversionPlan | None:
     """Return the plan that suggests itself, or that a policy would give."""
     if policy is None or not row.verdict or row.decided_by_id:
         return row.planned()

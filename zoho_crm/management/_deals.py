@@ -14,7 +14,7 @@ from zoho_crm.services.choices import Choices
 from zoho_crm.types import Deal, DealField, Pipeline
 
 #: Fields of a deal that have options of their own.
-FIELDS: Mapping[str, str] = {
+OPTION_BY_FIELD: Mapping[str, str] = {
     "Deal_Name": "deal_name",
     "Stage": "stage",
     "Closing_Date": "closing_date",
@@ -22,16 +22,16 @@ FIELDS: Mapping[str, str] = {
     "Amount": "amount",
     "Contact_Role": "contact_role",
 }
-OPTIONS = (*FIELDS.values(), "deal_field")
+DEAL_OPTIONS = (*OPTION_BY_FIELD.values(), "deal_field")
 
 
 def add_deal_arguments(parser: CommandParser) -> None:
     """Offer what a person may say of a deal."""
     add = parser.add_argument
-    add("--deal-name", type=arguments.filled, metavar="NAME", help="create a deal")
-    add("--stage", type=arguments.filled, help="its stage")
+    add("--deal-name", type=arguments.non_empty, metavar="NAME", help="create a deal")
+    add("--stage", type=arguments.non_empty, help="its stage")
     add("--closing-date", type=arguments.day, metavar="YYYY-MM-DD", help="its closing date")
-    add("--pipeline", type=arguments.filled, help="its pipeline (default: the default one)")
+    add("--pipeline", type=arguments.non_empty, help="its pipeline (default: the default one)")
     add("--amount", type=arguments.amount, help="its amount")
     add("--contact-role", type=arguments.record_id, metavar="ID", help="the contact's role in it")
     add(
@@ -45,7 +45,7 @@ def add_deal_arguments(parser: CommandParser) -> None:
 
 def wants_deal(options: dict[str, Any]) -> bool:
     """Whether any option asks for a deal."""
-    return any(options[option] is not None for option in OPTIONS)
+    return any(options[option] is not None for option in DEAL_OPTIONS)
 
 
 def check_deal(options: dict[str, Any]) -> None:
@@ -62,30 +62,30 @@ def check_deal(options: dict[str, Any]) -> None:
         raise wrong_use(_("Attachments can move to a deal only if one is created: --deal-name."))
 
 
-def deal_of(options: dict[str, Any], known: Choices) -> Deal:
+def deal_from_options(options: dict[str, Any], known: Choices) -> Deal:
     """
     Return the deal that the options ask for.
 
     :raises CommandError: if the organisation knows no such thing, or demands more
     """
-    pipeline = pipeline_named(options["pipeline"], known)
+    pipeline = find_pipeline(options["pipeline"], known)
     other = dict(options["deal_field"] or ())
     deal = Deal(
         name=options["deal_name"],
-        stage=stage_named(options["stage"], pipeline),
+        stage=find_stage(options["stage"], pipeline),
         closing_date=options["closing_date"],
         pipeline=pipeline.value if pipeline else options["pipeline"] or "",
         amount=options["amount"],
-        contact_role=role_known(options["contact_role"], known),
+        contact_role=check_contact_role(options["contact_role"], known),
         other=other,
     )
-    given = {name for name, option in FIELDS.items() if options[option] is not None}
+    given = {name for name, option in OPTION_BY_FIELD.items() if options[option] is not None}
     given |= {*other, *(["Pipeline"] if deal.pipeline else [])}
     _check_mandatory(known, given)
     return deal
 
 
-def pipeline_named(wanted: str | None, known: Choices) -> Pipeline | None:
+def find_pipeline(wanted: str | None, known: Choices) -> Pipeline | None:
     """
     Return a pipeline by its name, by default the organisation's own; ``None`` if none is known.
 
@@ -106,7 +106,7 @@ def pipeline_named(wanted: str | None, known: Choices) -> Pipeline | None:
     return found
 
 
-def stage_named(wanted: str, pipeline: Pipeline | None) -> str:
+def find_stage(wanted: str, pipeline: Pipeline | None) -> str:
     """
     Return a stage of a pipeline by its name, as Zoho has to be told it.
 
@@ -126,7 +126,7 @@ def stage_named(wanted: str, pipeline: Pipeline | None) -> str:
     return found.value
 
 
-def role_known(wanted: str | None, known: Choices) -> str:
+def check_contact_role(wanted: str | None, known: Choices) -> str:
     """
     Return a contact's role, if the organisation has it.
 
@@ -153,5 +153,5 @@ def _check_mandatory(known: Choices, given: set[str]) -> None:
 
 
 def _flag(api_name: str) -> str:
-    option = FIELDS.get(api_name)
+    option = OPTION_BY_FIELD.get(api_name)
     return "--" + option.replace("_", "-") if option else f"--deal-field {api_name}=…"

@@ -81,7 +81,7 @@ class Problems:
             raise CommandError("\n".join(self._messages), returncode=code)
 
 
-def code_of(error: Exception) -> ExitCode:
+def exit_code_of(error: Exception) -> ExitCode:
     """Return the code that an error stands for."""
     if isinstance(error, AuthorizationError):
         return ExitCode.NEEDS_PERSON
@@ -92,7 +92,7 @@ def code_of(error: Exception) -> ExitCode:
     return ExitCode.ERROR
 
 
-def explained(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Return what happened, and what to do next."""
     advice = next((text for kind, text in _advice().items() if isinstance(error, kind)), "")
     return f"{error} {advice}".strip()

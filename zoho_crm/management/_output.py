@@ -13,12 +13,12 @@ from typing import Any, TypeAlias
 from django.core.management.base import OutputWrapper
 
 Row: TypeAlias = Mapping[str, Any]
-Paint: TypeAlias = Callable[[str], str]
+Style: TypeAlias = Callable[[str], str]
 
 FORMATS = ("table", "json", "csv")
 #: Letters of a cell, and of one in the last column.
-WIDEST = 40
-LONG = 1000
+MAX_CELL_WIDTH = 40
+MAX_LAST_CELL_WIDTH = 1000
 
 _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d\s().-]*$)")
 
@@ -26,15 +26,17 @@ _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d\s().-]*$)")
 class Output:
     """Where a command puts its rows."""
 
-    def __init__(self, stdout: OutputWrapper, form: str, *, coloured: bool = False) -> None:
+    def __init__(
+        self, stdout: OutputWrapper, output_format: str, *, coloured: bool = False
+    ) -> None:
         self._stdout = stdout
-        self._form = form
+        self._format = output_format
         self._coloured = coloured
 
     @property
-    def is_for_people(self) -> bool:
+    def is_table(self) -> bool:
         """Whether somebody reads it, and not a program."""
-        return self._form == "table"
+        return self._format == "table"
 
     def show(
         self,
@@ -42,48 +44,48 @@ class Output:
         *,
         fields: Sequence[str],
         columns: Mapping[str, Callable[[Row], str]],
-        paint: Callable[[Row], Mapping[str, Paint]] | None = None,
+        styles: Callable[[Row], Mapping[str, Style]] | None = None,
     ) -> None:
         """
         Write rows as they come; a table waits for all of them, to be aligned.
 
         :param fields: the keys of every row, in the order of JSON and CSV
         :param columns: of the table, by heading: the text of a row's cell
-        :param paint: what colours the cells of a row, by heading
+        :param styles: what colours the cells of a row, by heading
         """
-        if self._form == "json":
+        if self._format == "json":
             for row in rows:
-                self.line(json.dumps({name: row[name] for name in fields}))
-        elif self._form == "csv":
+                self.write_line(json.dumps({name: row[name] for name in fields}))
+        elif self._format == "csv":
             self._write_csv(rows, fields)
         else:
-            painter = paint if paint and self._coloured else _no_paint
-            self._write_table(list(rows), columns, painter)
+            styler = styles if styles and self._coloured else _no_styles
+            self._write_table(list(rows), columns, styler)
 
-    def line(self, text: str = "") -> None:
+    def write_line(self, text: str = "") -> None:
         """Write one line, at once."""
         self._stdout.write(text)
         self._stdout.flush()
 
     def _write_csv(self, rows: Iterable[Row], fields: Sequence[str]) -> None:
-        sheet = csv.writer(self._stdout, lineterminator="\n")
-        sheet.writerow(fields)
+        writer = csv.writer(self._stdout, lineterminator="\n")
+        writer.writerow(fields)
         for row in rows:
-            sheet.writerow([_csv_cell(row[name]) for name in fields])
+            writer.writerow([_csv_cell(row[name]) for name in fields])
             self._stdout.flush()
 
     def _write_table(
         self,
         rows: list[Row],
         columns: Mapping[str, Callable[[Row], str]],
-        paint: Callable[[Row], Mapping[str, Paint]],
+        styles: Callable[[Row], Mapping[str, Style]],
     ) -> None:
         if not rows:
             return
         *_others, last = columns
         cells = [
             {
-                name: plain(show(row), LONG if name == last else WIDEST)
+                name: printable(show(row), MAX_LAST_CELL_WIDTH if name == last else MAX_CELL_WIDTH)
                 for name, show in columns.items()
             }
             for row in rows
@@ -92,29 +94,29 @@ class Output:
             name: max(_width(text) for text in chain([name], (line[name] for line in cells)))
             for name in columns
         }
-        self._write_line({name: name for name in columns}, width, {})
+        self._write_cells({name: name for name in columns}, width, {})
         for row, line in zip(rows, cells, strict=True):
-            self._write_line(line, width, paint(row))
+            self._write_cells(line, width, styles(row))
 
-    def _write_line(
-        self, line: Mapping[str, str], width: Mapping[str, int], paint: Mapping[str, Paint]
+    def _write_cells(
+        self, line: Mapping[str, str], width: Mapping[str, int], styles: Mapping[str, Style]
     ) -> None:
         *others, last = line
         padded = [line[name] + " " * (width[name] - _width(line[name])) for name in others]
         texts = dict(zip(line, [*padded, line[last]], strict=True))
-        shown = [paint.get(name, str)(text) for name, text in texts.items()]
-        self.line("  ".join(shown).rstrip())
+        shown = [styles.get(name, str)(text) for name, text in texts.items()]
+        self.write_line("  ".join(shown).rstrip())
 
 
-def _no_paint(row: Row) -> Mapping[str, Paint]:
+def _no_styles(row: Row) -> Mapping[str, Style]:
     return {}
 
 
-def plain(text: str, widest: int = WIDEST) -> str:
+def printable(text: str, max_width: int = MAX_CELL_WIDTH) -> str:
     """Return a text on one line, without what moves a cursor or turns the writing round."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text)
     shown = " ".join(shown.split())
-    return shown if len(shown) <= widest else shown[: widest - 1] + "…"
+    return shown if len(shown) <= max_width else shown[: max_width - 1] + "…"
 
 
 def _width(text: str) -> int:

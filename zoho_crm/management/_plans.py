@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError, ZohoError
 from zoho_crm.management import _arguments as arguments
-from zoho_crm.management._conversions import reason_of
-from zoho_crm.management._deals import add_deal_arguments, deal_of, wants_deal
+from zoho_crm.management._conversions import reason_text
+from zoho_crm.management._deals import add_deal_arguments, deal_from_options, wants_deal
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.matching import POLICIES, Policy
 from zoho_crm.models import Connection, LeadConversion
@@ -24,10 +24,10 @@ from zoho_crm.types import ConversionPlan, Verdict
 
 DEFAULT_POLICY = "careful"
 #: Zoho tells of no more; with so many the one that is missing may be there.
-MOST_USERS = 200
+MAX_LISTED_USERS = 200
 
 #: Options that are columns of a plan, by the plan's word.
-COMMON = {
+COMMON_FIELDS = {
     "owner_id": "owner",
     "overwrite": "overwrite",
     "move_attachments_to": "move_attachments_to",
@@ -37,7 +37,7 @@ COMMON = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class PlanOptions:
     """What the options ask for, for every lead alike."""
 
     policy: Policy
@@ -74,22 +74,22 @@ def add_policy_argument(parser: CommandParser, text: str) -> None:
     parser.add_argument("--policy", choices=tuple(POLICIES), help=text)
 
 
-def wish_of(options: dict[str, Any], connection: Connection) -> Wish:
+def plan_options_from(options: dict[str, Any], connection: Connection) -> PlanOptions:
     """
     Return what the options ask for; what Zoho can be asked about is checked now.
 
     :raises CommandError: if they do not go together, or the organisation knows no such thing
     """
     is_deal_wanted = wants_deal(options)
-    known = _known(connection) if is_deal_wanted or options["owner"] else Choices()
+    known = _load_choices(connection) if is_deal_wanted or options["owner"] else Choices()
     _check_owner(options["owner"], known)
-    common = {word: options[option] for word, option in COMMON.items() if options[option]}
+    common = {word: options[option] for word, option in COMMON_FIELDS.items() if options[option]}
     if is_deal_wanted:
-        common["deal"] = deal_of(options, known)
+        common["deal"] = deal_from_options(options, known)
     if options["tags"]:
         modules = ("Contacts", "Accounts", "Deals") if is_deal_wanted else ("Contacts", "Accounts")
         common["tags"] = dict.fromkeys(modules, tuple(options["tags"]))
-    return Wish(
+    return PlanOptions(
         policy=POLICIES[options["policy"] or DEFAULT_POLICY],
         contact=options["contact"],
         account=options["account"],
@@ -98,7 +98,7 @@ def wish_of(options: dict[str, Any], connection: Connection) -> Wish:
     )
 
 
-def plan_for(row: LeadConversion, wish: Wish) -> ConversionPlan:
+def plan_for(row: LeadConversion, plan_options: PlanOptions) -> ConversionPlan:
     """
     Return the plan that a previewed lead gets.
 
@@ -108,26 +108,28 @@ def plan_for(row: LeadConversion, wish: Wish) -> ConversionPlan:
     """
     verdict, options = Verdict(row.verdict), row.options_seen()
     persons = row.planned() if row.decided_by_id else None
-    decided = persons or plan_of(wish.policy, preview_seen(row))
-    given: dict[str, Any] = {"contact_id": wish.contact, "account_id": wish.account}
+    decided = persons or plan_of(plan_options.policy, preview_seen(row))
+    given: dict[str, Any] = {"contact_id": plan_options.contact, "account_id": plan_options.account}
     chosen = {
         name: "" if value == arguments.NEW else value
         for name, value in given.items()
         if value is not None
     }
-    plan = replace(decided or ConversionPlan(), **{**chosen, **wish.common})
+    plan = replace(decided or ConversionPlan(), **{**chosen, **plan_options.common})
     matching.check_plan(plan, verdict, options)
-    _check_nothing_is_open(row, wish, plan, is_decided=decided is not None)
+    _check_is_decided(row, plan_options, plan, is_decided=decided is not None)
     return plan
 
 
-def _check_nothing_is_open(
-    row: LeadConversion, wish: Wish, plan: ConversionPlan, *, is_decided: bool
+def _check_is_decided(
+    row: LeadConversion, plan_options: PlanOptions, plan: ConversionPlan, *, is_decided: bool
 ) -> None:
     """What exists already is passed over only if somebody said so."""
     options = row.options_seen()
-    is_contact_open = not is_decided and wish.contact is None
-    is_account_open = (not is_decided or wish.contact is not None) and wish.account is None
+    is_contact_open = not is_decided and plan_options.contact is None
+    is_account_open = (
+        not is_decided or plan_options.contact is not None
+    ) and plan_options.account is None
     if options.contacts and is_contact_open:
         choice = "--contact ID, --contact new"
     elif options.accounts and is_account_open and not (plan.contact_id or plan.account_id):
@@ -135,19 +137,19 @@ def _check_nothing_is_open(
     else:
         return
     message = _("A person has to decide (%(why)s): %(choice)s")
-    why = ": ".join(filter(None, [row.get_verdict_display(), reason_of(row)]))
+    why = ": ".join(filter(None, [row.get_verdict_display(), reason_text(row)]))
     raise PlanError(message % {"why": why, "choice": choice}, code="undecided")
 
 
 def _check_owner(wanted: str | None, known: Choices) -> None:
     users = {user.id: user.name for user in known.users}
-    if wanted and users and wanted not in users and len(users) < MOST_USERS:
+    if wanted and users and wanted not in users and len(users) < MAX_LISTED_USERS:
         message = _("There is no active user %(id)s; known are: %(known)s.")
         listed = ", ".join(f"{name} ({user_id})" for user_id, name in users.items())
         raise wrong_use(message % {"id": wanted, "known": listed})
 
 
-def _known(connection: Connection) -> Choices:
+def _load_choices(connection: Connection) -> Choices:
     """Return what the organisation offers; nothing if it does not say, for Zoho checks it too."""
     try:
         return choices(connection)

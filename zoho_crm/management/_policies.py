@@ -11,9 +11,9 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
 from zoho_crm.management import _arguments as arguments
-from zoho_crm.management._deals import missing_fields, pipeline_named, role_known, stage_named
+from zoho_crm.management._deals import check_contact_role, find_pipeline, find_stage, missing_fields
 from zoho_crm.management._exits import wrong_use
-from zoho_crm.management._plans import DEFAULT_POLICY, MOST_USERS
+from zoho_crm.management._plans import DEFAULT_POLICY, MAX_LISTED_USERS
 from zoho_crm.matching import ALLOWED, Action, DealTemplate, Policy
 from zoho_crm.models import Connection
 from zoho_crm.services import mass_convert
@@ -21,7 +21,7 @@ from zoho_crm.services.choices import Choices, choices
 
 MODULES = ("Contacts", "Accounts", "Deals")
 #: Options that are parts of a policy, by the policy's word.
-PARTS: Mapping[str, str] = {
+POLICY_OPTIONS: Mapping[str, str] = {
     "owner_id": "owner",
     "owner_for_inactive_id": "owner_for_inactive",
     "tags_to": "tags_to",
@@ -30,7 +30,7 @@ PARTS: Mapping[str, str] = {
     "notify_new_owner": "notify_new_owner",
 }
 #: The same for its deal, with the field of a deal that each fills.
-DEAL_PARTS: Mapping[str, tuple[str, str]] = {
+DEAL_OPTIONS: Mapping[str, tuple[str, str]] = {
     "name": ("deal_name", "Deal_Name"),
     "stage": ("stage", "Stage"),
     "closing_days": ("closing_days", "Closing_Date"),
@@ -41,7 +41,7 @@ DEAL_PARTS: Mapping[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rules:
+class RunPolicy:
     """A policy that the organisation can carry out, and who may get records in it."""
 
     policy: Policy
@@ -74,18 +74,18 @@ def _add_deal_arguments(parser: CommandParser) -> None:
     add = parser.add_argument
     add(
         "--deal-name",
-        type=arguments.filled,
+        type=arguments.non_empty,
         metavar="TEMPLATE",
         help="create deals; fields of the lead may stand in their name: {Company}, {Lead_Source}",
     )
-    add("--stage", type=arguments.filled, help="of the deals")
+    add("--stage", type=arguments.non_empty, help="of the deals")
     add("--closing-days", type=arguments.natural, metavar="N", help="from now (default: 30)")
-    add("--pipeline", type=arguments.filled, help="of the deals (default: the default one)")
+    add("--pipeline", type=arguments.non_empty, help="of the deals (default: the default one)")
     add("--amount", type=arguments.amount, help="of each deal")
     add("--contact-role", type=arguments.record_id, metavar="ID", help="the contacts' role")
 
 
-def rules_of(options: dict[str, Any], connection: Connection) -> Rules:
+def run_policy_from(options: dict[str, Any], connection: Connection) -> RunPolicy:
     """
     Return the policy that the options ask for.
 
@@ -93,18 +93,18 @@ def rules_of(options: dict[str, Any], connection: Connection) -> Rules:
     :raises PlanError: if the organisation has not what it names
     :raises ZohoError: if Zoho cannot be asked what it has
     """
-    policy = _changed(_named(options["policy"]), options)
+    policy = _with_options(_find_policy(options["policy"]), options)
     known = choices(connection)
     if policy.deal:
-        policy = replace(policy, deal=_deal(policy.deal, known))
+        policy = replace(policy, deal=_checked_deal(policy.deal, known))
     elif "Deals" in (policy.attachments_to, *policy.tags_to):
         raise wrong_use(_("Nothing can go to deals if none are created: --deal-name."))
     mass_convert.check_policy(policy, known)
     users = tuple(user.id for user in known.users)
-    return Rules(policy=policy, active_owners=users if len(users) < MOST_USERS else ())
+    return RunPolicy(policy=policy, active_owners=users if len(users) < MAX_LISTED_USERS else ())
 
 
-def _named(name: str) -> Policy:
+def _find_policy(name: str) -> Policy:
     known = mass_convert.policies()
     if name not in known:
         message = _("There is no policy “%(name)s”; known are: %(known)s.")
@@ -112,38 +112,38 @@ def _named(name: str) -> Policy:
     return known[name]
 
 
-def _changed(policy: Policy, options: dict[str, Any]) -> Policy:
-    given = {word: options[option] for word, option in PARTS.items()}
+def _with_options(policy: Policy, options: dict[str, Any]) -> Policy:
+    given = {word: options[option] for word, option in POLICY_OPTIONS.items()}
     parts = {word: value for word, value in given.items() if value is not None}
     parts |= {rule: Action(options[rule]) for rule in ALLOWED if options[rule]}
-    deal = {word: options[option] for word, (option, _field) in DEAL_PARTS.items()}
+    deal = {word: options[option] for word, (option, _field) in DEAL_OPTIONS.items()}
     deal = {word: value for word, value in deal.items() if value is not None}
     if deal:
-        parts["deal"] = _template(policy.deal, deal)
+        parts["deal"] = _deal_template(policy.deal, deal)
     return replace(policy, **parts)
 
 
-def _template(known: DealTemplate | None, parts: dict[str, Any]) -> DealTemplate:
+def _deal_template(known: DealTemplate | None, parts: dict[str, Any]) -> DealTemplate:
     if known:
         return replace(known, **parts)
-    missing = [_flag(DEAL_PARTS[word][0]) for word in ("name", "stage") if word not in parts]
+    missing = [_flag(DEAL_OPTIONS[word][0]) for word in ("name", "stage") if word not in parts]
     if missing:
         raise wrong_use(_("A deal also needs: %s.") % ", ".join(missing))
     return DealTemplate(**parts)
 
 
-def _deal(deal: DealTemplate, known: Choices) -> DealTemplate:
+def _checked_deal(deal: DealTemplate, known: Choices) -> DealTemplate:
     """Return the deal with what the organisation calls its pipeline and stage."""
-    pipeline = pipeline_named(deal.pipeline or None, known)
+    pipeline = find_pipeline(deal.pipeline or None, known)
     deal = replace(
         deal,
         pipeline=pipeline.value if pipeline else deal.pipeline,
-        stage=stage_named(deal.stage, pipeline),
-        contact_role=role_known(deal.contact_role, known),
+        stage=find_stage(deal.stage, pipeline),
+        contact_role=check_contact_role(deal.contact_role, known),
     )
     filled = {
         field
-        for word, (_option, field) in DEAL_PARTS.items()
+        for word, (_option, field) in DEAL_OPTIONS.items()
         if getattr(deal, word) not in (None, "")
     }
     missing = ", ".join(field.label for field in missing_fields(known, filled))

@@ -28,7 +28,7 @@ def add_action(parser: CommandParser, name: str) -> None:
     ACTIONS[name](parser)
 
 
-def _nothing(parser: CommandParser) -> None:
+def _no_arguments(parser: CommandParser) -> None:
     """No more than its number."""
 
 
@@ -45,19 +45,19 @@ def _create(parser: CommandParser) -> None:
         help="open leads with this value, such as Lead_Status=Qualified; may be repeated",
     )
     parser.add_argument(
-        "--column", type=arguments.filled, metavar="NAME", help="of the ids, in a CSV file"
+        "--column", type=arguments.non_empty, metavar="NAME", help="of the ids, in a CSV file"
     )
-    parser.add_argument("--name", type=_name, default="", help="for people")
+    parser.add_argument("--name", type=_run_name, default="", help="for people")
     add_policy_arguments(parser)
-    _person(parser)
-    _waiting(parser)
+    _add_user_argument(parser)
+    _add_wait_arguments(parser)
 
 
 def _decide(parser: CommandParser) -> None:
     words = sorted(verdict.value for verdict in CONVERTIBLE)
     parser.add_argument("--verdict", type=str.upper, choices=words, required=True)
     parser.add_argument("--as", dest="decision", choices=DECISIONS, required=True)
-    _person(parser)
+    _add_user_argument(parser)
 
 
 def _run(parser: CommandParser) -> None:
@@ -68,31 +68,31 @@ def _run(parser: CommandParser) -> None:
         help="how many leads are to be sent; another number starts nothing",
     )
     parser.add_argument("--execute", action="store_true", help="start it")
-    _person(parser)
-    _waiting(parser)
+    _add_user_argument(parser)
+    _add_wait_arguments(parser)
 
 
 def _retry(parser: CommandParser) -> None:
-    _person(parser)
-    _waiting(parser)
+    _add_user_argument(parser)
+    _add_wait_arguments(parser)
 
 
 def _export(parser: CommandParser) -> None:
     parser.add_argument("--output", metavar="FILE", help="instead of stdout")
 
 
-def _person(parser: CommandParser) -> None:
+def _add_user_argument(parser: CommandParser) -> None:
     parser.add_argument("--user", metavar="NAME", help="the user of this site who says so")
 
 
-def _waiting(parser: CommandParser) -> None:
+def _add_wait_arguments(parser: CommandParser) -> None:
     parser.add_argument("--wait", action="store_true", help="work it here and now")
     parser.add_argument(
         "--max-seconds", type=arguments.seconds, metavar="N", help="wait no longer than so"
     )
 
 
-def _name(text: str) -> str:
+def _run_name(text: str) -> str:
     most = MassConversion._meta.get_field("name").max_length or 0
     if len(text) > most:
         raise ArgumentTypeError(_("a name has at most %s letters.") % most)
@@ -101,13 +101,13 @@ def _name(text: str) -> str:
 
 ACTIONS: Mapping[str, Callable[[CommandParser], None]] = {
     "create": _create,
-    "list": _nothing,
-    "show": _nothing,
+    "list": _no_arguments,
+    "show": _no_arguments,
     "decide": _decide,
     "run": _run,
-    "pause": _person,
-    "resume": _waiting,
-    "cancel": _waiting,
+    "pause": _add_user_argument,
+    "resume": _add_wait_arguments,
+    "cancel": _add_wait_arguments,
     "retry": _retry,
     "export": _export,
 }

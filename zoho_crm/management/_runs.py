@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from zoho_crm.management._exits import wrong_use
-from zoho_crm.management._output import Output, Row, plain
+from zoho_crm.management._output import Output, Row, printable
 from zoho_crm.models import IN_PROGRESS, LeadConversion, MassConversion, MassConversionLine
 from zoho_crm.services import mass_convert
 from zoho_crm.types import Verdict
@@ -23,16 +23,16 @@ Status = LeadConversion.Status
 #: Rows that did not become what they were to.
 REFUSED = (Status.FAILED, Status.NEEDS_REVIEW)
 #: Causes of failures that are named, the most frequent first.
-NAMED = 5
+MAX_CAUSES = 5
 
 FIELDS = ("run", "stage", "paused_reason", "counts", "left_out", "estimate")
 #: Columns of the table: which of a verdict's leads are counted.
-COUNTED: Mapping[str, Q] = {
+COUNT_FILTERS: Mapping[str, Q] = {
     "leads": Q(),
     "to_be_sent": Q(status=Status.PREVIEWED, plan__isnull=False),
     "undecided": Q(status=Status.PREVIEWED, plan__isnull=True),
     "left_out": Q(status=Status.SKIPPED),
-    "under_way": Q(status__in=IN_PROGRESS),
+    "in_progress": Q(status__in=IN_PROGRESS),
     "converted": Q(status=Status.CONVERTED),
     "refused": Q(status__in=REFUSED),
 }
@@ -44,7 +44,7 @@ def _number(name: str) -> Callable[[Row], str]:
 
 COLUMNS: Mapping[str, Callable[[Row], str]] = {
     "verdict": lambda row: str(row["shown"]),
-    **{name.replace("_", " "): _number(name) for name in COUNTED},
+    **{name.replace("_", " "): _number(name) for name in COUNT_FILTERS},
 }
 
 LIST_FIELDS = ("run", "name", "connection", "stage", "paused_reason", "source", "created_at")
@@ -59,7 +59,7 @@ LIST_COLUMNS = {
 }
 
 
-def run_numbered(number: int) -> MassConversion:
+def get_run(number: int) -> MassConversion:
     """
     Return a run by its number.
 
@@ -78,7 +78,7 @@ def rows_of(run: MassConversion) -> QuerySet[LeadConversion]:
     return rows
 
 
-def line_of(run: MassConversion) -> dict[str, Any]:
+def run_row(run: MassConversion) -> dict[str, Any]:
     """Return what programs get of a run."""
     return {
         "run": run.pk,
@@ -90,7 +90,7 @@ def line_of(run: MassConversion) -> dict[str, Any]:
     }
 
 
-def entry_of(run: MassConversion) -> Row:
+def list_row(run: MassConversion) -> Row:
     """Return what a list says of a run."""
     return {
         "run": run.pk,
@@ -107,26 +107,32 @@ def entry_of(run: MassConversion) -> Row:
 
 def show_run(run: MassConversion, output: Output) -> None:
     """Show how a run stands."""
-    if not output.is_for_people:
-        output.show([line_of(run)], fields=FIELDS, columns={})
+    if not output.is_table:
+        output.show([run_row(run)], fields=FIELDS, columns={})
         return
     for line in _heading(run):
-        output.line(line)
+        output.write_line(line)
     output.show(_verdicts(run), fields=(), columns=COLUMNS)
     for line in _remarks(run):
-        output.line(line)
+        output.write_line(line)
 
 
 def _heading(run: MassConversion) -> Iterator[str]:
-    yield f"{plain(str(run))}: {run.get_stage_display()}"
+    yield f"{printable(str(run))}: {run.get_stage_display()}"
     if run.paused_reason:
         yield _("It stands still: %s") % run.paused_reason
-    words = {"connection": run.connection, "policy": run.rules.name, "source": plain(run.source)}
+    words = {
+        "connection": run.connection,
+        "policy": run.rules.name,
+        "source": printable(run.source),
+    }
     yield _("%(connection)s, policy “%(policy)s”, leads from: %(source)s") % words
 
 
 def _verdicts(run: MassConversion) -> list[Row]:
-    figures: dict[str, Any] = {name: Count("pk", filter=rows) for name, rows in COUNTED.items()}
+    figures: dict[str, Any] = {
+        name: Count("pk", filter=rows) for name, rows in COUNT_FILTERS.items()
+    }
     figures["leads"] = Count("pk")
     names = dict(Verdict.__members__)
     groups = rows_of(run).order_by("verdict").values("verdict").annotate(**figures)
@@ -139,7 +145,7 @@ def _verdicts(run: MassConversion) -> list[Row]:
 
 
 def _remarks(run: MassConversion) -> Iterator[str]:
-    following = rows_of(run).filter(COUNTED["to_be_sent"]).exclude(follows=None).count()
+    following = rows_of(run).filter(COUNT_FILTERS["to_be_sent"]).exclude(follows=None).count()
     if following:
         yield _("Of those to be sent, %s join what another lead of this run creates.") % following
     yield from _lines_left_out(run)
@@ -148,7 +154,7 @@ def _remarks(run: MassConversion) -> Iterator[str]:
     if cost.calls:
         message = _("Still to come, roughly: %(calls)s calls, %(credits)s credits, %(time)s.")
         words = {"calls": f"{cost.calls:,}", "credits": f"{cost.credits:,}"}
-        yield message % {**words, "time": _time(cost.seconds)}
+        yield message % {**words, "time": _duration(cost.seconds)}
 
 
 def _lines_left_out(run: MassConversion) -> Iterator[str]:
@@ -161,33 +167,35 @@ def _lines_left_out(run: MassConversion) -> Iterator[str]:
 
 def _causes(run: MassConversion) -> Iterator[str]:
     """Say why leads were refused, cause by cause."""
-    causes = rows_of(run).filter(COUNTED["refused"]).values_list("error_code", "error_message")
+    causes = (
+        rows_of(run).filter(COUNT_FILTERS["refused"]).values_list("error_code", "error_message")
+    )
     counted = causes.annotate(number=Count("pk")).order_by("-number", "error_code")
-    for code, message, number in counted[:NAMED]:
-        cause = " ".join(filter(None, [f"{code}:" if code else "", plain(message, 200)]))
+    for code, message, number in counted[:MAX_CAUSES]:
+        cause = " ".join(filter(None, [f"{code}:" if code else "", printable(message, 200)]))
         yield _("Not converted: %(number)s, %(cause)s") % {"number": f"{number:,}", "cause": cause}
 
 
-def _time(seconds: int) -> str:
+def _duration(seconds: int) -> str:
     if seconds < 60:
         return ngettext("%s second", "%s seconds", seconds) % seconds
     minutes = round(seconds / 60)
     return ngettext("%s minute", "%s minutes", minutes) % f"{minutes:,}"
 
 
-def progress(run: MassConversion) -> str:
+def progress_text(run: MassConversion) -> str:
     """Say in one sentence how far a run is."""
-    standing = rows_of(run).aggregate(
-        **{name: Count("pk", filter=rows) for name, rows in COUNTED.items() if rows},
+    numbers = rows_of(run).aggregate(
+        **{name: Count("pk", filter=rows) for name, rows in COUNT_FILTERS.items() if rows},
         all=Count("pk"),
         new=Count("pk", filter=Q(status=Status.NEW)),
         unknown=Count("pk", filter=Q(status=Status.UNKNOWN)),
     )
-    figures = {name: f"{number:,}" for name, number in standing.items()}
+    figures = {name: f"{number:,}" for name, number in numbers.items()}
     if run.stage in (Stage.STAGING, Stage.PREVIEWING, Stage.REVIEW):
-        figures["seen"] = f"{standing['all'] - standing['new']:,}"
+        figures["seen"] = f"{numbers['all'] - numbers['new']:,}"
         return _("Looked at %(seen)s of %(all)s leads.") % figures
-    figures["to_go"] = f"{standing['under_way'] - standing['unknown'] + standing['to_be_sent']:,}"
+    figures["to_go"] = f"{numbers['in_progress'] - numbers['unknown'] + numbers['to_be_sent']:,}"
     message = _(
         "%(converted)s converted, %(refused)s refused, %(unknown)s being checked, %(to_go)s to go."
     )

@@ -14,7 +14,7 @@ from zoho_crm.conf import conf
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._command import ZohoCommand, stdin_of
 from zoho_crm.management._exits import wrong_use
-from zoho_crm.management._output import plain
+from zoho_crm.management._output import printable
 from zoho_crm.models import Connection
 from zoho_crm.services import connect
 from zoho_crm.types import Environment, Secret
@@ -43,26 +43,26 @@ class Command(ZohoCommand):
 
     def handle(self, *args: Any, web: bool, **options: Any) -> None:
         if web:
-            self._say_address(options)
+            self._show_connect_page(options)
         else:
             self._connect(options)
 
-    def _say_address(self, options: dict[str, Any]) -> None:
+    def _show_connect_page(self, options: dict[str, Any]) -> None:
         output = self.open_output(options)
         row = {"url": connect_page(conf().REDIRECT_URI)}
-        if output.is_for_people:
-            output.line(row["url"])
+        if output.is_table:
+            output.write_line(row["url"])
         else:
             output.show([row], fields=("url",), columns={})
         self.hint(_("Open it in a browser, and sign in as somebody who may connect."))
 
     def _connect(self, options: dict[str, Any]) -> None:
-        mine = conf()
+        settings = conf()
         code, secret = self._secrets(options)
         connection = connect.with_grant_code(
             code=code.reveal(),
-            data_center=options["data_center"] or mine.DATA_CENTER,
-            environment=options["environment"] or mine.ENVIRONMENT,
+            data_center=options["data_center"] or settings.DATA_CENTER,
+            environment=options["environment"] or settings.ENVIRONMENT,
             name=options["name"],
             client_id=options["client_id"],
             client_secret=secret,
@@ -102,7 +102,7 @@ class Command(ZohoCommand):
             "missing_scopes": connect.missing_scopes(token.scopes),
         }
         output = self.open_output(options)
-        if not output.is_for_people:
+        if not output.is_table:
             output.show([row], fields=FIELDS, columns={})
             return
         facts = {
@@ -113,10 +113,10 @@ class Command(ZohoCommand):
             _("Scopes"): ", ".join(row["scopes"]),
             _("Missing"): ", ".join(row["missing_scopes"]),
         }
-        wide = max(map(len, facts))
+        width = max(map(len, facts))
         for name, value in facts.items():
             if value:
-                output.line(f"{name:<{wide}}  {plain(value, widest=1000)}")
+                output.write_line(f"{name:<{width}}  {printable(value, max_width=1000)}")
 
 
 def connect_page(redirect_uri: str) -> str:

@@ -11,26 +11,31 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from zoho_crm.management import _arguments as arguments
-from zoho_crm.management._cases import (
-    FIELDS,
-    Case,
-    approved,
-    looked_at,
-    refreshed,
-    rows_of,
-)
 from zoho_crm.management._command import (
     ZohoCommand,
     add_connection_argument,
     chosen_connection,
     stdin_of,
 )
-from zoho_crm.management._conversions import block, plan_in_words, sentences
+from zoho_crm.management._command_items import (
+    FIELDS,
+    CommandItem,
+    approve_item,
+    awaited_rows,
+    preview_items,
+    refresh_item,
+)
+from zoho_crm.management._conversions import lead_sentences, plan_summary, show_lead
 from zoho_crm.management._deals import check_deal
 from zoho_crm.management._exits import ExitCode, Problems
-from zoho_crm.management._output import Output, Paint, Row
-from zoho_crm.management._plans import Wish, add_plan_arguments, wish_of
-from zoho_crm.management._working import Shift, note_stuck, stopping, workable
+from zoho_crm.management._output import Output, Row, Style
+from zoho_crm.management._plans import PlanOptions, add_plan_arguments, plan_options_from
+from zoho_crm.management._worker_loop import (
+    WorkerCommand,
+    report_blocked_connections,
+    stop_on_signals,
+    workable_rows,
+)
 from zoho_crm.models import LeadConversion
 
 Status = LeadConversion.Status
@@ -79,80 +84,89 @@ class Command(ZohoCommand):
         ids = arguments.lead_ids(leads, ids_file, stdin_of(options))
         check_deal(options)
         connection = chosen_connection(options["connection"])
-        wish = wish_of(options, connection)
-        cases = looked_at(connection.pk, ids, wish)
+        plan_options = plan_options_from(options, connection)
+        items = preview_items(connection.pk, ids, plan_options)
         output = self.open_output(options)
         if not execute:
-            self._show_plans([replace(case, executed=False) for case in cases], wish, output)
+            self._show_plans(
+                [replace(item, executed=False) for item in items], plan_options, output
+            )
             return
         problems = Problems()
-        cases = self._send(cases, [connection.pk], max_seconds, problems)
+        items = self._send(items, [connection.pk], max_seconds, problems)
         output.show(
-            [_line(case) for case in cases], fields=FIELDS, columns=COLUMNS, paint=self._paint
+            [_output_row(item) for item in items],
+            fields=FIELDS,
+            columns=COLUMNS,
+            styles=self._styles,
         )
-        _note(cases, problems)
+        _report(items, problems)
         problems.finish()
 
-    def _show_plans(self, cases: list[Case], wish: Wish, output: Output) -> None:
-        if output.is_for_people:
-            for case in cases:
-                _show_plan(case, wish, output)
+    def _show_plans(
+        self, items: list[CommandItem], plan_options: PlanOptions, output: Output
+    ) -> None:
+        if output.is_table:
+            for item in items:
+                _show_plan(item, plan_options, output)
         else:
-            output.show([_line(case) for case in cases], fields=FIELDS, columns=COLUMNS)
-        if any(case.plan and case.row and case.row.status == Status.PREVIEWED for case in cases):
+            output.show([_output_row(item) for item in items], fields=FIELDS, columns=COLUMNS)
+        if any(item.plan and item.row and item.row.status == Status.PREVIEWED for item in items):
             self.hint(_("Nothing was sent. To convert, add --execute; Zoho cannot undo it."))
         else:
             self.hint(_("Nothing was sent, and nothing would be."))
 
     def _send(
         self,
-        cases: list[Case],
+        items: list[CommandItem],
         connection_ids: list[int],
         max_seconds: float | None,
         problems: Problems,
-    ) -> list[Case]:
-        with stopping() as stop:
-            cases = [case if stop.is_set() else approved(case) for case in cases]
-            if any(case.executed and case.is_under_way for case in cases):
-                shift = Shift(lambda: connection_ids, stop, max_seconds=max_seconds)
-                shift.go_on(partial(rows_of, cases), self.tell_under_way)
-            stop.note(problems)
-        note_stuck(rows_of(cases), problems)
-        if not stop.is_set() and workable(rows_of(cases)).exists():
+    ) -> list[CommandItem]:
+        with stop_on_signals() as stop:
+            items = [item if stop.is_set() else approve_item(item) for item in items]
+            if any(item.executed and item.is_in_progress for item in items):
+                worker = WorkerCommand(lambda: connection_ids, stop, max_seconds=max_seconds)
+                worker.work_until_done(partial(awaited_rows, items), self.hint_in_progress)
+            stop.report(problems)
+        report_blocked_connections(awaited_rows(items), problems)
+        if not stop.is_set() and workable_rows(awaited_rows(items)).exists():
             message = _("The time is over. What is approved is sent by the next worker.")
             problems.add(ExitCode.ERROR, message)
-        return [refreshed(case) for case in cases]
+        return [refresh_item(item) for item in items]
 
-    def _paint(self, row: Row) -> dict[str, Paint]:
-        colours: dict[str, Paint] = {
+    def _styles(self, row: Row) -> dict[str, Style]:
+        colours: dict[str, Style] = {
             Status.CONVERTED: self.style.SUCCESS,
             Status.FAILED: self.style.ERROR,
         }
         return {"result": colours.get(row["status"], self.style.WARNING)}
 
 
-def _show_plan(case: Case, wish: Wish, output: Output) -> None:
-    if case.row is None or not case.row.verdict:
-        output.line(f"{case.lead_id}  {case.message}")
+def _show_plan(item: CommandItem, plan_options: PlanOptions, output: Output) -> None:
+    if item.row is None or not item.row.verdict:
+        output.write_line(f"{item.lead_id}  {item.message}")
         return
-    told = [case.message] if case.message else sentences(case.row, case.plan, wish.names)
-    block(case.row, told, output)
+    told = (
+        [item.message] if item.message else lead_sentences(item.row, item.plan, plan_options.names)
+    )
+    show_lead(item.row, told, output)
 
 
-def _line(case: Case) -> dict[str, Any]:
-    row = case.row or LeadConversion(lead_id=case.lead_id)
+def _output_row(item: CommandItem) -> dict[str, Any]:
+    row = item.row or LeadConversion(lead_id=item.lead_id)
     shown = {
         "name": row.lead_name if row.lead_snapshot else "",
         "verdict_shown": row.get_verdict_display(),
-        "plan_shown": plan_in_words(case.plan),
-        "result": row.get_status_display() if case.executed or row.contact_id else _("not sent"),
+        "plan_shown": plan_summary(item.plan),
+        "result": row.get_status_display() if item.executed or row.contact_id else _("not sent"),
     }
-    return {**case.as_line(), **shown}
+    return {**item.as_row(), **shown}
 
 
-def _note(cases: list[Case], problems: Problems) -> None:
-    for code in {case.code for case in cases} - {ExitCode.OK}:
-        number = sum(case.code == code for case in cases)
+def _report(items: list[CommandItem], problems: Problems) -> None:
+    for code in {item.code for item in items} - {ExitCode.OK}:
+        number = sum(item.code == code for item in items)
         if code == ExitCode.UNKNOWN:
             message = ngettext(
                 "The outcome of %s lead is unknown; to find out: manage.py zoho_work --until-idle",

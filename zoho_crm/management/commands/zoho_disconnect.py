@@ -35,9 +35,9 @@ class Command(ZohoCommand):
             "executed": execute,
         }
         output = self.open_output(options)
-        if output.is_for_people:
+        if output.is_table:
             for sentence in _sentences(row):
-                output.line(sentence)
+                output.write_line(sentence)
         else:
             output.show([row], fields=FIELDS, columns={})
         if not execute:

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from zoho_crm import checks
 from zoho_crm.management._command import ZohoCommand
 from zoho_crm.management._exits import ExitCode, Problems
-from zoho_crm.management._output import Paint, Row
+from zoho_crm.management._output import Row, Style
 from zoho_crm.services import doctor
 from zoho_crm.services.doctor import Finding, Result
 
@@ -45,11 +45,11 @@ class Command(ZohoCommand):
             }
             for finding in findings
         ]
-        self.open_output(options).show(rows, fields=FIELDS, columns=COLUMNS, paint=self._paint)
-        _judge(findings)
+        self.open_output(options).show(rows, fields=FIELDS, columns=COLUMNS, styles=self._styles)
+        _report(findings)
 
-    def _paint(self, row: Row) -> dict[str, Paint]:
-        paints: dict[Result, Paint] = {
+    def _styles(self, row: Row) -> dict[str, Style]:
+        paints: dict[Result, Style] = {
             Result.OK: self.style.SUCCESS,
             Result.WARN: self.style.WARNING,
             Result.FAIL: self.style.ERROR,
@@ -71,7 +71,7 @@ def _finding(message: CheckMessage) -> Finding:
     return Finding(check=check, result=result, message=message.msg, fix=message.hint or "")
 
 
-def _judge(findings: list[Finding]) -> None:
+def _report(findings: list[Finding]) -> None:
     problems = Problems()
     failed = [finding for finding in findings if finding.result == Result.FAIL]
     if failed:

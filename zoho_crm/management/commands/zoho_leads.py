@@ -15,8 +15,8 @@ from zoho_crm.management._output import Row
 from zoho_crm.services.leads import open_leads, value_of
 from zoho_crm.types import Lead
 
-SHOWN = ("Full_Name", "Company", "Email", "Owner", "Lead_Status")
-LIMIT = 50
+DEFAULT_FIELDS = ("Full_Name", "Company", "Email", "Owner", "Lead_Status")
+DEFAULT_LIMIT = 50
 
 
 class Command(ZohoCommand):
@@ -33,13 +33,16 @@ class Command(ZohoCommand):
             help="only leads with this value, such as Lead_Status=Qualified; may be repeated",
         )
         parser.add_argument(
-            "--limit", type=arguments.count, default=LIMIT, help=f"at most (default: {LIMIT})"
+            "--limit",
+            type=arguments.count,
+            default=DEFAULT_LIMIT,
+            help=f"at most (default: {DEFAULT_LIMIT})",
         )
         parser.add_argument(
             "--fields",
             type=arguments.names,
-            default=SHOWN,
-            help=f"API names, by commas (default: {','.join(SHOWN)})",
+            default=DEFAULT_FIELDS,
+            help=f"API names, by commas (default: {','.join(DEFAULT_FIELDS)})",
         )
 
     def handle(self, *args: Any, fields: tuple[str, ...], limit: int, **options: Any) -> None:
@@ -50,13 +53,13 @@ class Command(ZohoCommand):
             filters=filters,
             limit=limit + 1,
         )
-        shown = self._counted(leads, limit)
+        shown = self._limited(leads, limit)
         names = ("lead_id", *fields)
         columns: dict[str, Callable[[Row], str]] = {name: itemgetter(name) for name in names}
         rows = ({"lead_id": lead.id} | _values(lead, fields) for lead in shown)
         self.open_output(options).show(rows, fields=names, columns=columns)
 
-    def _counted(self, leads: Iterator[Lead], limit: int) -> Iterator[Lead]:
+    def _limited(self, leads: Iterator[Lead], limit: int) -> Iterator[Lead]:
         """Pass leads on up to the limit, and say at the end whether there were none, or more."""
         number = 0
         for number, lead in enumerate(leads, start=1):  # noqa: B007

@@ -16,23 +16,23 @@ from django.utils.translation import ngettext
 from zoho_crm.exceptions import RequestRefusedError, StaleDecisionError
 from zoho_crm.management._command import ZohoCommand, chosen_connection, stdin_of
 from zoho_crm.management._exits import ExitCode, wrong_use
-from zoho_crm.management._policies import rules_of
+from zoho_crm.management._policies import run_policy_from
 from zoho_crm.management._run_arguments import SUMMARIES, add_action
 from zoho_crm.management._runs import (
     LIST_COLUMNS,
     LIST_FIELDS,
     Stage,
-    entry_of,
-    run_numbered,
+    get_run,
+    list_row,
     show_run,
 )
-from zoho_crm.management._watching import (
-    PATIENCE,
-    Watch,
+from zoho_crm.management._waiting import (
+    DECISIONS_MAX_SECONDS,
+    RunWaiter,
+    decisions_applied,
     has_ended,
     is_at_rest,
     is_previewed,
-    is_settled,
 )
 from zoho_crm.models import Connection, MassConversion
 from zoho_crm.services import mass_convert
@@ -55,7 +55,7 @@ class Command(ZohoCommand):
             add_action(action, name)
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
-        acts: Mapping[str, Callable[[Options], None]] = {
+        actions: Mapping[str, Callable[[Options], None]] = {
             "create": self._create,
             "list": self._list,
             "show": self._show,
@@ -67,7 +67,7 @@ class Command(ZohoCommand):
             "retry": self._retry,
             "export": self._export,
         }
-        acts[action](options)
+        actions[action](options)
 
     # Before anything is sent
 
@@ -77,13 +77,13 @@ class Command(ZohoCommand):
         by = _user(options)
         connection = chosen_connection(options["connection"])
         with _refused_is_wrong_use():
-            rules = rules_of(options, connection)
+            chosen = run_policy_from(options, connection)
         with _source(options, connection) as (source, lead_ids):
             run = mass_convert.prepare(
                 connection_id=connection.pk,
                 lead_ids=lead_ids,
-                policy=rules.policy,
-                active_owners=rules.active_owners,
+                policy=chosen.policy,
+                active_owners=chosen.active_owners,
                 name=options["name"],
                 source=source[:200],
                 by=by,
@@ -91,85 +91,85 @@ class Command(ZohoCommand):
         self._preview(run, options)
 
     def _preview(self, run: MassConversion, options: Options) -> None:
-        watch = self._watch(run, options)
+        waiter = self._waiter(run, options)
         if options["wait"]:
-            watch.until(is_previewed)
-        self._show_standing(run, options)
-        watch.problems.finish()
+            waiter.wait_until(is_previewed)
+        self._show_progress(run, options)
+        waiter.problems.finish()
 
     def _list(self, options: Options) -> None:
         runs = MassConversion.objects.select_related("connection").order_by("-pk")
-        rows = (entry_of(run) for run in runs.iterator(chunk_size=500))
+        rows = (list_row(run) for run in runs.iterator(chunk_size=500))
         self.open_output(options).show(rows, fields=LIST_FIELDS, columns=LIST_COLUMNS)
 
     def _show(self, options: Options) -> None:
-        self._show_standing(run_numbered(options["run"]), options)
+        self._show_progress(get_run(options["run"]), options)
 
     def _decide(self, options: Options) -> None:
-        run, by = run_numbered(options["run"]), _user(options)
-        self._settle(run)
+        run, by = get_run(options["run"]), _user(options)
+        self._apply_decisions(run)
         with _refused_is_wrong_use():
             number = mass_convert.decide(
                 run_id=run.pk, verdict=options["verdict"], action=options["decision"], by=by
             )
         run.refresh_from_db()
-        self._settle(run)
+        self._apply_decisions(run)
         message = ngettext("%s lead was decided.", "%s leads were decided.", number)
         self.hint(message % f"{number:,}")
-        self._show_standing(run, options)
+        self._show_progress(run, options)
 
     # Sending
 
     def _run(self, options: Options) -> None:
-        run, by = run_numbered(options["run"]), _user(options)
+        run, by = get_run(options["run"]), _user(options)
         if not options["execute"]:
-            self._show_standing(run, options)
+            self._show_progress(run, options)
             self.hint(_("Nothing was sent."))
             return
         count = options["expect_count"]
         if count is None:
             raise wrong_use(_("Say how many leads are to be sent: --expect-count."))
-        self._settle(run)
-        watch = self._watch(run, options)
+        self._apply_decisions(run)
+        waiter = self._waiter(run, options)
         with _refused_is_wrong_use():
             mass_convert.start(run_id=run.pk, revision=run.revision, count=count, by=by)
         if options["wait"]:
-            watch.until(has_ended)
-            watch.note_outcome(to_be_sent=count)
-        self._show_standing(run, options)
-        watch.problems.finish()
+            waiter.wait_until(has_ended)
+            waiter.report_outcome(to_be_sent=count)
+        self._show_progress(run, options)
+        waiter.problems.finish()
 
     def _pause(self, options: Options) -> None:
-        run = run_numbered(options["run"])
+        run = get_run(options["run"])
         if not mass_convert.pause(run_id=run.pk, by=_user(options)) and not run.paused_reason:
             raise _nothing_to_do(_("There is nothing to pause: %s."), run)
-        self._show_standing(run, options)
+        self._show_progress(run, options)
 
     def _resume(self, options: Options) -> None:
-        run = run_numbered(options["run"])
+        run = get_run(options["run"])
         mass_convert.resume(run_id=run.pk)
         run.refresh_from_db()
-        self._work_until(is_at_rest, run, options)
+        self._wait_and_show(is_at_rest, run, options)
 
     def _cancel(self, options: Options) -> None:
-        run = run_numbered(options["run"])
+        run = get_run(options["run"])
         if not mass_convert.cancel(run_id=run.pk) and run.stage != Stage.CANCELLED:
             raise _nothing_to_do(_("There is nothing to cancel: %s."), run)
         run.refresh_from_db()
-        self._work_until(has_ended, run, options)
+        self._wait_and_show(has_ended, run, options)
 
-    def _work_until(
-        self, has_arrived: Callable[[MassConversion], bool], run: MassConversion, options: Options
+    def _wait_and_show(
+        self, condition: Callable[[MassConversion], bool], run: MassConversion, options: Options
     ) -> None:
-        watch = self._watch(run, options)
+        waiter = self._waiter(run, options)
         if options["wait"]:
-            watch.until(has_arrived)
-            watch.note_outcome()
-        self._show_standing(run, options)
-        watch.problems.finish()
+            waiter.wait_until(condition)
+            waiter.report_outcome()
+        self._show_progress(run, options)
+        waiter.problems.finish()
 
     def _retry(self, options: Options) -> None:
-        run = run_numbered(options["run"])
+        run = get_run(options["run"])
         number = mass_convert.retry(run_id=run.pk, by=_user(options))
         message = ngettext("%s lead is tried again.", "%s leads are tried again.", number)
         self.hint(message % f"{number:,}")
@@ -177,7 +177,7 @@ class Command(ZohoCommand):
         self._preview(run, options)
 
     def _export(self, options: Options) -> None:
-        lines = mass_convert.export(run_id=run_numbered(options["run"]).pk)
+        lines = mass_convert.export(run_id=get_run(options["run"]).pk)
         if options["output"] is None:
             for line in lines:
                 self.stdout.write(line, ending="")
@@ -190,17 +190,17 @@ class Command(ZohoCommand):
 
     # What they share
 
-    def _watch(self, run: MassConversion, options: Options) -> Watch:
-        return Watch(run, self.hint, max_seconds=options["max_seconds"])
+    def _waiter(self, run: MassConversion, options: Options) -> RunWaiter:
+        return RunWaiter(run, self.hint, max_seconds=options["max_seconds"])
 
-    def _settle(self, run: MassConversion) -> None:
+    def _apply_decisions(self, run: MassConversion) -> None:
         """Have the decisions that were made so far taken in: they may change what others do."""
-        if not is_settled(run):
-            watch = Watch(run, self.hint, max_seconds=PATIENCE)
-            watch.until(is_settled)
-            watch.problems.finish()
+        if not decisions_applied(run):
+            waiter = RunWaiter(run, self.hint, max_seconds=DECISIONS_MAX_SECONDS)
+            waiter.wait_until(decisions_applied)
+            waiter.problems.finish()
 
-    def _show_standing(self, run: MassConversion, options: Options) -> None:
+    def _show_progress(self, run: MassConversion, options: Options) -> None:
         run.refresh_from_db()
         show_run(run, self.open_output(options))
         decided = mass_convert.decided_count(run)

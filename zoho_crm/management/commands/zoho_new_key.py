@@ -19,8 +19,8 @@ class Command(ZohoCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         key = crypto.new_key()
         output = self.open_output(options)
-        if output.is_for_people:
-            output.line(key)
+        if output.is_table:
+            output.write_line(key)
         else:
             row = {"key": key, "key_id": crypto.key_id(key)}
             output.show([row], fields=tuple(row), columns={"key": itemgetter("key")})

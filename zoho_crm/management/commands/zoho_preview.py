@@ -15,8 +15,13 @@ from zoho_crm.management._command import (
     chosen_connection,
     stdin_of,
 )
-from zoho_crm.management._conversions import block, matches_as_json, proposed, sentences
-from zoho_crm.management._exits import ExitCode, Problems, code_of, explained
+from zoho_crm.management._conversions import (
+    lead_sentences,
+    matches_as_json,
+    proposed_plan,
+    show_lead,
+)
+from zoho_crm.management._exits import ExitCode, Problems, error_text, exit_code_of
 from zoho_crm.management._plans import add_policy_argument
 from zoho_crm.models import LeadConversion
 from zoho_crm.services.preview import preview
@@ -57,11 +62,11 @@ class Command(ZohoCommand):
         problems = Problems()
         rows = _previews(connection.pk, ids, problems)
         output = self.open_output(options)
-        if output.is_for_people:
+        if output.is_table:
             for row in rows:
-                block(row, sentences(row, proposed(row, policy)), output)
+                show_lead(row, lead_sentences(row, proposed_plan(row, policy)), output)
         else:
-            lines = (_line(row, policy) for row in rows)
+            lines = (_output_row(row, policy) for row in rows)
             output.show(lines, fields=FIELDS, columns={})
         problems.finish()
 
@@ -72,14 +77,14 @@ def _previews(connection_id: int, ids: list[str], problems: Problems) -> Iterato
         try:
             yield preview(connection_id=connection_id, lead_id=lead_id)
         except ZohoError as error:
-            code = code_of(error)
+            code = exit_code_of(error)
             if code != ExitCode.ERROR:
                 raise
-            problems.add(code, f"{lead_id}: {explained(error)}")
+            problems.add(code, f"{lead_id}: {error_text(error)}")
 
 
-def _line(row: LeadConversion, policy: str | None) -> dict[str, Any]:
-    options, plan = row.options_seen(), proposed(row, policy)
+def _output_row(row: LeadConversion, policy: str | None) -> dict[str, Any]:
+    options, plan = row.options_seen(), proposed_plan(row, policy)
     return {
         "lead_id": row.lead_id,
         "status": row.status,
@@ -89,5 +94,5 @@ def _line(row: LeadConversion, policy: str | None) -> dict[str, Any]:
         "contacts": matches_as_json(options.contacts),
         "accounts": matches_as_json(options.accounts),
         "plan": as_json(plan),
-        "sentences": sentences(row, plan),
+        "sentences": lead_sentences(row, plan),
     }

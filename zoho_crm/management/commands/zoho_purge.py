@@ -41,9 +41,9 @@ class Command(ZohoCommand):
         days = conf().RETENTION_DAYS if older_than is None else older_than
         found = asdict(purge(days=days, execute=execute))
         output = self.open_output(options)
-        if output.is_for_people:
+        if output.is_table:
             for name, text in _texts().items():
-                output.line(f"{found[name]:>9,}  {text}")
+                output.write_line(f"{found[name]:>9,}  {text}")
         else:
             row = {**found, "older_than_days": days, "executed": execute}
             output.show([row], fields=FIELDS, columns={})

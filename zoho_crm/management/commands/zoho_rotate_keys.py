@@ -16,7 +16,7 @@ from zoho_crm.services.keys import Rotation
 FIELDS = ("key_id", "known", "first", "before", "after")
 COLUMNS = {
     "key": lambda row: row["key_id"] or "?",
-    "use": lambda row: _place(row),
+    "use": lambda row: _use(row),
     "before": lambda row: str(row["before"]),
     "after": lambda row: str(row["after"]),
 }
@@ -54,7 +54,7 @@ def _rows(rotation: Rotation) -> list[dict[str, Any]]:
     ]
 
 
-def _place(row: dict[str, Any]) -> str:
+def _use(row: dict[str, Any]) -> str:
     if row["first"]:
         return _("encrypts")
     return _("decrypts") if row["known"] else _("is missing")

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.management._command import ZohoCommand, named_connection
 from zoho_crm.management._exits import ExitCode, Problems
-from zoho_crm.management._output import Paint, Row
+from zoho_crm.management._output import Row, Style
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token, holds
 from zoho_crm.services import connect, doctor
 from zoho_crm.services.doctor import Finding
@@ -49,7 +49,7 @@ COLUMNS = {
     "due": lambda row: str(row["due"]),
     "unknown": lambda row: str(row["unknown"]),
     "needs review": lambda row: str(row["needs_review"]),
-    "": lambda row: row["test"] or row["waits_because"] or _without(row["missed"]),
+    "": lambda row: row["test"] or row["waits_because"] or _missing_text(row["missed"]),
 }
 
 
@@ -65,25 +65,25 @@ class Command(ZohoCommand):
         chosen = Connection.objects.order_by("name")
         if connection is not None:
             chosen = chosen.filter(pk=named_connection(connection).pk)
-        tests = {each.pk: _tested(each) for each in chosen} if test else {}
+        tests = {each.pk: _test(each) for each in chosen} if test else {}
         missed = {each.pk: list(doctor.missed(each)) for each in chosen}
         rows = [
             _row(each, missed[each.pk], tests.get(each.pk, "")) for each in _with_figures(chosen)
         ]
         output = self.open_output(options)
-        output.show(rows, fields=FIELDS, columns=COLUMNS, paint=self._paint)
+        output.show(rows, fields=FIELDS, columns=COLUMNS, styles=self._styles)
         if not rows:
             self.hint(_("There is no connection yet. Connect with: manage.py zoho_connect"))
         for finding in chain(*missed.values()):
             self.hint(f"{finding.message} {finding.fix}")
-        _check(rows)
+        _report(rows)
 
-    def _paint(self, row: Row) -> dict[str, Paint]:
-        is_well = not (_trouble(row) or row["missed"])
+    def _styles(self, row: Row) -> dict[str, Style]:
+        is_well = not (_exit_code(row) or row["missed"])
         return {"status": self.style.SUCCESS if is_well else self.style.WARNING}
 
 
-def _tested(connection: Connection) -> str:
+def _test(connection: Connection) -> str:
     if connection.status == Connection.Status.DISABLED:
         return ""
     return connect.examine(connection_id=connection.pk)
@@ -135,7 +135,7 @@ def _row(connection: Any, missed: list[Finding], test: str) -> dict[str, Any]:
     return {**row, "shown": shown, "kind": kind}
 
 
-def _without(missed: list[str]) -> str:
+def _missing_text(missed: list[str]) -> str:
     return _("not seen: %s") % ", ".join(missed) if missed else ""
 
 
@@ -155,7 +155,7 @@ def _token(expires_at: str | None) -> str:
     return _("renewed when needed") if moment <= timezone.now() else _("until %s") % _time(moment)
 
 
-def _trouble(row: Row) -> ExitCode:
+def _exit_code(row: Row) -> ExitCode:
     needs_person = (
         row["status"] == Connection.Status.NEEDS_RECONNECT
         or row["kind"] == ConnectionWork.BackoffKind.PERSON
@@ -165,10 +165,10 @@ def _trouble(row: Row) -> ExitCode:
     return ExitCode.ERROR if row["test"] else ExitCode.OK
 
 
-def _check(rows: list[dict[str, Any]]) -> None:
+def _report(rows: list[dict[str, Any]]) -> None:
     problems = Problems()
     for row in rows:
-        code = _trouble(row)
+        code = _exit_code(row)
         if code == ExitCode.NEEDS_PERSON:
             message = _("“%s” needs a person. Connect again: manage.py zoho_connect")
             if row["status"] == Connection.Status.ACTIVE:

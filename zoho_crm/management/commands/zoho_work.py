@@ -14,12 +14,12 @@ from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._command import ZohoCommand, named_connection
 from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.management._output import Row
-from zoho_crm.management._working import (
-    Shift,
-    note_stuck,
-    stopping,
-    unknown_outcome,
-    workable,
+from zoho_crm.management._worker_loop import (
+    WorkerCommand,
+    report_blocked_connections,
+    stop_on_signals,
+    unknown_outcome_text,
+    workable_rows,
 )
 from zoho_crm.models import Connection, LeadConversion, LeadConversionEvent, MassConversion
 from zoho_crm.services import work
@@ -65,29 +65,31 @@ class Command(ZohoCommand):
         chosen = Connection.objects.exclude(status=Connection.Status.DISABLED).order_by("pk")
         if connection is not None:
             chosen = chosen.filter(pk=named_connection(connection).pk)
-        problems, tally = Problems(), Tally(chosen)
-        with stopping() as stop:
-            everywhere = connection is None
-            shift = Shift(lambda: _ids(chosen, everywhere), stop, max_seconds=max_seconds)
+        problems, report = Problems(), WorkReport(chosen)
+        with stop_on_signals() as stop:
+            is_sweeping = connection is None
+            worker = WorkerCommand(
+                lambda: _connection_ids(chosen, is_sweeping), stop, max_seconds=max_seconds
+            )
             if loop:
-                _loop(shift, loop)
+                _work_in_a_loop(worker, loop)
             elif until_idle:
-                shift.go_on(tally.unfinished, self.tell_under_way, runs=tally.runs())
+                worker.work_until_done(report.unfinished, self.hint_in_progress, runs=report.runs())
             else:
-                _once(shift)
-            stop.note(problems)
-        rows = tally.rows()
+                _work_due(worker)
+            stop.report(problems)
+        rows = report.rows()
         self.open_output(options).show(rows, fields=FIELDS, columns=COLUMNS)
         if not rows:
             self.hint(_("There is no connection to work. Connect with: manage.py zoho_connect"))
-        if until_idle and workable(tally.unfinished()).exists():
+        if until_idle and workable_rows(report.unfinished()).exists():
             problems.add(ExitCode.ERROR, _("The time is over, and not all is done."))
-        _note(rows, problems)
-        note_stuck(tally.unfinished(), problems)
+        _report(rows, problems)
+        report_blocked_connections(report.unfinished(), problems)
         problems.finish()
 
 
-class Tally:
+class WorkReport:
     """What happened to the leads of some connections since now."""
 
     def __init__(self, connections: QuerySet[Connection]) -> None:
@@ -107,11 +109,11 @@ class Tally:
     def rows(self) -> list[Row]:
         """Return a line for each connection: what became of leads since, and what is left now."""
         converted, failed, needs_review = (
-            self._became(status)
+            self._moved_to(status)
             for status in (Status.CONVERTED, Status.FAILED, Status.NEEDS_REVIEW)
         )
-        unknown = self._left(self.unfinished().filter(status=Status.UNKNOWN))
-        waiting = self._left(self.unfinished().exclude(status=Status.UNKNOWN))
+        unknown = self._count(self.unfinished().filter(status=Status.UNKNOWN))
+        waiting = self._count(self.unfinished().exclude(status=Status.UNKNOWN))
         return [
             {
                 "connection": connection.name,
@@ -124,39 +126,39 @@ class Tally:
             for connection in self._connections
         ]
 
-    def _became(self, status: str) -> dict[int, int]:
+    def _moved_to(self, status: str) -> dict[int, int]:
         events = self._events.filter(to_status=status, conversion__status=status)
         events = events.exclude(from_status=status)
         counts = events.values_list("conversion__connection_id")
         return dict(counts.annotate(Count("conversion", distinct=True)))
 
-    def _left(self, rows: QuerySet[LeadConversion]) -> dict[int, int]:
+    def _count(self, rows: QuerySet[LeadConversion]) -> dict[int, int]:
         return dict(rows.values_list("connection_id").annotate(Count("pk")))
 
 
-def _ids(chosen: QuerySet[Connection], everywhere: bool) -> list[int]:
+def _connection_ids(chosen: QuerySet[Connection], is_sweeping: bool) -> list[int]:
     """Return whom to work; to look at all of them is what a sweep does, so one is noted."""
-    if everywhere:
+    if is_sweeping:
         work.sweep()
     return list(chosen.values_list("pk", flat=True))
 
 
-def _once(shift: Shift) -> None:
+def _work_due(worker: WorkerCommand) -> None:
     wait: float | None = 0.0
-    while wait == 0.0 and not shift.is_over:
-        wait = shift.work()
+    while wait == 0.0 and not worker.is_over:
+        wait = worker.work()
 
 
-def _loop(shift: Shift, longest: float) -> None:
-    while not shift.is_over:
-        wait = shift.work()
-        shift.rest(longest if wait is None else min(wait, longest))
+def _work_in_a_loop(worker: WorkerCommand, longest: float) -> None:
+    while not worker.is_over:
+        wait = worker.work()
+        worker.sleep(longest if wait is None else min(wait, longest))
 
 
-def _note(rows: Iterable[Row], problems: Problems) -> None:
+def _report(rows: Iterable[Row], problems: Problems) -> None:
     unknown = sum(row["unknown"] for row in rows)
     if unknown:
-        problems.add(ExitCode.UNKNOWN, unknown_outcome(unknown))
+        problems.add(ExitCode.UNKNOWN, unknown_outcome_text(unknown))
     failed = sum(row["failed"] + row["needs_review"] for row in rows)
     if failed:
         message = ngettext(

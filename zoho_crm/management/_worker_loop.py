@@ -20,46 +20,50 @@ from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, M
 from zoho_crm.services import announce, work
 
 #: Seconds until the next look when another process works the same connection.
-LOOK = 0.5
+POLL_SECONDS = 0.5
 
 
-class Stop(threading.Event):
+class StopEvent(threading.Event):
     """Set by the first Ctrl-C, or when the process is asked to end."""
 
-    number: int = 0
+    signal_number: int = 0
 
-    def ask(self, number: int) -> None:
+    def stop(self, signal_number: int) -> None:
         """Ask for an end."""
-        self.number = number
+        self.signal_number = signal_number
         self.set()
 
-    def note(self, problems: Problems) -> None:
+    def report(self, problems: Problems) -> None:
         """Let a command that was stopped say so."""
         if self.is_set():
-            code = ExitCode.TERMINATED if self.number == signal.SIGTERM else ExitCode.INTERRUPTED
+            code = (
+                ExitCode.TERMINATED
+                if self.signal_number == signal.SIGTERM
+                else ExitCode.INTERRUPTED
+            )
             message = _("Stopped. What was sent has its answer, or is settled by the next worker.")
             problems.add(code, message)
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
+def stop_on_signals() -> Iterator[StopEvent]:
     """
     Yield what the first Ctrl-C sets, so that calls under way come to their end; the second ends
     the command at once.
     """
-    stop = Stop()
+    stop = StopEvent()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
-    def ask(number: int, _frame: FrameType | None) -> Any:
-        stop.ask(number)
+    def on_signal(number: int, _frame: FrameType | None) -> Any:
+        stop.stop(number)
         signal.signal(number, before[number])
 
     numbers: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
     for number in before:
-        signal.signal(number, ask)
+        signal.signal(number, on_signal)
     try:
         yield stop
     finally:
@@ -67,13 +71,13 @@ def stopping() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-class Shift:
+class WorkerCommand:
     """Works some connections in turn, a slice at a time."""
 
     def __init__(
         self,
         connection_ids: Callable[[], Iterable[int]],
-        stop: Stop,
+        stop: StopEvent,
         *,
         max_seconds: float | None = None,
     ) -> None:
@@ -95,43 +99,43 @@ class Shift:
         announce.announce()
         return min((wait for wait in waits if wait is not None), default=None)
 
-    def rest(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Sleep, but not longer than there is time."""
         left = seconds if self._end is None else self._end - time.monotonic()
         self._stop.wait(max(0.0, min(seconds, left)))
 
-    def go_on(
+    def work_until_done(
         self,
         rows: Callable[[], QuerySet[LeadConversion]],
-        tell: Callable[[int], None],
+        on_progress: Callable[[int], None],
         *,
         runs: QuerySet[MassConversion] | None = None,
     ) -> None:
         """
         Work until none of the rows is on its way, except where the connection cannot be worked.
 
-        :param tell: is told how many rows are waited for, whenever that changes
+        :param on_progress: is called with how many rows are waited for, whenever that changes
         :param runs: mass conversions that are waited for too
         """
-        told = 0
+        reported = 0
         while not self.is_over:
             wait = self.work()
-            left = workable(rows()).count()
-            if not left and not (runs is not None and going_on(runs).exists()):
+            left = workable_rows(rows()).count()
+            if not left and not (runs is not None and advancing_runs(runs).exists()):
                 return
-            pause = pause_of(wait)
-            if pause >= LOOK and left not in (0, told):
-                tell(left)
-                told = left
-            self.rest(pause)
+            pause = poll_delay(wait)
+            if pause >= POLL_SECONDS and left not in (0, reported):
+                on_progress(left)
+                reported = left
+            self.sleep(pause)
 
 
-def pause_of(wait: float | None) -> float:
+def poll_delay(wait: float | None) -> float:
     """Return how long to sleep when the next row is due after so many seconds, or not at all."""
-    return LOOK if wait is None else min(wait, conf().SWEEP_INTERVAL)
+    return POLL_SECONDS if wait is None else min(wait, conf().SWEEP_INTERVAL)
 
 
-def workable(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
+def workable_rows(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
     """
     Return those rows whose connection can be worked without a person, and within the limits.
 
@@ -140,18 +144,18 @@ def workable(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
     begins = Q(status__in=(LeadConversion.Status.NEW, LeadConversion.Status.READY))
     held_back = Q(mass_conversion__in=MassConversion.objects.exclude(paused_reason=""))
     within = rows.filter(connection__status=Connection.Status.ACTIVE)
-    within = within.exclude(connection__in=_stuck().values("pk"))
+    within = within.exclude(connection__in=_blocked_connections().values("pk"))
     return within.filter(~begins | Q(mass_conversion=None) | ~held_back)
 
 
-def going_on(runs: QuerySet[MassConversion]) -> QuerySet[MassConversion]:
+def advancing_runs(runs: QuerySet[MassConversion]) -> QuerySet[MassConversion]:
     """Return those mass conversions that a machine takes further now, without a person."""
     due = runs.filter(paused_reason="", due_at__isnull=False)
     active = due.filter(connection__status=Connection.Status.ACTIVE)
-    return active.exclude(connection__in=_stuck().values("pk"))
+    return active.exclude(connection__in=_blocked_connections().values("pk"))
 
 
-def _stuck() -> QuerySet[ConnectionWork]:
+def _blocked_connections() -> QuerySet[ConnectionWork]:
     """Return the connections for which waiting some seconds more is no use."""
     return ConnectionWork.objects.filter(
         connection__status=Connection.Status.ACTIVE,
@@ -160,7 +164,7 @@ def _stuck() -> QuerySet[ConnectionWork]:
     )
 
 
-def unknown_outcome(number: int) -> str:
+def unknown_outcome_text(number: int) -> str:
     """Say that the outcome of so many leads is unknown."""
     message = ngettext(
         "The outcome of %s lead is unknown and is being checked: do not convert it by hand.",
@@ -170,13 +174,13 @@ def unknown_outcome(number: int) -> str:
     return message % number
 
 
-def can_be_worked(connection_id: int) -> bool:
+def is_workable(connection_id: int) -> bool:
     """Whether a connection can be worked without a person, and within the limits."""
     connection = Connection.objects.filter(pk=connection_id, status=Connection.Status.ACTIVE)
-    return connection.exclude(pk__in=_stuck().values("pk")).exists()
+    return connection.exclude(pk__in=_blocked_connections().values("pk")).exists()
 
 
-def note_stuck(rows: QuerySet[LeadConversion], problems: Problems) -> None:
+def report_blocked_connections(rows: QuerySet[LeadConversion], problems: Problems) -> None:
     """Say which connections keep these rows from being worked, and why."""
     connection_ids = rows.values("connection")
     lost = Connection.objects.filter(
@@ -185,7 +189,7 @@ def note_stuck(rows: QuerySet[LeadConversion], problems: Problems) -> None:
     for connection in lost:
         message = _("“%s” has to be connected again; its leads wait: manage.py zoho_connect")
         problems.add(ExitCode.NEEDS_PERSON, message % connection)
-    for state in _stuck().filter(pk__in=connection_ids).select_related("connection"):
+    for state in _blocked_connections().filter(pk__in=connection_ids).select_related("connection"):
         facts = {"connection": state.connection, "why": state.backoff_reason}
         if state.backoff_kind == ConnectionWork.BackoffKind.PERSON:
             message = _(

@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import PlanError, RequestRefusedError, ZohoError
-from zoho_crm.management._conversions import standstill
-from zoho_crm.management._exits import ExitCode, code_of, explained
-from zoho_crm.management._plans import Wish, plan_for
+from zoho_crm.management._conversions import explain_no_plan
+from zoho_crm.management._exits import ExitCode, error_text, exit_code_of
+from zoho_crm.management._plans import PlanOptions, plan_for
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import IN_PROGRESS, LeadConversion
 from zoho_crm.services import convert
@@ -23,7 +23,7 @@ Status = LeadConversion.Status
 #: Statuses that ``zoho_convert`` waits for; UNKNOWN takes too long.
 AWAITED = tuple(status for status in IN_PROGRESS if status != Status.UNKNOWN)
 #: Where looking at one lead failed so, looking at the next is no use.
-HOPELESS = (ExitCode.NEEDS_PERSON, ExitCode.LIMIT)
+CONNECTION_ERRORS = (ExitCode.NEEDS_PERSON, ExitCode.LIMIT)
 
 FIELDS = (
     "lead_id",
@@ -42,7 +42,7 @@ FIELDS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class CommandItem:
     """One lead: its row, the plan that it would get, and what stands in the way."""
 
     lead_id: str
@@ -55,11 +55,11 @@ class Case:
     message: str = ""
 
     @property
-    def is_under_way(self) -> bool:
+    def is_in_progress(self) -> bool:
         """Whether somebody still has to work it."""
         return self.row is not None and self.row.status in IN_PROGRESS
 
-    def as_line(self) -> dict[str, Any]:
+    def as_row(self) -> dict[str, Any]:
         """Return what programs, and the columns of a table, get."""
         row = self.row or LeadConversion(lead_id=self.lead_id)
         return {
@@ -78,73 +78,75 @@ class Case:
         }
 
 
-def looked_at(connection_id: int, lead_ids: Iterable[str], wish: Wish) -> list[Case]:
+def preview_items(
+    connection_id: int, lead_ids: Iterable[str], plan_options: PlanOptions
+) -> list[CommandItem]:
     """Preview leads and say what each would get; one that cannot be looked at says why."""
-    cases: list[Case] = []
-    hopeless: Case | None = None
+    items: list[CommandItem] = []
+    connection_error: CommandItem | None = None
     for lead_id in lead_ids:
-        case = replace(hopeless, lead_id=lead_id) if hopeless else None
-        cases.append(case or _looked_at(connection_id, lead_id, wish))
-        if cases[-1].code in HOPELESS and cases[-1].plan is None:
-            hopeless = replace(cases[-1], row=None)
-    return cases
+        item = replace(connection_error, lead_id=lead_id) if connection_error else None
+        items.append(item or _preview_item(connection_id, lead_id, plan_options))
+        if items[-1].code in CONNECTION_ERRORS and items[-1].plan is None:
+            connection_error = replace(items[-1], row=None)
+    return items
 
 
-def _looked_at(connection_id: int, lead_id: str, wish: Wish) -> Case:
+def _preview_item(connection_id: int, lead_id: str, plan_options: PlanOptions) -> CommandItem:
     try:
         row = preview(connection_id=connection_id, lead_id=lead_id)
     except ZohoError as error:
         known = LeadConversion.objects.filter(connection_id=connection_id, lead_id=lead_id)
-        code = code_of(error)
-        return Case(
+        code = exit_code_of(error)
+        return CommandItem(
             lead_id=lead_id,
             row=known.first(),
             code=code,
             error_code=error.code,
-            message=explained(error),
+            message=error_text(error),
         )
-    return _decided(Case(lead_id=lead_id, row=row), row, wish)
+    return _with_plan(CommandItem(lead_id=lead_id, row=row), row, plan_options)
 
 
-def _decided(case: Case, row: LeadConversion, wish: Wish) -> Case:
+def _with_plan(item: CommandItem, row: LeadConversion, plan_options: PlanOptions) -> CommandItem:
     if row.status != Status.PREVIEWED:
-        return settled(replace(case, plan=row.planned(), executed=case.is_under_way))
+        return with_outcome(replace(item, plan=row.planned(), executed=item.is_in_progress))
     try:
-        return replace(case, plan=plan_for(row, wish))
+        return replace(item, plan=plan_for(row, plan_options))
     except PlanError as error:
-        message = str(error) if row.verdict in CONVERTIBLE else standstill(row)
-        return replace(case, code=ExitCode.SOME_FAILED, error_code=error.code, message=message)
+        message = str(error) if row.verdict in CONVERTIBLE else explain_no_plan(row)
+        return replace(item, code=ExitCode.SOME_FAILED, error_code=error.code, message=message)
 
 
-def approved(case: Case) -> Case:
+def approve_item(item: CommandItem) -> CommandItem:
     """Have a lead sent as planned, if it has a plan and was not sent before."""
-    row, plan = case.row, case.plan
+    row, plan = item.row, item.plan
     if row is None or plan is None or row.status != Status.PREVIEWED:
-        return case
+        return item
     try:
         row = convert.approve(conversion_id=row.pk, version=row.version, plan=plan)
     except RequestRefusedError as error:
         code = ExitCode.SOME_FAILED
-        return replace(case, code=code, error_code=error.code, message=str(error))
-    return replace(case, row=row, executed=True)
+        return replace(item, code=code, error_code=error.code, message=str(error))
+    return replace(item, row=row, executed=True)
 
 
-def rows_of(cases: Iterable[Case]) -> QuerySet[LeadConversion]:
+def awaited_rows(items: Iterable[CommandItem]) -> QuerySet[LeadConversion]:
     """Return the rows that were to be sent, and are not at rest or in doubt."""
-    pks = [case.row.pk for case in cases if case.row and case.executed]
+    pks = [item.row.pk for item in items if item.row and item.executed]
     rows: QuerySet[LeadConversion] = LeadConversion.objects.filter(pk__in=pks, status__in=AWAITED)
     return rows
 
 
-def refreshed(case: Case) -> Case:
+def refresh_item(item: CommandItem) -> CommandItem:
     """Read what became of a lead."""
-    if case.row is None or not case.executed:
-        return case
-    case.row.refresh_from_db()
-    return settled(case)
+    if item.row is None or not item.executed:
+        return item
+    item.row.refresh_from_db()
+    return with_outcome(item)
 
 
-def settled(case: Case) -> Case:
+def with_outcome(item: CommandItem) -> CommandItem:
     """Say what the status of a row that was to be sent means for whoever asked for it."""
     meaning = {
         Status.UNKNOWN: (
@@ -159,6 +161,6 @@ def settled(case: Case) -> Case:
         Status.SKIPPED: (ExitCode.SOME_FAILED, _("Somebody left it out meanwhile.")),
         Status.NEEDS_REVIEW: (ExitCode.SOME_FAILED, ""),
     }
-    status = Status(case.row.status) if case.row else Status.NEW
+    status = Status(item.row.status) if item.row else Status.NEW
     code, message = meaning.get(status, (ExitCode.OK, ""))
-    return replace(case, code=code, message=message)
+    return replace(item, code=code, message=message)
