@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from zoho_crm.admin._connections import ConnectionAdmin
+from zoho_crm.admin._connections import (
+    ApiUsageAdmin,
+    ConnectionAdmin,
+    ConnectionEventAdmin,
+    TokenAdmin,
+)
 from zoho_crm.admin._conversions import LeadConversionAdmin
-from zoho_crm.admin._policies import ApiUsageAdmin, PolicyAdmin
+from zoho_crm.admin._policies import PolicyAdmin
 from zoho_crm.admin._runs import MassConversionAdmin
-from zoho_crm.admin._tokens import ConnectionEventAdmin, TokenAdmin
 from zoho_crm.models import (
     ApiUsage,
     Connection,

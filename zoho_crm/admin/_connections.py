@@ -5,26 +5,50 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import NoReverseMatch, URLPattern, reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django.views.decorators.debug import sensitive_post_parameters
 
-from zoho_crm.admin._base import NOTHING, connection_badge, may, when
-from zoho_crm.admin._connection_pages import ConnectionPages, connect_url
-from zoho_crm.admin._tokens import details, expiry, named
+from zoho_crm import tasks
+from zoho_crm.admin._base import (
+    NOTHING,
+    TROUBLE,
+    PagesAdmin,
+    RecordAdmin,
+    connection_badge,
+    may,
+    person,
+    token_badge,
+    when,
+)
 from zoho_crm.conf import conf
-from zoho_crm.models import Connection, ConnectionWork, Token
-from zoho_crm.services import connect
+from zoho_crm.forms import ConnectForm, SelfClientForm, VersionForm
+from zoho_crm.models import (
+    ApiUsage,
+    Connection,
+    ConnectionEvent,
+    ConnectionWork,
+    LeadConversion,
+    Token,
+)
+from zoho_crm.services import connect, tokens
+from zoho_crm.services.fingerprint import fingerprint
+from zoho_crm.views import redirect_uri
 
 #: Events that the page of a connection shows.
 EVENTS = 20
 
 
-class ConnectionAdmin(ConnectionPages):
+class ConnectionAdmin(PagesAdmin):
     list_display = (
         "name",
         "badge",
@@ -104,6 +128,110 @@ class ConnectionAdmin(ConnectionPages):
         connection = connect.make_default(connection_id=ids[0])
         self.log_change(request, connection, _("Made the default."))
         self.message_user(request, _("%s is the default connection now.") % connection)
+
+    def pages(self) -> list[URLPattern]:
+        post = ("POST",)
+        return [
+            self.page("connect/", self.connect_view, "connect_connection"),
+            self.page("<int:pk>/test/", self.test_view, "refresh_connection", methods=post),
+            self.page("<int:pk>/refresh/", self.refresh_view, "refresh_connection", methods=post),
+            self.page("<int:pk>/disconnect/", self.disconnect_view, "disconnect_connection"),
+        ]
+
+    @method_decorator(sensitive_post_parameters("code", "client_secret"))
+    def connect_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask how to connect; take a self client's code, or leave for Zoho's consent page."""
+        form = SelfClientForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                connection = connect.with_grant_code(by=person(request), **form.cleaned_data)
+            except TROUBLE as error:
+                form.refuse(error)
+            else:
+                return self._connected(request, connection)
+        # Both forms ask for the same; on one page their entries need different ids.
+        web, mine = ConnectForm(auto_id="web_%s"), conf()
+        return self.show(
+            request,
+            "connect.html",
+            here=_("Connect to Zoho"),
+            form=form,
+            web=web,
+            connect_url=connect_url(),
+            redirect_uri=redirect_uri(request) if connect_url() else "",
+            next=self.home(request),
+            settings=mine,
+            scopes=",".join(mine.SCOPES),
+        )
+
+    def _connected(self, request: HttpRequest, connection: Connection) -> HttpResponse:
+        tasks.wake(connection.pk)
+        self.log_change(request, connection, _("Connected by a code."))
+        messages.success(request, _("Connected to %s.") % connection)
+        token = connection.tokens.filter(is_default=True).first()
+        missing = connect.missing_scopes(token.scopes) if token else []
+        if missing:
+            text = _("These scopes were not granted, and what needs them will not work: %s")
+            messages.warning(request, text % ", ".join(missing))
+        return redirect(self.home_of(request, connection))
+
+    def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask Zoho whether the connection works."""
+        connection = get_object_or_404(Connection, pk=pk)
+        try:
+            problem = connect.examine(connection_id=pk, by=person(request))
+        except TROUBLE as error:
+            problem = str(error)
+        if problem:
+            text = _("%(name)s cannot be used now: %(problem)s")
+            messages.error(request, text % {"name": connection, "problem": problem})
+        else:
+            tasks.wake(pk)
+            messages.success(request, _("%s works.") % connection)
+        self.log_change(request, connection, _("Tested."))
+        return redirect(self.home_of(request, connection))
+
+    def refresh_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Renew the access token now."""
+        connection = get_object_or_404(Connection, pk=pk)
+        try:
+            tokens.refresh(connection_id=pk, generation=VersionForm(request.POST).seen)
+        except TROUBLE as error:
+            messages.error(request, _("The access token was not renewed. %s") % error)
+        else:
+            self.log_change(request, connection, _("Access token renewed."))
+            messages.success(request, _("The access token was renewed."))
+        return redirect(self.home_of(request, connection))
+
+    def disconnect_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Say what stops, then take the consent back."""
+        connection = get_object_or_404(Connection, pk=pk)
+        if request.method == "POST":
+            return self._disconnect(request, connection)
+        return self.show(
+            request,
+            "disconnect.html",
+            here=_("Disconnect"),
+            original=connection,
+            stops=what_stops(connection),
+            cancel=self.home_of(request, connection),
+        )
+
+    def _disconnect(self, request: HttpRequest, connection: Connection) -> HttpResponse:
+        try:
+            connect.disconnect(connection_id=connection.pk, by=person(request))
+        except TROUBLE as error:
+            messages.error(request, _("Not disconnected, and nothing was forgotten. %s") % error)
+        else:
+            self.log_change(request, connection, _("Disconnected."))
+            messages.success(request, _("%s is disconnected; its history stays.") % connection)
+        return redirect(self.home_of(request, connection))
+
+    def home(self, request: HttpRequest) -> str:
+        """Return where a person goes after connecting: the list, for those who may see it."""
+        if self.has_view_permission(request):
+            return self.address("changelist")
+        return reverse("admin:index", current_app=self.admin_site.name)
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, connection: Connection) -> SafeString:
@@ -198,3 +326,128 @@ def recent_events(connection: Connection) -> list[dict[str, Any]]:
     """Return the latest events, newest first."""
     events = connection.events.select_related("by").order_by("-pk")[:EVENTS]
     return [{"event": event, "when": when(event.at), "details": details(event)} for event in events]
+
+
+def connect_url() -> str:
+    """Return where the web flow starts; empty if the site did not include ``zoho_crm.urls``."""
+    try:
+        return reverse("zoho_crm:connect")
+    except NoReverseMatch:
+        return ""
+
+
+def what_stops(connection: Connection) -> list[tuple[str, int]]:
+    """Return how many leads of a connection are under way, by status in words."""
+    under_way = LeadConversion.objects.unfinished().filter(connection=connection)
+    counts: dict[str, Any] = dict(under_way.order_by().values_list("status").annotate(Count("pk")))
+    words = LeadConversion.Status
+    return [(str(word.label), counts[word]) for word in words if word in counts]
+
+
+def expiry(token: Token | None) -> str:
+    """Say until when an access token serves; an expired one with a good consent is fine."""
+    if token is None or token.status != Token.Status.ACTIVE or token.expires_at is None:
+        return NOTHING
+    if token.expires_at > timezone.now():
+        return _("expires in %s") % timeuntil(token.expires_at)
+    return _("renews by itself")
+
+
+def named(token: Token, word: str) -> SafeString | str:
+    """Return what may be shown of a secret: its fingerprint, and the key that it needs."""
+    found = fingerprint(token, word)
+    if found.problem:
+        return _("cannot be read: %s") % found.problem
+    if not found.digits:
+        return NOTHING
+    text = _("encrypted with key %s") % found.key_id
+    return format_html("<code>{}</code> · {}", found.digits, text)
+
+
+class TokenAdmin(RecordAdmin):
+    list_display = (
+        "user",
+        "connection",
+        "badge",
+        "access_token",
+        "expires",
+        "generation",
+        "refreshed_at",
+        "is_default",
+    )
+    list_filter = ("status", "connection")
+    list_select_related = ("connection",)
+    fields = (
+        "connection",
+        "user",
+        "user_id",
+        "client_id",
+        "granted",
+        "badge",
+        "is_default",
+        "access_token",
+        "expires",
+        "expires_at",
+        "generation",
+        "refreshed_at",
+        "throttled_until",
+        "refresh_token",
+        "created_at",
+    )
+    readonly_fields: ClassVar = fields
+
+    @admin.display(description=gettext_lazy("user"), ordering="user_email")
+    def user(self, token: Token) -> str:
+        return token.user_email or token.user_name or token.user_id
+
+    @admin.display(description=gettext_lazy("status"), ordering="status")
+    def badge(self, token: Token) -> SafeString:
+        return token_badge(token)
+
+    @admin.display(description=gettext_lazy("access token"))
+    def access_token(self, token: Token) -> SafeString | str:
+        return named(token, "access_token")
+
+    @admin.display(description=gettext_lazy("refresh token"))
+    def refresh_token(self, token: Token) -> SafeString | str:
+        return named(token, "refresh_token")
+
+    @admin.display(description=gettext_lazy("validity"), ordering="expires_at")
+    def expires(self, token: Token) -> str:
+        return expiry(token)
+
+    @admin.display(description=gettext_lazy("scopes"))
+    def granted(self, token: Token) -> str:
+        return ", ".join(token.scopes) or NOTHING
+
+
+class ConnectionEventAdmin(RecordAdmin):
+    list_display = ("at", "connection", "kind", "by", "told")
+    list_filter = ("kind", "connection")
+    list_select_related = ("connection", "by")
+    ordering = ("-pk",)
+    fields = ("connection", "at", "kind", "by", "told")
+    readonly_fields: ClassVar = fields
+
+    @admin.display(description=gettext_lazy("details"))
+    def told(self, event: ConnectionEvent) -> str:
+        return details(event)
+
+
+def details(event: ConnectionEvent) -> str:
+    """Return what else is known of an event, in one line."""
+    told = (f"{name}: {value}" for name, value in event.details.items() if value not in ("", None))
+    return ", ".join(told) or NOTHING
+
+
+class ApiUsageAdmin(RecordAdmin):
+    list_display = ("begins", "connection", "kind", "calls", "credits", "refusals")
+    list_filter = ("connection", "kind")
+    list_select_related = ("connection",)
+    ordering = ("-hour", "connection", "kind")
+    fields = ("connection", "begins", "kind", "calls", "credits", "refusals")
+    readonly_fields: ClassVar = fields
+
+    @admin.display(description=gettext_lazy("hour"), ordering="hour")
+    def begins(self, usage: ApiUsage) -> SafeString | str:
+        return when(usage.hour)

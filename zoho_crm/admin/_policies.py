@@ -1,17 +1,46 @@
-"""Policies that people save under a name, and what our calls cost."""
+"""Policies that people save under a name, and what a policy does in sentences."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from django.contrib import admin
-from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
-from zoho_crm.admin._base import RecordAdmin, when
-from zoho_crm.admin._policy_words import in_words
-from zoho_crm.forms import PolicyForm
-from zoho_crm.models import ApiUsage, Policy
+from zoho_crm import matching
+from zoho_crm.forms import MODULES, PolicyForm
+from zoho_crm.matching import Action, DealTemplate
+from zoho_crm.models import Policy
+
+#: What people read for a rule and what it says.
+SAYINGS = {
+    "on_no_match": {
+        Action.CREATE: gettext_lazy("Nothing matches: contact and account are created."),
+        Action.REVIEW: gettext_lazy("Nothing matches: a person decides."),
+        Action.SKIP: gettext_lazy("Nothing matches: the lead is left out."),
+    },
+    "on_one_match": {
+        Action.ATTACH: gettext_lazy("One contact matches: the lead joins it."),
+        Action.REVIEW: gettext_lazy("One contact matches: a person decides."),
+        Action.SKIP: gettext_lazy("One contact matches: the lead is left out."),
+    },
+    "on_account_only": {
+        Action.ATTACH: gettext_lazy("Only an account matches: a new contact is added to it."),
+        Action.REVIEW: gettext_lazy("Only an account matches: a person decides."),
+        Action.SKIP: gettext_lazy("Only an account matches: the lead is left out."),
+    },
+    "on_several_matches": {
+        Action.REVIEW: gettext_lazy("Several match: a person decides."),
+        Action.SKIP: gettext_lazy("Several match: the lead is left out."),
+        Action.NEWEST: gettext_lazy("Several match: the lead joins the newest."),
+        Action.MOST_RECENTLY_ACTIVE: gettext_lazy(
+            "Several match: the lead joins the one that was active last."
+        ),
+    },
+}
 
 
 class PolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to subscript at run time
@@ -36,14 +65,62 @@ class PolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to su
         return " ".join(in_words(policy.as_value())[: len(PolicyForm.RULES)])
 
 
-class ApiUsageAdmin(RecordAdmin):
-    list_display = ("begins", "connection", "kind", "calls", "credits", "refusals")
-    list_filter = ("connection", "kind")
-    list_select_related = ("connection",)
-    ordering = ("-hour", "connection", "kind")
-    fields = ("connection", "begins", "kind", "calls", "credits", "refusals")
-    readonly_fields: ClassVar = fields
+def in_words(policy: matching.Policy, names: Mapping[str, str] | None = None) -> list[str]:
+    """Return the sentences of a policy; ``names`` are those of users and contact roles, by id."""
+    known = names or {}
+    return [
+        *(str(sayings[getattr(policy, rule)]) for rule, sayings in SAYINGS.items()),
+        *_deal(policy.deal, known),
+        *_owner(policy, known),
+        *_homes(policy),
+        *_notices(policy),
+    ]
 
-    @admin.display(description=gettext_lazy("hour"), ordering="hour")
-    def begins(self, usage: ApiUsage) -> SafeString | str:
-        return when(usage.hour)
+
+def _deal(deal: DealTemplate | None, names: Mapping[str, str]) -> Iterator[str]:
+    if deal is None:
+        yield _("No deal is created.")
+        return
+    yield ngettext(
+        "Each lead gets a deal “%(name)s” in stage %(stage)s, to close %(days)s day later.",
+        "Each lead gets a deal “%(name)s” in stage %(stage)s, to close %(days)s days later.",
+        deal.closing_days,
+    ) % {"name": deal.name, "stage": deal.stage, "days": deal.closing_days}
+    if deal.pipeline:
+        yield _("Its pipeline is %s.") % deal.pipeline
+    if deal.amount is not None:
+        yield _("Its amount is %s.") % number_format(deal.amount)
+    if deal.contact_role:
+        yield _("The contact's role in it is %s.") % names.get(deal.contact_role, deal.contact_role)
+
+
+def _owner(policy: matching.Policy, names: Mapping[str, str]) -> Iterator[str]:
+    owner, other = policy.owner_id, policy.owner_for_inactive_id
+    if owner:
+        yield _("The records are assigned to %s.") % names.get(owner, owner)
+        return
+    yield _("The records keep the owner of their lead.")
+    if other:
+        yield _("Those of an owner who is inactive go to %s.") % names.get(other, other)
+    else:
+        yield _("A lead whose owner is inactive is left to a person.")
+
+
+def _homes(policy: matching.Policy) -> Iterator[str]:
+    if policy.tags_to:
+        where = ", ".join(str(MODULES.get(module, module)) for module in policy.tags_to)
+        yield _("Tags go to: %s.") % where
+    else:
+        yield _("Tags are not carried over.")
+    if policy.attachments_to:
+        where = str(MODULES.get(policy.attachments_to, policy.attachments_to))
+        yield _("Attachments go to: %s.") % where
+
+
+def _notices(policy: matching.Policy) -> Iterator[str]:
+    if policy.notify_lead_owner:
+        yield _("Zoho tells the lead's owner.")
+    if policy.notify_new_owner:
+        yield _("Zoho tells the owner of the new records.")
+    if not policy.notify_lead_owner and not policy.notify_new_owner:
+        yield _("Nobody is notified.")

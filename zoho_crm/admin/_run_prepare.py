@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from zoho_crm import tasks
 from zoho_crm.admin._base import TROUBLE, person
-from zoho_crm.admin._policy_words import in_words
+from zoho_crm.admin._policies import in_words
 from zoho_crm.admin._run_decisions import RunDecisions
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.forms import PrepareForm
