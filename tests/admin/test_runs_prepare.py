@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploaded
 from tests import messages
 from tests.admin.pages import Page, Visitor
 from tests.admin.runs import LIST, page_of, rows_of, work_off
-from zoho_crm.forms._prepare import MOST_BYTES
+from zoho_crm.forms._runs import MOST_BYTES
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Connection, LeadConversion, MassConversion, Policy
 from zoho_crm.services.choices import choices

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from zoho_crm.forms._connect import ConnectForm, SelfClientForm, data_center_choices
-from zoho_crm.forms._conversion import MODULES, ConversionForm
-from zoho_crm.forms._matches import NEW, why_unusable
+from zoho_crm.forms._conversion import (
+    MODULES,
+    NEW,
+    CloseForm,
+    ConversionForm,
+    LookUpForm,
+    VersionForm,
+    why_unusable,
+)
 from zoho_crm.forms._policy import PolicyForm
-from zoho_crm.forms._prepare import PrepareForm
-from zoho_crm.forms._runs import StartForm, VerdictForm
-from zoho_crm.forms._small import CloseForm, LookUpForm, VersionForm
+from zoho_crm.forms._runs import PrepareForm, StartForm, VerdictForm
 
 __all__ = [
     "MODULES",

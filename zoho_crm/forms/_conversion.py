@@ -1,11 +1,13 @@
-"""How a lead is to be converted: the choices are the row's own, and what comes out is a plan."""
+"""Look a lead up, decide how it is to be converted, close it with a note."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.forms import BoundField
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -13,16 +15,98 @@ from django.utils.translation import gettext_lazy
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError
 from zoho_crm.forms._deal import DealPart
-from zoho_crm.forms._matches import NEW, MatchField
-from zoho_crm.models import LeadConversion
+from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services.choices import Choices
-from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Verdict
+from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict, is_record_id
 
+#: Stands for "none of these".
+NEW = "new"
 MODULES = {
     "Contacts": gettext_lazy("Contact"),
     "Accounts": gettext_lazy("Account"),
     "Deals": gettext_lazy("Deal"),
 }
+
+
+class LookUpForm(forms.Form):
+    """A lead, by its id or by its e-mail address."""
+
+    connection = forms.ModelChoiceField(
+        Connection.objects.none(), label=gettext_lazy("Connection"), empty_label=None
+    )
+    lead = forms.CharField(
+        label=gettext_lazy("Lead id or e-mail"),
+        max_length=200,
+        help_text=gettext_lazy(
+            "The id is the number at the end of the lead's address in Zoho CRM."
+        ),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["connection"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = Connection.objects.order_by("-is_default", "name")
+        field.initial = field.queryset.first()
+
+    def clean_lead(self) -> str:
+        text = str(self.cleaned_data["lead"]).strip()
+        if "@" in text:
+            validate_email(text)
+        elif not is_record_id(text):
+            message = _("This is neither an e-mail address nor an id: a number of up to 19 digits.")
+            raise ValidationError(message)
+        return text
+
+    @property
+    def by_email(self) -> bool:
+        """Whether an address was given, and no id."""
+        return "@" in self.cleaned_data["lead"]
+
+
+class VersionForm(forms.Form):
+    """Which state of a row was on the screen when the button was pressed."""
+
+    version = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+    @property
+    def seen(self) -> int:
+        """The version that was seen; -1, which none has, where that cannot be told."""
+        return int(self.cleaned_data["version"]) if self.is_valid() else -1
+
+
+class MatchSelect(forms.RadioSelect):
+    """Radio buttons, some of which cannot be chosen."""
+
+    unusable: Collection[str] = ()
+
+    def create_option(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        option: dict[str, Any] = super().create_option(*args, **kwargs)
+        if option["value"] in self.unusable:
+            option["attrs"]["disabled"] = True
+        return option
+
+
+class MatchField(forms.ChoiceField):
+    """One of the matches, or ``NEW``."""
+
+    widget = MatchSelect
+
+    def __init__(self, matches: Collection[Match], *, label: str, new: str) -> None:
+        choices = [(match.id, match.name) for match in matches]
+        texts = {
+            "required": _("Please choose."),
+            "invalid_choice": _("%(value)s is not among the matches of this lead."),
+        }
+        super().__init__(label=label, choices=[*choices, (NEW, new)], error_messages=texts)
+        self.why = {match.id: why for match in matches if (why := why_unusable(match))}
+        assert isinstance(self.widget, MatchSelect)
+        self.widget.unusable = frozenset(self.why)
+
+    def validate(self, value: str) -> None:
+        super().validate(value)
+        if value in self.why:
+            raise ValidationError(self.why[value], code="unusable")
 
 
 class ConversionForm(DealPart):
@@ -113,6 +197,28 @@ class ConversionForm(DealPart):
             notify_lead_owner=given["notify_lead_owner"],
             notify_new_owner=given["notify_new_owner"],
         )
+
+
+class CloseForm(VersionForm):
+    """Why nothing more is done about a lead."""
+
+    note = forms.CharField(
+        label=gettext_lazy("Note"),
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=gettext_lazy("What you found out; it is kept in the journal."),
+    )
+
+
+def why_unusable(match: Match) -> str:
+    """Return why a lead cannot be attached to a match; empty if it can."""
+    if match.locked:
+        return _("It is locked at Zoho: unlock it there, then look again.")
+    if not match.approved:
+        return _("It waits for approval at Zoho: have it approved there, then look again.")
+    if not match.editable:
+        return _("The user of this connection may not change it at Zoho.")
+    return ""
 
 
 def _existing(choice: str) -> str:

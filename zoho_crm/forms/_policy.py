@@ -1,20 +1,210 @@
-"""A policy that is saved under a name."""
+"""What a policy says, entry by entry: saved under a name, or instead of what another one says."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms import BoundField
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from zoho_crm import matching
-from zoho_crm.forms._rules import NO, YES, RulesPart
+from zoho_crm.forms._conversion import MODULES
+from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Policy
 from zoho_crm.types import as_json, is_record_id
 
+#: Chosen where a policy says something, to have it say nothing.
+NOTHING = "nothing"
+YES, NO = "yes", "no"
+#: What is done with leads, in the words of a choice.
+ACTIONS: Mapping[str, Mapping[str, Any]] = {
+    "on_no_match": {
+        Action.CREATE: gettext_lazy("create contact and account"),
+        Action.REVIEW: gettext_lazy("ask a person"),
+        Action.SKIP: gettext_lazy("leave the lead out"),
+    },
+    "on_one_match": {
+        Action.ATTACH: gettext_lazy("join it"),
+        Action.REVIEW: gettext_lazy("ask a person"),
+        Action.SKIP: gettext_lazy("leave the lead out"),
+    },
+    "on_account_only": {
+        Action.ATTACH: gettext_lazy("create a contact in it"),
+        Action.REVIEW: gettext_lazy("ask a person"),
+        Action.SKIP: gettext_lazy("leave the lead out"),
+    },
+    "on_several_matches": {
+        Action.REVIEW: gettext_lazy("ask a person"),
+        Action.NEWEST: gettext_lazy("join the newest"),
+        Action.MOST_RECENTLY_ACTIVE: gettext_lazy("join the one that was active last"),
+        Action.SKIP: gettext_lazy("leave the lead out"),
+    },
+}
+#: Entries that hold one text, by the policy's word for it.
+TEXTS = {
+    "owner_id": "owner",
+    "owner_for_inactive_id": "owner_for_inactive",
+    "attachments_to": "attachments",
+}
+DEAL = (
+    "deal_name",
+    "deal_pipeline",
+    "deal_stage",
+    "deal_closing_days",
+    "deal_amount",
+    "deal_contact_role",
+)
+NOTICES = ("notify_lead_owner", "notify_new_owner")
+HOMES = list(MODULES.items())
+DEALS = [(NO, gettext_lazy("none")), (YES, gettext_lazy("one for each lead"))]
+WHERE_ZOHO_PUTS_THEM = gettext_lazy("where Zoho puts them: the contact")
+ANSWERS = [(YES, gettext_lazy("yes")), (NO, gettext_lazy("no"))]
 USER_ID = gettext_lazy("The id of a user: a number of up to 19 digits.")
+
+
+class RulesPart(forms.Form):
+    """The part of a form that says what a policy does; what is empty stays as it was."""
+
+    on_no_match = forms.ChoiceField(
+        label=gettext_lazy("If nothing matches"), choices=list(ACTIONS["on_no_match"].items())
+    )
+    on_one_match = forms.ChoiceField(
+        label=gettext_lazy("If one contact matches"), choices=list(ACTIONS["on_one_match"].items())
+    )
+    on_account_only = forms.ChoiceField(
+        label=gettext_lazy("If only an account matches"),
+        choices=list(ACTIONS["on_account_only"].items()),
+    )
+    on_several_matches = forms.ChoiceField(
+        label=gettext_lazy("If several match"), choices=list(ACTIONS["on_several_matches"].items())
+    )
+    deal = forms.ChoiceField(
+        label=gettext_lazy("Deal"),
+        choices=DEALS,
+    )
+    deal_name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=120,
+        required=False,
+        help_text=gettext_lazy(
+            "Fields of the lead may stand in it by their API name, as in {Company} – {Lead_Source}."
+        ),
+    )
+    deal_pipeline = forms.CharField(label=gettext_lazy("Pipeline"), max_length=120, required=False)
+    deal_stage = forms.CharField(label=gettext_lazy("Stage"), max_length=120, required=False)
+    deal_closing_days = forms.IntegerField(
+        label=gettext_lazy("Closes after, in days"),
+        min_value=0,
+        max_value=3650,
+        required=False,
+        help_text=gettext_lazy("Empty: 30."),
+    )
+    deal_amount = forms.DecimalField(
+        label=gettext_lazy("Amount"), max_digits=16, decimal_places=2, required=False
+    )
+    deal_contact_role = forms.CharField(
+        label=gettext_lazy("Role of the contact"), max_length=19, required=False
+    )
+    owner = forms.CharField(label=gettext_lazy("Owner"), max_length=19, required=False)
+    owner_for_inactive = forms.CharField(
+        label=gettext_lazy("Owner, where the lead's is inactive"), max_length=19, required=False
+    )
+    tags = forms.MultipleChoiceField(
+        label=gettext_lazy("Carry the tags over to"),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        choices=HOMES,
+    )
+    attachments = forms.ChoiceField(
+        label=gettext_lazy("Attachments go to"),
+        required=False,
+        choices=[("", WHERE_ZOHO_PUTS_THEM), *HOMES],
+    )
+    notify_lead_owner = forms.ChoiceField(
+        label=gettext_lazy("Let Zoho tell the lead's owner"), choices=ANSWERS, initial=NO
+    )
+    notify_new_owner = forms.ChoiceField(
+        label=gettext_lazy("Let Zoho tell the owner of the new records"),
+        choices=ANSWERS,
+        initial=NO,
+    )
+
+    RULES = tuple(ACTIONS)
+    DEAL = DEAL
+    ALSO = ("owner", "owner_for_inactive", "tags", "attachments", *NOTICES)
+
+    def entries(self, *names: str) -> Iterator[BoundField]:
+        """Return those of these entries that there are."""
+        return (self[name] for name in names if name in self.fields)
+
+    @property
+    def rule_entries(self) -> Iterator[BoundField]:
+        """What is done with each verdict."""
+        return self.entries(*self.RULES)
+
+    @property
+    def deal_entries(self) -> Iterator[BoundField]:
+        """The deal."""
+        return self.entries("deal", *DEAL)
+
+    @property
+    def also_entries(self) -> Iterator[BoundField]:
+        """The rest."""
+        return self.entries(*self.ALSO)
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        given = self.cleaned_data
+        if given.get("deal") == YES:
+            self.ask_for("deal_name", "deal_stage")
+        elif any(given.get(name) not in (None, "") for name in DEAL):
+            self.add_error("deal", _("Choose one for each lead, or leave its entries empty."))
+        if NOTHING in given.get("tags", ()) and len(given["tags"]) > 1:
+            self.add_error("tags", _("To none and to some: choose one."))
+        return given
+
+    def ask_for(self, *names: str) -> None:
+        """Insist on entries that every deal needs."""
+        for name in names:
+            if not self.cleaned_data.get(name) and name not in self.errors:
+                self.add_error(name, _("A deal needs this."))
+
+    def changed(self, policy: matching.Policy) -> matching.Policy:
+        """Return the policy with what was entered in place of what it says."""
+        given = self.cleaned_data
+        parts: dict[str, Any] = {rule: Action(given[rule]) for rule in self.RULES if given[rule]}
+        parts |= {word: _text(given[entry]) for word, entry in TEXTS.items() if given[entry]}
+        parts |= {word: given[word] == YES for word in NOTICES if given[word]}
+        if given["tags"]:
+            parts["tags_to"] = tuple(home for home in given["tags"] if home != NOTHING)
+        if given["deal"]:
+            parts["deal"] = self._template() if given["deal"] == YES else None
+        return replace(policy, **parts)
+
+    def _template(self) -> DealTemplate:
+        given = self.cleaned_data
+        days = given["deal_closing_days"]
+        return DealTemplate(
+            name=given["deal_name"],
+            stage=given["deal_stage"],
+            closing_days=DealTemplate.closing_days if days is None else days,
+            pipeline=given.get("deal_pipeline", ""),
+            amount=given["deal_amount"],
+            contact_role=given["deal_contact_role"],
+        )
+
+    def check_homes(self, policy: matching.Policy) -> None:
+        """Refuse to send anything to a deal that will not be."""
+        if policy.deal:
+            return
+        for entry, homes in (("tags", policy.tags_to), ("attachments", (policy.attachments_to,))):
+            if "Deals" in homes:
+                self.add_error(entry, _("There will be no deal."))
 
 
 class PolicyForm(RulesPart, forms.ModelForm):  # type: ignore[type-arg]  # no class at run time
@@ -83,3 +273,7 @@ def _initial(policy: matching.Policy) -> dict[str, Any]:
         "notify_lead_owner": YES if policy.notify_lead_owner else NO,
         "notify_new_owner": YES if policy.notify_new_owner else NO,
     }
+
+
+def _text(chosen: str) -> str:
+    return "" if chosen == NOTHING else chosen

@@ -1,22 +1,255 @@
-"""Mass conversions: what is decided about a whole verdict, and the count that starts one."""
+"""Mass conversions: which leads and policy, what is decided about a verdict, and the start."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django import forms
-from django.utils.translation import gettext_lazy as _
+from django.core.exceptions import ValidationError
+from django.template.defaultfilters import filesizeformat
+from django.utils.functional import lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from zoho_crm.matching import CONVERTIBLE, Action
+from zoho_crm.exceptions import PlanError
+from zoho_crm.forms._policy import (
+    ACTIONS,
+    ANSWERS,
+    DEALS,
+    HOMES,
+    NOTHING,
+    NOTICES,
+    WHERE_ZOHO_PUTS_THEM,
+    YES,
+    RulesPart,
+)
+from zoho_crm.matching import CONVERTIBLE, Action, Policy
+from zoho_crm.models import Connection
+from zoho_crm.services import mass_convert
+from zoho_crm.services.choices import Choices
 from zoho_crm.types import Verdict
 
+#: What one request may bring; taking leads in must not last longer than a web server waits.
+MOST_BYTES = 1024 * 1024
+MOST_LETTERS = 1_000_000
+SEPARATORS = re.compile(r"[,;\n\r\t]")
+#: The API name of a field.
+FIELD = re.compile(r"\w{1,50}", re.ASCII)
+#: Fields of a deal that a policy fills.
+FILLED = frozenset({"Deal_Name", "Closing_Date", "Pipeline", "Stage"})
+AS_THE_POLICY_SAYS = ("", gettext_lazy("as the policy says"))
 #: Where it is clear what a lead would join.
 CLEAR = frozenset({Verdict.ONE_MATCH, Verdict.ACCOUNT_ONLY})
 WORDS = {
-    Action.ATTACH: _("join what matches"),
-    Action.CREATE: _("create everything anew"),
-    Action.SKIP: _("leave out"),
+    Action.ATTACH: gettext_lazy("join what matches"),
+    Action.CREATE: gettext_lazy("create everything anew"),
+    Action.SKIP: gettext_lazy("leave out"),
 }
+
+
+def _file_help() -> str:
+    return _(
+        "Text in UTF-8, one id a line, or CSV. At most %(size)s, that is some 50,000 ids; a "
+        "larger one is taken in by manage.py zoho_mass_convert create --ids-file."
+    ) % {"size": filesizeformat(MOST_BYTES)}
+
+
+class PrepareForm(RulesPart):
+    """Leads by their ids, a policy, and what this mass conversion does otherwise than it says."""
+
+    connection = forms.ModelChoiceField(
+        Connection.objects.none(), label=gettext_lazy("Connection"), empty_label=None
+    )
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=100,
+        required=False,
+        help_text=gettext_lazy("For people, as in “Trade fair”."),
+    )
+    ids = forms.CharField(
+        label=gettext_lazy("Ids of leads"),
+        required=False,
+        max_length=MOST_LETTERS,
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "One a line, or with commas between them; up to some 50,000. More go by a file."
+        ),
+    )
+    file = forms.FileField(
+        label=gettext_lazy("Or a file with ids"),
+        required=False,
+        allow_empty_file=True,
+        help_text=lazy(_file_help, str)(),
+    )
+    column = forms.CharField(
+        label=gettext_lazy("Column of the file"),
+        max_length=100,
+        required=False,
+        help_text=gettext_lazy(
+            "The heading of the column of a CSV file that has the ids. Empty: one id a line."
+        ),
+    )
+    open_leads = forms.BooleanField(
+        label=gettext_lazy("Or every open lead"),
+        required=False,
+        help_text=gettext_lazy(
+            "They are taken in one page after the other, while you wait or not."
+        ),
+    )
+    filters = forms.CharField(
+        label=gettext_lazy("Only those with"),
+        required=False,
+        max_length=2_000,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=gettext_lazy(
+            "Of the open leads; one FIELD=VALUE a line, by Zoho's API names: Lead_Status=Qualified."
+        ),
+    )
+    policy = forms.ChoiceField(label=gettext_lazy("Policy"))
+
+    SOURCE = ("connection", "name", "ids", "file", "column", "open_leads", "filters")
+    #: Where a source that cannot be read can be put right.
+    FIELDS_BY_CODE: Mapping[str, str] = {"no_column": "column"}
+
+    def __init__(self, *args: Any, offered: Choices, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.offered, self.policies = offered, mass_convert.policies()
+        connections = self.fields["connection"]
+        assert isinstance(connections, forms.ModelChoiceField)
+        connections.queryset = Connection.objects.order_by("-is_default", "name")
+        self._offer("policy", [(name, name) for name in self.policies])
+        self._leave_to_the_policy()
+        self._offer_what_zoho_has()
+
+    def _offer(self, entry: str, choices: Iterable[tuple[str, Any]]) -> None:
+        field = self.fields[entry]
+        self.fields[entry] = forms.ChoiceField(
+            label=field.label,
+            required=entry == "policy",
+            help_text=field.help_text,
+            choices=list(choices),
+        )
+
+    def _leave_to_the_policy(self) -> None:
+        for rule, actions in ACTIONS.items():
+            self._offer(rule, [AS_THE_POLICY_SAYS, *actions.items()])
+        for notice in NOTICES:
+            self._offer(notice, [AS_THE_POLICY_SAYS, *ANSWERS])
+        self._offer("deal", [AS_THE_POLICY_SAYS, *DEALS])
+        self._offer("attachments", [AS_THE_POLICY_SAYS, (NOTHING, WHERE_ZOHO_PUTS_THEM), *HOMES])
+        tags = self.fields["tags"]
+        assert isinstance(tags, forms.MultipleChoiceField)
+        tags.choices = [*HOMES, (NOTHING, _("none of them"))]
+        tags.help_text = _("None ticked: as the policy says.")
+
+    def _offer_what_zoho_has(self) -> None:
+        offered = self.offered
+        users = [(user.id, user.name) for user in offered.users]
+        roles = [(role.id, role.name) for role in offered.contact_roles]
+        stages = {stage.value: stage.label for each in offered.pipelines for stage in each.stages}
+        pipelines = [(each.value, each.label) for each in offered.pipelines if each.value]
+        keep, review = (NOTHING, _("the lead's own")), (NOTHING, _("leave it to a person"))
+        self._offer("owner", [AS_THE_POLICY_SAYS, keep, *users])
+        self._offer("owner_for_inactive", [AS_THE_POLICY_SAYS, review, *users])
+        self._offer("deal_stage", [("", _("please choose")), *stages.items()])
+        self._offer("deal_contact_role", [("", _("none")), *roles])
+        if pipelines:
+            self._offer("deal_pipeline", [("", _("please choose")), *pipelines])
+        else:
+            del self.fields["deal_pipeline"]
+
+    @property
+    def source_entries(self) -> Iterator[Any]:
+        """Which leads."""
+        return self.entries(*self.SOURCE)
+
+    @property
+    def is_policy_changed(self) -> bool:
+        """Whether any of the entries that change the policy is filled in, or wrong."""
+        names = (*self.RULES, *(n for n in self.fields if n.startswith("deal")), *self.ALSO)
+        return any(self[name].value() or self[name].errors for name in names)
+
+    def clean_file(self) -> Any:
+        file = self.cleaned_data["file"]
+        if file and file.size > MOST_BYTES:
+            message = _("This file has %(real)s; at most %(most)s can be taken in here.")
+            sizes = {"real": filesizeformat(file.size), "most": filesizeformat(MOST_BYTES)}
+            raise ValidationError(message % sizes, code="too_large")
+        return file
+
+    def clean_filters(self) -> dict[str, str]:
+        lines = filter(None, map(str.strip, self.cleaned_data["filters"].splitlines()))
+        values: dict[str, str] = {}
+        for line in lines:
+            field, _equals, value = (part.strip() for part in line.partition("="))
+            if not FIELD.fullmatch(field) or not value:
+                message = _("“%s” is not of the form FIELD=VALUE.")
+                raise ValidationError(message % line[:60], code="no_filter")
+            values[field] = value
+        return values
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean()
+        if given.get("deal") == YES and "deal_pipeline" in self.fields:
+            self.ask_for("deal_pipeline")
+        self._check_source(given)
+        if not self.errors:
+            self._check_policy(self.chosen_policy())
+        return given
+
+    def _check_source(self, given: Mapping[str, Any]) -> None:
+        named = [name for name in ("ids", "file", "open_leads") if given.get(name)]
+        if len(named) > 1:
+            self.add_error(named[-1], _("Either ids, or a file, or the open leads."))
+        elif not named and not self.errors:
+            self.add_error("ids", _("Which leads? Paste their ids, or choose a file."))
+        if given.get("column") and not given.get("file") and "file" not in self.errors:
+            self.add_error("column", _("Only a file has columns."))
+        if given.get("filters") and not given.get("open_leads"):
+            self.add_error("filters", _("This is for the open leads; tick them."))
+
+    def _check_policy(self, policy: Policy) -> None:
+        own_deal = self.cleaned_data["deal"] == YES
+        self.check_homes(policy)
+        if policy.deal and (missing := self._missing_fields(policy)):
+            message = _("Deals of this organisation also need: %s. A policy cannot give that.")
+            self.add_error("deal" if own_deal else "policy", message % missing)
+        try:
+            mass_convert.check_policy(policy, self.offered)
+        except PlanError as error:
+            at = {"no_stage": "deal_stage"}.get(error.code) if own_deal else None
+            self.add_error(at or "policy", str(error))
+
+    def _missing_fields(self, policy: Policy) -> str:
+        deal = policy.deal
+        filled = FILLED | ({"Amount"} if deal and deal.amount is not None else frozenset())
+        filled |= {"Contact_Role"} if deal and deal.contact_role else frozenset()
+        asked = (f for f in self.offered.deal_fields if f.required and f.api_name not in filled)
+        return ", ".join(field.label for field in asked)
+
+    def chosen_policy(self) -> Policy:
+        """Return the policy of the mass conversion: its own copy, with what it does otherwise."""
+        return self.changed(self.policies[self.cleaned_data["policy"]])
+
+    def lead_ids(self) -> Iterator[str]:
+        """Return the lines of the source; what is wrong with it shows when they are read."""
+        given = self.cleaned_data
+        if given["file"]:
+            return mass_convert.ids_in_file(given["file"].file, column=given["column"])
+        parts = (part.strip() for part in SEPARATORS.split(given["ids"]))
+        return mass_convert.ids_in_lines(filter(None, parts))
+
+    def source(self) -> str:
+        """Return what to call the source."""
+        file = self.cleaned_data["file"]
+        return str(file.name)[:200] if file else _("ids that were pasted")
+
+    def refuse(self, error: Exception) -> None:
+        """Show what was wrong with the source at the entry where it can be mended."""
+        source = "file" if self.cleaned_data["file"] else "ids"
+        self.add_error(self.FIELDS_BY_CODE.get(getattr(error, "code", ""), source), str(error))
 
 
 class RevisionForm(forms.Form):
@@ -32,7 +265,8 @@ class VerdictForm(RevisionForm):
         choices=[(verdict, verdict) for verdict in sorted(CONVERTIBLE)], widget=forms.HiddenInput
     )
     action = forms.ChoiceField(
-        label=_("Decision"), choices=[("", _("please choose")), *WORDS.items()]
+        label=gettext_lazy("Decision"),
+        choices=[("", gettext_lazy("please choose")), *WORDS.items()],
     )
 
     @classmethod
@@ -44,7 +278,7 @@ class VerdictForm(RevisionForm):
         field = form.fields["action"]
         assert isinstance(field, forms.ChoiceField)
         offered = [a for a in WORDS if a != Action.ATTACH or verdict in CLEAR]
-        field.choices = [("", _("please choose")), *((a, WORDS[a]) for a in offered)]
+        field.choices = [("", gettext_lazy("please choose")), *((a, WORDS[a]) for a in offered)]
         return form
 
 
@@ -52,10 +286,10 @@ class StartForm(RevisionForm):
     """The count, typed in by the person who starts."""
 
     count = forms.IntegerField(
-        label=_("How many leads will be converted?"),
+        label=gettext_lazy("How many leads will be converted?"),
         min_value=0,
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
-        help_text=_("Type in the number that stands above, without separators."),
+        help_text=gettext_lazy("Type in the number that stands above, without separators."),
     )
 
     def refuse(self, error: Exception) -> None:
