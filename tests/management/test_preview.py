@@ -30,7 +30,7 @@ def test_a_preview_is_a_line_with_matches_plan_and_sentences(
     assert line["contacts"] == [
         {
             "id": contact.id,
-            "name": contact.whole()["Full_Name"],
+            "name": contact.all_values()["Full_Name"],
             "usable": True,
             "matched_on": ["Email"],
         }

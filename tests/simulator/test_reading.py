@@ -217,9 +217,9 @@ def test_a_token_lasts_for_a_day(start: Callable[..., Caller]) -> None:
 def test_tokens_reach_a_hundred_thousand_records(start: Callable[..., Caller]) -> None:
     caller = start(leads=5)
     info = caller.get("/Leads", fields="id", per_page=1).json()["info"]
-    bookmarks = caller.simulator.world.bookmarks
-    known = bookmarks[info["next_page_token"]]
-    bookmarks["far"] = type(known)(**{**vars(known), "page": 100_001})
+    page_tokens = caller.simulator.world.page_tokens
+    known = page_tokens[info["next_page_token"]]
+    page_tokens["far"] = type(known)(**{**vars(known), "page": 100_001})
 
     answer = caller.get("/Leads", fields="id", per_page=1, page_token="far")
 

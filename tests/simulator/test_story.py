@@ -143,10 +143,10 @@ def test_another_seed_makes_other_people() -> None:
 
 @pytest.mark.parametrize("number", [1_300, 50_000, 100_000, 900_000])
 def test_names_go_on_and_on(number: int) -> None:
-    people = Simulator(SimulatorSettings(leads=0)).engine.stories.people
-    people.number = number
+    values = Simulator(SimulatorSettings(leads=0)).engine.story_factory.lead_values
+    values.number = number
 
-    one, two = people.next(), people.next()
+    one, two = values.next(), values.next()
 
     assert one["Email"] != two["Email"]
     assert one["Company"] != two["Company"]

@@ -92,16 +92,16 @@ class SimulatorAdapter(HTTPAdapter):
 
 
 def _call(request: requests.PreparedRequest, timeout: Any) -> Call:
-    patience = timeout[1] if isinstance(timeout, tuple) else timeout
+    timeout = timeout[1] if isinstance(timeout, tuple) else timeout
     if isinstance(timeout, Timeout):
-        patience = timeout.total
+        timeout = timeout.total
     body = request.body or b""
     return Call.to(
         request.method or "GET",
         request.url or "",
         headers={name: str(value) for name, value in request.headers.items()},
         body=body.encode() if isinstance(body, str) else body,
-        patience=patience,
+        timeout=timeout,
     )
 
 
@@ -109,11 +109,11 @@ def _raw(answer: Answer) -> HTTPResponse:
     """The answer as urllib3 would read it from a socket."""
     if answer.delivery is Delivery.DRIP_HEAD:
         time.sleep(answer.pause * 150)  # about the length of a head
-    cut = answer.delivery is Delivery.CUT
+    cut = answer.delivery is Delivery.TRUNCATED
     body = answer.body[: len(answer.body) // 2] if cut else answer.body
     drips = answer.delivery is Delivery.DRIP_BODY
     return HTTPResponse(
-        body=_Dripping(body, answer.pause) if drips else io.BytesIO(body),
+        body=_DrippingBody(body, answer.pause) if drips else io.BytesIO(body),
         headers=HTTPHeaderDict(answer.sized_headers()),
         status=answer.status,
         preload_content=False,
@@ -121,7 +121,7 @@ def _raw(answer: Answer) -> HTTPResponse:
     )
 
 
-class _Dripping(io.BytesIO):
+class _DrippingBody(io.BytesIO):
     """A body that comes byte by byte."""
 
     def __init__(self, body: bytes, pause: float) -> None:
@@ -160,7 +160,7 @@ def zoho(settings: Any) -> Iterator[Simulator]:
     ``zoho.story("one_match")`` adds a lead and returns its id; see :class:`Simulator`.
     """
     simulator = new_simulator()
-    _point_to(settings, simulator, TRANSPORT=f"{__name__}.transport")
+    _configure(settings, simulator, TRANSPORT=f"{__name__}.transport")
     _running.append(simulator)
     yield simulator
     _running.remove(simulator)
@@ -171,7 +171,7 @@ def live_zoho(settings: Any) -> Iterator[Simulator]:
     """The same behind a real port, for other processes and browsers."""
     simulator = new_simulator()
     with Server(simulator):
-        _point_to(settings, simulator, TRANSPORT="")
+        _configure(settings, simulator, TRANSPORT="")
         yield simulator
 
 
@@ -180,7 +180,7 @@ def new_simulator() -> Simulator:
     return Simulator(SimulatorSettings(leads=0, redirect_hosts=frozenset({"testserver"})))
 
 
-def _point_to(settings: Any, simulator: Simulator, **more: str) -> None:
+def _configure(settings: Any, simulator: Simulator, **more: str) -> None:
     settings.ZOHO_CRM = {
         **getattr(settings, "ZOHO_CRM", {}),
         **QUICK,

@@ -29,28 +29,28 @@ def admit(world: World, context: RequestContext) -> None:
     """
     if not world.is_api(context.call.origin):
         raise refusals.wrong_host()
-    context.session = authenticate(world, context)
+    context.access_token = authenticate(world, context)
     for scope in context.route.scopes:
-        if not granted(scope.format_map(_lower(context)), context.session.scopes):
+        if not granted(scope.format_map(_lower(context)), context.access_token.scopes):
             raise refusals.missing_scope()
     for permission in (API_ACCESS, context.route.permission.format_map(context.path)):
         if permission in world.organisation.denied:
             raise refusals.no_permission(permission)
-    if not _take_slot(world, context):
+    if not _acquire_slot(world, context):
         raise refusals.too_many_requests()
     if not world.credits.spend(cost(context), context.now):
-        leave(world, context)
+        release(world, context)
         raise refusals.too_many_requests()
 
 
-def leave(world: World, context: RequestContext) -> None:
+def release(world: World, context: RequestContext) -> None:
     """Give the place back."""
-    world.slots.leave(heavy=is_heavy(context), convert=context.kind == "convert")
+    world.slots.release(heavy=is_heavy(context), convert=context.kind == "convert")
 
 
-def _take_slot(world: World, context: RequestContext) -> bool:
+def _acquire_slot(world: World, context: RequestContext) -> bool:
     convert = context.kind == "convert"
-    return world.slots.take(heavy=is_heavy(context), convert=convert, stats=world.stats)
+    return world.slots.acquire(heavy=is_heavy(context), convert=convert, stats=world.stats)
 
 
 def authenticate(world: World, context: RequestContext) -> AccessToken:
@@ -59,10 +59,10 @@ def authenticate(world: World, context: RequestContext) -> AccessToken:
     if not header:
         raise refusals.no_authorization()
     scheme, _, value = header.partition(" ")
-    session = world.grants.session(value, context.now)
-    if scheme != "Zoho-oauthtoken" or session is None:
+    token = world.grants.valid_access_token(value, context.now)
+    if scheme != "Zoho-oauthtoken" or token is None:
         raise refusals.bad_token()
-    return session
+    return token
 
 
 def is_heavy(context: RequestContext) -> bool:

@@ -17,8 +17,8 @@ class Delivery(Enum):
 
     WHOLE = "whole"
     CLOSED = "closed"  # the connection ends without a byte
-    TIMED_OUT = "timed_out"  # the caller has lost patience meanwhile
-    CUT = "cut"  # the body ends half-way
+    TIMED_OUT = "timed_out"  # the caller has lost timeout meanwhile
+    TRUNCATED = "truncated"  # the body ends half-way
     DRIP_HEAD = "drip_head"  # the status line and headers come byte by byte
     DRIP_BODY = "drip_body"  # the body comes byte by byte
 
@@ -33,7 +33,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     origin: str = ""
-    patience: float | None = None
+    timeout: float | None = None
     """Seconds that the caller waits for an answer, if the door knows it."""
 
     @classmethod
@@ -44,7 +44,7 @@ class Call:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
-        patience: float | None = None,
+        timeout: float | None = None,
     ) -> Call:
         """Make a call to an absolute or relative URL."""
         parts = urlsplit(url)
@@ -55,7 +55,7 @@ class Call:
             headers={name.lower(): value for name, value in (headers or {}).items()},
             body=body,
             origin=f"{parts.scheme}://{parts.netloc}" if parts.netloc else "",
-            patience=patience,
+            timeout=timeout,
         )
 
     def form(self) -> dict[str, str]:
@@ -104,12 +104,12 @@ class Answer:
         return cls(status=status, headers=headers, body=text.encode())
 
     @classmethod
-    def nothing(cls) -> Answer:
+    def no_content(cls) -> Answer:
         """204, which is how Zoho says "no records"."""
         return cls(status=204, headers={"Content-Type": "application/json;charset=utf-8"})
 
     @classmethod
-    def unchanged(cls) -> Answer:
+    def not_modified(cls) -> Answer:
         """304, for ``If-Modified-Since``."""
         return cls(status=304, headers={"Content-Type": "application/json;charset=utf-8"})
 
@@ -136,7 +136,7 @@ class Answer:
         return {**self.headers, **size}
 
     @property
-    def arrives(self) -> bool:
+    def is_delivered(self) -> bool:
         """Whether the caller gets anything at all."""
         return self.delivery not in (Delivery.CLOSED, Delivery.TIMED_OUT)
 

@@ -53,7 +53,7 @@ class ControlApi:
     def organisation(self) -> Organisation:
         """Users, choices, settings of the organisation, with everything done that is due."""
         with self.engine.lock:
-            self.world.catch_up()
+            self.world.run_due_events()
             return self.world.organisation
 
     @property
@@ -80,12 +80,12 @@ class ControlApi:
     def add_lead(self, **values: Any) -> Record:
         """Put a lead in; what is not given is believable, and like no other lead."""
         with self.engine.lock:
-            return self.engine.stories.lead(**values)
+            return self.engine.story_factory.lead(**values)
 
     def story(self, case: str) -> str:
         """Add a lead of that case (see the table in `docs/simulator.md`); return its id."""
         with self.engine.lock:
-            return self.engine.stories.tell(case)
+            return self.engine.story_factory.create(case)
 
     def change(self, record: Record, **values: Any) -> None:
         """Edit a record as a person in Zoho does: a stale read still shows what stood there."""
@@ -149,7 +149,7 @@ class ControlApi:
         """Move the simulator's clock on; what becomes due, happens."""
         with self.engine.lock:
             self.world.clock.advance(seconds)
-            self.world.catch_up()
+            self.world.run_due_events()
 
     def tune(self, **settings: Any) -> None:
         """
@@ -173,7 +173,7 @@ class ControlApi:
     def ledger(self) -> Json:
         """Return what truly happened, in the shape of ``GET /_simulator/ledger``."""
         with self.engine.lock:
-            self.world.catch_up()
+            self.world.run_due_events()
             return self.world.ledger.as_json()
 
     def conversions_of(self, lead_id: str) -> list[Json]:
@@ -235,7 +235,7 @@ def _faults(api: ControlApi, body: Json) -> Answer:
 
 def _clear_faults(api: ControlApi, body: Json) -> Answer:
     api.heal()
-    return Answer.nothing()
+    return Answer.no_content()
 
 
 def _reset(api: ControlApi, body: Json) -> Answer:

@@ -15,7 +15,7 @@ from zoho_crm.simulator.clock import Clock
 from zoho_crm.simulator.faults import ACTIONS, Fault
 from zoho_crm.simulator.oauth.endpoints import grant_kind
 from zoho_crm.simulator.request_context import RequestContext, Route
-from zoho_crm.simulator.routes import ROUTER, anonymous
+from zoho_crm.simulator.routes import ROUTER, without_ids
 from zoho_crm.simulator.settings import SimulatorSettings
 from zoho_crm.simulator.world import Addresses, World
 
@@ -43,7 +43,7 @@ class Engine:
             self.settings = replace(self.settings, leads=leads, seed=seed)
             self.faults: list[Fault] = []
             self.world = World(self.settings, Clock(), self.addresses)
-            self.stories = story.tell(self.world, leads, seed)
+            self.story_factory = story.create_stories(self.world, leads, seed)
 
     def tune(self, **settings: Any) -> None:
         """Go by other settings from now on; leads and seed count from the next reset."""
@@ -57,22 +57,22 @@ class Engine:
     def answer(self, call: Call) -> Answer:
         """Answer a call as Zoho would, or as the ordered faults want it."""
         with self.lock:
-            now = self.world.catch_up()
+            now = self.world.run_due_events()
             try:
-                context = self._receive(call, now)
+                context = self._route(call, now)
             except refusals.RefusedError as refusal:
-                self.world.stats.count(call.method, anonymous(call.path), refusal.answer)
+                self.world.stats.count(call.method, without_ids(call.path), refusal.answer)
                 return refusal.answer
         return RequestHandler(self, context).run()
 
-    def _receive(self, call: Call, now: datetime) -> RequestContext:
+    def _route(self, call: Call, now: datetime) -> RequestContext:
         route, path = ROUTER.find(call)
         kind = kind_of(call, route, path)
         return RequestContext(call=call, route=route, path=path, kind=kind, now=now)
 
-    def draw_fault(self, context: RequestContext) -> Fault | None:
+    def next_fault(self, context: RequestContext) -> Fault | None:
         """Return the first ordered fault that strikes this call."""
-        return next((fault for fault in self.faults if fault.strikes(context)), None)
+        return next((fault for fault in self.faults if fault.triggers(context)), None)
 
 
 def kind_of(call: Call, route: Route, path: Mapping[str, str]) -> str:
@@ -95,34 +95,34 @@ class RequestHandler:
 
     def run(self) -> Answer:
         try:
-            answer = self._wait(self._strike())
+            answer = self._delay_answer(self._apply_fault())
         except refusals.RefusedError as refusal:
             answer = refusal.answer
         finally:
-            self._leave()
+            self._release_slot()
         with self.engine.lock:
-            self._close_books(answer)
+            self._record(answer)
         return answer
 
-    def _strike(self) -> Answer:
+    def _apply_fault(self) -> Answer:
         with self.engine.lock:
             if self.context.kind in ("convert", "mass_convert"):
                 context = self.context
-                context.entries = self.world.ledger.open(
+                context.ledger_entries = self.world.ledger.add_calls(
                     context.lead_ids, context.now, context.body_without_ids
                 )
-            fault = self.engine.draw_fault(self.context)
-        return ACTIONS[fault.do](fault, self) if fault else self.proceed()
+            fault = self.engine.next_fault(self.context)
+        return ACTIONS[fault.do](fault, self) if fault else self.process()
 
-    def proceed(self) -> Answer:
+    def process(self) -> Answer:
         """Let the call happen as if nothing were wrong."""
         try:
-            self._enter()
-            return self._happen(self.context)
+            self._admit()
+            return self._take_effect(self.context)
         except refusals.RefusedError as refusal:
-            return self._with_credits(refusal.answer)
+            return self._with_credit_header(refusal.answer)
 
-    def _enter(self) -> None:
+    def _admit(self) -> None:
         if self.context.route.public:
             return
         with self.engine.lock:
@@ -131,49 +131,49 @@ class RequestHandler:
         if self.world.settings.latency:
             self.engine.sleep(self.world.settings.latency)
 
-    def _happen(self, context: RequestContext) -> Answer:
+    def _take_effect(self, context: RequestContext) -> Answer:
         with self.engine.lock:
-            context.now = self.world.catch_up()
-            return self._with_credits(context.route.handler(self.world, context))
+            context.now = self.world.run_due_events()
+            return self._with_credit_header(context.route.handler(self.world, context))
 
-    def happen_later(self, seconds: float) -> None:
+    def process_later(self, seconds: float) -> None:
         """
         Let the effect of the call happen after a while, with nobody listening.
 
         :raises RefusedError: if the caller may not come in at all
         """
         with self.engine.lock:
-            self.context.session = admission.authenticate(self.world, self.context)
+            self.context.access_token = admission.authenticate(self.world, self.context)
             self.context.is_pending = True
-            self.world.later(self.context.now + timedelta(seconds=seconds), self._happen_at)
+            self.world.schedule(self.context.now + timedelta(seconds=seconds), self._take_effect_at)
 
-    def _happen_at(self, moment: datetime) -> None:
+    def _take_effect_at(self, moment: datetime) -> None:
         with suppress(refusals.RefusedError):
             self.context.route.handler(self.world, self.context.at(moment))
-        self.world.ledger.resolve(self.context.entries, moment)
+        self.world.ledger.set_resolved(self.context.ledger_entries, moment)
 
-    def _with_credits(self, answer: Answer) -> Answer:
+    def _with_credit_header(self, answer: Answer) -> Answer:
         left = {} if self.context.route.public else self.world.credits.headers(self.context.now)
         return replace(answer, headers={**answer.headers, **left}) if left else answer
 
-    def _wait(self, answer: Answer) -> Answer:
-        patience = self.context.call.patience
-        if patience is not None and answer.delay >= patience:
+    def _delay_answer(self, answer: Answer) -> Answer:
+        timeout = self.context.call.timeout
+        if timeout is not None and answer.delay >= timeout:
             return replace(answer, delivery=Delivery.TIMED_OUT)
         if answer.delay:
             self.engine.sleep(answer.delay)
         return answer
 
-    def _leave(self) -> None:
+    def _release_slot(self) -> None:
         if self._admitted:
             with self.engine.lock:
-                admission.leave(self.world, self.context)
+                admission.release(self.world, self.context)
 
-    def _close_books(self, answer: Answer) -> None:
+    def _record(self, answer: Answer) -> None:
         path = self.context.route.path.replace("{module}", self.context.path.get("module", ""))
         self.world.stats.count(self.context.call.method, path, answer)
-        now, entries = self.world.clock.now(), self.context.entries
+        now, entries = self.world.clock.now(), self.context.ledger_entries
         if not self.context.is_pending:
-            self.world.ledger.resolve(entries, now)
-        if answer.arrives:
-            self.world.ledger.close(entries, now, answer.code)
+            self.world.ledger.set_resolved(entries, now)
+        if answer.is_delivered:
+            self.world.ledger.set_answer(entries, now, answer.code)

@@ -24,7 +24,7 @@ from zoho_crm.simulator.world import World
 Json = dict[str, Any]
 
 #: What ``on`` may say; ``any`` hits these and everything else that is not a control route.
-KINDS = (
+REQUEST_KINDS = (
     "exchange",
     "refresh",
     "revoke",
@@ -66,14 +66,14 @@ class Fault:
     body: Any = None
     seconds: float | None = None
     id: int = field(init=False, default_factory=count(1).__next__)
-    _seen: Counter[str] = field(init=False, default_factory=Counter)
+    _counts: Counter[str] = field(init=False, default_factory=Counter)
 
     def __post_init__(self) -> None:
         """
         :raises ValueError: if nothing of the kind can be ordered
         """
-        if self.on not in KINDS:
-            raise ValueError(f"on: {self.on!r} is none of {', '.join(KINDS)}")
+        if self.on not in REQUEST_KINDS:
+            raise ValueError(f"on: {self.on!r} is none of {', '.join(REQUEST_KINDS)}")
         if self.do not in ACTIONS:
             raise ValueError(f"do: {self.do!r} is none of {', '.join(ACTIONS)}")
         if not (self.times is None or (type(self.times) is int and self.times >= 0)):
@@ -81,28 +81,28 @@ class Fault:
         if not 0 <= self.share <= 1:
             raise ValueError("share: between 0 and 1")
 
-    def strikes(self, context: RequestContext) -> bool:
+    def triggers(self, context: RequestContext) -> bool:
         """Whether this call is hit; counts."""
         if self.on not in ("any", context.kind) or self.times == 0:
             return False
         if self.lead_id is not None and self.lead_id not in context.lead_ids:
             return False
-        if not self._drawn(",".join(context.lead_ids)):
+        if not self._is_in_share(",".join(context.lead_ids)):
             return False
         if self.times is not None:
             self.times -= 1
         return True
 
-    def _drawn(self, key: str) -> bool:
-        """The nth call about a lead always draws the same lot, in whatever order calls come."""
-        self._seen[key] += 1
-        lot = hashlib.sha256(f"{self.seed}:{key}:{self._seen[key]}".encode()).digest()
-        return int.from_bytes(lot[:4], "big") < self.share * 2**32
+    def _is_in_share(self, key: str) -> bool:
+        """The nth call about a lead always draws the same digest, in whatever order calls come."""
+        self._counts[key] += 1
+        digest = hashlib.sha256(f"{self.seed}:{key}:{self._counts[key]}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") < self.share * 2**32
 
-    def wait(self, default: float) -> float:
+    def seconds_or(self, default: float) -> float:
         return default if self.seconds is None else self.seconds
 
-    def error(self, default: Answer) -> Answer:
+    def error_answer(self, default: Answer) -> Answer:
         """Return the ordered status and body; what was not ordered is as in the default."""
         if self.body is None:
             return replace(default, status=self.status or default.status)
@@ -111,62 +111,62 @@ class Fault:
         return Answer.json(self.body, status=self.status or default.status)
 
 
-class Course(Protocol):
+class FaultTarget(Protocol):
     """What a fault can do with the call that it struck."""
 
     world: World
     context: RequestContext
 
-    def proceed(self) -> Answer:
+    def process(self) -> Answer:
         """Let the call happen as if nothing were wrong."""
 
-    def happen_later(self, seconds: float) -> None:
+    def process_later(self, seconds: float) -> None:
         """Let the effect of the call happen after a while, with nobody listening."""
 
 
-Action = Callable[[Fault, Course], Answer]
+Action = Callable[[Fault, FaultTarget], Answer]
 
 
-def _error_before(fault: Fault, course: Course) -> Answer:
-    return fault.error(refusals.internal_error().answer)
+def _error_before(fault: Fault, target: FaultTarget) -> Answer:
+    return fault.error_answer(refusals.internal_error().answer)
 
 
-def _error_after(fault: Fault, course: Course) -> Answer:
-    course.proceed()
-    return fault.error(refusals.internal_error().answer)
+def _error_after(fault: Fault, target: FaultTarget) -> Answer:
+    target.process()
+    return fault.error_answer(refusals.internal_error().answer)
 
 
-def _close_before(fault: Fault, course: Course) -> Answer:
+def _close_before(fault: Fault, target: FaultTarget) -> Answer:
     return Answer.closed()
 
 
-def _close_after(fault: Fault, course: Course) -> Answer:
-    course.proceed()
+def _close_after(fault: Fault, target: FaultTarget) -> Answer:
+    target.process()
     return Answer.closed()
 
 
-def _delay(fault: Fault, course: Course) -> Answer:
-    return replace(course.proceed(), delay=fault.wait(1))
+def _delay(fault: Fault, target: FaultTarget) -> Answer:
+    return replace(target.process(), delay=fault.seconds_or(1))
 
 
-def _late(fault: Fault, course: Course) -> Answer:
-    course.happen_later(fault.wait(1))
+def _late(fault: Fault, target: FaultTarget) -> Answer:
+    target.process_later(fault.seconds_or(1))
     return Answer.closed()
 
 
-def _stale(fault: Fault, course: Course) -> Answer:
-    course.context.seen_at = course.context.now - timedelta(seconds=fault.wait(3600))
-    return course.proceed()
+def _stale(fault: Fault, target: FaultTarget) -> Answer:
+    target.context.seen_at = target.context.now - timedelta(seconds=fault.seconds_or(3600))
+    return target.process()
 
 
-def _early(fault: Fault, course: Course) -> Answer:
-    course.context.seen_at = course.context.now + timedelta(seconds=fault.wait(3600))
-    return course.proceed()
+def _early(fault: Fault, target: FaultTarget) -> Answer:
+    target.context.seen_at = target.context.now + timedelta(seconds=fault.seconds_or(3600))
+    return target.process()
 
 
-def _miscount(fault: Fault, course: Course) -> Answer:
+def _miscount(fault: Fault, target: FaultTarget) -> Answer:
     """45 converted and 5 failed of 40, as in one of Zoho's own samples."""
-    return course.proceed().with_objects(_less_in_total)
+    return target.process().with_objects(_less_in_total)
 
 
 def _less_in_total(found: Json) -> Json:
@@ -175,56 +175,56 @@ def _less_in_total(found: Json) -> Json:
     return {**found, "Total_Count": max(0, found["Total_Count"] - 10)}
 
 
-def _unnamed(fault: Fault, course: Course) -> Answer:
-    return course.proceed().with_objects(_without_details)
+def _unnamed(fault: Fault, target: FaultTarget) -> Answer:
+    return target.process().with_objects(_without_details)
 
 
 def _without_details(found: Json) -> Json:
     return {**found, "details": {}} if found.get("status") == "error" else found
 
 
-def _empty(fault: Fault, course: Course) -> Answer:
+def _empty(fault: Fault, target: FaultTarget) -> Answer:
     if fault.status == 404 or fault.body in (404, "404"):
         return refusals.unknown_url().answer
     if fault.body in (None, "", 204, "204"):
-        return Answer.nothing()
+        return Answer.no_content()
     return Answer.json(fault.body if isinstance(fault.body, dict) else {"data": []})
 
 
-def _truncate(fault: Fault, course: Course) -> Answer:
-    return replace(course.proceed(), delivery=Delivery.CUT)
+def _truncate(fault: Fault, target: FaultTarget) -> Answer:
+    return replace(target.process(), delivery=Delivery.TRUNCATED)
 
 
-def _html(fault: Fault, course: Course) -> Answer:
+def _html(fault: Fault, target: FaultTarget) -> Answer:
     status = fault.status or 502
     page = f"<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>"
-    return fault.error(Answer.text(page, status=status))
+    return fault.error_answer(Answer.text(page, status=status))
 
 
-def _drip(fault: Fault, course: Course) -> Answer:
+def _drip(fault: Fault, target: FaultTarget) -> Answer:
     part = Delivery.DRIP_HEAD if fault.body == "header" else Delivery.DRIP_BODY
-    return replace(course.proceed(), delivery=part, pause=fault.wait(0.05))
+    return replace(target.process(), delivery=part, pause=fault.seconds_or(0.05))
 
 
-def _scheduled(fault: Fault, course: Course) -> Answer:
+def _scheduled(fault: Fault, target: FaultTarget) -> Answer:
     """https://github.com/zoho/crm-oas/tree/main/v8.0/convert: the 202 of a single conversion."""
-    if course.context.kind == "mass_convert":
-        course.context.lag = timedelta(seconds=fault.wait(5))
-        return course.proceed()
-    course.happen_later(fault.wait(5))
+    if target.context.kind == "mass_convert":
+        target.context.job_delay = timedelta(seconds=fault.seconds_or(5))
+        return target.process()
+    target.process_later(fault.seconds_or(5))
     item = {
         "code": "SCHEDULED",
-        "details": {"job_id": course.world.organisation.ids.next()},
+        "details": {"job_id": target.world.organisation.ids.next()},
         "message": "Convert lead scheduled successfully",
         "status": "success",
     }
     return Answer.json({"data": [item]}, status=202)
 
 
-def _throttle(fault: Fault, course: Course) -> Answer:
-    if course.context.kind in ("exchange", "refresh"):
-        return fault.error(Answer.json(THROTTLED))
-    return fault.error(refusals.too_many_requests().answer)
+def _throttle(fault: Fault, target: FaultTarget) -> Answer:
+    if target.context.kind in ("exchange", "refresh"):
+        return fault.error_answer(Answer.json(THROTTLED))
+    return fault.error_answer(refusals.too_many_requests().answer)
 
 
 ACTIONS: dict[str, Action] = {

@@ -59,13 +59,13 @@ def duplicate(name: str, path: str, module: Json, owner: Json, record_id: str) -
     return ItemRefusedError("DUPLICATE_DATA", "duplicate data", details)
 
 
-def locked_partner(path: str) -> ItemRefusedError:
+def record_locked(path: str) -> ItemRefusedError:
     message = "Sorry, you cannot perform this operation as the record is locked."
     details = {"api_name": "id", "json_path": path, "action": "record_locking"}
     return ItemRefusedError("RECORD_LOCKED", message, details)
 
 
-def partner_not_approved(path: str) -> ItemRefusedError:
+def record_not_approved(path: str) -> ItemRefusedError:
     details = {"api_name": "id", "json_path": path}
     return ItemRefusedError("NOT_APPROVED", "record not approved", details)
 

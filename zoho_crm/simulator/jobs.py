@@ -1,4 +1,4 @@
-"""Jobs of *mass convert*: when each lead has its turn, and how far a job says it is."""
+"""Jobs of *mass convert*: when each lead has its due_at, and how far a job says it is."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ class Job:
     """Some leads that are converted one by one."""
 
     id: str
-    turns: tuple[datetime, ...]
-    """When the nth lead has its turn."""
+    due_times: tuple[datetime, ...]
+    """When the nth lead has its due_at."""
     outcomes: dict[int, bool] = field(default_factory=dict)
-    """Whether the nth lead was converted, once it had its turn."""
+    """Whether the nth lead was converted, once it had its due_at."""
 
     def progress(self, moment: datetime) -> Progress:
         """Return how the job stood then, or will stand if the rest goes well."""
-        seen = [number for number, turn in enumerate(self.turns) if turn <= moment]
+        seen = [number for number, due_at in enumerate(self.due_times) if due_at <= moment]
         converted = sum(self.outcomes.get(number, True) for number in seen)
-        return Progress(total=len(self.turns), done=len(seen), converted=converted)
+        return Progress(total=len(self.due_times), done=len(seen), converted=converted)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,7 +59,7 @@ class Ledger:
     conversions: list[Conversion] = field(default_factory=list)
     calls: list[ConvertCall] = field(default_factory=list)
 
-    def open(
+    def add_calls(
         self, lead_ids: Iterable[str], received_at: datetime, request: Any
     ) -> tuple[ConvertCall, ...]:
         """Write down that a call has come in, once for each lead that it names."""
@@ -69,12 +69,14 @@ class Ledger:
         self.calls += calls
         return calls
 
-    def close(self, calls: Iterable[ConvertCall], answered_at: datetime, code: str | None) -> None:
+    def set_answer(
+        self, calls: Iterable[ConvertCall], answered_at: datetime, code: str | None
+    ) -> None:
         """Write down what the call was answered, and when."""
         for call in calls:
             call.answered_at, call.code = answered_at, code
 
-    def resolve(self, calls: Iterable[ConvertCall], at: datetime) -> None:
+    def set_resolved(self, calls: Iterable[ConvertCall], at: datetime) -> None:
         """Write down that nothing of these calls is still to happen."""
         for call in calls:
             call.resolved_at = at

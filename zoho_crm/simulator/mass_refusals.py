@@ -43,7 +43,7 @@ def incomplete_module(path: str, missing: Iterable[str]) -> ItemRefusedError:
     return ItemRefusedError("EXPECTED_FIELD_MISSING", "Specify Atleast one field", details)
 
 
-def two_modules(path: str) -> ItemRefusedError:
+def mismatched_module(path: str) -> ItemRefusedError:
     details = {"ambiguity_due_to": _keys(path, ("id", "api_name"))}
     return ItemRefusedError("AMBIGUITY_DURING_PROCESSING", "two modules are different", details)
 

@@ -59,7 +59,7 @@ class Organisation:
         #: E-mails that conversions sent: who, about which record.
         self.notifications: list[Json] = []
         self._field_ids: dict[tuple[str, str], str] = {}
-        self._past: dict[str, list[tuple[datetime, Json]]] = {}
+        self._history: dict[str, list[tuple[datetime, Json]]] = {}
 
     @property
     def current_user(self) -> Json:
@@ -141,14 +141,14 @@ class Organisation:
     def change(self, record: Record, values: Json, *, at: datetime | None = None) -> None:
         """Write values, and remember what stood there before for stale reads."""
         moment = at or self.clock.now()
-        self._past.setdefault(record.id, []).append((moment, dict(record.data)))
+        self._history.setdefault(record.id, []).append((moment, dict(record.data)))
         for name, value in values.items():
             record[name] = value
         record["Modified_Time"] = zoho_time(moment)
 
     def as_of(self, record: Record, moment: datetime) -> Record:
         """Return the record as it stood then, or its first state if it is younger."""
-        past = self._past.get(record.id, [])
+        past = self._history.get(record.id, [])
         before = next((values for changed_at, values in past if changed_at > moment), None)
         if before is None:
             return record
@@ -177,7 +177,7 @@ class Organisation:
 
 
 def with_full_name(module: str, values: Json) -> Json:
-    """People are shown under first and last name."""
+    """LeadValueGenerator are shown under first and last name."""
     if module not in ("Leads", "Contacts") or "Full_Name" in values:
         return _with_last_name(values)
     parts = (values.get("First_Name"), values.get("Last_Name"))

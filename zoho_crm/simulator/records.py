@@ -10,7 +10,7 @@ from typing import Any
 from zoho_crm.simulator import schema
 
 
-def same(value: Any) -> str:
+def normalized(value: Any) -> str:
     """
     Return what is compared when Zoho looks for matches: case-folded, stripped, white space
     collapsed; accents count. Zoho does not document how it compares.
@@ -38,7 +38,7 @@ class Record(UserDict[str, Any]):
     def lookup(self) -> dict[str, str]:
         return {"name": self.name, "id": self.id}
 
-    def whole(self) -> dict[str, Any]:
+    def all_values(self) -> dict[str, Any]:
         """Return every field of the module, empty ones as null."""
         return {**(self.table.defaults if self.table else {}), **self.data}
 
@@ -55,7 +55,7 @@ class Record(UserDict[str, Any]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         if self.table is not None:
-            self.table.move(self, name, value)
+            self.table.reindex(self, name, value)
         self.data[name] = value
 
 
@@ -65,41 +65,41 @@ class Table(UserDict[str, Record]):
     def __init__(self, module: str) -> None:
         self.module = module
         self.defaults = schema.defaults(module)
-        self._found: dict[str, dict[str, dict[str, Record]]] = {}
+        self._indexes: dict[str, dict[str, dict[str, Record]]] = {}
         super().__init__()
 
     def __setitem__(self, record_id: str, record: Record) -> None:
         record.table = self
         self.data[record_id] = record
-        for field in self._found:
-            self._list(record, field, record.get(field))
+        for field in self._indexes:
+            self._index(record, field, record.get(field))
 
     def __delitem__(self, record_id: str) -> None:
         record = self.data.pop(record_id)
-        for field in self._found:
-            self._unlist(record, field)
+        for field in self._indexes:
+            self._unindex(record, field)
 
     def find(self, field: str, value: Any) -> list[Record]:
         """Return the records whose field is the same as the value, oldest first."""
-        key = same(value)
+        key = normalized(value)
         if not key:
             return []
-        if field not in self._found:
-            self._found[field] = {}
+        if field not in self._indexes:
+            self._indexes[field] = {}
             for record in self.data.values():
-                self._list(record, field, record.get(field))
-        found = self._found[field].get(key, {}).values()
+                self._index(record, field, record.get(field))
+        found = self._indexes[field].get(key, {}).values()
         return sorted(found, key=lambda record: record.id)
 
-    def move(self, record: Record, field: str, value: Any) -> None:
+    def reindex(self, record: Record, field: str, value: Any) -> None:
         """Look the record up under a new value from now on."""
-        if field in self._found:
-            self._unlist(record, field)
-            self._list(record, field, value)
+        if field in self._indexes:
+            self._unindex(record, field)
+            self._index(record, field, value)
 
-    def _list(self, record: Record, field: str, value: Any) -> None:
-        if key := same(value):
-            self._found[field].setdefault(key, {})[record.id] = record
+    def _index(self, record: Record, field: str, value: Any) -> None:
+        if key := normalized(value):
+            self._indexes[field].setdefault(key, {})[record.id] = record
 
-    def _unlist(self, record: Record, field: str) -> None:
-        self._found[field].get(same(record.get(field)), {}).pop(record.id, None)
+    def _unindex(self, record: Record, field: str) -> None:
+        self._indexes[field].get(normalized(record.get(field)), {}).pop(record.id, None)

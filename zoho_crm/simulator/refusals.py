@@ -137,12 +137,12 @@ def ambiguous(*names: str) -> RefusedError:
     return refuse(400, "AMBIGUITY_DURING_PROCESSING", "Ambiguity while processing", details)
 
 
-def beyond_pages(limit: int) -> RefusedError:
+def page_limit_exceeded(limit: int) -> RefusedError:
     message = "only the first 2000 records can be reached without page_token"
     return refuse(400, "DISCRETE_PAGINATION_LIMIT_EXCEEDED", message, {"limit": limit})
 
 
-def beyond_tokens() -> RefusedError:
+def page_token_limit_exceeded() -> RefusedError:
     message = "only up to 100000 records can be reached with page_token"
     return refuse(400, "PAGINATION_LIMIT_EXCEEDED", message, {"param_name": "page_token"})
 
@@ -157,7 +157,7 @@ def token_expired() -> RefusedError:
     return refuse(400, "EXPIRED_VALUE", "Page token expired", details)
 
 
-def unreadable() -> RefusedError:
+def unparsable() -> RefusedError:
     message = "either the request body or parameters is in wrong format"
     return refuse(400, "UNABLE_TO_PARSE_DATA_TYPE", message)
 
@@ -170,7 +170,7 @@ def bad_module_param() -> RefusedError:
 # https://www.zoho.com/crm/developer/docs/api/v8/search-records.html
 
 
-def nothing_to_search_by(*names: str) -> RefusedError:
+def missing_search_param(*names: str) -> RefusedError:
     message = "one of the expected parameters is missing"
     return refuse(400, "EXPECTED_PARAM_MISSING", message, {"param_names": list(names)})
 
@@ -208,7 +208,7 @@ def not_allowed() -> RefusedError:
     return refuse(400, "NOT_ALLOWED", "the operation is not allowed")
 
 
-def may_not_create() -> RefusedError:
+def no_create_privilege() -> RefusedError:
     """400, not 403: https://www.zoho.com/crm/developer/docs/api/v7/convert-lead.html"""
     message = "User does not have sufficient privilege to create records"
     return refuse(400, "AUTHORIZATION_FAILED", message)
@@ -235,5 +235,5 @@ def lead_in_review() -> RefusedError:
     return refuse(400, "NOT_REVIEWED", "record in review", {"resource_path_index": 1})
 
 
-def already_changed() -> RefusedError:
+def converted_record() -> RefusedError:
     return refuse(400, "CONVERTED_RECORD", "can't update the converted record")

@@ -46,12 +46,12 @@ class RequestContext:
     path: Mapping[str, str]
     kind: str
     now: datetime
-    session: AccessToken | None = None
+    access_token: AccessToken | None = None
     seen_at: datetime | None = None
     """The moment whose state is shown, where that is not the present."""
-    lag: timedelta = timedelta()
+    job_delay: timedelta = timedelta()
     """How long a job waits before it begins."""
-    entries: tuple[ConvertCall, ...] = ()
+    ledger_entries: tuple[ConvertCall, ...] = ()
     """What the ledger says about the call: one entry for each lead to be converted."""
     is_pending: bool = False
     """Whether something of it is still to happen when it has been answered."""

@@ -73,7 +73,7 @@ def _fit(template: list[str], parts: list[str]) -> dict[str, str] | None:
 
 
 @lru_cache(maxsize=1024)
-def anonymous(path: str) -> str:
+def without_ids(path: str) -> str:
     """Return a path that no route knows with its ids taken out, for counting."""
     return re.sub(r"\d{6,}", "{id}", path)
 

@@ -214,8 +214,8 @@ _SYSTEM_KEYS: dict[str, Any] = {
     "$zia_owner_assignment": "owner_recommendation_unavailable",
     "$wizard_connection_path": None,
 }
-_FILLED: dict[str, Any] = {"Tag": [], "Record_Status__s": "Available", "Locked__s": False}
-_FILLED_IN: dict[str, dict[str, Any]] = {
+_COMMON_DEFAULTS: dict[str, Any] = {"Tag": [], "Record_Status__s": "Available", "Locked__s": False}
+_MODULE_DEFAULTS: dict[str, dict[str, Any]] = {
     "Leads": {
         "Converted__s": False,
         "Email_Opt_Out": False,
@@ -229,7 +229,7 @@ _FILLED_IN: dict[str, dict[str, Any]] = {
 def defaults(module: str) -> dict[str, Any]:
     """What a record of the module answers where nothing was written: mostly null."""
     empty = dict.fromkeys(field.name for field in FIELDS[module])
-    return {**empty, **_FILLED, **_SYSTEM_KEYS, **_FILLED_IN.get(module, {})}
+    return {**empty, **_COMMON_DEFAULTS, **_SYSTEM_KEYS, **_MODULE_DEFAULTS.get(module, {})}
 
 
 def field(module: str, name: str) -> Field | None:

@@ -18,7 +18,7 @@ from zoho_crm.simulator.refusals import too_large
 from zoho_crm.simulator.simulator import Simulator
 from zoho_crm.simulator.world import Addresses
 
-LARGEST_BODY = 10 * 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
 
 
 class Server:
@@ -30,7 +30,7 @@ class Server:
 
     def __init__(self, simulator: Simulator, *, port: int = 0) -> None:
         self.simulator = simulator
-        self._http = _HTTPServer(("127.0.0.1", port), _Handler)
+        self._http = _HTTPServer(("127.0.0.1", port), _HTTPHandler)
         self._http.simulator = simulator
         self.origin = f"http://127.0.0.1:{self._http.server_port}"
         simulator.move_to(Addresses(accounts=self.origin, api=self.origin))
@@ -104,7 +104,7 @@ class _LineReader(io.BufferedReader):
         return self.last_line
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _HTTPHandler(BaseHTTPRequestHandler):
     """Turns HTTP into calls and answers into HTTP."""
 
     server: _HTTPServer
@@ -129,12 +129,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         size = self.headers.get("Content-Length", "0")
-        if not size.isdigit() or int(size) > LARGEST_BODY or "Transfer-Encoding" in self.headers:
+        if not size.isdigit() or int(size) > MAX_BODY_BYTES or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             return self._deliver(too_large().answer)
         body = self.rfile.read(int(size))
         if len(body) < int(size):  # the client broke off in its body
-            return self._hang_up()
+            return self._close_connection()
         path, _, query = self.path.partition("?")
         call = Call(
             method=self.command,
@@ -149,11 +149,13 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _serve  # noqa: N815
 
     def _deliver(self, answer: Answer) -> None:
-        if not answer.arrives:
-            return self._hang_up()
+        if not answer.is_delivered:
+            return self._close_connection()
         body = b"" if self.command == "HEAD" else answer.body
         head = self._head(answer)
-        return _DELIVERIES.get(answer.delivery, _Handler._whole)(self, head, body, answer.pause)
+        return _DELIVERIES.get(answer.delivery, _HTTPHandler._send_whole)(
+            self, head, body, answer.pause
+        )
 
     def _head(self, answer: Answer) -> bytes:
         """Written out here, not by the base class, so that it can be dripped."""
@@ -164,12 +166,12 @@ class _Handler(BaseHTTPRequestHandler):
         lines += [f"{name}: {value}" for name, value in headers.items()]
         return "\r\n".join((*lines, "", "")).encode("latin-1")
 
-    def _whole(self, head: bytes, body: bytes, pause: float) -> None:
+    def _send_whole(self, head: bytes, body: bytes, pause: float) -> None:
         self.wfile.write(head + body)
 
-    def _cut(self, head: bytes, body: bytes, pause: float) -> None:
+    def _send_truncated(self, head: bytes, body: bytes, pause: float) -> None:
         self.wfile.write(head + body[: len(body) // 2])
-        self._hang_up()
+        self._close_connection()
 
     def _drip_head(self, head: bytes, body: bytes, pause: float) -> None:
         self._drip(head, pause)
@@ -185,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             time.sleep(pause)
 
-    def _hang_up(self) -> None:
+    def _close_connection(self) -> None:
         self.close_connection = True
         self.wfile.flush()
         with suppress(OSError):
@@ -196,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _DELIVERIES = {
-    Delivery.CUT: _Handler._cut,
-    Delivery.DRIP_HEAD: _Handler._drip_head,
-    Delivery.DRIP_BODY: _Handler._drip_body,
+    Delivery.TRUNCATED: _HTTPHandler._send_truncated,
+    Delivery.DRIP_HEAD: _HTTPHandler._drip_head,
+    Delivery.DRIP_BODY: _HTTPHandler._drip_body,
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from zoho_crm.simulator.calls import Answer
 
-DAY = timedelta(hours=24)
+CREDIT_WINDOW = timedelta(hours=24)
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Stats:
 
     def count(self, method: str, path: str, answer: Answer) -> None:
         """Count a call; one whose answer never arrived has no status."""
-        self.calls[method, path, answer.status if answer.arrives else None] += 1
+        self.calls[method, path, answer.status if answer.is_delivered else None] += 1
 
     def as_json(self, credits_used: int) -> dict[str, Any]:
         """Return the counters in the shape of ``GET /_simulator/stats``."""
@@ -49,7 +49,7 @@ class Credits:
     _minutes: deque[list[int]] = field(default_factory=deque)
 
     def used(self, now: datetime) -> int:
-        forgotten = int((now - DAY).timestamp() // 60)
+        forgotten = int((now - CREDIT_WINDOW).timestamp() // 60)
         while self._minutes and self._minutes[0][0] <= forgotten:
             self._total -= self._minutes.popleft()[1]
         return self._total
@@ -82,7 +82,7 @@ class Slots:
     heavy: int = 0
     convert: int = 0
 
-    def take(self, *, heavy: bool, convert: bool, stats: Stats) -> bool:
+    def acquire(self, *, heavy: bool, convert: bool, stats: Stats) -> bool:
         """Take a place, unless all are taken."""
         if self.all >= self.limit or (heavy and self.heavy >= self.heavy_limit):
             return False
@@ -91,7 +91,7 @@ class Slots:
         stats.peak["convert"] = max(stats.peak["convert"], self.convert)
         return True
 
-    def leave(self, *, heavy: bool, convert: bool) -> None:
+    def release(self, *, heavy: bool, convert: bool) -> None:
         self._add(-1, heavy=heavy, convert=convert)
 
     def _add(self, step: int, *, heavy: bool, convert: bool) -> None:

@@ -59,7 +59,7 @@ _HOSTILE: Json = {
 }
 
 
-class People:
+class LeadValueGenerator:
     """Names that do not repeat within a million, in an order that the seed shuffles."""
 
     def __init__(self, seed: int) -> None:
@@ -111,19 +111,19 @@ def _plain(text: str) -> str:
     return normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
 
 
-class Stories:
+class StoryFactory:
     """Writes leads, and what they match, into an organisation."""
 
     def __init__(self, world: World, seed: int) -> None:
         self.world = world
         self.organisation = world.organisation
-        self.people = People(seed)
-        self.told: Counter[str] = Counter()
+        self.lead_values = LeadValueGenerator(seed)
+        self.counts: Counter[str] = Counter()
 
-    def tell(self, case: str) -> str:
+    def create(self, case: str) -> str:
         """Add a lead whose story is the case; return its id."""
         lead = CASES[case](self)
-        self.told[case] += 1
+        self.counts[case] += 1
         self.world.stories.append({"lead_id": lead.id, "case": case})
         return lead.id
 
@@ -131,7 +131,7 @@ class Stories:
         """Leads came in days ago, so that stale reads find them."""
         age = timedelta(days=3 + len(self.world.stories) % 60, hours=len(self.world.stories) % 7)
         born = self.world.clock.now() - age
-        return self.organisation.add("Leads", {**self.people.next(), **values}, at=born)
+        return self.organisation.add("Leads", {**self.lead_values.next(), **values}, at=born)
 
     def contact(
         self, lead: Record, account: Record | None = None, *, days: int = 0, **values: Any
@@ -149,78 +149,78 @@ class Stories:
         return self.organisation.add("Accounts", {"Account_Name": name})
 
 
-def _no_match(stories: Stories) -> Record:
+def _no_match(factory: StoryFactory) -> Record:
     """Every other one has a layout with choices: 200 with nulls instead of 204."""
-    lead = stories.lead()
-    if stories.told["no_match"] % 2:
-        lead["Layout"] = stories.organisation.layout_with_choice
+    lead = factory.lead()
+    if factory.counts["no_match"] % 2:
+        lead["Layout"] = factory.organisation.layout_with_choice
     return lead
 
 
-def _one_match(stories: Stories) -> Record:
-    lead = stories.lead()
-    stories.contact(lead, stories.account(lead["Company"].upper()))
+def _one_match(factory: StoryFactory) -> Record:
+    lead = factory.lead()
+    factory.contact(lead, factory.account(lead["Company"].upper()))
     return lead
 
 
-def _account_only(stories: Stories) -> Record:
-    lead = stories.lead()
-    stories.account(lead["Company"])
+def _account_only(factory: StoryFactory) -> Record:
+    lead = factory.lead()
+    factory.account(lead["Company"])
     return lead
 
 
-def _several(stories: Stories) -> Record:
+def _several(factory: StoryFactory) -> Record:
     """The older contact is the one that somebody has dealt with lately."""
-    lead = stories.lead()
-    lately, long_ago = (zoho_time(stories.days_ago(days)) for days in (2, 60))
-    account = stories.account(lead["Company"])
-    stories.contact(lead, account, days=400, Last_Activity_Time=lately)
-    stories.contact(lead, days=90, Last_Activity_Time=long_ago, Title="Assistant")
+    lead = factory.lead()
+    lately, long_ago = (zoho_time(factory.days_ago(days)) for days in (2, 60))
+    account = factory.account(lead["Company"])
+    factory.contact(lead, account, days=400, Last_Activity_Time=lately)
+    factory.contact(lead, days=90, Last_Activity_Time=long_ago, Title="Assistant")
     return lead
 
 
-def _disagree(stories: Stories) -> Record:
+def _disagree(factory: StoryFactory) -> Record:
     """The contact belongs to another account than the one that bears the company's name."""
-    lead = stories.lead()
-    stories.account(lead["Company"])
-    stories.contact(lead, stories.account(f"{lead['Company']} Holding"))
+    lead = factory.lead()
+    factory.account(lead["Company"])
+    factory.contact(lead, factory.account(f"{lead['Company']} Holding"))
     return lead
 
 
-def _locked(stories: Stories) -> Record:
-    lead = stories.lead(Locked__s=True)
+def _locked(factory: StoryFactory) -> Record:
+    lead = factory.lead(Locked__s=True)
     lead["$locked_for_me"] = True
     return lead
 
 
-def _unapproved(stories: Stories) -> Record:
+def _unapproved(factory: StoryFactory) -> Record:
     """The only match waits for approval."""
-    lead = stories.lead()
-    contact = stories.contact(lead, stories.account(lead["Company"]))
+    lead = factory.lead()
+    contact = factory.contact(lead, factory.account(lead["Company"]))
     contact["$approval_state"] = "approval_process_pending"
     return lead
 
 
-def _converted(stories: Stories) -> Record:
-    lead = stories.lead()
-    convert_elsewhere(stories.world, lead)
+def _converted(factory: StoryFactory) -> Record:
+    lead = factory.lead()
+    convert_elsewhere(factory.world, lead)
     return lead
 
 
-def _deleted(stories: Stories) -> Record:
-    lead = stories.lead()
-    del stories.organisation.records["Leads"][lead.id]
+def _deleted(factory: StoryFactory) -> Record:
+    lead = factory.lead()
+    del factory.organisation.records["Leads"][lead.id]
     return lead
 
 
-def _hostile(stories: Stories) -> Record:
+def _hostile(factory: StoryFactory) -> Record:
     """Numbered, so that they do not match each other once they are converted."""
-    number = stories.told["hostile"]
+    number = factory.counts["hostile"]
     numbered = {name: f"{_HOSTILE[name]} {number}" for name in ("Last_Name", "Company")}
-    return stories.lead(**{**_HOSTILE, **numbered})
+    return factory.lead(**{**_HOSTILE, **numbered})
 
 
-CASES: dict[str, Callable[[Stories], Record]] = {
+CASES: dict[str, Callable[[StoryFactory], Record]] = {
     "no_match": _no_match,
     "one_match": _one_match,
     "account_only": _account_only,
@@ -234,12 +234,12 @@ CASES: dict[str, Callable[[Stories], Record]] = {
 }
 
 
-def tell(world: World, leads: int, seed: int) -> Stories:
+def create_stories(world: World, leads: int, seed: int) -> StoryFactory:
     """Fill an organisation with that many leads, all cases in turn."""
-    stories = Stories(world, seed)
+    factory = StoryFactory(world, seed)
     for case in islice(cycle(CASES), leads):
-        stories.tell(case)
-    return stories
+        factory.create(case)
+    return factory
 
 
 def convert_elsewhere(world: World, lead: Record) -> None:

@@ -43,21 +43,22 @@ def is_loopback(origin: str) -> bool:
 
 
 @dataclass(order=True)
-class Deferred:
+class ScheduledEvent:
     """Something that happens at a moment of the simulator's clock."""
 
     at: datetime
     number: int
-    happen: Callable[[datetime], None] = field(compare=False)
+    action: Callable[[datetime], None] = field(compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bookmark:
-    """Where a ``page_token`` goes on."""
+class PagePosition:
+    """Where the page after a ``page_token`` starts."""
 
-    start: int
+    index: int
+    """Of the first record that is not on an earlier page."""
     page: int
-    bound: tuple[str, ...]
+    bound_to: tuple[str, ...]
     expires_at: datetime
 
 
@@ -77,11 +78,11 @@ class World:
         #: Lead id and case of every lead that has a story.
         self.stories: list[dict[str, str]] = []
         #: By ``page_token``.
-        self.bookmarks: dict[str, Bookmark] = {}
+        self.page_tokens: dict[str, PagePosition] = {}
         #: Mass conversions by id; Zoho does not say how long a job can be asked about.
         self.jobs: dict[str, Job] = {}
         self.spellings = Spellings()
-        self._deferred: list[Deferred] = []
+        self._events: list[ScheduledEvent] = []
         self._numbers = count()
 
     def tune(self, settings: SimulatorSettings) -> None:
@@ -91,16 +92,16 @@ class World:
         self.slots.limit = settings.concurrency
         self.slots.heavy_limit = settings.sub_concurrency
 
-    def later(self, at: datetime, happen: Callable[[datetime], None]) -> None:
-        """Let something happen at that moment, or when anybody looks for the first time after."""
-        heappush(self._deferred, Deferred(at, next(self._numbers), happen))
+    def schedule(self, at: datetime, action: Callable[[datetime], None]) -> None:
+        """Let something action at that moment, or when anybody looks for the first time after."""
+        heappush(self._events, ScheduledEvent(at, next(self._numbers), action))
 
-    def catch_up(self) -> datetime:
-        """Let everything happen that is due, in its order and at its own moment; return now."""
+    def run_due_events(self) -> datetime:
+        """Let everything action that is due, in its order and at its own moment; return now."""
         now = self.clock.now()
-        while self._deferred and self._deferred[0].at <= now:
-            due = heappop(self._deferred)
-            due.happen(due.at)
+        while self._events and self._events[0].at <= now:
+            due = heappop(self._events)
+            due.action(due.at)
         return now
 
     def is_accounts_server(self, origin: str) -> bool:

@@ -32,7 +32,9 @@ class Command(BaseCommand):
             "--token-seconds": (int(default.token_seconds), "lifetime of access tokens"),
         }
         for name, (value, meaning) in numbers.items():
-            parser.add_argument(name, type=_natural, default=value, help=f"{meaning} ({value})")
+            parser.add_argument(
+                name, type=_non_negative_int, default=value, help=f"{meaning} ({value})"
+            )
         parser.add_argument(
             "--legacy-expires-in",
             action="store_true",
@@ -80,7 +82,7 @@ class Command(BaseCommand):
             server.close()
 
 
-def _natural(text: str) -> int:
+def _non_negative_int(text: str) -> int:
     number = int(text)
     if number < 0:
         raise argparse.ArgumentTypeError("has to be 0 or more")

@@ -14,22 +14,22 @@ from zoho_crm.simulator import item_refusals, refusals, schema
 from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.clock import zoho_time
 from zoho_crm.simulator.crm.convert_request import (
-    ITEM,
+    ITEM_PATH,
     ConvertRequest,
-    only_item,
     parse_convert_request,
+    single_item,
 )
 from zoho_crm.simulator.crm.reading import checked_id
 from zoho_crm.simulator.crm.values import check_unique
 from zoho_crm.simulator.ledger import Conversion
 from zoho_crm.simulator.organisation import Organisation
-from zoho_crm.simulator.records import Record, same
+from zoho_crm.simulator.records import Record, normalized
 from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
 #: Keys of ``Deals`` in a request that are no fields of a deal.
-_NO_FIELDS = ("Contact_Role", "$move_attachments")
+_NOT_DEAL_FIELDS = ("Contact_Role", "$move_attachments")
 
 
 def convert(world: World, context: RequestContext) -> Answer:
@@ -39,14 +39,14 @@ def convert(world: World, context: RequestContext) -> Answer:
     if lead is None:
         raise refusals.unknown_record()
     try:
-        item = only_item(context)
+        item = single_item(context)
         check_convertible(lead)
         check_target_modules(organisation)
         request = parse_convert_request(organisation, lead, item)
         outcome = convert_lead(world, lead, request, at=context.now, via="convert", body=item)
     except refusals.ItemRefusedError as refusal:
         return Answer.json({"data": [refusal.item]}, status=400)
-    for entry in context.entries:
+    for entry in context.ledger_entries:
         entry.effect_at = context.now
     return Answer.json({"data": [outcome.as_json()]})
 
@@ -94,7 +94,7 @@ def check_target_modules(organisation: Organisation) -> None:
     if organisation.is_hidden("Contacts"):
         raise refusals.not_allowed()
     if organisation.denied & {"Crm_Implied_Create_Contacts", "Crm_Implied_Create_Accounts"}:
-        raise refusals.may_not_create()
+        raise refusals.no_create_privilege()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +152,9 @@ class LeadConverter:
         account = self._account()
         contact = self._contact(account)
         outcome = Outcome(contact=contact, account=account, deal=self._deal(contact, account))
-        self._carry_over(outcome)
+        self._move_tags_and_attachments(outcome)
         self._notify(outcome)
-        self._open_portal(outcome.contact)
+        self._add_portal_user(outcome.contact)
         mark_converted(self.organisation, self.lead, outcome, self.now)
         return outcome
 
@@ -176,11 +176,11 @@ class LeadConverter:
         if self.request.account or not self.request.contact:
             return self.request.account
         account = self.organisation.account_of(self.request.contact)
-        return self._renamed(account) if self.request.overwrite and account else account
+        return self._account_of_company(account) if self.request.overwrite and account else account
 
-    def _renamed(self, account: Record) -> Record | None:
+    def _account_of_company(self, account: Record) -> Record | None:
         """The account that ``overwrite`` moves a contact to: the one named like the company."""
-        if not self.company or same(self.company) == same(account.name):
+        if not self.company or normalized(self.company) == normalized(account.name):
             return account
         named = self.organisation.records["Accounts"].find("Account_Name", self.company)
         return named[0] if named else None
@@ -192,7 +192,7 @@ class LeadConverter:
             self._check_unique_in("Contacts")
 
     def _check_unique_in(self, module: str) -> None:
-        check_unique(self.organisation, module, mapped(self.lead, module), f"{ITEM}.{module}")
+        check_unique(self.organisation, module, mapped(self.lead, module), f"{ITEM_PATH}.{module}")
 
     def _account(self) -> Record | None:
         account = self.existing_account
@@ -215,7 +215,9 @@ class LeadConverter:
         if self.request.deal is None:
             return None
         links = {"Contact_Name": contact.lookup(), "Account_Name": account and account.lookup()}
-        own = {name: value for name, value in self.request.deal.items() if name not in _NO_FIELDS}
+        own = {
+            name: value for name, value in self.request.deal.items() if name not in _NOT_DEAL_FIELDS
+        }
         deal = self._add("Deals", **links, **own)
         if role := self.organisation.contact_role(self.request.deal.get("Contact_Role")):
             self.organisation.deal_roles[deal.id][contact.id] = role
@@ -225,7 +227,7 @@ class LeadConverter:
         values = {**mapped(self.lead, module), "Owner": self.owner, **more}
         return self.organisation.add(module, values, at=self.now)
 
-    def _carry_over(self, outcome: Outcome) -> None:
+    def _move_tags_and_attachments(self, outcome: Outcome) -> None:
         """Tags of the lead that were asked for, and its attachments, go along."""
         own = {tag["name"]: tag for tag in self.lead["Tag"]}
         for module, names in self.request.tags.items():
@@ -249,7 +251,7 @@ class LeadConverter:
             if is_asked
         ]
 
-    def _open_portal(self, contact: Record) -> None:
+    def _add_portal_user(self, contact: Record) -> None:
         if self.request.portal_user_type:
             self.organisation.portal_users[contact.id] = self.request.portal_user_type
 

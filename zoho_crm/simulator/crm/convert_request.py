@@ -19,8 +19,8 @@ from zoho_crm.simulator.records import Record
 from zoho_crm.simulator.request_context import RequestContext
 
 Json = dict[str, Any]
-ITEM = "$.data[0]"
-TARGETS = ("Contacts", "Accounts", "Deals")
+ITEM_PATH = "$.data[0]"
+TARGET_MODULES = ("Contacts", "Accounts", "Deals")
 _FLAGS = ("overwrite", "notify_lead_owner", "notify_new_entity_owner", "add_to_existing_record")
 _KEYS: Mapping[str, tuple[type, str]] = {
     **dict.fromkeys(_FLAGS, (bool, "boolean")),
@@ -49,7 +49,7 @@ class ConvertRequest:
     tags: Mapping[str, list[str]] = field(default_factory=dict)
 
 
-def only_item(context: RequestContext) -> Json:
+def single_item(context: RequestContext) -> Json:
     """
     Return the one item of ``data``.
 
@@ -59,7 +59,7 @@ def only_item(context: RequestContext) -> Json:
     if len(items) != 1:
         raise refusals.at_root(item_refusals.too_long("data", "$.data", 1))
     if not isinstance(items[0], dict):
-        raise refusals.at_root(item_refusals.wrong_type("data", ITEM, "jsonobject"))
+        raise refusals.at_root(item_refusals.wrong_type("data", ITEM_PATH, "jsonobject"))
     return items[0]
 
 
@@ -70,14 +70,14 @@ def parse_convert_request(organisation: Organisation, lead: Record, item: Json) 
     :raises ItemRefusedError: naming the first thing that is wrong
     """
     _check_types(item)
-    contact = _partner(organisation, lead, item, "Contacts")
-    account = _partner(organisation, lead, item, "Accounts")
+    contact = _existing_match(organisation, lead, item, "Contacts")
+    account = _existing_match(organisation, lead, item, "Accounts")
     if contact and account and organisation.account_of(contact) is not account:
         raise _mismatch("Accounts")
     return ConvertRequest(
         contact=contact,
         account=account,
-        deal=checked_deal(organisation, item["Deals"], ITEM) if "Deals" in item else None,
+        deal=checked_deal(organisation, item["Deals"], ITEM_PATH) if "Deals" in item else None,
         assign_to=_assignee(organisation, item),
         overwrite=item.get("overwrite", False),
         notify_lead_owner=item.get("notify_lead_owner", False),
@@ -90,23 +90,25 @@ def parse_convert_request(organisation: Organisation, lead: Record, item: Json) 
 def _check_types(item: Json) -> None:
     for name, (kind, expected) in _KEYS.items():
         if name in item and not isinstance(item[name], kind):
-            raise item_refusals.wrong_type(name, f"{ITEM}.{name}", expected)
+            raise item_refusals.wrong_type(name, f"{ITEM_PATH}.{name}", expected)
 
 
-def _partner(organisation: Organisation, lead: Record, item: Json, module: str) -> Record | None:
+def _existing_match(
+    organisation: Organisation, lead: Record, item: Json, module: str
+) -> Record | None:
     """Return the existing contact or account to merge into; it has to match the lead."""
     if module not in item:
         return None
-    path = f"{ITEM}.{module}.id"
+    path = f"{ITEM_PATH}.{module}.id"
     if "id" not in item[module]:
         raise item_refusals.missing_value("id", path)
     record = organisation.records[module].get(str(item[module]["id"]))
     if record is None:
         raise item_refusals.bad_value("id", path)
     if record["Locked__s"]:
-        raise item_refusals.locked_partner(path)
+        raise item_refusals.record_locked(path)
     if record["$approval_state"] != "approved":
-        raise item_refusals.partner_not_approved(path)
+        raise item_refusals.record_not_approved(path)
     if not record["$editable"]:
         raise refusals.no_permission(f"Crm_Implied_Edit_{module}")
     if record not in matches(organisation, lead, module).records:
@@ -117,13 +119,13 @@ def _partner(organisation: Organisation, lead: Record, item: Json, module: str) 
 def _mismatch(module: str) -> refusals.ItemRefusedError:
     singular = module.removesuffix("s").lower()
     message = f"give {singular} id is mismatched with the data"
-    return item_refusals.bad_value("id", f"{ITEM}.{module}.id", message)
+    return item_refusals.bad_value("id", f"{ITEM_PATH}.{module}.id", message)
 
 
 def _assignee(organisation: Organisation, item: Json) -> Json | None:
     if "assign_to" not in item:
         return None
-    path = f"{ITEM}.assign_to.id"
+    path = f"{ITEM_PATH}.assign_to.id"
     if "id" not in item["assign_to"]:
         raise item_refusals.missing_value("id", path)
     user = organisation.active_user(item["assign_to"]["id"])
@@ -138,10 +140,10 @@ def _attachments_to(item: Json) -> str:
     if item.get("Deals", {}).get("$move_attachments"):
         return "Deals"
     target = item.get("move_attachments_to", {"api_name": "Contacts"}).get("api_name")
-    path = f"{ITEM}.move_attachments_to.api_name"
+    path = f"{ITEM_PATH}.move_attachments_to.api_name"
     if target is None:
         raise item_refusals.missing_value("api_name", path)
-    if target not in TARGETS or (target == "Deals" and "Deals" not in item):
+    if target not in TARGET_MODULES or (target == "Deals" and "Deals" not in item):
         raise item_refusals.bad_value("api_name", path)
     return str(target)
 
@@ -149,8 +151,8 @@ def _attachments_to(item: Json) -> str:
 def _tags(item: Json) -> Json:
     wanted: Json = item.get("carry_over_tags", {})
     for module, names in wanted.items():
-        path = f"{ITEM}.carry_over_tags.{module}"
-        if module not in TARGETS:
+        path = f"{ITEM_PATH}.carry_over_tags.{module}"
+        if module not in TARGET_MODULES:
             raise item_refusals.bad_value(module, path)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise item_refusals.wrong_type(module, path, "jsonarray")

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zoho_crm.simulator import refusals, schema
-from zoho_crm.simulator.records import Record, same
+from zoho_crm.simulator.records import Record, normalized
 
-MOST_CONDITIONS = 10
-MOST_VALUES = 100
+MAX_CONDITIONS = 10
+MAX_VALUES = 100
 #: An escaped character is moved out of the way while the text is read.
-_HIDDEN = 0xE000
+_ESCAPE_OFFSET = 0xE000
 
 Condition = Callable[[Record], bool]
 
@@ -27,8 +27,8 @@ def parse(module: str, text: str) -> Condition:
 
     :raises RefusedError: ``INVALID_QUERY``
     """
-    hidden = re.sub(r"\\(.)", lambda found: chr(_HIDDEN + ord(found[1])), text.strip())
-    if len(re.findall(r"\((?!\s*\()", hidden)) > MOST_CONDITIONS:
+    hidden = re.sub(r"\\(.)", lambda found: chr(_ESCAPE_OFFSET + ord(found[1])), text.strip())
+    if len(re.findall(r"\((?!\s*\()", hidden)) > MAX_CONDITIONS:
         raise refusals.invalid_query()
     condition, rest = _sequence(module, hidden)
     if rest:
@@ -41,7 +41,7 @@ def _sequence(module: str, text: str) -> tuple[Condition, str]:
     condition, rest = _group(module, text)
     while found := re.match(r"\s*(and|or)\s*(?=\()", rest):
         other, rest = _group(module, rest[found.end() :])
-        condition = _both(condition, other) if found[1] == "and" else _either(condition, other)
+        condition = _and(condition, other) if found[1] == "and" else _or(condition, other)
     return condition, rest
 
 
@@ -59,11 +59,11 @@ def _group(module: str, text: str) -> tuple[Condition, str]:
     return condition, rest[1:]
 
 
-def _both(one: Condition, other: Condition) -> Condition:
+def _and(one: Condition, other: Condition) -> Condition:
     return lambda record: one(record) and other(record)
 
 
-def _either(one: Condition, other: Condition) -> Condition:
+def _or(one: Condition, other: Condition) -> Condition:
     return lambda record: one(record) or other(record)
 
 
@@ -73,9 +73,9 @@ def _condition(module: str, text: str) -> Condition:
     field = schema.field(module, name.strip())
     if field is None or operator not in _OPERATORS or not given:
         raise refusals.invalid_query()
-    values = [_shown(each) for each in given.split(",")][:MOST_VALUES]
+    values = [_unescaped(each) for each in given.split(",")][:MAX_VALUES]
     if operator not in ("in", "between"):
-        values = [_shown(given)]
+        values = [_unescaped(given)]
     if operator == "between" and len(values) != 2:
         raise refusals.invalid_query()
     test = _OPERATORS[operator]
@@ -83,18 +83,22 @@ def _condition(module: str, text: str) -> Condition:
     return lambda record: test(_plain(record.get(field.name)), values, exact)
 
 
-def _shown(text: str) -> str:
-    return re.sub(r"[\ue000-\ue07f]", lambda found: chr(ord(found[0]) - _HIDDEN), text).strip()
+def _unescaped(text: str) -> str:
+    return re.sub(
+        r"[\ue000-\ue07f]", lambda found: chr(ord(found[0]) - _ESCAPE_OFFSET), text
+    ).strip()
 
 
 def _plain(value: Any) -> str:
     """Look-ups are compared by id, everything else as text."""
-    return same(value.get("id") if isinstance(value, dict) else value)
+    return normalized(value.get("id") if isinstance(value, dict) else value)
 
 
 def _equals(value: str, values: list[str], exact: bool) -> bool:
     """``equals`` behaves like "contains", except for pick lists."""
-    return value == same(values[0]) if exact else bool(value) and same(values[0]) in value
+    return (
+        value == normalized(values[0]) if exact else bool(value) and normalized(values[0]) in value
+    )
 
 
 def _compare(value: str, other: str) -> int:
@@ -102,15 +106,15 @@ def _compare(value: str, other: str) -> int:
     try:
         left, right = float(value), float(other)
     except ValueError:
-        return (value > same(other)) - (value < same(other))
+        return (value > normalized(other)) - (value < normalized(other))
     return (left > right) - (left < right)
 
 
 _OPERATORS: Mapping[str, Callable[[str, list[str], bool], bool]] = {
     "equals": _equals,
-    "not_equal": lambda value, values, exact: value != same(values[0]),
-    "starts_with": lambda value, values, exact: value.startswith(same(values[0])),
-    "in": lambda value, values, exact: value in map(same, values),
+    "not_equal": lambda value, values, exact: value != normalized(values[0]),
+    "starts_with": lambda value, values, exact: value.startswith(normalized(values[0])),
+    "in": lambda value, values, exact: value in map(normalized, values),
     "between": lambda value, values, exact: (
         bool(value) and _compare(value, values[0]) >= 0 >= _compare(value, values[1])
     ),

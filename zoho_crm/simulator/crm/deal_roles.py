@@ -12,8 +12,8 @@ from typing import Any
 from zoho_crm.simulator import item_refusals, refusals
 from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.crm.items import act_on_each, items_of
-from zoho_crm.simulator.crm.paging import slice_of
-from zoho_crm.simulator.crm.reading import asked_fields, checked_id, project
+from zoho_crm.simulator.crm.paging import page_slice
+from zoho_crm.simulator.crm.reading import checked_id, project, requested_fields
 from zoho_crm.simulator.records import Record
 from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 def list_roles(world: World, context: RequestContext) -> Answer:
     """``GET /Deals/{id}/Contact_Roles?fields=…``"""
-    deal, fields = _deal(world, context), asked_fields(context)
+    deal, fields = _deal(world, context), requested_fields(context)
     contacts = world.organisation.records["Contacts"]
     roles = world.organisation.deal_roles[deal.id].items()
     found = [
@@ -31,8 +31,8 @@ def list_roles(world: World, context: RequestContext) -> Answer:
         for contact_id, role in roles
         if contact_id in contacts
     ]
-    shown, info = slice_of(context, found)
-    return Answer.json({"data": shown, "info": info}) if shown else Answer.nothing()
+    shown, info = page_slice(context, found)
+    return Answer.json({"data": shown, "info": info}) if shown else Answer.no_content()
 
 
 def set_role(world: World, context: RequestContext) -> Answer:

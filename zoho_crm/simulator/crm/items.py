@@ -15,7 +15,7 @@ from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.request_context import RequestContext
 
 Json = dict[str, Any]
-MOST_ITEMS = 100
+MAX_ITEMS = 100
 
 
 def object_of(context: RequestContext) -> Json:
@@ -41,8 +41,8 @@ def items_of(context: RequestContext, under: str = "data") -> list[Any]:
         raise refusals.at_root(item_refusals.missing_value(under, f"$.{under}"))
     if not isinstance(items, list) or not items:
         raise refusals.at_root(item_refusals.wrong_type(under, f"$.{under}", "jsonarray"))
-    if len(items) > MOST_ITEMS:
-        raise refusals.too_many_items(under, MOST_ITEMS)
+    if len(items) > MAX_ITEMS:
+        raise refusals.too_many_items(under, MAX_ITEMS)
     return items
 
 

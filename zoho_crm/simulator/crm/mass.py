@@ -43,7 +43,7 @@ def mass_convert(world: World, context: RequestContext) -> Answer:
         job=job,
         request=request,
         body=context.body_without_ids,
-        entries=context.entries,
+        entries=context.ledger_entries,
     )
     run.schedule()
     context.is_pending = True
@@ -58,9 +58,9 @@ def mass_convert(world: World, context: RequestContext) -> Answer:
 
 def _schedule(world: World, context: RequestContext, leads: int) -> Job:
     step = timedelta(seconds=world.settings.job_seconds_per_lead)
-    begin = context.now + context.lag
-    turns = tuple(begin + number * step for number in range(1, leads + 1))
-    job = Job(id=world.organisation.ids.next(), turns=turns)
+    begin = context.now + context.job_delay
+    due_times = tuple(begin + number * step for number in range(1, leads + 1))
+    job = Job(id=world.organisation.ids.next(), due_times=due_times)
     world.jobs[job.id] = job
     return job
 
@@ -87,18 +87,18 @@ class JobRun:
     entries: tuple[ConvertCall, ...]
 
     def schedule(self) -> None:
-        """Let every lead have its turn when the clock gets there."""
-        for number, turn in enumerate(self.job.turns):
-            self.world.later(turn, partial(self._take_turn, number))
+        """Let every lead have its due_at when the clock gets there."""
+        for number, due_at in enumerate(self.job.due_times):
+            self.world.schedule(due_at, partial(self._run_lead, number))
 
-    def _take_turn(self, number: int, at: datetime) -> None:
+    def _run_lead(self, number: int, at: datetime) -> None:
         try:
             self._convert(number, at)
         except (refusals.RefusedError, refusals.ItemRefusedError):
             self.job.outcomes[number] = False
         else:
             self.job.outcomes[number] = True
-        self.world.ledger.resolve([self.entries[number]], at)
+        self.world.ledger.set_resolved([self.entries[number]], at)
 
     def _convert(self, number: int, at: datetime) -> None:
         organisation = self.world.organisation

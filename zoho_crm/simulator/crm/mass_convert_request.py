@@ -12,7 +12,7 @@ from typing import Any
 
 from zoho_crm.simulator import item_refusals, mass_refusals
 from zoho_crm.simulator.crm.convert_request import (
-    TARGETS,
+    TARGET_MODULES,
     ConvertRequest,
     checked_deal,
     needed_deal_fields,
@@ -22,8 +22,8 @@ from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record
 
 Json = dict[str, Any]
-MOST_LEADS = 50
-MOST_MODULES = 3
+MAX_LEADS_PER_JOB = 50
+MAX_MODULES_PER_KEY = 3
 ACTIVITIES = ("Tasks", "Events", "Calls")
 _KINDS: Mapping[str, tuple[type, str]] = {
     "ids": (list, "jsonarray"),
@@ -42,13 +42,13 @@ class MassConvertRequest:
 
     lead_ids: tuple[str, ...]
     template: ConvertRequest
-    tagged: tuple[str, ...] = ()
+    tag_modules: tuple[str, ...] = ()
     """The modules whose new records get all tags of their lead."""
 
     def for_lead(self, lead: Record) -> ConvertRequest:
         """Return the request for one lead, with its tags."""
         names = [tag["name"] for tag in lead["Tag"]]
-        return replace(self.template, tags=dict.fromkeys(self.tagged, names))
+        return replace(self.template, tags=dict.fromkeys(self.tag_modules, names))
 
 
 def parse_mass_convert_request(organisation: Organisation, body: Json) -> MassConvertRequest:
@@ -64,7 +64,7 @@ def parse_mass_convert_request(organisation: Organisation, body: Json) -> MassCo
     assignee = _assignee(organisation, body)
     deal = _deal(organisation, body)
     _modules(organisation, body, "related_modules", ACTIVITIES)
-    tagged = _modules(organisation, body, "carry_over_tags", TARGETS)
+    tag_modules = _modules(organisation, body, "carry_over_tags", TARGET_MODULES)
     _check_threshold(body)
     template = ConvertRequest(
         deal=deal,
@@ -72,15 +72,15 @@ def parse_mass_convert_request(organisation: Organisation, body: Json) -> MassCo
         attachments_to=_attachments_to(organisation, body),
         portal_user_type=_portal_user_type(organisation, body),
     )
-    return MassConvertRequest(lead_ids=lead_ids, template=template, tagged=tagged)
+    return MassConvertRequest(lead_ids=lead_ids, template=template, tag_modules=tag_modules)
 
 
 def _lead_ids(organisation: Organisation, body: Json) -> tuple[str, ...]:
     """Every id has to exist; whether its lead can be converted is not looked at yet."""
     if not body.get("ids"):
         raise item_refusals.missing_value("ids", "$.ids")
-    if len(body["ids"]) > MOST_LEADS:
-        raise mass_refusals.too_many("ids", MOST_LEADS)
+    if len(body["ids"]) > MAX_LEADS_PER_JOB:
+        raise mass_refusals.too_many("ids", MAX_LEADS_PER_JOB)
     for number, lead_id in enumerate(body["ids"]):
         path = f"$.ids[{number}]"
         if not is_id(str(lead_id)):
@@ -119,8 +119,8 @@ def _modules(
     organisation: Organisation, body: Json, key: str, allowed: tuple[str, ...]
 ) -> tuple[str, ...]:
     given = body.get(key, [])
-    if len(given) > MOST_MODULES:
-        raise mass_refusals.too_many(key, MOST_MODULES)
+    if len(given) > MAX_MODULES_PER_KEY:
+        raise mass_refusals.too_many(key, MAX_MODULES_PER_KEY)
     paths = {f"$.{key}[{number}]": each for number, each in enumerate(given)}
     for path, each in paths.items():
         if not isinstance(each, dict):
@@ -136,7 +136,7 @@ def _module(organisation: Organisation, given: Json, path: str, allowed: tuple[s
     if given["api_name"] not in allowed:
         raise item_refusals.bad_value("api_name", f"{path}.api_name")
     if str(given["id"]) != organisation.modules[given["api_name"]]["id"]:
-        raise mass_refusals.two_modules(path)
+        raise mass_refusals.mismatched_module(path)
     return str(given["api_name"])
 
 
@@ -144,7 +144,7 @@ def _attachments_to(organisation: Organisation, body: Json) -> str:
     if "move_attachments_to" not in body:
         return "Contacts"
     path = "$.move_attachments_to"
-    target = _module(organisation, body["move_attachments_to"], path, TARGETS)
+    target = _module(organisation, body["move_attachments_to"], path, TARGET_MODULES)
     if target == "Deals" and "Deals" not in body:
         raise item_refusals.bad_value("api_name", f"{path}.api_name")
     return target

@@ -20,7 +20,7 @@ from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
-MOST_MATCHES = 100
+MAX_MATCHES_PER_MODULE = 100
 
 #: What a match shows of itself, besides the unique fields.
 _CONTACT_KEYS = ("Full_Name", "Email", "Layout", "Locked__s", "$editable", "id", "$approval_state")
@@ -54,7 +54,7 @@ def matches(organisation: Organisation, lead: Record, module: str) -> Matches:
     for own, theirs in _comparisons(organisation, module):
         found = organisation.records[module].find(theirs, lead.get(own))
         if found:
-            return Matches(module, found[:MOST_MATCHES], theirs, str(lead[own]))
+            return Matches(module, found[:MAX_MATCHES_PER_MODULE], theirs, str(lead[own]))
     return Matches(module)
 
 
@@ -77,7 +77,7 @@ def options(world: World, context: RequestContext) -> Answer:
     accounts = matches(organisation, lead, "Accounts")
     layouts = _layout_choices(organisation, lead)
     if organisation.is_hidden("Contacts") or not (contacts.records or accounts.records or layouts):
-        return Answer.nothing()
+        return Answer.no_content()
     return Answer.json(
         {
             "__conversion_options": {

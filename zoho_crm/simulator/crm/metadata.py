@@ -35,7 +35,7 @@ def modules(world: World, context: RequestContext) -> Answer:
     """``GET /settings/modules[?status=…]``"""
     wanted = context.query.get("status", "visible,user_hidden").split(",")
     found = [each for each in world.organisation.modules.values() if each["status"] in wanted]
-    return Answer.json({"modules": found}) if found else Answer.nothing()
+    return Answer.json({"modules": found}) if found else Answer.no_content()
 
 
 def module_of(world: World, context: RequestContext) -> str:
@@ -149,13 +149,13 @@ def _targets(organisation: Organisation) -> Json:
             "required": organisation.is_required("Deals", each.name),
         }
         for each in schema.FIELDS["Deals"]
-        if each.name in _ASKED or each.name in organisation.required["Deals"]
+        if each.name in _DEAL_FIELDS or each.name in organisation.required["Deals"]
     ]
     partners = {name: organisation.layouts[name] for name in ("Contacts", "Accounts")}
     return {**partners, "Deals": {**organisation.layouts["Deals"], "fields": asked}}
 
 
-_ASKED = ("Deal_Name", "Closing_Date", "Pipeline", "Stage", "Amount")
+_DEAL_FIELDS = ("Deal_Name", "Closing_Date", "Pipeline", "Stage", "Amount")
 
 
 def pipelines(world: World, context: RequestContext) -> Answer:
@@ -166,13 +166,13 @@ def pipelines(world: World, context: RequestContext) -> Answer:
     if wanted != world.organisation.layouts["Deals"]["id"]:
         raise refusals.bad_param("layout_id")
     found = world.organisation.pipelines
-    return Answer.json({"pipeline": found}) if found else Answer.nothing()
+    return Answer.json({"pipeline": found}) if found else Answer.no_content()
 
 
 def contact_roles(world: World, context: RequestContext) -> Answer:
     """``GET /Contacts/roles``"""
     found = world.organisation.contact_roles
-    return Answer.json({"contact_roles": found}) if found else Answer.nothing()
+    return Answer.json({"contact_roles": found}) if found else Answer.no_content()
 
 
 def duplicate_check(world: World, context: RequestContext) -> Answer:

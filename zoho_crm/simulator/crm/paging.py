@@ -16,12 +16,12 @@ from zoho_crm.simulator import refusals
 from zoho_crm.simulator.clock import zoho_time
 from zoho_crm.simulator.records import Record, Table
 from zoho_crm.simulator.request_context import RequestContext
-from zoho_crm.simulator.world import Bookmark, World
+from zoho_crm.simulator.world import PagePosition, World
 
-PER_PAGE = 200
-REACHED_BY_PAGE = 2_000
-REACHED_BY_TOKEN = 100_000
-TOKEN_LASTS = timedelta(hours=24)
+MAX_PER_PAGE = 200
+MAX_RECORDS_BY_PAGE = 2_000
+MAX_RECORDS_BY_PAGE_TOKEN = 100_000
+PAGE_TOKEN_LIFETIME = timedelta(hours=24)
 _SORTABLE = ("id", "Created_Time", "Modified_Time")
 
 
@@ -33,17 +33,17 @@ class Page:
     info: dict[str, Any]
 
 
-def page_of(query: Mapping[str, str]) -> tuple[int, int]:
+def page_and_size(query: Mapping[str, str]) -> tuple[int, int]:
     """Return ``page`` and ``per_page``."""
-    page, per_page = query.get("page", "1"), query.get("per_page", str(PER_PAGE))
+    page, per_page = query.get("page", "1"), query.get("per_page", str(MAX_PER_PAGE))
     if not page.isdigit() or int(page) < 1:
         raise refusals.bad_param("page")
-    if not per_page.isdigit() or not 1 <= int(per_page) <= PER_PAGE:
+    if not per_page.isdigit() or not 1 <= int(per_page) <= MAX_PER_PAGE:
         raise refusals.bad_param("per_page")
     return int(page), int(per_page)
 
 
-def in_order(world: World, context: RequestContext, table: Table) -> Sequence[Record]:
+def sorted_records(world: World, context: RequestContext, table: Table) -> Sequence[Record]:
     """Return all records of a table as ``sort_by`` and ``sort_order`` want them."""
     query = context.query
     _check_view(world, context)
@@ -67,83 +67,86 @@ def _check_view(world: World, context: RequestContext) -> None:
         raise refusals.bad_param("cvid")
 
 
-def turn_to(
+def read_page(
     world: World,
     context: RequestContext,
     records: Sequence[Record],
-    seen: Callable[[Record], Record | None],
+    view: Callable[[Record], Record | None],
 ) -> Page:
     """
-    Return the asked page of those records that are seen.
+    Return the requested page of those records that ``view`` does not hide.
 
-    ``page`` counts seen records from the start; ``page_token`` goes on where a page ended.
+    ``page`` counts visible records from the start; ``page_token`` continues where a page ended.
+
+    :raises RefusedError: for bad parameters, and beyond Zoho's limits
     """
-    place = _place(world, context, records, seen)
-    page, per_page = place.page, page_of(context.query)[1]
+    start = _start(world, context, records, view)
+    per_page = page_and_size(context.query)[1]
     found: list[Record] = []
     end = len(records)
-    for position in range(place.start, len(records)):
-        record = seen(records[position])
+    for index in range(start.index, len(records)):
+        record = view(records[index])
         if record is not None and len(found) == per_page:
-            end = position
+            end = index
             break
         found += [record] if record is not None else []
-    return Page(records=found, info=_info(world, context, found, page, end, end < len(records)))
+    info = _info(world, context, found, start.page, end, end < len(records))
+    return Page(records=found, info=info)
 
 
-def _place(
+def _start(
     world: World,
     context: RequestContext,
     records: Sequence[Record],
-    seen: Callable[[Record], Record | None],
-) -> Bookmark:
+    view: Callable[[Record], Record | None],
+) -> PagePosition:
     if "page_token" in context.query:
-        return _bookmarked(world, context)
-    page, per_page = page_of(context.query)
-    if page * per_page > REACHED_BY_PAGE:
-        raise refusals.beyond_pages(REACHED_BY_PAGE)
+        return _position_of_token(world, context)
+    page, per_page = page_and_size(context.query)
+    if page * per_page > MAX_RECORDS_BY_PAGE:
+        raise refusals.page_limit_exceeded(MAX_RECORDS_BY_PAGE)
     skipped = (page - 1) * per_page
-    start = 0
-    while skipped and start < len(records):
-        skipped -= seen(records[start]) is not None
-        start += 1
-    return Bookmark(start=start, page=page, bound=(), expires_at=context.now)
+    index = 0
+    while skipped and index < len(records):
+        skipped -= view(records[index]) is not None
+        index += 1
+    return PagePosition(index=index, page=page, bound_to=(), expires_at=context.now)
 
 
-def _bookmarked(world: World, context: RequestContext) -> Bookmark:
+def _position_of_token(world: World, context: RequestContext) -> PagePosition:
     if "page" in context.query:
         raise refusals.ambiguous("page", "page_token")
-    bookmark = world.bookmarks.get(context.query["page_token"])
-    if bookmark is None or bookmark.bound != _bound(context):
+    position = world.page_tokens.get(context.query["page_token"])
+    if position is None or position.bound_to != _bound_to(context):
         raise refusals.token_mismatch()
-    if bookmark.expires_at <= context.now:
+    if position.expires_at <= context.now:
         raise refusals.token_expired()
-    if bookmark.page * page_of(context.query)[1] > REACHED_BY_TOKEN:
-        raise refusals.beyond_tokens()
-    return bookmark
+    if position.page * page_and_size(context.query)[1] > MAX_RECORDS_BY_PAGE_TOKEN:
+        raise refusals.page_token_limit_exceeded()
+    return position
 
 
-def _bound(context: RequestContext) -> tuple[str, ...]:
-    """A token is bound to the user and to all the other parameters."""
-    loose = ("page", "page_token")
-    fixed = (f"{name}={value}" for name, value in context.query.items() if name not in loose)
-    user = context.session.user_id if context.session else ""
+def _bound_to(context: RequestContext) -> tuple[str, ...]:
+    """Return what a page token is bound to: the user, the path and all other parameters."""
+    free = ("page", "page_token")
+    fixed = (f"{name}={value}" for name, value in context.query.items() if name not in free)
+    user = context.access_token.user_id if context.access_token else ""
     return (user, context.call.path, *sorted(fixed))
 
 
 def _info(
     world: World, context: RequestContext, found: list[Record], page: int, end: int, more: bool
 ) -> dict[str, Any]:
-    expires_at = context.now + TOKEN_LASTS
+    expires_at = context.now + PAGE_TOKEN_LIFETIME
     token = None
     if more:
         token = secrets.token_hex(24)
-        world.bookmarks[token] = Bookmark(
-            start=end, page=page + 1, bound=_bound(context), expires_at=expires_at
+        world.page_tokens[token] = PagePosition(
+            index=end, page=page + 1, bound_to=_bound_to(context), expires_at=expires_at
         )
     return {
         "call": False,
-        "per_page": page_of(context.query)[1],
+        "per_page": page_and_size(context.query)[1],
         "next_page_token": token,
         "count": len(found),
         "sort_by": context.query.get("sort_by", "id"),
@@ -156,9 +159,11 @@ def _info(
     }
 
 
-def slice_of(context: RequestContext, items: Sequence[Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+def page_slice(
+    context: RequestContext, items: Sequence[Any]
+) -> tuple[Sequence[Any], dict[str, Any]]:
     """Return the asked page of a short list, and its ``info``."""
-    page, per_page = page_of(context.query)
+    page, per_page = page_and_size(context.query)
     shown = items[(page - 1) * per_page : page * per_page]
     info = {
         "per_page": per_page,

@@ -12,38 +12,38 @@ from typing import Any
 
 from zoho_crm.simulator import refusals
 from zoho_crm.simulator.calls import Answer
-from zoho_crm.simulator.crm.paging import in_order, turn_to
+from zoho_crm.simulator.crm.paging import read_page, sorted_records
 from zoho_crm.simulator.ids import is_id
 from zoho_crm.simulator.records import Record, Table
 from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
-MOST_FIELDS = 50
+MAX_FIELDS = 50
 MOST_IDS = 100
 
 
 def get_one(world: World, context: RequestContext) -> Answer:
     """``GET /{module}/{id}``: 204 for what does not exist, and for a converted lead."""
     record = table_of(world, context).get(checked_id(context))
-    shown = seen_by(world, context)(record) if record else None
+    shown = record_view(world, context)(record) if record else None
     if shown is None:
-        return Answer.nothing()
+        return Answer.no_content()
     if not _changed_since(context, [shown]):
-        return Answer.unchanged()
+        return Answer.not_modified()
     fields = context.query.get("fields")
-    values = project(shown, fields.split(",")) if fields else shown.whole()
+    values = project(shown, fields.split(",")) if fields else shown.all_values()
     return Answer.json({"data": [values]})
 
 
 def get_many(world: World, context: RequestContext) -> Answer:
     """``GET /{module}``: ``fields`` is mandatory, converted leads are hidden by default."""
     table = table_of(world, context)
-    fields = asked_fields(context)
-    page = turn_to(world, context, _selected(world, context, table), seen_by(world, context))
+    fields = requested_fields(context)
+    page = read_page(world, context, _selected(world, context, table), record_view(world, context))
     if not page.records:
-        return Answer.nothing()
+        return Answer.no_content()
     if not _changed_since(context, page.records):
-        return Answer.unchanged()
+        return Answer.not_modified()
     data = [project(record, fields) for record in page.records]
     return Answer.json({"data": data, "info": page.info})
 
@@ -71,7 +71,7 @@ def checked_id(context: RequestContext) -> str:
     return context.path["id"]
 
 
-def asked_fields(context: RequestContext) -> list[str]:
+def requested_fields(context: RequestContext) -> list[str]:
     """
     Return what ``fields`` asks for.
 
@@ -80,34 +80,34 @@ def asked_fields(context: RequestContext) -> list[str]:
     names = [name for name in context.query.get("fields", "").split(",") if name]
     if not names:
         raise refusals.missing_param("fields")
-    if len(names) > MOST_FIELDS:
-        raise refusals.too_many_values("fields", MOST_FIELDS)
+    if len(names) > MAX_FIELDS:
+        raise refusals.too_many_values("fields", MAX_FIELDS)
     return names
 
 
 def project(record: Record, fields: Iterable[str]) -> dict[str, Any]:
     """Return the asked fields that exist; ``id`` comes unasked."""
-    known = record.whole()
+    known = record.all_values()
     return {name: known[name] for name in (*fields, "id") if name in known}
 
 
-def seen_by(world: World, context: RequestContext) -> Callable[[Record], Record | None]:
+def record_view(world: World, context: RequestContext) -> Callable[[Record], Record | None]:
     """Return what shows a record as the call sees it, or None if it does not see it."""
     wanted = context.query.get("converted", "false")
     if wanted not in ("true", "false", "both"):
         raise refusals.bad_param("converted")
 
-    def seen(record: Record) -> Record | None:
+    def view(record: Record) -> Record | None:
         shown = world.organisation.as_of(record, context.seen_at) if context.seen_at else record
         converted = "true" if shown.data.get("Converted__s") else "false"
         return shown if wanted in ("both", converted) else None
 
-    return seen
+    return view
 
 
 def _selected(world: World, context: RequestContext, table: Table) -> Sequence[Record]:
     if "ids" not in context.query:
-        return in_order(world, context, table)
+        return sorted_records(world, context, table)
     names = context.query["ids"].split(",")
     if len(names) > MOST_IDS:
         raise refusals.too_many_values("ids", MOST_IDS)
@@ -121,11 +121,11 @@ def _changed_since(context: RequestContext, records: Iterable[Record]) -> bool:
     given = context.call.headers.get("if-modified-since")
     if given is None:
         return True
-    since = moment_of(given)
+    since = parse_datetime(given)
     return any(datetime.fromisoformat(record["Modified_Time"]) > since for record in records)
 
 
-def moment_of(text: str) -> datetime:
+def parse_datetime(text: str) -> datetime:
     """
     Read a date-time from a header.
 
@@ -134,7 +134,7 @@ def moment_of(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise refusals.unreadable() from None
+        raise refusals.unparsable() from None
     if moment.tzinfo is None:
-        raise refusals.unreadable()
+        raise refusals.unparsable()
     return moment

@@ -22,18 +22,18 @@ from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
-MOST_TAGS = 100
-MOST_ON_A_RECORD = 10
+MAX_TAGS_PER_MODULE = 100
+MAX_TAGS_PER_RECORD = 10
 MOST_IDS = 500
-LONGEST_NAME = 25
+MAX_TAG_NAME_LENGTH = 25
 
 
 def list_tags(world: World, context: RequestContext) -> Answer:
     """``GET /settings/tags?module=…``"""
     module = module_of(world, context)
     found = [_as_json(world, tag) for tag in world.organisation.tags[module].values()]
-    info = {"count": len(found), "allowed_count": MOST_TAGS}
-    return Answer.json({"tags": found, "info": info}) if found else Answer.nothing()
+    info = {"count": len(found), "allowed_count": MAX_TAGS_PER_MODULE}
+    return Answer.json({"tags": found, "info": info}) if found else Answer.no_content()
 
 
 def _as_json(world: World, tag: Json) -> Json:
@@ -50,8 +50,8 @@ def create_tags(world: World, context: RequestContext) -> Answer:
         _check_name(item.get("name"), path)
         known = world.organisation.tags[module]
         if item["name"] in known:
-            raise _clash(known[item["name"]], item, path)
-        if len(known) >= MOST_TAGS:
+            raise _duplicate(known[item["name"]], item, path)
+        if len(known) >= MAX_TAGS_PER_MODULE:
             raise refusals.ItemRefusedError("LIMIT_EXCEEDED", "tag limit exceeded")
         tag = world.organisation.tag(module, item["name"])
         tag["color_code"] = item.get("color_code")
@@ -63,13 +63,13 @@ def create_tags(world: World, context: RequestContext) -> Answer:
 def _check_name(name: object, path: str) -> None:
     if not isinstance(name, str) or not name:
         raise item_refusals.missing_value("name", f"{path}.name")
-    if len(name) > LONGEST_NAME:
-        raise item_refusals.too_long("name", f"{path}.name", LONGEST_NAME)
+    if len(name) > MAX_TAG_NAME_LENGTH:
+        raise item_refusals.too_long("name", f"{path}.name", MAX_TAG_NAME_LENGTH)
     if re.search(r"[<>,]", name):
         raise item_refusals.bad_value("name", f"{path}.name")
 
 
-def _clash(known: Json, item: Json, path: str) -> refusals.ItemRefusedError:
+def _duplicate(known: Json, item: Json, path: str) -> refusals.ItemRefusedError:
     details = {"api_name": "name", "json_path": f"{path}.name", "id": known["id"]}
     if item.get("color_code") not in (None, known["color_code"]):
         message = "tag exists with another colour"
@@ -91,19 +91,19 @@ def add_tags(world: World, context: RequestContext) -> Answer:
     for record_id in ids:
         record = table.get(str(record_id))
         tags = [world.organisation.tag(table.module, str(name)) for name in names]
-        results.append(_tagged(record, tags, bool(body.get("over_write"))))
+        results.append(_add_to_record(record, tags, bool(body.get("over_write"))))
     added = sum(result["status"] == "success" for result in results)
     counts = {"success_count": str(added), "locked_count": "0"}
     return Answer.json({"data": results, **counts}, status=200 if added else 400)
 
 
-def _tagged(record: Record | None, tags: list[Json], overwrite: bool) -> Json:
+def _add_to_record(record: Record | None, tags: list[Json], overwrite: bool) -> Json:
     if record is None:
         return refusals.problem("INVALID_DATA", "invalid data")
     own = [] if overwrite else record["Tag"]
     wanted = [*own, *(tag for tag in tags if tag not in own)]
-    if len(wanted) > MOST_ON_A_RECORD:
-        limit = {"limit": MOST_ON_A_RECORD}
+    if len(wanted) > MAX_TAGS_PER_RECORD:
+        limit = {"limit": MAX_TAGS_PER_RECORD}
         return refusals.problem("LIMIT_EXCEEDED", "record exceeded tag limit", limit)
     record["Tag"] = wanted
     details = {"id": record.id, "tags": [tag["name"] for tag in wanted]}

@@ -13,7 +13,7 @@ from typing import Any
 from zoho_crm.simulator import refusals
 from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.clock import zoho_time
-from zoho_crm.simulator.crm.paging import slice_of
+from zoho_crm.simulator.crm.paging import page_slice
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
@@ -50,17 +50,17 @@ _TYPES: Mapping[str, Callable[[Json], bool]] = {
 
 def list_users(world: World, context: RequestContext) -> Answer:
     """``GET /users``"""
-    shown, info = slice_of(context, _wanted(world, context))
+    shown, info = page_slice(context, _wanted(world, context))
     if not shown:
-        return Answer.nothing()
+        return Answer.no_content()
     return Answer.json({"users": shown, "info": info})
 
 
 def _wanted(world: World, context: RequestContext) -> list[Json]:
     users = world.organisation.users
     kind = context.query.get("type", "AllUsers")
-    if kind == "CurrentUser" and context.session:
-        return [user for user in users if user["id"] == context.session.user_id]
+    if kind == "CurrentUser" and context.access_token:
+        return [user for user in users if user["id"] == context.access_token.user_id]
     if kind not in _TYPES:
         raise refusals.bad_param("type")
     ids = context.query.get("ids", "").split(",")
@@ -70,7 +70,7 @@ def _wanted(world: World, context: RequestContext) -> list[Json]:
 def get_user(world: World, context: RequestContext) -> Answer:
     """``GET /users/{id}``"""
     user = world.organisation.user(context.path["id"])
-    return Answer.json({"users": [user]}) if user else Answer.nothing()
+    return Answer.json({"users": [user]}) if user else Answer.no_content()
 
 
 def organisation(world: World, context: RequestContext) -> Answer:

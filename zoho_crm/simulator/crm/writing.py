@@ -14,8 +14,8 @@ from typing import Any
 
 from zoho_crm.simulator import item_refusals, refusals, schema
 from zoho_crm.simulator.calls import Answer
-from zoho_crm.simulator.crm.items import MOST_ITEMS, act_on_each, items_of
-from zoho_crm.simulator.crm.reading import checked_id, moment_of, table_of
+from zoho_crm.simulator.crm.items import MAX_ITEMS, act_on_each, items_of
+from zoho_crm.simulator.crm.reading import checked_id, parse_datetime, table_of
 from zoho_crm.simulator.crm.values import check_unique, check_value
 from zoho_crm.simulator.ids import is_id
 from zoho_crm.simulator.organisation import Organisation
@@ -31,13 +31,13 @@ def insert(world: World, context: RequestContext) -> Answer:
     table = table_of(world, context)
 
     def add(item: Json, path: str) -> Json:
-        values = _checked(world.organisation, table.module, item, path)
+        values = _writable_values(world.organisation, table.module, item, path)
         for name in _mandatory(world.organisation, table.module):
             if values.get(name) in (None, ""):
                 raise item_refusals.missing_value(name, f"{path}.{name}")
         check_unique(world.organisation, table.module, values, path)
         record = world.organisation.add(table.module, values, at=context.now)
-        return _done(record, "record added")
+        return _success(record, "record added")
 
     return act_on_each(items_of(context), add, done=201)
 
@@ -67,12 +67,12 @@ def _updater(world: World, context: RequestContext, table: Table) -> Callable[[J
         if record is None:
             raise item_refusals.bad_value("id", f"{path}.id", "the id given seems to be invalid")
         if record["Locked__s"]:
-            raise item_refusals.locked_partner(f"{path}.id")
+            raise item_refusals.record_locked(f"{path}.id")
         _check_writable(record)
-        values = _checked(world.organisation, table.module, item, path)
+        values = _writable_values(world.organisation, table.module, item, path)
         check_unique(world.organisation, table.module, values, path, but=record)
         _write(world.organisation, record, values, context.now)
-        return _done(record, "record updated")
+        return _success(record, "record updated")
 
     return update
 
@@ -83,10 +83,10 @@ def delete(world: World, context: RequestContext) -> Answer:
     ids = [context.path["id"]] if "id" in context.path else context.query.get("ids", "").split(",")
     if ids == [""]:
         raise refusals.missing_param("ids")
-    if len(ids) > MOST_ITEMS:
-        raise refusals.too_many_values("ids", MOST_ITEMS)
+    if len(ids) > MAX_ITEMS:
+        raise refusals.too_many_values("ids", MAX_ITEMS)
     if not all(map(is_id, ids)):
-        raise refusals.unreadable()
+        raise refusals.unparsable()
 
     def remove(item: Json, path: str) -> Json:
         if item["id"] not in table:
@@ -103,7 +103,7 @@ def _mandatory(organisation: Organisation, module: str) -> list[str]:
     return [*names, *pipeline]
 
 
-def _checked(organisation: Organisation, module: str, item: Json, path: str) -> Json:
+def _writable_values(organisation: Organisation, module: str, item: Json, path: str) -> Json:
     """Return what may be written of an item; what is read-only is passed over."""
     values = {}
     for name, value in item.items():
@@ -159,7 +159,7 @@ def _check_writable(record: Record) -> None:
     :raises RefusedError: converted, not approved, in review
     """
     if record.get("Converted__s"):
-        raise refusals.already_changed()
+        raise refusals.converted_record()
     if record["$approval_state"] != "approved":
         raise refusals.lead_not_approved("Cannot update record that is not approved yet")
     if record["$review"]:
@@ -168,15 +168,15 @@ def _check_writable(record: Record) -> None:
 
 def _check_unmodified(record: Record, context: RequestContext) -> None:
     given = context.call.headers.get("if-unmodified-since")
-    if given and datetime.fromisoformat(record["Modified_Time"]) > moment_of(given):
-        raise refusals.already_modified(_times(record))
+    if given and datetime.fromisoformat(record["Modified_Time"]) > parse_datetime(given):
+        raise refusals.already_modified(_record_details(record))
 
 
-def _done(record: Record, message: str) -> Json:
-    details = {**_times(record), "$approval_state": record["$approval_state"]}
+def _success(record: Record, message: str) -> Json:
+    details = {**_record_details(record), "$approval_state": record["$approval_state"]}
     return refusals.success(message, details)
 
 
-def _times(record: Record) -> Json:
+def _record_details(record: Record) -> Json:
     names = ("Modified_Time", "Modified_By", "Created_Time", "id", "Created_By")
     return {name: record[name] for name in names}

@@ -75,16 +75,16 @@ def authorize(world: World, context: RequestContext) -> Answer:
     """``GET /oauth/v2/auth``: ask, or send back at once who has consented before."""
     query = context.query
     try:
-        consent = _requested(world, context)
+        consent = _requested_consent(world, context)
     except PageError as error:
         return _page(error.text, "<p>Go back and try again.</p>", status=error.status)
     asked_before = world.organisation.current_user["id"] in world.grants.consents
     if asked_before and query.get("prompt") != "consent":
         return _grant(world, context, replace(consent, offline=False))
-    return _question(world, consent)
+    return _consent_page(world, consent)
 
 
-def _requested(world: World, context: RequestContext) -> Consent:
+def _requested_consent(world: World, context: RequestContext) -> Consent:
     query = context.query
     if context.call.method != "GET":
         raise PageError("Not found")
@@ -97,7 +97,7 @@ def _requested(world: World, context: RequestContext) -> Consent:
     scopes = tuple(filter(None, query.get("scope", "").replace(" ", ",").split(",")))
     if not scopes or not all(map(is_scope, scopes)):
         raise PageError("Invalid OAuth scope")
-    if not _may_return_to(world, query.get("redirect_uri", "")):
+    if not _is_registered_redirect(world, query.get("redirect_uri", "")):
         raise PageError("Invalid Redirect Uri")
     return _consent(query, scopes)
 
@@ -115,7 +115,7 @@ def _consent(query: Mapping[str, str], scopes: tuple[str, ...]) -> Consent:
     )
 
 
-def _may_return_to(world: World, uri: str) -> bool:
+def _is_registered_redirect(world: World, uri: str) -> bool:
     """Every loopback address counts as registered, and the hosts that the settings name."""
     if not uri.isascii() or not uri.isprintable():
         return False  # it becomes a header
@@ -123,8 +123,8 @@ def _may_return_to(world: World, uri: str) -> bool:
     return known and uri.startswith(("http://", "https://")) and "#" not in uri
 
 
-def _question(world: World, consent: Consent) -> Answer:
-    request = world.grants.ask(consent)
+def _consent_page(world: World, consent: Consent) -> Answer:
+    request = world.grants.add_pending_consent(consent)
     user = world.organisation.current_user
     content = _QUESTION.format(
         client=escape(CLIENT_ID),
@@ -134,25 +134,25 @@ def _question(world: World, consent: Consent) -> Answer:
         redirect_uri=escape(consent.redirect_uri),
         request=escape(request),
     )
-    return _page("Let this client in?", content, back_to=consent.redirect_uri)
+    return _page("Let this client in?", content, redirect_uri=consent.redirect_uri)
 
 
 def decide(world: World, context: RequestContext) -> Answer:
     """``POST /oauth/v2/consent``: what the two buttons do; each question is answered once."""
     form = context.call.form()
-    consent = world.grants.questions.pop(form.get("request", ""), None)
+    consent = world.grants.pending_consents.pop(form.get("request", ""), None)
     if consent is None:
         return _page("An error occurred", "<p>This question was answered before.</p>", status=400)
     if form.get("decision") != "accept":
-        return _send_back(consent, {"error": "access_denied"})
+        return _redirect(consent, {"error": "access_denied"})
     world.grants.consents.add(world.organisation.current_user["id"])
     return _grant(world, context, consent)
 
 
 def _grant(world: World, context: RequestContext, consent: Consent) -> Answer:
     """More than ten codes in ten minutes are denied, too."""
-    if not world.grants.codes_window.admits(context.now):
-        return _send_back(consent, {"error": "access_denied"})
+    if not world.grants.code_rate_limit.allow(context.now):
+        return _redirect(consent, {"error": "access_denied"})
     code = Code(
         user_id=world.organisation.current_user["id"],
         scopes=consent.scopes,
@@ -166,23 +166,23 @@ def _grant(world: World, context: RequestContext, consent: Consent) -> Answer:
         "location": world.addresses.location,
         "accounts-server": world.addresses.accounts,
     }
-    return _send_back(consent, parameters)
+    return _redirect(consent, parameters)
 
 
-def _send_back(consent: Consent, parameters: Mapping[str, str]) -> Answer:
+def _redirect(consent: Consent, parameters: Mapping[str, str]) -> Answer:
     """Zoho ends the address with an ``&``."""
     state = {"state": consent.state} if consent.state else {}
     pairs = {**state, **parameters}.items()
     query = "".join(f"{name}={quote(value, safe='')}&" for name, value in pairs)
-    glue = "&" if urlsplit(consent.redirect_uri).query else "?"
-    return Answer.redirect(f"{consent.redirect_uri}{glue}{query}")
+    separator = "&" if urlsplit(consent.redirect_uri).query else "?"
+    return Answer.redirect(f"{consent.redirect_uri}{separator}{query}")
 
 
-def _page(title: str, content: str, *, status: int = 200, back_to: str = "") -> Answer:
+def _page(title: str, content: str, *, status: int = 200, redirect_uri: str = "") -> Answer:
     answer = Answer.text(_PAGE.format(title=escape(title), content=content), status=status)
     policy = {
         "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; "
-        f"frame-ancestors 'none'; form-action 'self' {_origin(back_to)}".strip(),
+        f"frame-ancestors 'none'; form-action 'self' {_origin(redirect_uri)}".strip(),
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",

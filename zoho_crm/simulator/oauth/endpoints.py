@@ -83,7 +83,7 @@ def _unknown_grant(
 
 
 def _exchange(world: World, context: RequestContext, given: Mapping[str, str]) -> dict[str, Any]:
-    code = world.grants.take_code(given.get("code", ""), context.now)
+    code = world.grants.redeem_code(given.get("code", ""), context.now)
     if code is None or not world.is_accounts_server(context.call.origin):
         raise TokenRefusedError("invalid_code")
     _check_redirect(code, given)
@@ -111,7 +111,7 @@ def _refresh(world: World, context: RequestContext, given: Mapping[str, str]) ->
     known = world.grants.refresh_tokens.get(given.get("refresh_token", ""))
     if known is None or not world.is_accounts_server(context.call.origin):
         raise TokenRefusedError("invalid_code")
-    if not known.window.admits(context.now):
+    if not known.rate_limit.allow(context.now):
         raise TokenRefusedError(THROTTLED["error"])
     expires_at = context.now + timedelta(seconds=world.settings.token_seconds)
     access = world.grants.add_access_token(known, known.value, expires_at)

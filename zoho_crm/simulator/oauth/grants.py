@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-WINDOW = timedelta(minutes=10)
-CALLS_PER_WINDOW = 10
+RATE_WINDOW = timedelta(minutes=10)
+MAX_CALLS_PER_RATE_WINDOW = 10
 ACCESS_TOKENS_PER_REFRESH_TOKEN = 15
 REFRESH_TOKENS_PER_USER = 20
 
@@ -55,7 +55,7 @@ class RefreshToken:
     value: str
     user_id: str
     scopes: tuple[str, ...]
-    window: Window
+    rate_limit: RateLimit
 
 
 @dataclass(kw_only=True)
@@ -70,17 +70,17 @@ class AccessToken:
 
 
 @dataclass
-class Window:
+class RateLimit:
     """Ten in ten minutes, then no more until the ten minutes are over."""
 
     started_at: datetime | None = None
     count: int = 0
 
-    def admits(self, now: datetime) -> bool:
+    def allow(self, now: datetime) -> bool:
         """Count one more, unless the window is full."""
-        if self.started_at is None or now - self.started_at >= WINDOW:
+        if self.started_at is None or now - self.started_at >= RATE_WINDOW:
             self.started_at, self.count = now, 0
-        if self.count >= CALLS_PER_WINDOW:
+        if self.count >= MAX_CALLS_PER_RATE_WINDOW:
             return False
         self.count += 1
         return True
@@ -96,21 +96,21 @@ class Grants:
     #: Users who have consented once: asked again only with ``prompt=consent``.
     consents: set[str] = field(default_factory=set)
     #: Pages that were shown and not answered yet.
-    questions: dict[str, Consent] = field(default_factory=dict)
-    codes_window: Window = field(default_factory=Window)
+    pending_consents: dict[str, Consent] = field(default_factory=dict)
+    code_rate_limit: RateLimit = field(default_factory=RateLimit)
 
     def add_code(self, code: Code) -> str:
         value = new_secret()
         self.codes[value] = code
         return value
 
-    def ask(self, consent: Consent) -> str:
+    def add_pending_consent(self, consent: Consent) -> str:
         """Remember a question; its key comes back with the answer."""
         key = secrets.token_hex(16)
-        self.questions[key] = consent
+        self.pending_consents[key] = consent
         return key
 
-    def take_code(self, value: str, now: datetime) -> Code | None:
+    def redeem_code(self, value: str, now: datetime) -> Code | None:
         """Return the code if it is still good; it is not from now on."""
         code = self.codes.pop(value, None)
         return code if code and code.expires_at > now else None
@@ -118,7 +118,7 @@ class Grants:
     def add_refresh_token(self, code: Code) -> RefreshToken:
         """The 21st of a user deletes the oldest one with its access tokens."""
         token = RefreshToken(
-            value=new_secret(), user_id=code.user_id, scopes=code.scopes, window=Window()
+            value=new_secret(), user_id=code.user_id, scopes=code.scopes, rate_limit=RateLimit()
         )
         self.refresh_tokens[token.value] = token
         own = [each for each in self.refresh_tokens.values() if each.user_id == code.user_id]
@@ -139,10 +139,10 @@ class Grants:
         )
         self.access_tokens[token.value] = token
         if refresh_token:
-            self._forget(self._of(refresh_token)[:-ACCESS_TOKENS_PER_REFRESH_TOKEN])
+            self._delete(self._access_tokens_of(refresh_token)[:-ACCESS_TOKENS_PER_REFRESH_TOKEN])
         return token
 
-    def session(self, access_token: str, now: datetime) -> AccessToken | None:
+    def valid_access_token(self, access_token: str, now: datetime) -> AccessToken | None:
         token = self.access_tokens.get(access_token)
         return token if token and token.expires_at > now else None
 
@@ -150,14 +150,14 @@ class Grants:
         """Forget a token of either kind; a refresh token takes its access tokens along."""
         if value in self.refresh_tokens:
             del self.refresh_tokens[value]
-            self._forget(self._of(value))
+            self._delete(self._access_tokens_of(value))
             return True
         return self.access_tokens.pop(value, None) is not None
 
-    def _of(self, refresh_token: str) -> list[str]:
+    def _access_tokens_of(self, refresh_token: str) -> list[str]:
         tokens = self.access_tokens.values()
         return [token.value for token in tokens if token.refresh_token == refresh_token]
 
-    def _forget(self, values: Iterable[str]) -> None:
+    def _delete(self, values: Iterable[str]) -> None:
         for value in values:
             del self.access_tokens[value]
