@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 
 from zoho_crm import checks, crypto
-from zoho_crm.conf import KINDS
+from zoho_crm.conf import SETTING_TYPES
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY
 
 SOUND = {"ENCRYPTION_KEYS": [ENCRYPTION_KEY]}
@@ -196,9 +196,9 @@ WRONG: dict[type, list[object]] = {
 }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", SETTING_TYPES)
 def test_a_value_of_another_type_is_named_and_nothing_crashes(settings: Any, name: str) -> None:
-    for value in WRONG[KINDS[name]]:
+    for value in WRONG[SETTING_TYPES[name]]:
         messages = found_with(settings, **{name: value})
 
         assert "zoho_crm.E008" in ids(messages), value

@@ -12,7 +12,7 @@ import environ
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from zoho_crm.conf import KINDS, SETTING_NAMES, ZohoSettings, conf, from_env
+from zoho_crm.conf import SETTING_NAMES, SETTING_TYPES, ZohoSettings, conf, from_env
 
 #: Every key: how a variable is written, and what is read from it.
 VARIABLES: dict[str, tuple[str, object]] = {
@@ -163,7 +163,7 @@ def test_the_defaults_are_those_of_the_table_of_settings() -> None:
 
 
 def test_every_kind_of_setting_is_known() -> None:
-    assert set(KINDS.values()) == {str, bool, int, float, tuple, Mapping}
+    assert set(SETTING_TYPES.values()) == {str, bool, int, float, tuple, Mapping}
 
 
 def test_the_local_zoho_is_one_of_the_data_centers() -> None:

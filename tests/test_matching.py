@@ -17,12 +17,12 @@ from zoho_crm.matching import (
     Action,
     DealTemplate,
     Decision,
-    Moment,
+    DecisionContext,
     Policy,
     Preview,
     account_key,
     assess,
-    changes,
+    changed_fields,
     check_plan,
     contact_key,
     decide_by,
@@ -49,7 +49,7 @@ ACCOUNT = Match(id="41", name="Nordwind GmbH")
 OTHER_ACCOUNT = Match(id="42", name="Nordwind Holding")
 OF_ACCOUNT = replace(OF_NOBODY, account=Reference(id=ACCOUNT.id))
 NAMESAKE = replace(OF_NOBODY, id="32")
-TODAY = Moment(today=date(2027, 3, 1))
+TODAY = DecisionContext(today=date(2027, 3, 1))
 
 
 def found(*contacts: Match, accounts: tuple[Match, ...] = ()) -> ConversionOptions:
@@ -214,10 +214,10 @@ DECIDED = replace(TODAY, latest=LATEST)
 LOCKED = replace(OF_NOBODY, locked=True)
 
 
-def decided(moment: Moment = DECIDED, **rules: Any) -> Decision:
+def decided(context: DecisionContext = DECIDED, **rules: Any) -> Decision:
     options = rules.pop("options", found())
     lead = rules.pop("lead", LEAD)
-    return decide_by(Policy(name="mine", **rules), assess(lead, options), moment)
+    return decide_by(Policy(name="mine", **rules), assess(lead, options), context)
 
 
 @pytest.mark.parametrize(
@@ -264,10 +264,10 @@ def test_several_matches_of_which_none_is_the_latest_are_left_to_a_person(option
 
 
 def test_two_matches_of_the_same_moment_are_left_to_a_person():
-    moment = replace(TODAY, latest=dict.fromkeys(("31", "32"), LATEST["31"]))
+    context = replace(TODAY, latest=dict.fromkeys(("31", "32"), LATEST["31"]))
     options = found(OF_NOBODY, NAMESAKE)
 
-    assert decided(moment, on_several_matches=Action.NEWEST, options=options) == Decision()
+    assert decided(context, on_several_matches=Action.NEWEST, options=options) == Decision()
 
 
 @pytest.mark.parametrize(
@@ -351,9 +351,9 @@ OWNED = replace(LEAD, owner=Reference(id="7"))
 def test_a_lead_whose_owner_is_gone_goes_to_the_heir_or_is_left_to_a_person(
     rules, active, expected
 ):
-    moment = replace(TODAY, active_owners=frozenset(active))
+    context = replace(TODAY, active_owners=frozenset(active))
 
-    assert decided(moment, lead=OWNED, **rules) == expected
+    assert decided(context, lead=OWNED, **rules) == expected
 
 
 def test_a_policy_says_what_all_its_plans_have_in_common():
@@ -553,7 +553,7 @@ BEFORE = Lead(
     ],
 )
 def test_a_lead_has_changed_if_something_shown_or_mapped_differs(now, names):
-    assert changes(BEFORE, now) == names
+    assert changed_fields(BEFORE, now) == names
 
 
 def test_matches_are_the_same_in_another_order_and_under_another_name():

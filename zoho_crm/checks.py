@@ -24,7 +24,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 from zoho_crm import crypto
-from zoho_crm.conf import KINDS, SETTING_NAMES, ZohoSettings, conf, given
+from zoho_crm.conf import SETTING_NAMES, SETTING_TYPES, ZohoSettings, conf, raw_settings
 from zoho_crm.datacenters import is_local, origin_of
 from zoho_crm.types import Environment
 
@@ -65,7 +65,7 @@ def unknown_keys() -> list[CheckMessage]:
     """Find misspelt keys."""
     return [
         Error(f"ZOHO_CRM has no key '{key}'.", hint=_suggestion(key), id="zoho_crm.E001")
-        for key in sorted(set(map(str, given())) - SETTING_NAMES)
+        for key in sorted(set(map(str, raw_settings())) - SETTING_NAMES)
     ]
 
 
@@ -79,7 +79,9 @@ def wrong_types(mine: ZohoSettings) -> list[CheckMessage]:
     """Find a text where a number or a list is expected, and the like."""
     return [
         Error(f"ZOHO_CRM['{name}'] is not {form}.", id="zoho_crm.E008")
-        for name, (form, fits) in {name: _TYPES[kind] for name, kind in KINDS.items()}.items()
+        for name, (form, fits) in {
+            name: _TYPES[kind] for name, kind in SETTING_TYPES.items()
+        }.items()
         if not fits(getattr(mine, name))
     ]
 

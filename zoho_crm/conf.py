@@ -94,20 +94,20 @@ class ZohoSettings:
 
 
 #: The type of each setting, by name.
-KINDS: Mapping[str, type] = {
+SETTING_TYPES: Mapping[str, type] = {
     name: get_origin(hint) or hint for name, hint in get_type_hints(ZohoSettings).items()
 }
-SETTING_NAMES = frozenset(KINDS)
+SETTING_NAMES = frozenset(SETTING_TYPES)
 
 
-def given() -> dict[str, Any]:
+def raw_settings() -> dict[str, Any]:
     """Return ``settings.ZOHO_CRM`` as the host project wrote it."""
     return dict(getattr(settings, "ZOHO_CRM", {}))
 
 
 def conf() -> ZohoSettings:
     """Return the settings as they are now; nothing is frozen at import."""
-    mine = given()
+    mine = raw_settings()
     return ZohoSettings(**{name: mine[name] for name in SETTING_NAMES & mine.keys()})
 
 
@@ -120,12 +120,12 @@ def from_env(env: Env, prefix: str = "ZOHO_CRM_") -> dict[str, Any]:
 
     :raises ImproperlyConfigured: if a value cannot be read; it is not guessed at
     """
-    texts = {name: env.str(prefix + name, default="").strip() for name in KINDS}
+    texts = {name: env.str(prefix + name, default="").strip() for name in SETTING_TYPES}
     return {name: _read(prefix, name, text) for name, text in texts.items() if text}
 
 
 def _read(prefix: str, name: str, text: str) -> Any:
-    form, read = _FORMS[KINDS[name]]
+    form, read = _FORMS[SETTING_TYPES[name]]
     try:
         return read(text)
     except (KeyError, ValueError) as error:

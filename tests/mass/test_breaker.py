@@ -41,7 +41,7 @@ def outcomes(bench: Bench) -> Any:
             row.save()
         last = rows[-1]
         last.status = Status.RUNNING
-        mass_convert.heed([Move(row=last, to=Status(statuses[-1]))])
+        mass_convert.check_circuit_breaker([Move(row=last, to=Status(statuses[-1]))])
         run.refresh_from_db()
         return run
 
@@ -108,7 +108,7 @@ def test_refusals_before_the_last_resume_count_no_more(outcomes: Any) -> None:
 
     row = run.rows.first()
     row.status = Status.RUNNING
-    mass_convert.heed([Move(row=row, to=Status.FAILED)])
+    mass_convert.check_circuit_breaker([Move(row=row, to=Status.FAILED)])
 
     run.refresh_from_db()
     assert run.paused_reason == ""

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.django_db
 
 
 def take(connection, owner, seconds=90):
-    return ConnectionWork.take(connection.pk, owner=owner, seconds=seconds)
+    return ConnectionWork.acquire(connection.pk, owner=owner, seconds=seconds)
 
 
 def run_out(connection):

@@ -8,7 +8,7 @@ from django.db import IntegrityError, connections
 from django.db.models import Exists, F, Q
 
 from zoho_crm.models import (
-    STEPS,
+    TRANSITIONS,
     Connection,
     DbNow,
     LeadConversion,
@@ -266,7 +266,7 @@ def test_a_step_that_no_lead_takes_is_an_error(status, to):
 
 
 def test_every_status_says_what_it_may_become():
-    assert STEPS.keys() == set(Status)
+    assert TRANSITIONS.keys() == set(Status)
 
 
 def test_only_a_row_converted_by_somebody_is_converted(new_row):

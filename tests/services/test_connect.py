@@ -29,7 +29,7 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.models import AuthorizationRequest, Connection, ConnectionEvent, Token, from_now
 from zoho_crm.services import connect
-from zoho_crm.services.connect import disconnect, examine, missing_scopes, with_grant_code
+from zoho_crm.services.connect import check_connection, disconnect, missing_scopes, with_grant_code
 from zoho_crm.services.tokens import access_token, client_for
 from zoho_crm.simulator import CLIENT_ID, Addresses, Simulator, SimulatorSettings
 from zoho_crm.types import Secret
@@ -733,7 +733,7 @@ def test_without_its_key_a_connection_is_not_cut_half(zoho: Simulator, settings:
 def test_a_connection_that_works_has_nothing_wrong(zoho: Simulator, admin_user: User) -> None:
     connection = by_code(zoho)
 
-    assert examine(connection_id=connection.pk, by=admin_user) == ""
+    assert check_connection(connection_id=connection.pk, by=admin_user) == ""
 
     event = connection.events.get(kind=ConnectionEvent.Kind.TESTED)
     assert (event.by, event.details) == (admin_user, {"ok": True})
@@ -743,7 +743,7 @@ def test_what_is_wrong_with_a_connection_is_said(zoho: Simulator) -> None:
     connection = by_code(zoho)
     zoho.fail("org", "error_before")
 
-    assert examine(connection_id=connection.pk) == "Internal Server Error"
+    assert check_connection(connection_id=connection.pk) == "Internal Server Error"
 
     event = connection.events.get(kind=ConnectionEvent.Kind.TESTED)
     assert event.details == {"ok": False, "code": "INTERNAL_ERROR"}
@@ -753,7 +753,7 @@ def test_an_organisation_in_the_place_of_another_is_noticed(zoho: Simulator) -> 
     connection = by_code(zoho)
     Connection.objects.update(org_id="1")
 
-    assert "Nordwind Trading" in examine(connection_id=connection.pk)
+    assert "Nordwind Trading" in check_connection(connection_id=connection.pk)
 
 
 def test_a_connection_gets_another_name(zoho: Simulator) -> None:

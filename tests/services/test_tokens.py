@@ -364,7 +364,7 @@ def test_without_a_token_that_serves_zohos_trouble_is_ours_and_passes(
 
 def test_a_wrong_client_is_no_lost_connection(connection: Connection, zoho: Simulator) -> None:
     token = stored(connection)
-    Token.objects.update(**token.seal(client_secret=Secret("changed at Zoho")))
+    Token.objects.update(**token.encrypted_columns(client_secret=Secret("changed at Zoho")))
     let_expire(connection)
 
     with pytest.raises(ClientRejectedError):
@@ -481,7 +481,7 @@ def test_no_token_is_asked_for_inside_a_transaction(
         with pytest.raises(RuntimeError, match="inside a transaction"):
             connect.disconnect(connection_id=connection.pk)
         with pytest.raises(RuntimeError, match="inside a transaction"):
-            connect.examine(connection_id=connection.pk)
+            connect.check_connection(connection_id=connection.pk)
 
     assert access_token(connection_id=connection.pk)
 

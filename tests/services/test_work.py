@@ -408,7 +408,7 @@ def test_an_old_preview_of_a_lead_that_was_converted_meanwhile_is_converted(read
 
 def test_while_another_worker_has_the_lease_nothing_is_done(ready, run, zoho, connection):
     row = ready()
-    ConnectionWork.take(connection.pk, owner="another", seconds=90)
+    ConnectionWork.acquire(connection.pk, owner="another", seconds=90)
     before = zoho.stats()["calls"]
 
     assert run() is None
@@ -438,7 +438,7 @@ def test_workers_that_start_together_send_every_lead_once(ready, connection, zoh
 
 def test_the_lease_of_a_dead_worker_runs_out(ready, run, connection, later):
     row = ready()
-    ConnectionWork.take(connection.pk, owner="another", seconds=90)
+    ConnectionWork.acquire(connection.pk, owner="another", seconds=90)
     later(91)
 
     assert work.connections_to_wake() == [connection.pk]

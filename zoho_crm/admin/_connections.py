@@ -179,7 +179,7 @@ class ConnectionAdmin(PagesAdmin):
         """Ask Zoho whether the connection works."""
         connection = get_object_or_404(Connection, pk=pk)
         try:
-            problem = connect.examine(connection_id=pk, by=person(request))
+            problem = connect.check_connection(connection_id=pk, by=person(request))
         except TROUBLE as error:
             problem = str(error)
         if problem:

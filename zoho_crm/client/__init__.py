@@ -8,17 +8,17 @@ setting is known here.
 from __future__ import annotations
 
 from zoho_crm.client._accounts import AccountsClient, Credentials
-from zoho_crm.client._api import Api, unheard
+from zoho_crm.client._api import Api, ignore_call
 from zoho_crm.client._auth import TokenAuth, ZohoAuth
 from zoho_crm.client._convert import convert_body
 from zoho_crm.client._crm import ZohoClient
 from zoho_crm.client._leads import LEAD_FIELDS, LeadPage
-from zoho_crm.client._mass import MOST_IN_A_JOB, culprit, effect_body, job_body
+from zoho_crm.client._mass import MAX_LEADS_PER_JOB, effect_body, job_body, refused_index
 from zoho_crm.client._transport import Limits, open_session
 
 __all__ = [
     "LEAD_FIELDS",
-    "MOST_IN_A_JOB",
+    "MAX_LEADS_PER_JOB",
     "AccountsClient",
     "Api",
     "Credentials",
@@ -28,9 +28,9 @@ __all__ = [
     "ZohoAuth",
     "ZohoClient",
     "convert_body",
-    "culprit",
+    "refused_index",
     "effect_body",
     "job_body",
     "open_session",
-    "unheard",
+    "ignore_call",
 ]

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from zoho_crm.client._answers import understood
+from zoho_crm.client._answers import parse_answer
 from zoho_crm.client._api import Api
 from zoho_crm.exceptions import (
     ConnectionLostError,
@@ -26,8 +26,8 @@ from zoho_crm.exceptions import (
 from zoho_crm.types import JsonObject, Secret, TokenGrant
 
 #: Seconds that an access token lives, where Zoho says nothing that can be believed.
-USUAL_LIFETIME = 3600
-LONGEST_LIFETIME = 86_400
+DEFAULT_LIFETIME_SECONDS = 3600
+MAX_LIFETIME_SECONDS = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +121,7 @@ class AccountsClient:
     def _token(self, grant_type: str, **form: str | Secret) -> TokenGrant:
         form = {"grant_type": grant_type, **form, **self.credentials.form()}
         signed = SecretForm(form)
-        grant = understood(_grant, self.api.call("POST", "/oauth/v2/token", auth=signed))
+        grant = parse_answer(_grant, self.api.call("POST", "/oauth/v2/token", auth=signed))
         if not grant.access_token:
             raise ServerError(code="no_access_token")
         return grant
@@ -142,6 +142,6 @@ def _seconds(body: JsonObject) -> float:
     given: Any = body.get("expires_in_sec") or body.get("expires_in")
     with contextlib.suppress(TypeError, ValueError):
         seconds = float(given)
-        if 0 < seconds <= LONGEST_LIFETIME:
+        if 0 < seconds <= MAX_LIFETIME_SECONDS:
             return seconds
-    return USUAL_LIFETIME
+    return DEFAULT_LIFETIME_SECONDS

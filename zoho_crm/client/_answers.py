@@ -67,7 +67,7 @@ ERRORS_BY_STATUS: Mapping[int, type[ZohoError]] = {
 }
 
 
-def judge(response: Response, body: JsonObject, *, repeatable: bool) -> JsonObject:
+def check_answer(response: Response, body: JsonObject, *, repeatable: bool) -> JsonObject:
     """
     Return the body of a good answer, ``{}`` for "nothing" (204), or raise what the answer means.
 
@@ -88,7 +88,7 @@ def judge(response: Response, body: JsonObject, *, repeatable: bool) -> JsonObje
     return body
 
 
-def understood(parse: Callable[[JsonObject], Value], body: JsonObject) -> Value:
+def parse_answer(parse: Callable[[JsonObject], Value], body: JsonObject) -> Value:
     """
     Return what ``parse`` makes of the body of a good answer.
 
@@ -98,7 +98,7 @@ def understood(parse: Callable[[JsonObject], Value], body: JsonObject) -> Value:
         return parse(body)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         message = _("Zoho CRM gave an answer of an unknown form.")
-        raise ServerError(message, code="unknown_form") from without_frames(error)
+        raise ServerError(message, code="unknown_form") from without_tracebacks(error)
 
 
 def no_answer(message: str, *, repeatable: bool, http_status: int | None = None) -> ZohoError:
@@ -122,7 +122,7 @@ def object_in(content: bytes) -> JsonObject:
     return body if isinstance(body, dict) else {}
 
 
-def without_frames(error: BaseException) -> BaseException:
+def without_tracebacks(error: BaseException) -> BaseException:
     """
     Return an error with its causes, but not with the variables of those who raised them.
 

@@ -11,12 +11,12 @@ import requests
 from requests.auth import AuthBase
 
 from zoho_crm.client._answers import (
+    check_answer,
     credits_remaining,
-    judge,
     no_answer,
     object_in,
-    understood,
-    without_frames,
+    parse_answer,
+    without_tracebacks,
 )
 from zoho_crm.client._transport import Limits, sending_only_if, surely_not_sent
 from zoho_crm.exceptions import TransportError
@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 
 TOO_MANY = 429
 #: What costs more than other calls: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
-DEAR_ACTIONS = frozenset({"convert", "mass_convert"})
+EXPENSIVE_ACTIONS = frozenset({"convert", "mass_convert"})
 
 
 def always() -> bool:
@@ -34,14 +34,14 @@ def always() -> bool:
     return True
 
 
-def unheard(kind: str, refused: bool) -> None:
+def ignore_call(kind: str, refused: bool) -> None:
     """Take no note of a call."""
 
 
 def kind_of(method: str, path: str) -> str:
     """Return the kind of a call, as credits are counted."""
     action = path.rpartition("/")[2]
-    return action if method == "POST" and action in DEAR_ACTIONS else "other"
+    return action if method == "POST" and action in EXPENSIVE_ACTIONS else "other"
 
 
 @dataclass(kw_only=True)
@@ -53,7 +53,7 @@ class Api:
     auth: AuthBase | None = None
     limits: Limits = Limits()
     #: Told of every answer: the kind of call, and whether Zoho refused it as one too many.
-    on_call: Callable[[str, bool], object] = unheard
+    on_call: Callable[[str, bool], object] = ignore_call
     #: What Zoho said last of the organisation's credits.
     credits_remaining: int | None = None
     _credits_told: float = 0.0
@@ -88,10 +88,10 @@ class Api:
         except requests.RequestException as error:
             certain = repeatable or surely_not_sent(error)
             message = f"{method} {path}: {type(error).__name__}"
-            raise no_answer(message, repeatable=certain) from without_frames(error)
+            raise no_answer(message, repeatable=certain) from without_tracebacks(error)
         self._note_credits(credits_remaining(response), sent=sent)
         self.on_call(kind_of(method, path), response.status_code == TOO_MANY)
-        return judge(response, body, repeatable=repeatable)
+        return check_answer(response, body, repeatable=repeatable)
 
     def read(self, path: str, parse: Callable[[JsonObject], Value], **query: str) -> Value:
         """
@@ -100,7 +100,7 @@ class Api:
         :raises ServerError: if the answer has no form that we know
         :raises ZohoError: as ``call``
         """
-        return understood(parse, self.call("GET", path, params=query))
+        return parse_answer(parse, self.call("GET", path, params=query))
 
     def _note_credits(self, remaining: int | None, *, sent: float) -> None:
         """Keep the newest figure: of calls that were under way together, the smallest."""

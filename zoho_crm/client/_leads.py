@@ -30,7 +30,7 @@ from zoho_crm.types import (
 )
 
 #: What people know a lead by.
-KNOWN_BY = ("First_Name", "Last_Name", "Company", "Email")
+IDENTIFYING_FIELDS = ("First_Name", "Last_Name", "Company", "Email")
 #: What a lead's default mapping carries over.
 LEAD_FIELDS = tuple(
     """
@@ -46,8 +46,8 @@ STATE_FIELDS = tuple(
     """.split()  # noqa: SIM905
 )
 #: Zoho takes 50 fields a read.
-MOST_FIELDS = 50
-MOST_IDS = 100
+MAX_FIELDS_PER_READ = 50
+MAX_IDS_PER_CALL = 100
 APPROVED_STATES = frozenset({None, "", "approved"})
 
 
@@ -74,8 +74,8 @@ class LeadsClient:
         A converted lead is invisible to Zoho's other reads, so this one asks for ``both``.
         """
         wanted = list(lead_ids)
-        if len(wanted) > MOST_IDS:
-            raise ValueError(f"At most {MOST_IDS} leads a call, not {len(wanted)}.")
+        if len(wanted) > MAX_IDS_PER_CALL:
+            raise ValueError(f"At most {MAX_IDS_PER_CALL} leads a call, not {len(wanted)}.")
         if not wanted:
             return {}  # without ids Zoho would give the newest leads
         query = {"ids": ",".join(map(_checked, wanted)), "converted": "both"}
@@ -126,8 +126,10 @@ class LeadsClient:
 
     def _fields(self) -> str:
         # What people know a lead by comes first, what is mapped second: the rest may be cut off.
-        names = dict.fromkeys([*STATE_FIELDS, *KNOWN_BY, *self.mapped_fields, *LEAD_FIELDS])
-        return ",".join(list(names)[:MOST_FIELDS])
+        names = dict.fromkeys(
+            [*STATE_FIELDS, *IDENTIFYING_FIELDS, *self.mapped_fields, *LEAD_FIELDS]
+        )
+        return ",".join(list(names)[:MAX_FIELDS_PER_READ])
 
 
 def _checked(lead_id: str) -> str:

@@ -17,7 +17,7 @@ from zoho_crm.exceptions import RequestRefusedError, UnknownOutcomeError
 from zoho_crm.types import Effect, JobStage, JobState, JsonObject
 
 PATH = "/crm/v8/Leads/actions/mass_convert"
-MOST_IN_A_JOB = 50
+MAX_LEADS_PER_JOB = 50
 _PLACE = re.compile(r"\$\.ids\[(\d+)\]")
 
 
@@ -40,7 +40,7 @@ class JobsClient:
 
         :param module_ids: of the modules that the effect names
         :raises TransientError: if it was surely not processed
-        :raises RequestRefusedError: if Zoho refused all of it; ``culprit`` tells whether for one id
+        :raises RequestRefusedError: if Zoho refused all of it; see ``refused_index``
         :raises UnknownOutcomeError: if it may have been processed
         """
         body = job_body(lead_ids, effect, module_ids)
@@ -81,7 +81,7 @@ def effect_body(effect: Effect, module_ids: Mapping[str, str] | None = None) -> 
     return body
 
 
-def culprit(error: RequestRefusedError) -> int | None:
+def refused_index(error: RequestRefusedError) -> int | None:
     """Return the place of the one lead for which a whole job was refused, if Zoho names it."""
     place = _PLACE.fullmatch(error.path)
     return int(place[1]) if place else None

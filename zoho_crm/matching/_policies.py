@@ -140,7 +140,7 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
+class DecisionContext:
     """What a decision may need to know besides the preview."""
 
     today: date
@@ -150,7 +150,7 @@ class Moment:
     latest: Mapping[str, datetime] = field(default_factory=dict)
 
 
-def decide_by(policy: Policy, preview: Preview, moment: Moment) -> Decision:
+def decide_by(policy: Policy, preview: Preview, context: DecisionContext) -> Decision:
     """Return what the policy decides for a lead; a decision without a plan is left to a person."""
     action = {
         Verdict.NO_MATCH: policy.on_no_match,
@@ -161,32 +161,34 @@ def decide_by(policy: Policy, preview: Preview, moment: Moment) -> Decision:
     if action in {Action.REVIEW, Action.SKIP} or preview.lead is None:
         return Decision(skip=action == Action.SKIP)
     if action in {Action.NEWEST, Action.MOST_RECENTLY_ACTIVE}:
-        plan = _latest(preview.options, moment)
+        plan = _latest(preview.options, context)
     else:
         plan = propose(preview.verdict, preview.options)
-    return with_choices(plan, policy, preview.lead, moment) if plan else Decision()
+    return complete_plan(plan, policy, preview.lead, context) if plan else Decision()
 
 
-def _latest(options: ConversionOptions, moment: Moment) -> ConversionPlan | None:
+def _latest(options: ConversionOptions, context: DecisionContext) -> ConversionPlan | None:
     """Attach to the latest usable contact, or else account; several alike are left to a person."""
-    contact = _the_latest(options.contacts, moment)
+    contact = _the_latest(options.contacts, context)
     if contact:
         return ConversionPlan(contact_id=contact.id)
-    account = None if options.contacts else _the_latest(options.accounts, moment)
+    account = None if options.contacts else _the_latest(options.accounts, context)
     return ConversionPlan(account_id=account.id) if account else None
 
 
-def _the_latest(matches: tuple[Match, ...], moment: Moment) -> Match | None:
-    known = [match for match in matches if match.usable and match.id in moment.latest]
-    last = max((moment.latest[match.id] for match in known), default=None)
-    latest = [match for match in known if moment.latest[match.id] == last]
+def _the_latest(matches: tuple[Match, ...], context: DecisionContext) -> Match | None:
+    known = [match for match in matches if match.usable and match.id in context.latest]
+    last = max((context.latest[match.id] for match in known), default=None)
+    latest = [match for match in known if context.latest[match.id] == last]
     return latest[0] if len(latest) == 1 else None
 
 
-def with_choices(plan: ConversionPlan, policy: Policy, lead: Lead, moment: Moment) -> Decision:
+def complete_plan(
+    plan: ConversionPlan, policy: Policy, lead: Lead, context: DecisionContext
+) -> Decision:
     """Add to a plan what all plans of a policy have in common."""
     owner_id = policy.owner_id
-    is_gone = lead.owner and moment.active_owners and lead.owner.id not in moment.active_owners
+    is_gone = lead.owner and context.active_owners and lead.owner.id not in context.active_owners
     if is_gone and not owner_id:
         owner_id = policy.owner_for_inactive_id
         if not owner_id:
@@ -194,7 +196,7 @@ def with_choices(plan: ConversionPlan, policy: Policy, lead: Lead, moment: Momen
     return Decision(
         plan=replace(
             plan,
-            deal=policy.deal.for_lead(lead, today=moment.today) if policy.deal else None,
+            deal=policy.deal.for_lead(lead, today=context.today) if policy.deal else None,
             owner_id=owner_id,
             tags={module: lead.tags for module in policy.tags_to if lead.tags},
             move_attachments_to=policy.attachments_to,

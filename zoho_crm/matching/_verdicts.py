@@ -128,7 +128,7 @@ def _chosen(record_id: str, matches: tuple[Match, ...], kind: str) -> Match | No
     return found
 
 
-def changes(before: Lead, now: Lead) -> tuple[str, ...]:
+def changed_fields(before: Lead, now: Lead) -> tuple[str, ...]:
     """Return which fields of the lead, shown or mapped, are not what they were."""
     seen, found = _compared(before), _compared(now)
     names = sorted(seen.keys() | found.keys())

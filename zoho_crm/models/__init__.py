@@ -15,14 +15,14 @@ from zoho_crm.models._mass import (
     MassConversionLine,
     Policy,
 )
-from zoho_crm.models._moves import IN_PROGRESS, STEPS, Move
+from zoho_crm.models._moves import IN_PROGRESS, TRANSITIONS, Move
 from zoho_crm.models._time import DbNow, from_now, holds
 from zoho_crm.models._usage import ApiUsage
 from zoho_crm.models._work import ConnectionWork
 
 __all__ = [
     "IN_PROGRESS",
-    "STEPS",
+    "TRANSITIONS",
     "ApiUsage",
     "AuthorizationRequest",
     "Connection",

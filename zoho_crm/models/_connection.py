@@ -67,7 +67,7 @@ class Connection(models.Model):
         others.update(is_default=False)
         self.is_default = True
 
-    def note(self, kind: str, by: Any = None, **details: Any) -> ConnectionEvent:
+    def record_event(self, kind: str, by: Any = None, **details: Any) -> ConnectionEvent:
         """Write down what happened to it."""
         by_id = by.pk if by else None
         return ConnectionEvent.objects.create(
@@ -155,7 +155,7 @@ class Token(models.Model):
 
     # Mutators
 
-    def seal(self, **secrets: Secret) -> dict[str, str]:
+    def encrypted_columns(self, **secrets: Secret) -> dict[str, str]:
         """Return the columns that hold these secrets, encrypted for this row."""
         return {
             f"{word}_cipher": crypto.encrypt(secret, place=self._place(word)) if secret else ""

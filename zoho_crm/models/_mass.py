@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from zoho_crm import matching
 from zoho_crm.models._connection import Connection
-from zoho_crm.models._moves import BEGINNING
+from zoho_crm.models._moves import STARTABLE_STAGES
 from zoho_crm.models._time import DbNow
 
 
@@ -106,7 +106,7 @@ class MassConversion(models.Model):
     ended_at = models.DateTimeField(_("ended"), null=True)
     announced_at = models.DateTimeField(null=True, editable=False)
 
-    #: Set by ``take_steps``.
+    #: Set by ``advance_runs``.
     is_due: bool
 
     class Meta:
@@ -126,9 +126,9 @@ class MassConversion(models.Model):
 
     # Mutators
 
-    def advance(self, frm: Collection[str], to: str, **values: Any) -> bool:
+    def advance(self, from_stages: Collection[str], to: str, **values: Any) -> bool:
         """Whether it went from one of these stages to that one just now, for this caller."""
-        rows = MassConversion.objects.filter(pk=self.pk, stage__in=frm)
+        rows = MassConversion.objects.filter(pk=self.pk, stage__in=from_stages)
         return bool(rows.update(stage=to, **values))
 
     def bump_revision(self) -> bool:
@@ -144,9 +144,9 @@ class MassConversion(models.Model):
 
     def holds_back(self, status: str) -> bool:
         """Whether rows of this status may not begin now; what is under way always goes on."""
-        if status not in BEGINNING:
+        if status not in STARTABLE_STAGES:
             return False
-        return bool(self.paused_reason) or self.stage not in BEGINNING[status]
+        return bool(self.paused_reason) or self.stage not in STARTABLE_STAGES[status]
 
     # Properties
 

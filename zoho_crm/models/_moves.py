@@ -41,7 +41,7 @@ IN_PROGRESS = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Statu
 
 _S = Status
 #: What each status may become; to stay is a step too, with an event of its own.
-STEPS: Mapping[Status, frozenset[Status]] = {
+TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     _S.NEW: frozenset({_S.NEW, _S.PREVIEWED, _S.CONVERTED, _S.SKIPPED, _S.NEEDS_REVIEW}),
     _S.PREVIEWED: frozenset(
         {_S.PREVIEWED, _S.READY, _S.SKIPPED, _S.NEW, _S.CONVERTED, _S.NEEDS_REVIEW}
@@ -74,10 +74,10 @@ class Move:
     details: JsonObject = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.to not in STEPS[Status(self.row.status)]:
+        if self.to not in TRANSITIONS[Status(self.row.status)]:
             raise ValueError(f"{self.row.status} never becomes {self.to}.")
 
-    def note(self) -> None:
+    def apply(self) -> None:
         """Bring the row in hand up to date; what only the database knows stays as it was seen."""
         self.row.status, self.row.version = self.to, self.row.version + 1
         for name, value in self.values.items():
@@ -123,7 +123,7 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
             self._write_own_values(made, common)
             self._write_events(made)
         for move in made:
-            move.note()
+            move.apply()
         return made
 
     def _claimed(self, group: list[Move], claim_id: str) -> list[Move]:
@@ -166,7 +166,7 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
     def workable(self) -> LeadConversionQuerySet:
         """Return the rows that nothing holds back: of no run, or of one that goes on."""
         held = Q()
-        for status, stages in BEGINNING.items():
+        for status, stages in STARTABLE_STAGES.items():
             goes_on = Q(mass_conversion__paused_reason="", mass_conversion__stage__in=stages)
             held |= Q(status=status) & ~goes_on
         return self.filter(Q(mass_conversion=None) | ~held)
@@ -177,7 +177,7 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
 
 
 #: In which stages of their run rows may begin to be read, and to be sent.
-BEGINNING: Mapping[str, tuple[str, ...]] = {
+STARTABLE_STAGES: Mapping[str, tuple[str, ...]] = {
     Status.NEW: ("STAGING", "PREVIEWING", "CONVERTING"),
     Status.READY: ("CONVERTING",),
 }

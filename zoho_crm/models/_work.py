@@ -53,7 +53,7 @@ class ConnectionWork(models.Model):
     # Mutators
 
     @classmethod
-    def take(cls, connection_id: int, *, owner: str, seconds: float) -> ConnectionWork | None:
+    def acquire(cls, connection_id: int, *, owner: str, seconds: float) -> ConnectionWork | None:
         """Return the work of a connection if nobody else has it, now mine for so long."""
         cls.objects.get_or_create(connection_id=connection_id)
         rows = cls.objects.filter(pk=connection_id)
@@ -67,7 +67,7 @@ class ConnectionWork(models.Model):
         return rows.select_related("connection").get(lease_owner=owner) if taken else None
 
     @classmethod
-    def come_back(cls, connection_id: int, *, seconds: float) -> bool:
+    def schedule_wake_up(cls, connection_id: int, *, seconds: float) -> bool:
         """Whether the caller should come back after so long: nobody else does so earlier."""
         nobody = Q(wake_at=None) | Q(wake_at__lte=DbNow()) | Q(wake_at__gt=from_now(seconds))
         rows = cls.objects.filter(nobody, pk=connection_id)

@@ -11,14 +11,14 @@ from django.db import connection as database
 from django.utils.module_loading import import_string
 from requests.auth import AuthBase
 
-from zoho_crm.client import Api, Limits, open_session, unheard
+from zoho_crm.client import Api, Limits, ignore_call, open_session
 from zoho_crm.conf import conf
 
 
 def api(
     origin: str,
     auth: AuthBase | None = None,
-    on_call: Callable[[str, bool], object] = unheard,
+    on_call: Callable[[str, bool], object] = ignore_call,
 ) -> Api:
     """Return calls to one origin, with the limits of the settings."""
     mine = conf()

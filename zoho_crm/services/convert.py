@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError, StaleDecisionError
-from zoho_crm.matching import POLICIES, Moment, Policy, Preview
+from zoho_crm.matching import POLICIES, DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services._in_run import check_free, freed, is_in_run
@@ -124,7 +124,7 @@ def plan_by_policy(row: LeadConversion, found: Preview) -> ConversionPlan | None
 
 def plan_of(policy: Policy, found: Preview) -> ConversionPlan | None:
     """Return the plan that a policy gives to what was found; ``None`` leaves it to a person."""
-    return matching.decide_by(policy, found, Moment(today=localdate())).plan
+    return matching.decide_by(policy, found, DecisionContext(today=localdate())).plan
 
 
 def write(moves: Iterable[Move], plans: Mapping[int, ConversionPlan]) -> None:

@@ -65,7 +65,7 @@ class Sealed:
 
     def _sealed(self, secret: Secret) -> dict[str, str]:
         if isinstance(self.row, Token):
-            return self.row.seal(**{self.word: secret})
+            return self.row.encrypted_columns(**{self.word: secret})
         return {self.column: crypto.encrypt(secret, place=self.row.state_hash)}
 
 

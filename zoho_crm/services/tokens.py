@@ -229,10 +229,10 @@ def _stored(token: Token, owner: str, grant: TokenGrant) -> bool:
         expires_at=from_now(grant.expires_in),
         refreshed_at=DbNow(),
         renews_early=renews_early(grant),
-        **token.seal(access_token=grant.access_token),
+        **token.encrypted_columns(access_token=grant.access_token),
     )
     if stored:
-        token.connection.note(ConnectionEvent.Kind.REFRESHED, generation=generation)
+        token.connection.record_event(ConnectionEvent.Kind.REFRESHED, generation=generation)
     return stored
 
 
@@ -243,7 +243,7 @@ def _back_off(token: Token, owner: str, error: ZohoError, *, serves: bool) -> bo
         return token.end_refresh(owner=owner, throttled_until=until)
     in_time = token.end_refresh(owner=owner, throttled_until=from_now(THROTTLE))
     if in_time:
-        token.connection.note(ConnectionEvent.Kind.THROTTLED)
+        token.connection.record_event(ConnectionEvent.Kind.THROTTLED)
     return in_time
 
 
@@ -254,6 +254,6 @@ def _mark_lost(token: Token, owner: str, error: ConnectionLostError) -> bool:
         Connection.objects.filter(pk=token.connection_id, status=Connection.Status.ACTIVE).update(
             status=Connection.Status.NEEDS_RECONNECT
         )
-        token.connection.note(ConnectionEvent.Kind.LOST, code=error.code)
+        token.connection.record_event(ConnectionEvent.Kind.LOST, code=error.code)
     logger.warning("Connection %s lost: %s", token.connection_id, error.code)
     return True

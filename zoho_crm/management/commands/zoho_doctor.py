@@ -35,7 +35,7 @@ class Command(ZohoCommand):
     requires_system_checks: tuple[str, ...] = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = list(chain(_settings(), doctor.examine()))
+        findings = list(chain(_settings(), doctor.run_checks()))
         rows = [
             {
                 "check": finding.check,

@@ -66,7 +66,7 @@ class Command(ZohoCommand):
         if connection is not None:
             chosen = chosen.filter(pk=named_connection(connection).pk)
         tests = {each.pk: _test(each) for each in chosen} if test else {}
-        missed = {each.pk: list(doctor.missed(each)) for each in chosen}
+        missed = {each.pk: list(doctor.worker_findings(each)) for each in chosen}
         rows = [
             _row(each, missed[each.pk], tests.get(each.pk, "")) for each in _with_figures(chosen)
         ]
@@ -86,7 +86,7 @@ class Command(ZohoCommand):
 def _test(connection: Connection) -> str:
     if connection.status == Connection.Status.DISABLED:
         return ""
-    return connect.examine(connection_id=connection.pk)
+    return connect.check_connection(connection_id=connection.pk)
 
 
 def _with_figures(connections: QuerySet[Connection]) -> QuerySet[Connection]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from zoho_crm.services.connect._flow import begin, complete, with_grant_code
 from zoho_crm.services.connect._upkeep import (
+    check_connection,
     disconnect,
-    examine,
     make_default,
     missing_scopes,
     rename,
@@ -21,7 +21,7 @@ __all__ = [
     "begin",
     "complete",
     "disconnect",
-    "examine",
+    "check_connection",
     "make_default",
     "missing_scopes",
     "rename",

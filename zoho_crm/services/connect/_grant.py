@@ -119,7 +119,7 @@ def remember(
         if not Connection.objects.filter(is_default=True).exists():
             connection.set_default()
         kinds = ConnectionEvent.Kind
-        connection.note(kinds.CONNECTED if created else kinds.RECONNECTED, by=by)
+        connection.record_event(kinds.CONNECTED if created else kinds.RECONNECTED, by=by)
     work.end_backoff(connection_id=connection.pk)
     return connection
 
@@ -142,7 +142,7 @@ def _store_token(connection: Connection, grant: Grant) -> None:
         refresh_owner="",
         refresh_until=None,
         throttled_until=None,
-        **token.seal(
+        **token.encrypted_columns(
             client_secret=grant.credentials.client_secret,
             access_token=grant.tokens.access_token,
             refresh_token=grant.tokens.refresh_token,

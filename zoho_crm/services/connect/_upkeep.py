@@ -25,7 +25,7 @@ def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Con
     connection = Connection.objects.get(pk=connection_id)
     for token in connection.tokens.exclude(refresh_token_cipher="").select_related("connection"):
         tokens.accounts_of(token).revoke(token.reveal("refresh_token"))
-        no_secrets = token.seal(**dict.fromkeys(Token.SECRETS, Secret("")))
+        no_secrets = token.encrypted_columns(**dict.fromkeys(Token.SECRETS, Secret("")))
         # The new generation turns down a process that is renewing the access token just now.
         Token.objects.filter(pk=token.pk).update(
             status=Token.Status.REVOKED,
@@ -37,12 +37,12 @@ def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Con
         )
     with transaction.atomic():
         Connection.objects.filter(pk=connection_id).update(status=Connection.Status.DISABLED)
-        connection.note(ConnectionEvent.Kind.DISCONNECTED, by=by)
+        connection.record_event(ConnectionEvent.Kind.DISCONNECTED, by=by)
     connection.refresh_from_db()
     return connection
 
 
-def examine(*, connection_id: int, by: AbstractBaseUser | None = None) -> str:
+def check_connection(*, connection_id: int, by: AbstractBaseUser | None = None) -> str:
     """
     Ask Zoho who we are, note the answer, and return what is wrong: empty if all is well.
 
@@ -53,9 +53,9 @@ def examine(*, connection_id: int, by: AbstractBaseUser | None = None) -> str:
     try:
         organisation = tokens.client_for(connection).organisation()
     except ZohoError as error:
-        connection.note(ConnectionEvent.Kind.TESTED, by=by, ok=False, code=error.code)
+        connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=False, code=error.code)
         return str(error)
-    connection.note(ConnectionEvent.Kind.TESTED, by=by, ok=True)
+    connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=True)
     if organisation.id != connection.org_id:
         return _("This is another organisation: %s.") % organisation.name
     work.end_backoff(connection_id=connection_id)

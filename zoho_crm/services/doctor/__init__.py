@@ -8,9 +8,9 @@ from zoho_crm.services.doctor._connections import client, connections, secrets
 from zoho_crm.services.doctor._finding import Finding, Result
 from zoho_crm.services.doctor._surroundings import accounts_servers, broker, redirect_address
 from zoho_crm.services.doctor._tables import clock, database_options, tables
-from zoho_crm.services.doctor._workers import missed, workers
+from zoho_crm.services.doctor._workers import worker_findings, workers
 
-__all__ = ["Finding", "Result", "examine", "missed"]
+__all__ = ["Finding", "Result", "run_checks", "worker_findings"]
 
 ELSEWHERE: tuple[Callable[[], Iterator[Finding]], ...] = (redirect_address, broker)
 IN_THE_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (
@@ -24,7 +24,7 @@ IN_THE_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (
 )
 
 
-def examine() -> Iterator[Finding]:
+def run_checks() -> Iterator[Finding]:
     """Yield what every check finds; without our tables most of them are left out."""
     for look in ELSEWHERE:
         yield from look()

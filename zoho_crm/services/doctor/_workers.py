@@ -19,7 +19,7 @@ WORKER, SWEEP = "worker", "sweep"
 def workers() -> Iterator[Finding]:
     """Whether somebody works what is due, and sweeps find what no message woke."""
     active = Connection.objects.filter(status=Connection.Status.ACTIVE).order_by("name")
-    found = [finding for connection in active for finding in missed(connection)]
+    found = [finding for connection in active for finding in worker_findings(connection)]
     yield from found
     complaints = {finding.check for finding in found}
     last = ConnectionWork.objects.aggregate(worker=Max("seen_at"), sweep=Max("swept_at"))
@@ -29,7 +29,7 @@ def workers() -> Iterator[Finding]:
         yield _swept(last["sweep"])
 
 
-def missed(connection: Connection) -> Iterator[Finding]:
+def worker_findings(connection: Connection) -> Iterator[Finding]:
     """Yield who did not come by for what waits on a connection."""
     absence = attendance.absence_on(connection)
     if absence and absence.worker:

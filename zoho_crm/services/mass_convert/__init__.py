@@ -7,8 +7,8 @@ stops by itself when leads are refused one after the other.
 
 from __future__ import annotations
 
-from zoho_crm.services.mass_convert import _job_life as job_life
-from zoho_crm.services.mass_convert._breaker import heed, is_proven
+from zoho_crm.services.mass_convert import _job_life as jobs
+from zoho_crm.services.mass_convert._breaker import canaries_passed, check_circuit_breaker
 from zoho_crm.services.mass_convert._control import (
     cancel,
     check_policy,
@@ -22,12 +22,12 @@ from zoho_crm.services.mass_convert._control import (
 from zoho_crm.services.mass_convert._counts import Estimate, counts, decided_count, estimate
 from zoho_crm.services.mass_convert._deciding import latest_of, previewed_in_run
 from zoho_crm.services.mass_convert._decisions import decide, decide_one
-from zoho_crm.services.mass_convert._effects import effect_of, smallest_job
+from zoho_crm.services.mass_convert._effects import effect_of, min_job_size
 from zoho_crm.services.mass_convert._export import export
 from zoho_crm.services.mass_convert._policies import policies
 from zoho_crm.services.mass_convert._sources import ids_in_file, ids_in_lines, ids_of_open_leads
-from zoho_crm.services.mass_convert._staging import take_page
-from zoho_crm.services.mass_convert._steps import take_steps, wake
+from zoho_crm.services.mass_convert._staging import stage_page
+from zoho_crm.services.mass_convert._steps import advance_runs, mark_due
 
 __all__ = [
     "Estimate",
@@ -40,12 +40,12 @@ __all__ = [
     "effect_of",
     "estimate",
     "export",
-    "heed",
+    "check_circuit_breaker",
     "ids_in_file",
     "ids_in_lines",
     "ids_of_open_leads",
-    "is_proven",
-    "job_life",
+    "canaries_passed",
+    "jobs",
     "latest_of",
     "pause",
     "policies",
@@ -54,9 +54,9 @@ __all__ = [
     "previewed_in_run",
     "resume",
     "retry",
-    "smallest_job",
+    "min_job_size",
     "start",
-    "take_page",
-    "take_steps",
-    "wake",
+    "stage_page",
+    "advance_runs",
+    "mark_due",
 ]

@@ -16,8 +16,8 @@ from zoho_crm.models import DbNow, LeadConversion, MassConversion
 from zoho_crm.services import lifecycle
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.mass_convert._counts import decided_count
-from zoho_crm.services.mass_convert._decisions import SET, in_review
-from zoho_crm.services.mass_convert._staging import take_in
+from zoho_crm.services.mass_convert._decisions import WRITE_BATCH_ROWS, in_review
+from zoho_crm.services.mass_convert._staging import stage_lines
 from zoho_crm.services.mass_convert._steps import choose_canaries
 from zoho_crm.types import as_json
 
@@ -54,7 +54,7 @@ def prepare(
     )
     with ExitStack() as stack:
         stack.callback(_withdraw, run)
-        if not take_in(run, lead_ids):
+        if not stage_lines(run, lead_ids):
             raise RequestRefusedError(_("There is not one lead in this source."), code="empty")
         stack.pop_all()
     if not run.advance([Stage.STAGING], Stage.PREVIEWING, due_at=DbNow()):
@@ -193,7 +193,7 @@ def retry(*, run_id: int, by: AbstractBaseUser | None = None) -> int:
         raise StaleDecisionError(message, code="not_finished")
     again = Q(status=Status.FAILED) | Q(status=Status.PREVIEWED, plan__isnull=True)
     rows = LeadConversion.objects.filter(again, mass_conversion=run)
-    while batch := list(rows.order_by("pk")[:SET]):
+    while batch := list(rows.order_by("pk")[:WRITE_BATCH_ROWS]):
         LeadConversion.objects.move([lifecycle.reopened(row, by=str(by or "")) for row in batch])
     # Rows of a finished run rest; if this process ends before the next line, it can be repeated.
     count = LeadConversion.objects.filter(mass_conversion=run, status=Status.NEW).count()

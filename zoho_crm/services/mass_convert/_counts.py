@@ -12,9 +12,9 @@ from zoho_crm.models import LeadConversion, MassConversion
 
 Status = LeadConversion.Status
 #: Leads that one call reads.
-READ_AT_ONCE = 100
+LEADS_PER_READ = 100
 #: Seconds that a call takes, roughly, for the estimate of time.
-SECONDS_A_CALL = 0.4
+SECONDS_PER_CALL = 0.4
 
 
 def counts(run: MassConversion) -> dict[str, int]:
@@ -52,9 +52,9 @@ def estimate(run: MassConversion) -> Estimate:
     standing = counts(run)
     to_preview = standing.get(Status.NEW, 0)
     to_send = standing.get(Status.READY, 0) + standing["decided"]
-    reads = math.ceil(to_preview / READ_AT_ONCE) + math.ceil(to_send / READ_AT_ONCE)
+    reads = math.ceil(to_preview / LEADS_PER_READ) + math.ceil(to_send / LEADS_PER_READ)
     other = to_preview + reads
-    seconds = (other + to_send) * SECONDS_A_CALL / max(1, conf().MAX_CONCURRENCY or 8)
+    seconds = (other + to_send) * SECONDS_PER_CALL / max(1, conf().MAX_CONCURRENCY or 8)
     return Estimate(
         calls=other + to_send,
         credits=other * costs.get("other", 1) + to_send * costs.get("convert", 5),

@@ -10,7 +10,7 @@ from typing import Any
 
 from zoho_crm import matching
 from zoho_crm.client import ZohoClient
-from zoho_crm.matching import Action, Moment, Policy, Preview
+from zoho_crm.matching import Action, DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion, MassConversion, Move
 from zoho_crm.services import lifecycle
 from zoho_crm.types import ConversionPlan, Lead, Verdict, as_json
@@ -23,7 +23,9 @@ LATEST: Mapping[str, str] = {
 }
 
 
-def previewed_in_run(row: LeadConversion, preview: Preview, policy: Policy, moment: Moment) -> Move:
+def previewed_in_run(
+    row: LeadConversion, preview: Preview, policy: Policy, context: DecisionContext
+) -> Move:
     """The lead was read, and what it could become; the run's policy decides if it can."""
     move = lifecycle.previewed(row, preview)
     if move.to != Status.PREVIEWED:
@@ -37,7 +39,7 @@ def previewed_in_run(row: LeadConversion, preview: Preview, policy: Policy, mome
     if "plan" not in move.values:
         kept = keys_of(preview.lead, row.planned())
         return replace(move, values={**move.values, **kept})
-    decision = matching.decide_by(policy, preview, moment)
+    decision = matching.decide_by(policy, preview, context)
     values: dict[str, Any] = {**move.values, "plan": as_json(decision.plan)}
     values["reason"] = decision.reason or move.values["reason"]
     values |= keys_of(preview.lead, decision.plan)

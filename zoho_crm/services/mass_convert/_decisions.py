@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError, StaleDecisionError
-from zoho_crm.matching import Action, Decision, Moment, Preview
+from zoho_crm.matching import Action, Decision, DecisionContext, Preview
 from zoho_crm.models import LeadConversion, MassConversion, Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.mass_convert._deciding import keys_of
@@ -24,7 +24,7 @@ Status = LeadConversion.Status
 #: What a decision may be about; a row that was left out may be taken in again.
 DECIDABLE = (Status.PREVIEWED, Status.SKIPPED)
 #: Rows that are decided at a time.
-SET = 500
+WRITE_BATCH_ROWS = 500
 #: What may be said of a whole verdict.
 ACTIONS = frozenset({Action.ATTACH, Action.CREATE, Action.SKIP})
 
@@ -98,7 +98,7 @@ def _decision_maker(
     if action == Action.ATTACH and verdict in {Verdict.NO_MATCH, Verdict.SEVERAL_MATCHES}:
         message = _("Which record the leads should join is not clear; decide them one by one.")
         raise PlanError(message, code="bad_decision")
-    moment = Moment(today=localdate(), active_owners=frozenset(run.active_owners))
+    context = DecisionContext(today=localdate(), active_owners=frozenset(run.active_owners))
 
     def decision_for(preview: Preview) -> Decision:
         plan = ConversionPlan()
@@ -106,7 +106,7 @@ def _decision_maker(
             plan = matching.propose(preview.verdict, preview.options) or plan
         if action == Action.SKIP or preview.lead is None:
             return Decision(skip=True)
-        return matching.with_choices(plan, run.rules, preview.lead, moment)
+        return matching.complete_plan(plan, run.rules, preview.lead, context)
 
     return decision_for
 
@@ -140,6 +140,6 @@ def _decided(row: LeadConversion, decision: Decision, by: AbstractBaseUser | Non
 
 def _batches(rows: QuerySet[LeadConversion]) -> Iterator[list[LeadConversion]]:
     last = 0
-    while batch := list(rows.filter(pk__gt=last).order_by("pk")[:SET]):
+    while batch := list(rows.filter(pk__gt=last).order_by("pk")[:WRITE_BATCH_ROWS]):
         yield batch
         last = batch[-1].pk

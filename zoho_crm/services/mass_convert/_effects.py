@@ -36,7 +36,7 @@ def effect_of(row: LeadConversion, policy: Policy) -> Effect | None:
     )
 
 
-def smallest_job() -> int:
+def min_job_size() -> int:
     """Return from how many leads on a job costs fewer credits than single calls."""
     costs = conf().CREDIT_COSTS
     return costs.get("mass_convert", 200) // max(1, costs.get("convert", 5)) + 1

@@ -18,7 +18,7 @@ from zoho_crm.models import LeadConversion, MassConversion, Move
 Joins = LeadConversion.Joins
 Status = LeadConversion.Status
 #: Rows that are moved at a time.
-SET = 500
+WRITE_BATCH_ROWS = 500
 NOBODY: dict[str, Any] = {"follows_id": None, "joins": ""}
 
 
@@ -67,7 +67,7 @@ def _sorted_batches(rows: QuerySet[LeadConversion], key: str) -> Iterator[list[L
     while batch := list(
         rows.filter(
             Q(**{f"{key}__gt": value}) | Q(**{key: value, "pk__gt": pk}), **{f"{key}__gte": value}
-        )[:SET]
+        )[:WRITE_BATCH_ROWS]
     ):
         yield batch
         value, pk = getattr(batch[-1], key), batch[-1].pk
@@ -91,7 +91,7 @@ def _leave_to_people(rows: QuerySet[LeadConversion], reason: str) -> None:
 
 def _batches(rows: QuerySet[LeadConversion]) -> Iterator[list[LeadConversion]]:
     last = 0
-    while batch := list(rows.filter(pk__gt=last).order_by("pk")[:SET]):
+    while batch := list(rows.filter(pk__gt=last).order_by("pk")[:WRITE_BATCH_ROWS]):
         yield batch
         last = batch[-1].pk
 

@@ -31,7 +31,7 @@ FIRST_POLL = 2.0
 REMEMBERED = 21
 
 
-def begin(
+def create(
     run: MassConversion, effect: Effect, claims: list[Move], *, only_if: Q
 ) -> tuple[MassConversionJob, list[LeadConversion]]:
     """Write the intent: the job, and its rows as being sent. Return those that could be claimed."""
@@ -56,7 +56,7 @@ def _claimed(claim: Move, job: MassConversionJob) -> Move:
     return replace(claim, values={**claim.values, "job": job}, details=details)
 
 
-def accepted(job: MassConversionJob, rows: list[LeadConversion], zoho_job_id: str) -> None:
+def mark_accepted(job: MassConversionJob, rows: list[LeadConversion], zoho_job_id: str) -> None:
     """Zoho took it on: it is polled, and its rows wait for it."""
     values: dict[str, Any] = {"in_doubt": True, "due_at": None, "retry_count": 0}
     values |= {"quiet_until": from_now(conf().JOB_HORIZON)}
@@ -69,26 +69,30 @@ def accepted(job: MassConversionJob, rows: list[LeadConversion], zoho_job_id: st
         )
 
 
-def refused(job: MassConversionJob, rows: list[LeadConversion], error: ZohoError) -> None:
+def mark_refused(job: MassConversionJob, rows: list[LeadConversion], error: ZohoError) -> None:
     """Zoho would not do it as a job: its rows go singly, which also yields the reason."""
     with transaction.atomic():
         _end(job, JobStatus.REFUSED)
         _give_back(rows, error, at_once=True)
 
 
-def not_processed(job: MassConversionJob, rows: list[LeadConversion], error: ZohoError) -> None:
+def mark_not_processed(
+    job: MassConversionJob, rows: list[LeadConversion], error: ZohoError
+) -> None:
     """It surely did not reach Zoho: its rows wait for another job."""
     with transaction.atomic():
         _end(job, JobStatus.REFUSED)
         _give_back(rows, error, at_once=True, job=None, due_at=None)
 
 
-def dropped(row: LeadConversion, error: ZohoError) -> None:
+def send_singly(row: LeadConversion, error: ZohoError) -> None:
     """The job was refused because of this row: it goes singly, the others once more together."""
     _give_back([row], error, at_once=True)
 
 
-def lost(job: MassConversionJob, rows: list[LeadConversion], *, in_flight: float) -> None:
+def mark_answer_lost(
+    job: MassConversionJob, rows: list[LeadConversion], *, in_flight: float
+) -> None:
     """No clear answer came: whether there is a job, nobody knows."""
     mine = conf()
     quiet = in_flight + mine.JOB_HORIZON + mine.MASS_QUIET_PERIOD
@@ -97,7 +101,7 @@ def lost(job: MassConversionJob, rows: list[LeadConversion], *, in_flight: float
         LeadConversion.objects.move(_doubted(row, quiet) for row in rows)
 
 
-def polled(job: MassConversionJob, state: JobState) -> None:
+def save_state(job: MassConversionJob, state: JobState) -> None:
     """Zoho told how it stands; when it is final, its rows are settled by reading them."""
     counts = as_json(state)
     if state.is_final:
@@ -107,12 +111,12 @@ def polled(job: MassConversionJob, state: JobState) -> None:
         _change(job, counts=counts, polls=job.polls + 1, due_at=from_now(wait))
 
 
-def put_off(job: MassConversionJob) -> None:
+def postpone_poll(job: MassConversionJob) -> None:
     """A poll did not come about."""
     _change(job, polls=job.polls + 1, due_at=from_now(lifecycle.retry_delay(job.polls)))
 
 
-def vanished(job: MassConversionJob) -> None:
+def mark_not_found(job: MassConversionJob) -> None:
     """Zoho does not know it, or no longer: it may be at work all the same, for as long as any."""
     mine = conf()
     finish(job, JobStatus.GIVEN_UP, quiet=mine.JOB_HORIZON + mine.MASS_QUIET_PERIOD)
@@ -134,7 +138,7 @@ def _doubted(row: LeadConversion, quiet: float) -> Move:
     return lifecycle.outcome_unknown(row, None, quiet=quiet, in_doubt=True, due_at=DbNow())
 
 
-def give_up_jobs(connection_id: int) -> None:
+def give_up_overdue(connection_id: int) -> None:
     """Jobs that nobody heard of since they were posted, and those that take too long, are over."""
     too_long = Q(status=JobStatus.ACCEPTED, posted_at__lte=from_now(-conf().JOB_HORIZON))
     jobs = MassConversionJob.objects.filter(connection_id=connection_id, due_at__lte=DbNow())

@@ -30,7 +30,7 @@ BATCH = 1000
 FREE = frozenset({Status.NEW, Status.PREVIEWED, Status.SKIPPED, Status.FAILED})
 
 
-def take_in(run: MassConversion, lines: Iterable[str]) -> int:
+def stage_lines(run: MassConversion, lines: Iterable[str]) -> int:
     """
     Make rows of a source's lines, each an id; return how many lines there were.
 
@@ -49,7 +49,7 @@ def take_in(run: MassConversion, lines: Iterable[str]) -> int:
     return found
 
 
-def take_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: str) -> None:
+def stage_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: str) -> None:
     """
     Make rows of a page of open leads, and remember how far that is; nothing after a cancel.
 

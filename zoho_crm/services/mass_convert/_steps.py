@@ -20,7 +20,7 @@ from zoho_crm.models import (
     holds,
 )
 from zoho_crm.services import lifecycle
-from zoho_crm.services.mass_convert._breaker import CANARIES, is_proven
+from zoho_crm.services.mass_convert._breaker import CANARY_ROWS, canaries_passed
 from zoho_crm.services.mass_convert._counts import counts
 from zoho_crm.services.mass_convert._effects import effect_key, effect_of
 from zoho_crm.services.mass_convert._groups import regroup
@@ -30,37 +30,37 @@ Stage = MassConversion.Stage
 Status = LeadConversion.Status
 Joins = LeadConversion.Joins
 #: Rows that one step moves at a time, and seconds until the next look if nobody wakes it.
-SET = 500
-REST = 5.0
+WRITE_BATCH_ROWS = 500
+RECHECK_SECONDS = 5.0
 #: Seconds that no step takes.
-STEP = 60.0
+STEP_TIMEOUT_SECONDS = 60.0
 
 
-def take_steps(connection_id: int) -> list[MassConversion]:
+def advance_runs(connection_id: int) -> list[MassConversion]:
     """
     Take each due run of a connection one step further.
 
     :return: the runs that have not ended; ``is_due`` says which can be taken further at once
     """
-    flags: dict[str, Any] = {"is_due": holds(due_at__lte=DbNow(), stage__in=STEPS)}
+    flags: dict[str, Any] = {"is_due": holds(due_at__lte=DbNow(), stage__in=STEP_BY_STAGE)}
     runs = MassConversion.objects.filter(connection_id=connection_id, ended_at=None)
     runs = runs.annotate(**flags).order_by("pk")
     due = sorted((run for run in runs if run.is_due), key=attrgetter("due_at"))
     for run in due:
-        _take_step(run)
+        _advance_run(run)
     return list(runs.all() if due else runs)
 
 
-def _take_step(run: MassConversion) -> None:
+def _advance_run(run: MassConversion) -> None:
     runs = MassConversion.objects.filter(pk=run.pk)
-    runs.update(due_at=from_now(STEP))
-    wait = STEPS[run.stage](run)
+    runs.update(due_at=from_now(STEP_TIMEOUT_SECONDS))
+    wait = STEP_BY_STAGE[run.stage](run)
     # Whoever woke it meanwhile made it due again: what they did is still to be looked at.
     unmoved = runs.filter(revision=run.revision, due_at__gt=DbNow())
     unmoved.update(due_at=None if wait is None else from_now(wait))
 
 
-def wake(run_ids: Collection[int]) -> None:
+def mark_due(run_ids: Collection[int]) -> None:
     """Have runs taken further at the next opportunity: rows of theirs came to rest."""
     if run_ids:
         runs = MassConversion.objects.filter(pk__in=run_ids, due_at__gt=DbNow())
@@ -69,7 +69,7 @@ def wake(run_ids: Collection[int]) -> None:
 
 def _preview(run: MassConversion) -> float | None:
     if _rows(run, Status.NEW).exists():
-        return REST
+        return RECHECK_SECONDS
     regroup(run)
     run.advance([Stage.PREVIEWING], Stage.REVIEW)
     return None
@@ -91,7 +91,7 @@ def _convert(run: MassConversion) -> float | None:
     moving = LeadConversion.objects.filter(mass_conversion=run, status__in=IN_PROGRESS)
     if is_waiting or moving.exists():
         _replace_canaries(run)
-        return REST
+        return RECHECK_SECONDS
     _end(run, [Stage.CONVERTING], Stage.FINISHED)
     return None
 
@@ -99,7 +99,9 @@ def _convert(run: MassConversion) -> float | None:
 def _arm(run: MassConversion) -> float:
     """Make the decided rows ready that follow nobody."""
     rows = _rows(run, Status.PREVIEWED).filter(plan__isnull=False, follows=None)
-    rows = rows.only("status", "version", "lead_snapshot", "plan", "follows", "job")[:SET]
+    rows = rows.only("status", "version", "lead_snapshot", "plan", "follows", "job")[
+        :WRITE_BATCH_ROWS
+    ]
     rules = run.rules
     moves = [_armed(run, row, rules) for row in rows]
     LeadConversion.objects.move(moves)
@@ -119,14 +121,14 @@ def _armed(run: MassConversion, row: LeadConversion, rules: Policy) -> Move:
 
 def choose_canaries(run: MassConversion) -> None:
     """Let the first leads go singly, whatever their route."""
-    rows = _rows(run, Status.READY).filter(due_at=None)[:CANARIES]
+    rows = _rows(run, Status.READY).filter(due_at=None)[:CANARY_ROWS]
     values = {"effect": "", "due_at": DbNow()}
     LeadConversion.objects.move(Move(row=row, to=Status.READY, values=values) for row in rows)
 
 
 def _replace_canaries(run: MassConversion) -> None:
     """Choose others if the first leads came to rest without enough outcomes."""
-    if run.may_use_jobs and not is_proven(run):
+    if run.may_use_jobs and not canaries_passed(run):
         rows = LeadConversion.objects.filter(mass_conversion=run)
         under_way = Q(status=Status.RUNNING) | Q(status=Status.READY, due_at__isnull=False)
         if not rows.filter(under_way).exists():
@@ -141,7 +143,7 @@ def _follow(run: MassConversion, waiting: QuerySet[LeadConversion]) -> int:
     """Let followers join what their leaders made, or say why they cannot."""
     ripe = waiting.exclude(follows=None).exclude(follows__status__in=IN_PROGRESS)
     ripe = ripe.exclude(follows__status=Status.PREVIEWED, follows__plan__isnull=False)
-    moves = [_joined(run, row) for row in ripe.select_related("follows")[:SET]]
+    moves = [_joined(run, row) for row in ripe.select_related("follows")[:WRITE_BATCH_ROWS]]
     return len(LeadConversion.objects.move(moves))
 
 
@@ -163,26 +165,26 @@ def _joined(run: MassConversion, row: LeadConversion) -> Move:
 def _cancel(run: MassConversion) -> float | None:
     """Leave out what was not sent; the rest settles."""
     unsent = [Status.NEW, Status.PREVIEWED, Status.READY]
-    rows = LeadConversion.objects.filter(mass_conversion=run, status__in=unsent)[:SET]
+    rows = LeadConversion.objects.filter(mass_conversion=run, status__in=unsent)[:WRITE_BATCH_ROWS]
     values = {**lifecycle.AT_REST, "reason": "cancelled"}
     moves = [Move(row=row, to=Status.SKIPPED, values=values) for row in rows]
     if LeadConversion.objects.move(moves):
         return 0.0
     if LeadConversion.objects.filter(mass_conversion=run, status__in=IN_PROGRESS).exists():
-        return REST
+        return RECHECK_SECONDS
     _end(run, [Stage.CANCELLED], Stage.CANCELLED)
     return None
 
 
-def _end(run: MassConversion, frm: list[str], to: str) -> None:
-    run.advance(frm, to, counts=counts(run), ended_at=DbNow(), due_at=None)
+def _end(run: MassConversion, from_stages: list[str], to: str) -> None:
+    run.advance(from_stages, to, counts=counts(run), ended_at=DbNow(), due_at=None)
 
 
 def _rows(run: MassConversion, status: str) -> QuerySet[LeadConversion]:
     return LeadConversion.objects.filter(mass_conversion=run, status=status).order_by("pk")
 
 
-STEPS: Mapping[str, Callable[[MassConversion], float | None]] = {
+STEP_BY_STAGE: Mapping[str, Callable[[MassConversion], float | None]] = {
     Stage.PREVIEWING: _preview,
     Stage.REVIEW: _review,
     Stage.CONVERTING: _convert,

@@ -51,13 +51,13 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     wait = _waiting_time(connection_id)
     if wait != 0.0:
         return wait
-    lease = ConnectionWork.take(connection_id, owner=_me(), seconds=conf().LEASE)
+    lease = ConnectionWork.acquire(connection_id, owner=_me(), seconds=conf().LEASE)
     if lease is None:
         return None
     learnt: dict[str, object] = {}
     try:
         _give_up_orphans(connection_id)
-        mass_convert.job_life.give_up_jobs(connection_id)
+        mass_convert.jobs.give_up_overdue(connection_id)
         learnt = Slice(lease, stop or Event()).run()
     finally:
         lease.release(**learnt)
@@ -75,7 +75,7 @@ def come_back(*, connection_id: int, seconds: float) -> bool:
 
     Of many messages that found nothing to do yet, one is enough to wait for it.
     """
-    return ConnectionWork.come_back(connection_id, seconds=seconds)
+    return ConnectionWork.schedule_wake_up(connection_id, seconds=seconds)
 
 
 def end_backoff(*, connection_id: int) -> None:

@@ -130,9 +130,9 @@ class Desk:
         """Return the runs that had not ended at the last look, and hold back none of these."""
         return [run for run in self.runs if not any(map(run.holds_back, statuses))]
 
-    def is_proven(self, run: MassConversion) -> bool:
+    def canaries_passed(self, run: MassConversion) -> bool:
         """Whether the first leads of a run are through; that stays so until it is resumed."""
-        if (run.pk, run.counted_from) not in self._proven and mass_convert.is_proven(run):
+        if (run.pk, run.counted_from) not in self._proven and mass_convert.canaries_passed(run):
             self._proven.add((run.pk, run.counted_from))
         return (run.pk, run.counted_from) in self._proven
 

@@ -9,9 +9,9 @@ from django.db import connections
 from django.utils.timezone import localdate
 
 from zoho_crm import matching
-from zoho_crm.client import ZohoClient, culprit
+from zoho_crm.client import ZohoClient, refused_index
 from zoho_crm.exceptions import RequestRefusedError, ZohoError
-from zoho_crm.matching import Moment, Policy, Preview
+from zoho_crm.matching import DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import lifecycle, mass_convert, tokens
 from zoho_crm.services.convert import plan_by_policy
@@ -41,12 +41,12 @@ class RunRules:
     """What a run decides by."""
 
     policy: Policy
-    moment: Moment
+    context: DecisionContext
 
     def knowing(self, client: ZohoClient, found: Preview) -> RunRules:
         """Return them with what has to be read to tell several matches apart."""
         latest = mass_convert.latest_of(client, self.policy, found)
-        return replace(self, moment=replace(self.moment, latest=latest))
+        return replace(self, context=replace(self.context, latest=latest))
 
 
 class Rules:
@@ -61,8 +61,8 @@ class Rules:
         if run is None:
             return None
         if run.pk not in self._known:
-            moment = Moment(today=localdate(), active_owners=frozenset(run.active_owners))
-            self._known[run.pk] = RunRules(policy=run.rules, moment=moment)
+            context = DecisionContext(today=localdate(), active_owners=frozenset(run.active_owners))
+            self._known[run.pk] = RunRules(policy=run.rules, context=context)
         return self._known[run.pk]
 
 
@@ -71,7 +71,7 @@ def seen(row: LeadConversion, found: Preview, rules: RunRules | None) -> Sight:
     if found.lead is None and lifecycle.may_appear_later(row):
         return Sight(move=lifecycle.not_found_yet(row))
     if rules:
-        return Sight(move=mass_convert.previewed_in_run(row, found, rules.policy, rules.moment))
+        return Sight(move=mass_convert.previewed_in_run(row, found, rules.policy, rules.context))
     move = lifecycle.previewed(row, found)
     plan = plan_by_policy(row, found) if move.to == LeadConversion.Status.PREVIEWED else None
     return Sight(move=move, plan=plan)
@@ -89,7 +89,7 @@ def checked(row: LeadConversion, lead: Lead | None, *, sent: str | None = None) 
     if lead.converted:
         return lifecycle.read_converted(row, lead.converted)
     seen = row.lead_seen()
-    changed = matching.changes(seen, lead) if seen else ("id",)
+    changed = matching.changed_fields(seen, lead) if seen else ("id",)
     return (
         lifecycle.reset_to_new(row, changed=list(changed))
         if changed
@@ -107,7 +107,7 @@ def renewed(row: LeadConversion, found: Preview, leader: LeadConversion | None) 
     if found.lead and found.lead.converted:
         return lifecycle.read_converted(row, found.lead.converted)
     seen = preview_seen(row)
-    unchanged = seen.lead and found.lead and not matching.changes(seen.lead, found.lead)
+    unchanged = seen.lead and found.lead and not matching.changed_fields(seen.lead, found.lead)
     if unchanged and matching.same_matches(seen, _without_made_by(leader, found)):
         return lifecycle.preview_renewed(row, found)
     return lifecycle.reset_to_new(row, changed=["matches"])
@@ -137,7 +137,7 @@ class Posted:
     """A job that Zoho took on, perhaps without the one row for which it refused it first."""
 
     job_id: str
-    culprit: LeadConversion | None = None
+    refused_row: LeadConversion | None = None
     error: ZohoError | None = None
 
 
@@ -158,11 +158,11 @@ def start_job(
     try:
         return Posted(job_id=start(rows))
     except RequestRefusedError as error:
-        place = culprit(error)
-        if place is None or place >= len(rows):
+        index = refused_index(error)
+        if index is None or index >= len(rows):
             raise
-        rest = rows[:place] + rows[place + 1 :]
-        return Posted(job_id=start(rest), culprit=rows[place], error=error)
+        rest = rows[:index] + rows[index + 1 :]
+        return Posted(job_id=start(rest), refused_row=rows[index], error=error)
 
 
 def fetch_token(connection_id: int, rejected: Secret | None) -> Secret:

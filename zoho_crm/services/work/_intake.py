@@ -54,7 +54,7 @@ class Intake:
         self._reading.discard(run.pk)
         self._look = 0
         self._desk.condition.succeeded()
-        mass_convert.take_page(run, page.leads, next_page_token=page.next_page_token)
+        mass_convert.stage_page(run, page.leads, next_page_token=page.next_page_token)
 
     def _failed(self, run: MassConversion, errand: Errand, error: BaseException) -> None:
         self._reading.discard(run.pk)

@@ -10,7 +10,7 @@ from functools import partial
 
 from django.db.models import QuerySet
 
-from zoho_crm.client import MOST_IN_A_JOB, effect_body
+from zoho_crm.client import MAX_LEADS_PER_JOB, effect_body
 from zoho_crm.exceptions import (
     AlreadyConvertedError,
     AuthorizationError,
@@ -21,7 +21,7 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob, Move, holds
 from zoho_crm.services.lifecycle import body_hash
-from zoho_crm.services.mass_convert import effect_of, job_life, smallest_job
+from zoho_crm.services.mass_convert import effect_of, jobs, min_job_size
 from zoho_crm.services.work._crew import Errand
 from zoho_crm.services.work._desk import Desk
 from zoho_crm.services.work._errands import Posted, checked, start_job
@@ -77,13 +77,13 @@ class Jobs:
                 continue
             if not run.may_use_jobs:
                 self._release(self._waiting(run)[:SET])
-            elif self._desk.is_proven(run) and self._draft_for(run):
+            elif self._desk.canaries_passed(run) and self._draft_for(run):
                 return
 
     def _draft_for(self, run: MassConversion) -> bool:
         """Begin a job with the first rows that may go together; whether there are such rows."""
         rows = self._alike(run)
-        effect = effect_of(rows[0], run.rules) if len(rows) >= smallest_job() else None
+        effect = effect_of(rows[0], run.rules) if len(rows) >= min_job_size() else None
         if effect is None:
             self._release(rows)
             return False
@@ -94,10 +94,10 @@ class Jobs:
 
     def _alike(self, run: MassConversion) -> list[LeadConversion]:
         """Return the first rows that wait for a job of the same effect."""
-        rows = list(self._waiting(run)[:MOST_IN_A_JOB])
+        rows = list(self._waiting(run)[:MAX_LEADS_PER_JOB])
         alike = [row for row in rows if row.effect == rows[0].effect]
         if len(alike) < len(rows):
-            alike = list(self._waiting(run).filter(effect=rows[0].effect)[:MOST_IN_A_JOB])
+            alike = list(self._waiting(run).filter(effect=rows[0].effect)[:MAX_LEADS_PER_JOB])
         return alike
 
     def _waiting(self, run: MassConversion) -> QuerySet[LeadConversion]:
@@ -135,11 +135,11 @@ class Jobs:
         desk = self._desk
         desk.kept -= {row.pk for row in draft.rows}
         is_stale = draft.begun < time.monotonic() - desk.conf.CALL_DEADLINE
-        if is_stale or len(draft.claims) < smallest_job():
+        if is_stale or len(draft.claims) < min_job_size():
             return
         latest = time.monotonic() + desk.conf.LEASE - desk.conf.CALL_DEADLINE
         run, effect = draft.run, draft.effect
-        job, rows = job_life.begin(run, effect, draft.claims, only_if=desk.may_be_claimed)
+        job, rows = jobs.create(run, effect, draft.claims, only_if=desk.may_be_claimed)
         if rows:
             done, failed = partial(self._accepted, job), partial(self._not_accepted, job)
             errand = Errand(rows=tuple(rows), done=done, failed=failed)
@@ -147,10 +147,10 @@ class Jobs:
 
     def _accepted(self, job: MassConversionJob, errand: Errand, posted: Posted) -> None:
         self._desk.condition.succeeded()
-        rows = [row for row in errand.rows if row is not posted.culprit]
-        job_life.accepted(job, rows, posted.job_id)
-        if posted.culprit and posted.error:
-            job_life.dropped(posted.culprit, posted.error)
+        rows = [row for row in errand.rows if row is not posted.refused_row]
+        jobs.mark_accepted(job, rows, posted.job_id)
+        if posted.refused_row and posted.error:
+            jobs.send_singly(posted.refused_row, posted.error)
 
     def _not_accepted(self, job: MassConversionJob, errand: Errand, error: BaseException) -> None:
         """Refused, surely not processed, or nobody knows."""
@@ -158,22 +158,24 @@ class Jobs:
         if isinstance(error, PermissionDeniedError):
             MassConversion.objects.filter(pk=job.mass_conversion_id).update(may_use_jobs=False)
         if isinstance(error, RequestRefusedError | AlreadyConvertedError | PermissionDeniedError):
-            job_life.refused(job, rows, error)
+            jobs.mark_refused(job, rows, error)
         elif isinstance(error, TransientError | AuthorizationError):
             desk.condition.failed(error, started=errand.started)
-            job_life.not_processed(job, rows, error)
+            jobs.mark_not_processed(job, rows, error)
         else:
             logger.error("Job %s has no clear answer", job.pk, exc_info=error)
             # The errand may have been at its second call, which began nobody knows when.
-            job_life.lost(job, rows, in_flight=desk.conf.CALL_DEADLINE)
+            jobs.mark_answer_lost(job, rows, in_flight=desk.conf.CALL_DEADLINE)
 
     # Polling
 
     def _poll(self) -> int:
         """Ask how those stand that are due; return how many jobs are open."""
-        jobs = MassConversionJob.objects.filter(connection=self._desk.connection, ended_at=None)
-        jobs = jobs.defer("effect", "counts").order_by("due_at")
-        found = list(jobs.annotate(is_due=holds(due_at__lte=DbNow())))
+        open_jobs = MassConversionJob.objects.filter(
+            connection=self._desk.connection, ended_at=None
+        )
+        open_jobs = open_jobs.defer("effect", "counts").order_by("due_at")
+        found = list(open_jobs.annotate(is_due=holds(due_at__lte=DbNow())))
         for job in found:
             is_ripe = job.is_due and job.status == JobStatus.ACCEPTED
             if is_ripe and job.pk not in self._polling and self._desk.free:
@@ -186,12 +188,12 @@ class Jobs:
     def _polled(self, job: MassConversionJob, _errand: Errand, state: JobState) -> None:
         self._polling.discard(job.pk)
         self._desk.condition.succeeded()
-        job_life.polled(job, state)
+        jobs.save_state(job, state)
 
     def _not_polled(self, job: MassConversionJob, errand: Errand, error: BaseException) -> None:
         self._polling.discard(job.pk)
         if isinstance(error, RequestRefusedError):
-            job_life.vanished(job)
+            jobs.mark_not_found(job)
             return
         if isinstance(error, PermissionDeniedError):
             # Its leads can be read without it; other work of the connection must not wait.
@@ -200,4 +202,4 @@ class Jobs:
             self._desk.condition.failed(error, started=errand.started)
         else:
             logger.error("Job %s could not be polled", job.pk, exc_info=error)
-        job_life.put_off(job)
+        jobs.postpone_poll(job)

@@ -61,7 +61,7 @@ class Sending:
     def _held_back(self) -> set[int]:
         """Return the runs whose first leads are on their way, and whose next ones are in hand."""
         runs = {claim.row.mass_conversion for _begun, claim in self._claims}
-        return {run.pk for run in runs if run and not self._desk.is_proven(run)}
+        return {run.pk for run in runs if run and not self._desk.canaries_passed(run)}
 
     def _checked(self, begun: float, row: LeadConversion, move: Move | None) -> None:
         if move and move.to == Status.RUNNING:
@@ -122,7 +122,7 @@ class Sending:
         if run is None:
             return True
         if run.pk not in rooms:
-            rooms[run.pk] = inf if self._desk.is_proven(run) else 1 - self._in_flight[run.pk]
+            rooms[run.pk] = inf if self._desk.canaries_passed(run) else 1 - self._in_flight[run.pk]
         rooms[run.pk] -= 1
         return rooms[run.pk] >= 0
 

@@ -76,7 +76,7 @@ class Slice:
     def _look_anew(self) -> None:
         """Hand out what there is in the tables: with nothing in hand, nobody knows of it."""
         self._write()
-        mass_convert.wake(self._touched)
+        mass_convert.mark_due(self._touched)
         self._touched.clear()
         self._look_at = 0.0
         self._hand_out()
@@ -86,7 +86,7 @@ class Slice:
             return
         if time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + min(LOOK, self._desk.conf.SLICE / 10)
-            self._desk.look(mass_convert.take_steps(self._desk.connection.pk))
+            self._desk.look(mass_convert.advance_runs(self._desk.connection.pk))
             self._leave_a_reserve()
         if self._has_token():
             for part in self._parts:
@@ -130,7 +130,7 @@ class Slice:
         desk = self._desk
         if desk.moves:
             write(desk.moves, desk.plans)
-            mass_convert.heed(desk.moves)
+            mass_convert.check_circuit_breaker(desk.moves)
             self._touched |= {move.row.mass_conversion_id or 0 for move in desk.moves}
             desk.moves, desk.plans = [], {}
         self._write_at = time.monotonic() + WRITE
