@@ -53,6 +53,15 @@ sdk: .venv/.with-test .venv/.with-sdk
 clean:
 	rm -rf .venv .run .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
 
+# mysqlclient is built from source: what that needs is checked first, as pip ends in a traceback.
+BEFORE_databases = $(BIN)/python -c 'import MySQLdb' 2>/dev/null || $(MYSQLCLIENT_CAN_BE_BUILT) \
+	|| { echo "mysqlclient cannot be built; install its Debian packages:" \
+	"apt-get install gcc libmariadb-dev pkg-config python3-dev" >&2; exit 2; }
+MYSQLCLIENT_CAN_BE_BUILT = { command -v gcc && test -e "$(PYTHON_INCLUDE)/Python.h" \
+	&& { test "$$MYSQLCLIENT_CFLAGS" || pkg-config --exists libmariadb \
+	|| pkg-config --exists mariadb || pkg-config --exists mysqlclient; }; } >/dev/null 2>&1
+PYTHON_INCLUDE = $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))')
+
 # The pip of Debian 12 knows no dependency groups, so the one in .venv is renewed first.
 .venv/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed.")'
@@ -65,5 +74,6 @@ clean:
 	@touch $@
 
 .venv/.with-%: $(PACKAGING) | .venv/.created
+	@$(BEFORE_$*)
 	$(PIP) install --editable . --group $*
 	@touch $@ .venv/.installed
