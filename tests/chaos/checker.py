@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 Json: TypeAlias = dict[str, Any]
 
 #: DESIGN §4, written down a second time.
-STEPS: Mapping[str, str] = {
+ALLOWED_STEPS: Mapping[str, str] = {
     "NEW": "NEW PREVIEWED CONVERTED SKIPPED NEEDS_REVIEW",
     "PREVIEWED": "PREVIEWED READY SKIPPED NEW CONVERTED NEEDS_REVIEW",
     "READY": "READY RUNNING NEW CONVERTED SKIPPED NEEDS_REVIEW",
@@ -30,11 +30,11 @@ STEPS: Mapping[str, str] = {
     "CONVERTED": "NEW",
 }
 #: Where a row says that we did not convert its lead.
-NOT_BY_US = frozenset({"NEW", "PREVIEWED", "FAILED", "SKIPPED"})
-BY_US = frozenset({"convert", "mass"})
-TOO_MANY = frozenset({"TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"})
+NOT_CONVERTED_BY_US = frozenset({"NEW", "PREVIEWED", "FAILED", "SKIPPED"})
+OUR_ROUTES = frozenset({"convert", "mass"})
+RATE_LIMIT_CODES = frozenset({"TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"})
 #: Databases that keep milliseconds only write an instant a little early.
-BLUR = timedelta(milliseconds=1)
+CLOCK_TOLERANCE = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,25 +74,25 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class RunRecords:
     """All that is known when a run is over."""
 
     ledger: Json
     rows: Iterable[Row]
     events: Iterable[Event]
     #: Calls in flight that one worker may have at most.
-    ceiling: int
+    max_concurrency: int
     #: Seconds after which nobody waits for an answer any more.
-    deadline: float
+    call_deadline: float
 
 
-def check(evidence: Evidence) -> list[Breach]:
+def check(records: RunRecords) -> list[Breach]:
     """Return every breach, promise by promise."""
-    rows = {row.lead_id: row for row in evidence.rows}
-    conversions = _by_lead(evidence.ledger["conversions"])
-    calls = _by_lead(evidence.ledger["calls"])
+    rows = {row.lead_id: row for row in records.rows}
+    conversions = _by_lead(records.ledger["conversions"])
+    calls = _by_lead(records.ledger["calls"])
     events: defaultdict[str, list[Event]] = defaultdict(list)
-    for event in evidence.events:
+    for event in records.events:
         events[event.lead_id].append(event)
     return [
         *_exactly_once(rows, conversions),
@@ -100,7 +100,7 @@ def check(evidence: Evidence) -> list[Breach]:
         *_no_blind_resend(calls, conversions),
         *_intent_first(calls, events),
         *_monotone(rows, events),
-        *_ceiling(evidence),
+        *_ceiling(records),
     ]
 
 
@@ -133,8 +133,8 @@ def _ids(conversion: Json) -> tuple[str, ...]:
 def _truth(rows: Mapping[str, Row], conversions: Mapping[str, list[Json]]) -> Iterator[Breach]:
     for lead_id, found in conversions.items():
         row = rows.get(lead_id)
-        by_us = any(each["via"] in BY_US for each in found)
-        if by_us and (row is None or row.status in NOT_BY_US):
+        by_us = any(each["via"] in OUR_ROUTES for each in found)
+        if by_us and (row is None or row.status in NOT_CONVERTED_BY_US):
             said = row.status if row else "nothing"
             yield Breach(promise="truth", lead_id=lead_id, what=f"we converted it, and say {said}")
         if row and row.status == "CONVERTED" and (row.by == "us") != by_us:
@@ -145,8 +145,8 @@ def _no_blind_resend(
     calls: Mapping[str, list[Json]], conversions: Mapping[str, list[Json]]
 ) -> Iterator[Breach]:
     for lead_id, sent in calls.items():
-        ours = [each["at"] for each in conversions.get(lead_id, []) if each["via"] in BY_US]
-        processed = [call for call in sent if call["code"] not in TOO_MANY]
+        ours = [each["at"] for each in conversions.get(lead_id, []) if each["via"] in OUR_ROUTES]
+        processed = [call for call in sent if call["code"] not in RATE_LIMIT_CODES]
         for call in processed:
             if any(at <= call["received_at"] for at in ours):
                 what = f"sent at {call['received_at']}, converted by us before"
@@ -169,7 +169,7 @@ def _intent_first(
         intents = [event for event in events.get(lead_id, []) if event.to_status == "RUNNING"]
         for call in sent:
             received, wanted = datetime.fromisoformat(call["received_at"]), _hash(call["request"])
-            before = [event for event in intents if event.at <= received + BLUR]
+            before = [event for event in intents if event.at <= received + CLOCK_TOLERANCE]
             if wanted not in {event.payload_hash for event in before}:
                 known = [f"{event.at.isoformat()} {event.payload_hash[:8]}" for event in intents]
                 what = f"no intent for {wanted[:8]}, sent at {received.isoformat()}, among {known}"
@@ -203,7 +203,7 @@ def _monotone(rows: Mapping[str, Row], events: Mapping[str, list[Event]]) -> Ite
             if (event.version, event.from_status) != (version, status):
                 what = f"{step} follows {status} (version {version - 1})"
                 yield Breach(promise="monotone", lead_id=row.lead_id, what=what)
-            if event.to_status not in STEPS[event.from_status].split():
+            if event.to_status not in ALLOWED_STEPS[event.from_status].split():
                 yield Breach(promise="monotone", lead_id=row.lead_id, what=step)
             status, version = event.to_status, event.version
         if (row.status, row.version) != (status, version):
@@ -211,19 +211,19 @@ def _monotone(rows: Mapping[str, Row], events: Mapping[str, list[Event]]) -> Ite
             yield Breach(promise="monotone", lead_id=row.lead_id, what=what)
 
 
-def _ceiling(evidence: Evidence) -> Iterator[Breach]:
+def _ceiling(records: RunRecords) -> Iterator[Breach]:
     in_flight = 0
-    for at, step in sorted(_comings_and_goings(evidence)):
+    for at, step in sorted(_in_flight_changes(records)):
         in_flight += step
-        if in_flight > evidence.ceiling:
+        if in_flight > records.max_concurrency:
             yield Breach(promise="ceiling", lead_id="", what=f"{in_flight} calls at {at}")
 
 
-def _comings_and_goings(evidence: Evidence) -> Iterator[tuple[datetime, int]]:
+def _in_flight_changes(records: RunRecords) -> Iterator[tuple[datetime, int]]:
     """Calls of one job count once: they came in together."""
-    calls = evidence.ledger["calls"]
+    calls = records.ledger["calls"]
     for received_at, answered_at in {(call["received_at"], call["answered_at"]) for call in calls}:
         begin = datetime.fromisoformat(received_at)
         end = datetime.fromisoformat(answered_at or received_at)
         yield begin, 1
-        yield min(end, begin + timedelta(seconds=evidence.deadline)), -1
+        yield min(end, begin + timedelta(seconds=records.call_deadline)), -1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tests.chaos.checker import Event, Evidence, Row
+from tests.chaos.checker import Event, Row, RunRecords
 from zoho_crm.models import LeadConversion, LeadConversionEvent
 from zoho_crm.simulator import Simulator
 
 
-def evidence(zoho: Simulator, *, ceiling: int, deadline: float) -> Evidence:
+def evidence(zoho: Simulator, *, max_concurrency: int, call_deadline: float) -> RunRecords:
     """Gather all that is known."""
     columns = ("lead_id", "status", "version", "converted_by", "error_code")
     ids = ("contact_id", "account_id", "deal_id")
@@ -35,6 +35,10 @@ def evidence(zoho: Simulator, *, ceiling: int, deadline: float) -> Evidence:
             "conversion__lead_id", "version", "from_status", "to_status", "at", "payload_hash"
         )
     ]
-    return Evidence(
-        ledger=zoho.ledger(), rows=rows, events=events, ceiling=ceiling, deadline=deadline
+    return RunRecords(
+        ledger=zoho.ledger(),
+        rows=rows,
+        events=events,
+        max_concurrency=max_concurrency,
+        call_deadline=call_deadline,
     )

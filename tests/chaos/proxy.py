@@ -52,19 +52,21 @@ class Proxy:
         with client, contextlib.suppress(OSError), socket.create_connection(self._target) as server:
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            deaf = threading.Event()
-            back = threading.Thread(target=_hand_back, args=(server, client, deaf), daemon=True)
+            answer_is_lost = threading.Event()
+            back = threading.Thread(
+                target=_forward_answers, args=(server, client, answer_is_lost), daemon=True
+            )
             back.start()
             try:
-                self._hand_over(client, server, deaf)
+                self._forward_requests(client, server, answer_is_lost)
             finally:
                 # Else the server waits, with all its locks, for what its client will never say.
                 with contextlib.suppress(OSError):
-                    server.shutdown(socket.SHUT_WR if deaf.is_set() else socket.SHUT_RDWR)
+                    server.shutdown(socket.SHUT_WR if answer_is_lost.is_set() else socket.SHUT_RDWR)
                 back.join()
 
-    def _hand_over(
-        self, client: socket.socket, server: socket.socket, deaf: threading.Event
+    def _forward_requests(
+        self, client: socket.socket, server: socket.socket, answer_is_lost: threading.Event
     ) -> None:
         """Hand the client's words over, until a COMMIT that is to be lost, or its answer."""
         while data := client.recv(65_536):
@@ -73,17 +75,19 @@ class Proxy:
                     self._cuts.value += 1
                     if self._cuts.value % 2:
                         return
-                deaf.set()
+                answer_is_lost.set()
             server.sendall(data)
-            if deaf.is_set():
+            if answer_is_lost.is_set():
                 return
 
 
-def _hand_back(server: socket.socket, client: socket.socket, deaf: threading.Event) -> None:
+def _forward_answers(
+    server: socket.socket, client: socket.socket, answer_is_lost: threading.Event
+) -> None:
     """Hand the server's words back, until what it says next is to be lost."""
     with contextlib.suppress(OSError):
         while data := server.recv(65_536):
-            if deaf.is_set():
+            if answer_is_lost.is_set():
                 break
             client.sendall(data)
         client.shutdown(socket.SHUT_RDWR)

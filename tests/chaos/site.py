@@ -11,15 +11,15 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 
-from tests.chaos import machines
-from tests.chaos.hosts import Program, beat, worker, wrong_clock
+from tests.chaos.programs import Program, beat, build_clock_library, worker
 from tests.chaos.proxy import Proxy
+from tests.chaos.servers import PostgresqlServer, RedisServer, mariadb, postgresql, rabbitmq, redis
 
 QUEUE = "chaos"
 #: Sends every message ten times.
-PARROT = "tests.chaos.parrot"
+MESSAGE_REPEATER = "tests.chaos.message_repeater"
 #: In seconds, in the order that production has.
-CONSTANTS: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "CONNECT_TIMEOUT": 0.5,
     "CALL_DEADLINE": 1,
     "LEASE": 2.5,
@@ -34,11 +34,11 @@ CONSTANTS: dict[str, Any] = {
     "MAX_ATTEMPTS": 5,
 }
 #: Seconds by which the clocks of the hosts are wrong.
-SKEWS = (0, 600, -600, 0)
+CLOCK_SKEWS_SECONDS = (0, 600, -600, 0)
 
 
 @dataclass(kw_only=True)
-class Grounds:
+class SiteServers:
     """Servers that a site runs on."""
 
     folder: Path
@@ -46,46 +46,46 @@ class Grounds:
     #: As workers reach it: through a door that may lose what is said.
     workers_database_url: str
     broker_url: str
-    empty_broker: Callable[[], None]
-    cluster: machines.Cluster | None = None
-    redis: machines.Redis | None = None
+    delete_messages: Callable[[], None]
+    cluster: PostgresqlServer | None = None
+    redis: RedisServer | None = None
     proxy: Proxy | None = None
 
 
 @contextmanager
-def grounds(folder: Path, database: str, broker: str, *, seed: int) -> Iterator[Grounds]:
+def start_servers(folder: Path, database: str, broker: str, *, seed: int) -> Iterator[SiteServers]:
     """Provide a database (``postgresql``, ``mariadb``, ``sqlite``) and a broker until the end."""
     with ExitStack() as stack:
-        ground = Grounds(
+        servers = SiteServers(
             folder=folder,
             database_url="",
             workers_database_url="",
             broker_url="",
-            empty_broker=lambda: None,
+            delete_messages=lambda: None,
         )
         if database == "postgresql":
-            ground.cluster = stack.enter_context(machines.postgresql(folder))
-            ground.proxy = Proxy(ground.cluster.port, seed=seed)
-            stack.callback(ground.proxy.close)
-            ground.database_url = ground.cluster.url
-            ground.workers_database_url = ground.cluster.url_by(ground.proxy.port)
+            servers.cluster = stack.enter_context(postgresql(folder))
+            servers.proxy = Proxy(servers.cluster.port, seed=seed)
+            stack.callback(servers.proxy.close)
+            servers.database_url = servers.cluster.url
+            servers.workers_database_url = servers.cluster.url_at(servers.proxy.port)
         elif database == "mariadb":
-            ground.database_url = stack.enter_context(machines.mariadb())
+            servers.database_url = stack.enter_context(mariadb())
         else:
-            ground.database_url = f"sqlite:///{folder / 'db.sqlite3'}"
-        ground.workers_database_url = ground.workers_database_url or ground.database_url
+            servers.database_url = f"sqlite:///{folder / 'db.sqlite3'}"
+        servers.workers_database_url = servers.workers_database_url or servers.database_url
         if broker == "redis":
-            ground.redis = stack.enter_context(machines.redis(folder))
-            ground.broker_url, ground.empty_broker = ground.redis.url, ground.redis.empty
+            servers.redis = stack.enter_context(redis(folder))
+            servers.broker_url, servers.delete_messages = servers.redis.url, servers.redis.empty
         else:
-            ground.broker_url, ground.empty_broker = stack.enter_context(machines.rabbitmq(QUEUE))
-        yield ground
+            servers.broker_url, servers.delete_messages = stack.enter_context(rabbitmq(QUEUE))
+        yield servers
 
 
-def environment(ground: Grounds, zoho: str, more: dict[str, Any]) -> dict[str, str]:
+def environment(servers: SiteServers, zoho: str, more: dict[str, Any]) -> dict[str, str]:
     """Return what every process of the site finds in its environment."""
     zoho_settings = {
-        **CONSTANTS,
+        **SETTINGS,
         "CLIENT_ID": "1000.SIMULATOR",
         "CLIENT_SECRET": "simulator-secret",
         "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
@@ -98,23 +98,23 @@ def environment(ground: Grounds, zoho: str, more: dict[str, Any]) -> dict[str, s
         **os.environ,
         "DEBUG": "0",
         "SECRET_KEY": "chaos",
-        "DATABASE_URL": ground.database_url,
-        "CELERY_BROKER_URL": ground.broker_url,
+        "DATABASE_URL": servers.database_url,
+        "CELERY_BROKER_URL": servers.broker_url,
         **{f"ZOHO_CRM_{name}": str(value) for name, value in zoho_settings.items()},
     }
 
 
-def programs(
-    ground: Grounds, given: dict[str, str], *, hosts: int
+def celery_programs(
+    servers: SiteServers, given: dict[str, str], *, hosts: int
 ) -> tuple[list[Program], list[Program]]:
     """Return workers and beats, none running; one of each sends every message ten times."""
-    theirs = {**given, "DATABASE_URL": ground.workers_database_url}
-    if not ground.database_url.startswith("sqlite"):  # whose clock is that of its one host
-        theirs |= {"LD_PRELOAD": str(wrong_clock(ground.folder))}
+    theirs = {**given, "DATABASE_URL": servers.workers_database_url}
+    if not servers.database_url.startswith("sqlite"):  # whose clock is that of its one host
+        theirs |= {"LD_PRELOAD": str(build_clock_library(servers.folder))}
     workers = [
-        worker(f"host{number}", QUEUE, {**theirs, "CHAOS_SKEW": str(skew)}, ground.folder)
-        for number, skew in enumerate(SKEWS[:hosts])
+        worker(f"host{number}", QUEUE, {**theirs, "CHAOS_SKEW": str(skew)}, servers.folder)
+        for number, skew in enumerate(CLOCK_SKEWS_SECONDS[:hosts])
     ]
-    beats = [beat(f"beat{number}", theirs, ground.folder) for number in range(2)]
-    workers[0].app = beats[0].app = PARROT
+    beats = [beat(f"beat{number}", theirs, servers.folder) for number in range(2)]
+    workers[0].app = beats[0].app = MESSAGE_REPEATER
     return workers, beats

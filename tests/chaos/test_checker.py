@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.checker import Event, Evidence, Row, check
+from tests.chaos.checker import Event, Row, RunRecords, check
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 REQUEST = {"data": [{"overwrite": False}]}
@@ -64,10 +64,12 @@ def evidence(
     *,
     calls: list[dict[str, Any]] | None = None,
     conversions: list[dict[str, Any]] | None = None,
-    ceiling: int = 10,
-) -> Evidence:
+    max_concurrency: int = 10,
+) -> RunRecords:
     ledger = {"calls": calls or [], "conversions": conversions or []}
-    return Evidence(ledger=ledger, rows=[row], events=events, ceiling=ceiling, deadline=1)
+    return RunRecords(
+        ledger=ledger, rows=[row], events=events, max_concurrency=max_concurrency, call_deadline=1
+    )
 
 
 def converted(**other: Any) -> Row:
@@ -80,11 +82,11 @@ GOOD = evidence(converted(), journal(*ONCE), calls=[call()], conversions=[conver
 TWICE = journal("PREVIEWED", "READY", "RUNNING", "UNKNOWN", "READY", "RUNNING", "CONVERTED")
 
 
-def promises(found: Evidence) -> set[str]:
+def promises(found: RunRecords) -> set[str]:
     return {breach.promise for breach in check(found)}
 
 
-def with_ledger(**other: Any) -> Evidence:
+def with_ledger(**other: Any) -> RunRecords:
     return replace(GOOD, ledger={**GOOD.ledger, **other})
 
 
@@ -117,10 +119,10 @@ def test_a_second_send_after_the_first_was_settled_breaks_no_promise() -> None:
         (replace(GOOD, events=[*GOOD.events[:2], *GOOD.events[3:]]), "monotone"),
         (replace(GOOD, events=journal("PREVIEWED", "RUNNING", "READY", "CONVERTED")), "monotone"),
         (replace(GOOD, rows=[converted(version=5)]), "monotone"),
-        (replace(GOOD, ceiling=0), "ceiling"),
+        (replace(GOOD, max_concurrency=0), "ceiling"),
     ],
 )
-def test_each_breach_is_seen(found: Evidence, broken: str) -> None:
+def test_each_breach_is_seen(found: RunRecords, broken: str) -> None:
     assert broken in promises(found)
 
 
@@ -165,7 +167,7 @@ def test_calls_that_nobody_waits_for_any_more_do_not_count_as_in_flight() -> Non
     def ceiling_broken(second: float) -> bool:
         calls = [slow[0], {**slow[1], "received_at": at(second)}]
         return "ceiling" in promises(
-            replace(GOOD, ledger={"calls": calls, "conversions": []}, ceiling=1)
+            replace(GOOD, ledger={"calls": calls, "conversions": []}, max_concurrency=1)
         )
 
     assert ceiling_broken(1.9)

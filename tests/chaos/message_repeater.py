@@ -1,4 +1,4 @@
-"""The Celery app of a host on which every message is sent ten times: ``-A tests.chaos.parrot``."""
+"""A Celery app that sends every message ten times, for ``celery -A``."""
 
 from __future__ import annotations
 

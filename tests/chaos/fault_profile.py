@@ -46,7 +46,7 @@ STATUS: list[tuple[str, float, dict[str, Any]]] = [
 ]
 
 
-def storm(zoho: Simulator, *, seed: int, late_share: float, late_seconds: float) -> None:
+def order_faults(zoho: Simulator, *, seed: int, late_share: float, late_seconds: float) -> None:
     """Let a fifth of the calls meet some trouble; some effects are late by so many seconds."""
     zoho.fail("convert", "late", share=late_share, times=None, seed=seed, seconds=late_seconds)
     kinds = {"convert": CONVERT, "leads_list": READS, "options": OPTIONS, "mass_status": STATUS}

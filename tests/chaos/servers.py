@@ -15,7 +15,7 @@ from pathlib import Path
 
 #: Where Debian keeps what only administrators of PostgreSQL call.
 POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-PATIENCE = 30
+START_TIMEOUT_SECONDS = 30
 
 
 def free_port() -> int:
@@ -24,13 +24,13 @@ def free_port() -> int:
         return port
 
 
-def until_it_answers(port: int) -> None:
+def wait_for_port(port: int) -> None:
     """
     Wait until somebody listens.
 
     :raises TimeoutError: if nobody does
     """
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < end:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -40,7 +40,7 @@ def until_it_answers(port: int) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cluster:
+class PostgresqlServer:
     """A PostgreSQL of our own."""
 
     folder: Path
@@ -48,10 +48,10 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return self.url_by(self.port)
+        return self.url_at(self.port)
 
     @staticmethod
-    def url_by(port: int) -> str:
+    def url_at(port: int) -> str:
         """Return where it is, through a port of one's choice."""
         return f"postgres://postgres@127.0.0.1:{port}/postgres?CONN_MAX_AGE=60"
 
@@ -69,12 +69,12 @@ class Cluster:
 
     def _run(self, *arguments: str) -> None:
         log = str(self.folder / "log")
-        as_postgres(
+        run_as_postgres(
             POSTGRESQL[-1] / "pg_ctl", "-s", "-D", self.folder / "data", "-l", log, *arguments
         )
 
 
-def as_postgres(*command: object) -> None:
+def run_as_postgres(*command: object) -> None:
     """Run a program as somebody other than root, who may not run PostgreSQL."""
     words = [str(word) for word in command]
     if os.geteuid() == 0:
@@ -83,17 +83,17 @@ def as_postgres(*command: object) -> None:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[Cluster]:
+def postgresql(folder: Path) -> Iterator[PostgresqlServer]:
     """Run a new cluster until the block ends."""
     place = folder / "postgresql"
     place.mkdir()
     if os.geteuid() == 0:
         shutil.chown(place, "postgres")
         folder.chmod(0o755)
-    as_postgres(
+    run_as_postgres(
         POSTGRESQL[-1] / "initdb", "-D", place / "data", "-A", "trust", "-U", "postgres", "-N"
     )
-    cluster = Cluster(folder=place, port=free_port())
+    cluster = PostgresqlServer(folder=place, port=free_port())
     cluster.start()
     try:
         yield cluster
@@ -102,7 +102,7 @@ def postgresql(folder: Path) -> Iterator[Cluster]:
 
 
 @dataclass(kw_only=True)
-class Redis:
+class RedisServer:
     """A Redis of our own, which keeps nothing."""
 
     folder: Path
@@ -119,7 +119,7 @@ class Redis:
             self.process = subprocess.Popen(
                 ["redis-server", "--port", str(self.port), *options], cwd=self.folder, stdout=log
             )
-        until_it_answers(self.port)
+        wait_for_port(self.port)
 
     def end(self) -> None:
         if self.process:
@@ -131,10 +131,10 @@ class Redis:
         self.end()
         self.start()
 
-    def freeze(self) -> None:
+    def suspend(self) -> None:
         self._signal(signal.SIGSTOP)
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
@@ -143,9 +143,9 @@ class Redis:
 
 
 @contextmanager
-def redis(folder: Path) -> Iterator[Redis]:
+def redis(folder: Path) -> Iterator[RedisServer]:
     """Run a new Redis until the block ends."""
-    server = Redis(folder=folder, port=free_port())
+    server = RedisServer(folder=folder, port=free_port())
     try:
         server.start()
         yield server
@@ -159,7 +159,7 @@ def mariadb() -> Iterator[str]:
     name = f"test_zoho_crm_chaos_{os.getpid()}"
 
     def tell(statement: str) -> None:
-        subprocess.run(["mariadb", *AS_THE_TESTS, "--execute", statement], check=True)
+        subprocess.run(["mariadb", *MARIADB_LOGIN, "--execute", statement], check=True)
 
     tell(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     try:
@@ -168,7 +168,7 @@ def mariadb() -> Iterator[str]:
         tell(f"DROP DATABASE {name}")
 
 
-AS_THE_TESTS = ("--host", "127.0.0.1", "--user", "zoho_crm", "--password=zoho_crm")
+MARIADB_LOGIN = ("--host", "127.0.0.1", "--user", "zoho_crm", "--password=zoho_crm")
 
 
 @contextmanager

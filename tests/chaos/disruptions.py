@@ -14,49 +14,49 @@ from random import Random
 
 from django.db import DatabaseError, OperationalError, connection
 
-from tests.chaos.hosts import Program, program_of
-from tests.chaos.machines import Cluster, Redis
-from tests.chaos.site import CONSTANTS
+from tests.chaos.programs import Program, program_with_process
+from tests.chaos.servers import PostgresqlServer, RedisServer
+from tests.chaos.site import SETTINGS
 from zoho_crm.models import Connection, ConnectionWork, MassConversion
 from zoho_crm.services import mass_convert, work
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 
-SLICE = CONSTANTS["SLICE"]
+SLICE_SECONDS = SETTINGS["SLICE"]
 #: Seconds that a worker is frozen: longer than its lease.
-FROZEN = CONSTANTS["LEASE"] + 1.5
+FREEZE_SECONDS = SETTINGS["LEASE"] + 1.5
 #: Calls in a row that are one too many.
-BURST = 20
-BROKER_DOWN = 20
+RATE_LIMIT_BURST_CALLS = 20
+BROKER_OUTAGE_SECONDS = 20
 #: Seconds that a person lets a run stand still.
-PAUSE = 7
+RUN_PAUSE_SECONDS = 7
 
 
 @dataclass(kw_only=True)
-class Deck:
+class Disruptions:
     """The cards, and what was truly done."""
 
     zoho: Simulator
     workers: list[Program]
     random: Random
-    empty_broker: Callable[[], None]
-    broker: Redis | None = None
-    cluster: Cluster | None = None
+    delete_messages: Callable[[], None]
+    broker: RedisServer | None = None
+    cluster: PostgresqlServer | None = None
     done: Counter[str] = field(default_factory=Counter)
     #: From when to when the run stood still because a person paused it.
     pauses: list[tuple[datetime, datetime]] = field(default_factory=list)
-    _down: threading.Thread | None = None
+    _broker_outage: threading.Thread | None = None
 
-    def play(self, card: str) -> None:
+    def apply(self, disruption: str) -> None:
         """Do what stands on a card."""
-        getattr(self, card)()
+        getattr(self, disruption)()
 
     # Workers
 
-    def kill_holder(self) -> None:
+    def kill_lease_holder(self) -> None:
         """End the host of the process that holds the lease, somewhere in its slice."""
-        time.sleep(self.random.uniform(0, SLICE))
-        program = self._holder()
+        time.sleep(self.random.uniform(0, SLICE_SECONDS))
+        program = self._wait_for_lease_holder()
         if program:
             program.kill()
             program.start()
@@ -68,26 +68,28 @@ class Deck:
         program.start()
         self.done["kill of any worker"] += 1
 
-    def freeze_holder(self) -> None:
+    def freeze_lease_holder(self) -> None:
         """Let the lease run out under the hands of its holder, who then goes on."""
-        program = self._holder()
+        program = self._wait_for_lease_holder()
         if program:
             program.signal(signal.SIGSTOP)
-            time.sleep(FROZEN)
+            time.sleep(FREEZE_SECONDS)
             program.signal(signal.SIGCONT)
             self.done["freeze past the lease"] += 1
 
-    def end_any(self) -> None:
+    def terminate_any(self) -> None:
         program = self.random.choice(self.workers)
         program.end()
         program.start()
         self.done["SIGTERM"] += 1
 
-    def _holder(self, patience: float = 6) -> Program | None:
+    def _wait_for_lease_holder(self, patience: float = 6) -> Program | None:
         end = time.monotonic() + patience
         while time.monotonic() < end:
-            owner = owner_now()
-            program = program_of(self.workers, int(owner.split(":")[1])) if owner else None
+            owner = current_lease_owner()
+            program = (
+                program_with_process(self.workers, int(owner.split(":")[1])) if owner else None
+            )
             if program:
                 return program
             time.sleep(0.02)
@@ -95,36 +97,36 @@ class Deck:
 
     # People
 
-    def pause(self) -> None:
+    def pause_run(self) -> None:
         """Let the run stand still for a while."""
         run_id = MassConversion.objects.get().pk
         if mass_convert.pause(run_id=run_id):
             begin = datetime.now(UTC)
-            time.sleep(PAUSE)
+            time.sleep(RUN_PAUSE_SECONDS)
             self.pauses.append((begin, datetime.now(UTC)))
             mass_convert.resume(run_id=run_id)
             self.done["pause"] += 1
 
     # Servers
 
-    def lose_messages(self) -> None:
-        if self._down:
-            self._down.join()
-        self.empty_broker()
+    def empty_broker(self) -> None:
+        if self._broker_outage:
+            self._broker_outage.join()
+        self.delete_messages()
         self.done["broker emptied"] += 1
 
-    def stop_broker(self) -> None:
+    def suspend_broker(self) -> None:
         """Let the broker hang for a while, beside whatever else happens."""
         broker = self.broker
         assert broker
 
         def hang() -> None:
-            broker.freeze()
-            time.sleep(BROKER_DOWN)
-            broker.thaw()
+            broker.suspend()
+            time.sleep(BROKER_OUTAGE_SECONDS)
+            broker.resume()
 
-        self._down = threading.Thread(target=hang, daemon=True)
-        self._down.start()
+        self._broker_outage = threading.Thread(target=hang, daemon=True)
+        self._broker_outage.start()
         self.done["broker stopped for 20 s"] += 1
 
     def restart_database(self) -> None:
@@ -141,10 +143,10 @@ class Deck:
 
     def throttle(self) -> None:
         """Answer the next calls with "too many"."""
-        self.zoho.fail("any", "throttle", times=BURST)
+        self.zoho.fail("any", "throttle", times=RATE_LIMIT_BURST_CALLS)
         self.done["burst of 429"] += 1
 
-    def use_up_credits(self) -> None:
+    def exhaust_credits(self) -> None:
         """Let the credits run out for a moment; a person sees it, buys more and presses *Test*."""
         left = self.zoho.engine.settings.credits
         self.zoho.tune(credits=self.zoho.stats()["credits_used"])
@@ -170,7 +172,7 @@ class Deck:
         self.done["access tokens invalid"] += 1
 
 
-def owner_now() -> str:
+def current_lease_owner() -> str:
     """Return who holds the lease of the one connection, if anybody does."""
     try:
         return ConnectionWork.objects.values_list("lease_owner", flat=True).first() or ""

@@ -64,7 +64,7 @@ class Program:
             self.process.wait(timeout=20)
 
 
-def wrong_clock(folder: Path) -> Path:
+def build_clock_library(folder: Path) -> Path:
     """Build what moves the time of day of a program that loads it first."""
     built = folder / "clock.so"
     command = ["gcc", "-shared", "-fPIC", "-o", built, Path(__file__).with_name("clock.c"), "-ldl"]
@@ -101,7 +101,7 @@ def running(programs: list[Program]) -> Iterator[None]:
         yield
 
 
-def program_of(programs: list[Program], pid: int) -> Program | None:
+def program_with_process(programs: list[Program], pid: int) -> Program | None:
     """Return which of the programs a process belongs to."""
     with suppress(ProcessLookupError):
         group = os.getpgid(pid)
