@@ -22,8 +22,8 @@ MANAGE = Path(django_settings.BASE_DIR) / "manage.py"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ran:
-    """What a command wrote, and how it ended."""
+class CommandResult:
+    """What a command wrote, and its exit code."""
 
     code: int
     out: str
@@ -31,7 +31,7 @@ class Ran:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """What ``--format json`` gave."""
+        """The objects that ``--format json`` wrote."""
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
@@ -40,11 +40,11 @@ class Ran:
         return line
 
 
-Run = Callable[..., Ran]
+Run = Callable[..., CommandResult]
 
 
 class Terminal(io.StringIO):
-    """Where colours are shown."""
+    """An output that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -52,9 +52,11 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def run() -> Run:
-    """Run a command in this process: ``run("zoho_work", "--until-idle")``."""
+    """Return a function that runs a command in this process: ``run("zoho_status")``."""
 
-    def run_one(*words: str, stdin: str = "", out: io.StringIO | None = None, **more: Any) -> Ran:
+    def run_one(
+        *words: str, stdin: str = "", out: io.StringIO | None = None, **more: Any
+    ) -> CommandResult:
         out, err = out or io.StringIO(), io.StringIO()
         code = 0
         try:
@@ -62,14 +64,14 @@ def run() -> Run:
         except CommandError as error:
             code = error.returncode
             err.write(str(error))
-        return Ran(code=code, out=out.getvalue(), err=err.getvalue())
+        return CommandResult(code=code, out=out.getvalue(), err=err.getvalue())
 
     return run_one
 
 
 @pytest.fixture
-def lasting_broker(settings: Any) -> None:
-    """One that the checks have nothing against; Celery has read by now which one it uses."""
+def durable_broker(settings: Any) -> None:
+    """Set a broker that the checks accept; Celery keeps the one that it has read already."""
     settings.CELERY_BROKER_URL = "filesystem://"
 
 
@@ -83,13 +85,13 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Site:
-    """A site of its own, whose commands are processes of their own."""
+    """A site with its own environment; its commands run as processes."""
 
     environment: dict[str, str]
 
-    def run(self, *words: str, stdin: str = "", **environment: str) -> Ran:
+    def run(self, *words: str, stdin: str = "", **environment: str) -> CommandResult:
         done = _manage({**self.environment, **environment}, *words, stdin=stdin)
-        return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
+        return CommandResult(code=done.returncode, out=done.stdout, err=done.stderr)
 
     def start(self, *words: str, **streams: int) -> subprocess.Popen[str]:
         closed = {"stdin": subprocess.DEVNULL}
@@ -105,7 +107,7 @@ class Site:
 
 @pytest.fixture
 def site(live_zoho: Simulator, migrated: Path, tmp_path: Path) -> Site:
-    """Over real HTTP, with a database of its own, and not connected."""
+    """Return a site with its own database, not connected, that calls Zoho over HTTP."""
     path = shutil.copy(migrated, tmp_path / "site.sqlite3")
     quick = {f"ZOHO_CRM_{name}": str(value) for name, value in QUICK.items()}
     return Site(
@@ -125,7 +127,7 @@ def site(live_zoho: Simulator, migrated: Path, tmp_path: Path) -> Site:
 
 @pytest.fixture
 def connected(site: Site, live_zoho: Simulator) -> Site:
-    """The same, connected."""
+    """Return the same site, connected."""
     code = f"{live_zoho.grant_code()}\n"
     assert site.run("zoho_connect", "--grant-code", "-", stdin=code).code == 0
     return site
@@ -146,6 +148,6 @@ def _manage(
 
 
 def _environment(own: dict[str, str]) -> dict[str, str]:
-    """Nothing of this run but what a process needs to start."""
+    """Return the environment of a process, without this test run's own variables."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return {**kept, "CELERY_BROKER_URL": "filesystem://", "PYTHONWARNINGS": "error", **own}

@@ -1,4 +1,4 @@
-"""Connect, look how connections are, disconnect."""
+"""The commands that connect, show and disconnect."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def test_the_secret_of_another_client_is_on_line_two(run: Run, zoho: Simulator) 
     [
         (["--grant-code=-"], "", "line 1"),
         (["--grant-code=-", "--client-id=1000.X"], "1000.code\n", "line 2"),
-        ([], "1000.code\n", "nobody to ask"),
-        (["--no-input"], "1000.code\n", "nobody to ask"),
+        ([], "1000.code\n", "cannot be prompted for"),
+        (["--no-input"], "1000.code\n", "cannot be prompted for"),
     ],
 )
 def test_a_secret_that_is_not_there_is_wrong_use(
@@ -316,7 +316,7 @@ def test_disconnecting_is_shown_first(run: Run, connection: Connection) -> None:
     connection.refresh_from_db()
     assert ran.code == 0
     assert "would be disconnected" in ran.out
-    assert "1 lead is on its way" in ran.out
+    assert "1 lead is in progress" in ran.out
     assert "--execute" in ran.err
     assert connection.status == Connection.Status.ACTIVE
 

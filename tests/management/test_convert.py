@@ -27,7 +27,7 @@ DEAL = ["--deal-name", "Roll-out", "--stage", "Qualification", "--closing-date",
 
 @pytest.fixture(autouse=True)
 def fresh_choices() -> Iterator[None]:
-    """What one simulator offers is nothing to the next."""
+    """Let no test use what another simulator offered."""
     cache.clear()
     yield
     cache.clear()
@@ -437,7 +437,7 @@ def test_too_many_calls_are_made_again(run: Run, connection: Connection, zoho: S
     ran = run("zoho_convert", zoho.story("no_match"), "--execute")
 
     assert ran.code == 0
-    assert "1 lead is on its way" in ran.err
+    assert "1 lead is in progress" in ran.err
 
 
 def test_used_up_credits_stop_it(run: Run, connection: Connection, zoho: Simulator) -> None:

@@ -22,7 +22,7 @@ urlpatterns = [path("", lambda request: None)]
 
 
 def findings(run: Run) -> dict[str, dict[str, str]]:
-    """What the doctor says, by check; of two about one thing the worse one."""
+    """Return the findings of ``zoho_doctor`` by check, the worse of two with one name."""
     order = ["ok", "warn", "fail"]
     lines = sorted(
         run("zoho_doctor", "--format=json").lines, key=lambda x: order.index(x["result"])
@@ -44,7 +44,7 @@ def back_off(connection: Connection, kind: str) -> None:
 
 
 def test_a_site_that_works_gets_no_complaint(
-    run: Run, connection: Connection, lasting_broker: None
+    run: Run, connection: Connection, durable_broker: None
 ) -> None:
     ran = run("zoho_doctor", "--format=json")
 
@@ -81,7 +81,7 @@ def test_what_fails_ends_with_1(run: Run, connection: Connection, settings: Any)
     ran = run("zoho_doctor")
 
     assert ran.code == 1
-    assert "1 thing does not work" in ran.err
+    assert "1 check failed" in ran.err
 
 
 @pytest.mark.parametrize(

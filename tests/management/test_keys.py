@@ -26,8 +26,8 @@ def use(settings: Any):
 
 
 @pytest.fixture
-def on_the_way(connection: Connection, admin_user: Any) -> AuthorizationRequest:
-    """A person at Zoho's consent page."""
+def authorization(connection: Connection, admin_user: Any) -> AuthorizationRequest:
+    """Return the request of a person who is at Zoho's consent page."""
     connect.begin(user=admin_user, session_key="s", redirect_uri="http://testserver/")
     return AuthorizationRequest.objects.get()
 
@@ -51,7 +51,7 @@ def test_two_keys_differ(run: Run) -> None:
 
 
 def test_rotation_moves_every_ciphertext_to_the_first_key(
-    run: Run, connection: Connection, on_the_way: AuthorizationRequest, use: Any
+    run: Run, connection: Connection, authorization: AuthorizationRequest, use: Any
 ) -> None:
     secret = Token.objects.get().reveal("refresh_token")
     use(NEW, OLD)

@@ -67,7 +67,7 @@ def test_no_lead_is_no_error(run: Run, connection: Connection) -> None:
 
     assert ran.code == 0
     assert ran.out.startswith("lead_id,")
-    assert "No open lead fits" in ran.err
+    assert "No open lead matches" in ran.err
 
 
 def test_every_page_is_read(run: Run, connection: Connection, zoho: Simulator) -> None:

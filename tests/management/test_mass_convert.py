@@ -24,7 +24,7 @@ REFUSAL = {"code": "INVALID_DATA", "details": {}, "message": "no such thing", "s
 
 @pytest.fixture(autouse=True)
 def fresh_choices() -> Iterator[None]:
-    """What one simulator offers is nothing to the next."""
+    """Let no test use what another simulator offered."""
     cache.clear()
     yield
     cache.clear()
@@ -40,7 +40,7 @@ def mass(run: Run, *words: str, **more: Any) -> Any:
 
 
 def in_review(run: Run, ids_file: Path, ids: list[str], *words: str) -> dict[str, Any]:
-    """A run whose leads were all looked at."""
+    """Create a run, wait until its leads are previewed, and return its JSON."""
     ids_file.write_text("\n".join(ids))
     ran = mass(run, "create", "--ids-file", str(ids_file), *words, "--wait", "--format=json")
     assert ran.code == 0, ran.err
@@ -99,10 +99,10 @@ def test_people_see_a_table_and_what_to_do_next(
 
     ran = mass(run, "create", "--ids-file", str(ids_file), "--wait")
 
-    assert "Looked at 2 of 2 leads." in ran.err
+    assert "Previewed 2 of 2 leads." in ran.err
     assert "waits for decisions" in ran.out
     assert "left out: no id of a lead (1)" in ran.out
-    assert "Still to come, roughly: 2 calls" in ran.out
+    assert "Remaining, estimated: 2 calls" in ran.out
     assert "--expect-count 1 --execute" in ran.err
 
 

@@ -94,7 +94,7 @@ def test_a_lead_on_its_way_is_shown_as_it_is(
     line = preview(run, lead_id)
 
     assert line["status"] == "UNKNOWN"
-    assert "on its way already" in line["sentences"][0]
+    assert "already in progress" in line["sentences"][0]
 
 
 def test_we_converted_it_is_said(run: Run, connection: Connection, zoho: Simulator) -> None:

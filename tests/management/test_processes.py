@@ -1,4 +1,4 @@
-"""Commands as people and scripts meet them: processes, over real HTTP."""
+"""Commands as processes of their own, over real HTTP."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def test_at_a_terminal_secrets_are_asked_for_and_not_shown(
 
 
 def _wait_for(fault: Fault) -> None:
-    """Wait until a call is in flight that the fault holds back."""
+    """Wait until the fault has applied to a call, which is in flight then."""
     while fault.times:
         time.sleep(0.01)
 

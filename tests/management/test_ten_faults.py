@@ -1,4 +1,4 @@
-"""Ten things that stop a site, each really done to it: the doctor names each way out."""
+"""Ten faults that stop a site: ``zoho_doctor`` finds each and names its fix."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NOTHING_LISTENS = "127.0.0.1:1"
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """A site that works: connected, a lead converted, and a sweep just came by."""
+    """A site that works: connected, with a converted lead and a recent sweep."""
 
     connection: Connection
     zoho: Simulator
     settings: Any
-    #: What has to be put back when the test is over.
+    #: What has to be undone when the test is over.
     afterwards: ExitStack
 
     def change(self, **more: Any) -> None:
@@ -52,7 +52,7 @@ class Site:
 
 @pytest.fixture
 def site(
-    connection: Connection, zoho: Simulator, lasting_broker: None, settings: Any
+    connection: Connection, zoho: Simulator, durable_broker: None, settings: Any
 ) -> Iterator[Site]:
     a_lead = {"connection_id": connection.pk, "lead_id": zoho.story("no_match")}
     convert.request(**a_lead, policy="careful")
@@ -102,54 +102,56 @@ def a_migration_is_missing(site: Site) -> None:
     recorder.record_unapplied("zoho_crm", latest)
 
 
-def the_worker_is_gone(site: Site) -> None:
+def the_worker_is_missing(site: Site) -> None:
     site.let_a_lead_wait()
     ConnectionWork.objects.update(seen_at=from_now(-600))
 
 
-def beat_is_gone(site: Site) -> None:
+def beat_is_missing(site: Site) -> None:
     Connection.objects.update(created_at=from_now(-3600))
     ConnectionWork.objects.update(swept_at=from_now(-600))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Complaint:
+class ExpectedFinding:
     check: str
-    #: What the way out must name.
+    #: What the fix has to mention.
     names: tuple[str, ...]
 
 
-FAULTS: dict[Callable[[Site], None], Complaint] = {
-    no_encryption_key: Complaint(check="encryption keys", names=("zoho_new_key",)),
-    an_encryption_key_was_lost: Complaint(
+FAULTS: dict[Callable[[Site], None], ExpectedFinding] = {
+    no_encryption_key: ExpectedFinding(check="encryption keys", names=("zoho_new_key",)),
+    an_encryption_key_was_lost: ExpectedFinding(
         check="encryption keys", names=("ENCRYPTION_KEYS", "zoho_connect")
     ),
-    the_consent_was_withdrawn_at_zoho: Complaint(check="connection", names=("zoho_connect",)),
-    the_client_secret_was_renewed_at_zoho: Complaint(
+    the_consent_was_withdrawn_at_zoho: ExpectedFinding(check="connection", names=("zoho_connect",)),
+    the_client_secret_was_renewed_at_zoho: ExpectedFinding(
         check="connection", names=("CLIENT_SECRET", "zoho_connect")
     ),
-    a_scope_was_not_granted: Complaint(check="scopes of", names=("Connect again", "SCOPES")),
-    zoho_cannot_be_reached: Complaint(
+    a_scope_was_not_granted: ExpectedFinding(check="scopes of", names=("Connect again", "SCOPES")),
+    zoho_cannot_be_reached: ExpectedFinding(
         check="data center local", names=("zoho_simulator", "LOCAL_URL")
     ),
-    the_broker_does_not_listen: Complaint(
+    the_broker_does_not_listen: ExpectedFinding(
         check="broker", names=("CELERY_BROKER_URL", "zoho_work --loop")
     ),
-    a_migration_is_missing: Complaint(check="database", names=("manage.py migrate",)),
-    the_worker_is_gone: Complaint(
+    a_migration_is_missing: ExpectedFinding(check="database", names=("manage.py migrate",)),
+    the_worker_is_missing: ExpectedFinding(
         check="worker", names=("celery -A <project> worker", "zoho_work --loop")
     ),
-    beat_is_gone: Complaint(check="sweep", names=("celery -A <project> beat", "BEAT_SCHEDULE")),
+    beat_is_missing: ExpectedFinding(
+        check="sweep", names=("celery -A <project> beat", "BEAT_SCHEDULE")
+    ),
 }
 
 
-def complaints(run: Run) -> list[dict[str, str]]:
+def findings(run: Run) -> list[dict[str, str]]:
     lines = run("zoho_doctor", "--format=json").lines
     return [line for line in lines if line["result"] != "ok"]
 
 
 def test_a_site_that_works_gets_no_complaint(site: Site, run: Run) -> None:
-    assert complaints(run) == []
+    assert findings(run) == []
 
 
 @pytest.mark.parametrize("seed", FAULTS, ids=lambda seed: seed.__name__)
@@ -160,7 +162,7 @@ def test_the_doctor_finds_the_fault_and_names_the_way_out(
 
     seed(site)
 
-    fixes = [line["fix"] for line in complaints(run) if line["check"].startswith(expected.check)]
+    fixes = [line["fix"] for line in findings(run) if line["check"].startswith(expected.check)]
     assert len(fixes) == 1
     assert [name for name in expected.names if name not in fixes[0]] == []
 

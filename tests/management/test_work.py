@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from tests.management.conftest import Ran, Run
+from tests.management.conftest import CommandResult, Run
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services.convert import request
 from zoho_crm.services.preview import row_of
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def ordered(connection: Connection, zoho: Simulator, *cases: str) -> list[str]:
-    """Leads that the policy ``attach`` may convert."""
+    """Add leads and request their conversion by the policy ``attach``; return their ids."""
     ids = [zoho.story(case) for case in cases]
     for lead_id in ids:
         request(connection_id=connection.pk, lead_id=lead_id, policy="attach")
@@ -86,7 +86,7 @@ def test_until_idle_finds_out_what_became_of_every_lead(
 
     assert ran.code == 0
     assert (ran.line["converted"], ran.line["unknown"]) == (1, 0)
-    assert "1 lead is on its way" in ran.err
+    assert "1 lead is in progress" in ran.err
     assert len(zoho.conversions_of(lead_id)) == 1
 
 
@@ -254,7 +254,7 @@ def test_a_command_can_run_beside_the_main_thread(
 ) -> None:
     ordered(connection, zoho, "no_match")
 
-    def work() -> Ran:
+    def work() -> CommandResult:
         try:
             return run("zoho_work", "--format=json")
         finally:

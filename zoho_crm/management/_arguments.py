@@ -1,4 +1,4 @@
-"""Arguments of commands: what is typed becomes a value, or a sentence that says why it cannot."""
+"""Types for arguments of commands, and the arguments that take lead ids."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from zoho_crm.types import is_record_id
 
 NEW = "new"
 STDIN = "-"
-#: Malformed ids that one message names.
+#: Malformed ids that one error message names.
 MAX_IDS_SHOWN = 5
 
 
 def record_id(text: str) -> str:
-    """Return the id of a record."""
+    """Return the text if it is a record id of Zoho."""
     if not is_record_id(text):
         message = _("“%s” is no id of Zoho's: an id is a number of up to 19 digits.")
         raise ArgumentTypeError(message % text[:40])
@@ -32,26 +32,26 @@ def record_id(text: str) -> str:
 
 
 def record_id_or_new(text: str) -> str:
-    """Return the id of a record, or ``new``."""
+    """Return the text if it is a record id or ``new``."""
     return text if text == NEW else record_id(text)
 
 
 def stdin_only(text: str) -> str:
-    """Return ``-``; a secret in the arguments could be read by every user of the machine."""
+    """Return ``-``; other values are refused, as every user of the machine can read arguments."""
     if text != STDIN:
         raise ArgumentTypeError(_("give “-”, and the code on stdin: arguments are no secret."))
     return text
 
 
 def non_empty(text: str) -> str:
-    """Return a text that is not empty."""
+    """Return the text without surrounding white space; refuse an empty one."""
     if not text.strip():
         raise ArgumentTypeError(_("it is empty."))
     return text.strip()
 
 
 def day(text: str) -> date:
-    """Return a day."""
+    """Return the date for an ISO date."""
     try:
         return date.fromisoformat(text)
     except ValueError as error:
@@ -60,7 +60,7 @@ def day(text: str) -> date:
 
 
 def amount(text: str) -> Decimal:
-    """Return an amount of money."""
+    """Return the amount of money for a decimal number."""
     try:
         value = Decimal(text)
     except InvalidOperation as error:
@@ -71,7 +71,7 @@ def amount(text: str) -> Decimal:
 
 
 def seconds(text: str) -> float:
-    """Return a duration that is longer than nothing."""
+    """Return a positive number of seconds."""
     try:
         value = float(text)
     except ValueError as error:
@@ -82,14 +82,14 @@ def seconds(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """Return how many, at least one."""
+    """Return a whole number of at least 1."""
     if not (text.isascii() and text.isdigit() and int(text)):
         raise ArgumentTypeError(_("“%s” is no number of one or more.") % text)
     return int(text)
 
 
 def natural(text: str) -> int:
-    """Return how many, none included."""
+    """Return a whole number of at least 0."""
     if not (text.isascii() and text.isdigit()):
         raise ArgumentTypeError(_("“%s” is no number.") % text)
     return int(text)
@@ -104,7 +104,7 @@ def days(text: str) -> int:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Return what stands between commas."""
+    """Return the texts between commas."""
     found = tuple(name.strip() for name in text.split(",") if name.strip())
     if not found:
         raise ArgumentTypeError(_("it is empty; write it as one,two."))
@@ -112,7 +112,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def assignment(text: str) -> tuple[str, str]:
-    """Return the name and the value of ``name=value``."""
+    """Return name and value of ``name=value``."""
     name, equals, value = text.partition("=")
     if not (name.strip() and equals):
         raise ArgumentTypeError(_("“%s” is not of the form field=value.") % text[:40])
@@ -120,7 +120,7 @@ def assignment(text: str) -> tuple[str, str]:
 
 
 def data_center(text: str) -> str:
-    """Return the code of a data center."""
+    """Return the text if it is the code of a known data center."""
     known = conf().data_centers
     if text not in known:
         message = _("there is no data center “%(code)s”; known are %(known)s.")
@@ -129,18 +129,18 @@ def data_center(text: str) -> str:
 
 
 def add_lead_arguments(parser: CommandParser) -> None:
-    """Take lead ids as arguments, from a file, or from stdin."""
+    """Add the arguments that take lead ids: themselves, from a file, or from stdin."""
     parser.add_argument("leads", nargs="*", metavar="LEAD", help="ids of leads; - reads stdin")
     parser.add_argument("--ids-file", metavar="PATH", help="a file with one id a line")
 
 
 def lead_ids(leads: Iterable[str], ids_file: str | None, stdin: TextIO) -> list[str]:
     """
-    Return the ids of leads, each once, in the order in which they were given.
+    Return the lead ids that were given, without repetitions, in their order.
 
-    Empty lines, and lines that begin with ``#``, are left out.
+    Empty lines and lines that begin with ``#`` are ignored.
 
-    :raises CommandError: if there is none, one is malformed, or the file cannot be read
+    :raises CommandError: if there is no id, one is malformed, or the file cannot be read
     """
     found = dict(_typed(leads, ids_file, stdin))
     bad = [f"“{text[:40]}” ({where})" for text, where in found.items() if not is_record_id(text)]

@@ -1,4 +1,4 @@
-"""What all commands share: options, connections, and how they fail."""
+"""The base class of all commands: common options, choice of a connection, errors."""
 
 from __future__ import annotations
 
@@ -30,61 +30,61 @@ class ZohoCommand(BaseCommand):
     verbosity: int
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Offer what every command understands."""
+        """Add the options that every command has."""
         parser.add_argument(
             "--format",
             choices=FORMATS,
             default="table",
-            help="for people, or for programs: json is one object a line (default: table)",
+            help="table for people; json (one object a line) or csv for programs (default: table)",
         )
         parser.add_argument(
             "--no-input",
             "--noinput",
             action="store_false",
             dest="interactive",
-            help="never ask anything",
+            help="never prompt",
         )
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """
-        Run, and say every expected trouble in one message.
+        Run the command and turn every expected error into one message.
 
-        :raises CommandError: with the exit code that fits
+        :raises CommandError: with the exit code of the error
         """
         self.verbosity = options["verbosity"]
         try:
             return super().execute(*args, **options)
         except KeyboardInterrupt as error:
-            message = _("Stopped. What was sent is settled by the next worker.")
+            message = _("Stopped. The next worker finds out the outcome of what was sent.")
             raise CommandError(message, returncode=ExitCode.INTERRUPTED) from error
         except BrokenPipeError:
-            # Whoever read it has enough; else Python complains when it flushes what is left.
+            # The reader closed the pipe. Without this, Python complains when it flushes the rest.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)
         except (OperationalError, ProgrammingError) as error:
-            message = _("The database refuses: %s. See: manage.py zoho_doctor")
+            message = _("The database reports an error: %s. See: manage.py zoho_doctor")
             raise CommandError(message % str(error).strip(), returncode=ExitCode.ERROR) from error
         except (ZohoError, ImproperlyConfigured) as error:
             raise CommandError(error_text(error), returncode=exit_code_of(error)) from error
 
     def open_output(self, options: dict[str, Any]) -> Output:
-        """Return where the rows go."""
+        """Return the output in the chosen format, coloured if stdout is a terminal."""
         coloured = self.stdout.isatty() or bool(options.get("force_color"))
         return Output(self.stdout, options["format"], coloured=coloured)
 
     def hint(self, message: str) -> None:
-        """Tell a person something that is no result."""
+        """Write a message that is not part of the result to stderr, unless verbosity is 0."""
         if self.verbosity > 0:
             self.stderr.write(message, str)
 
     def hint_in_progress(self, number: int) -> None:
-        """Tell a person that something is being waited for."""
-        message = ngettext("%s lead is on its way.", "%s leads are on their way.", number)
+        """Write to stderr how many leads are in progress."""
+        message = ngettext("%s lead is in progress.", "%s leads are in progress.", number)
         self.hint(message % number)
 
 
 def add_connection_argument(parser: CommandParser) -> None:
-    """Let people choose a connection."""
+    """Add ``--connection``."""
     parser.add_argument(
         "--connection", metavar="NAME", help="which connection (default: the default one)"
     )
@@ -92,10 +92,10 @@ def add_connection_argument(parser: CommandParser) -> None:
 
 def chosen_connection(name: str | None) -> Connection:
     """
-    Return the connection of this name, the default one if none is named.
+    Return the connection of this name, or the default one if the name is ``None``.
 
-    :raises CommandError: if there is none of this name
-    :raises ConnectionLostError: if there is none at all
+    :raises CommandError: if there is no connection of this name
+    :raises ConnectionLostError: if there is no connection at all
     """
     return tokens.default_connection() if name is None else named_connection(name)
 
@@ -104,7 +104,7 @@ def named_connection(name: str) -> Connection:
     """
     Return the connection of this name.
 
-    :raises CommandError: if there is none
+    :raises CommandError: if there is none; it names the existing ones
     """
     connection = Connection.objects.filter(name=name).first()
     if connection is None:
@@ -116,6 +116,6 @@ def named_connection(name: str) -> Connection:
 
 
 def stdin_of(options: dict[str, Any]) -> TextIO:
-    """Return what the command reads: what a caller gave, or the program's own input."""
+    """Return the ``stdin`` that ``call_command`` was given, or that of the process."""
     given: TextIO | None = options.get("stdin")
     return given or sys.stdin

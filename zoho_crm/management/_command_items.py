@@ -1,4 +1,4 @@
-"""Leads that a command was asked to convert: looked at, decided, sent, and what became of them."""
+"""The leads of one ``zoho_convert`` call: preview, plan, approval and outcome of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zoho_crm.types import ConversionPlan, as_json
 Status = LeadConversion.Status
 #: Statuses that ``zoho_convert`` waits for; UNKNOWN takes too long.
 AWAITED = tuple(status for status in IN_PROGRESS if status != Status.UNKNOWN)
-#: Where looking at one lead failed so, looking at the next is no use.
+#: Exit codes of errors of the connection: every further lead would fail in the same way.
 CONNECTION_ERRORS = (ExitCode.NEEDS_PERSON, ExitCode.LIMIT)
 
 FIELDS = (
@@ -43,12 +43,12 @@ FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class CommandItem:
-    """One lead: its row, the plan that it would get, and what stands in the way."""
+    """One lead of a command: its row, its plan, and the exit code and message of its outcome."""
 
     lead_id: str
     row: LeadConversion | None = None
     plan: ConversionPlan | None = None
-    #: Whether it is, or was, on its way to Zoho.
+    #: Whether this command had it sent, or found it in progress.
     executed: bool = False
     code: ExitCode = ExitCode.OK
     error_code: str = ""
@@ -56,11 +56,11 @@ class CommandItem:
 
     @property
     def is_in_progress(self) -> bool:
-        """Whether somebody still has to work it."""
+        """Return whether the row still has to be worked."""
         return self.row is not None and self.row.status in IN_PROGRESS
 
     def as_row(self) -> dict[str, Any]:
-        """Return what programs, and the columns of a table, get."""
+        """Return the values for ``FIELDS``; an empty id or code is ``None``."""
         row = self.row or LeadConversion(lead_id=self.lead_id)
         return {
             "lead_id": self.lead_id,
@@ -81,7 +81,7 @@ class CommandItem:
 def preview_items(
     connection_id: int, lead_ids: Iterable[str], plan_options: PlanOptions
 ) -> list[CommandItem]:
-    """Preview leads and say what each would get; one that cannot be looked at says why."""
+    """Preview leads and return their items in the same order, each with its plan or its error."""
     items: list[CommandItem] = []
     connection_error: CommandItem | None = None
     for lead_id in lead_ids:
@@ -119,7 +119,7 @@ def _with_plan(item: CommandItem, row: LeadConversion, plan_options: PlanOptions
 
 
 def approve_item(item: CommandItem) -> CommandItem:
-    """Have a lead sent as planned, if it has a plan and was not sent before."""
+    """Approve the plan of a previewed lead; return the item unchanged if it has no plan."""
     row, plan = item.row, item.plan
     if row is None or plan is None or row.status != Status.PREVIEWED:
         return item
@@ -132,14 +132,14 @@ def approve_item(item: CommandItem) -> CommandItem:
 
 
 def awaited_rows(items: Iterable[CommandItem]) -> QuerySet[LeadConversion]:
-    """Return the rows that were to be sent, and are not at rest or in doubt."""
+    """Return the rows of executed items that still have to be sent, or wait for Zoho's answer."""
     pks = [item.row.pk for item in items if item.row and item.executed]
     rows: QuerySet[LeadConversion] = LeadConversion.objects.filter(pk__in=pks, status__in=AWAITED)
     return rows
 
 
 def refresh_item(item: CommandItem) -> CommandItem:
-    """Read what became of a lead."""
+    """Read the row of an executed item again and return the item with its outcome."""
     if item.row is None or not item.executed:
         return item
     item.row.refresh_from_db()
@@ -147,7 +147,7 @@ def refresh_item(item: CommandItem) -> CommandItem:
 
 
 def with_outcome(item: CommandItem) -> CommandItem:
-    """Say what the status of a row that was to be sent means for whoever asked for it."""
+    """Return the item with the exit code and the message that its row's status stands for."""
     meaning = {
         Status.UNKNOWN: (
             ExitCode.UNKNOWN,
@@ -155,10 +155,10 @@ def with_outcome(item: CommandItem) -> CommandItem:
         ),
         Status.PREVIEWED: (
             ExitCode.SOME_FAILED,
-            _("It was changed at Zoho meanwhile, and was not sent. Look at it again."),
+            _("It was changed at Zoho meanwhile, and was not sent. Preview it again."),
         ),
         Status.FAILED: (ExitCode.SOME_FAILED, ""),
-        Status.SKIPPED: (ExitCode.SOME_FAILED, _("Somebody left it out meanwhile.")),
+        Status.SKIPPED: (ExitCode.SOME_FAILED, _("It was skipped meanwhile.")),
         Status.NEEDS_REVIEW: (ExitCode.SOME_FAILED, ""),
     }
     status = Status(item.row.status) if item.row else Status.NEW

@@ -1,4 +1,4 @@
-"""How commands show a lead: as a line for programs, as a block or a line for people."""
+"""How commands show a preview or a conversion: matches as JSON, or sentences for people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_SENTENCE_LENGTH = 400
 
 
 def matches_as_json(matches: tuple[Match, ...]) -> list[dict[str, Any]]:
-    """Return what a program has to know of existing records."""
+    """Return the matching records of a lead as dictionaries for JSON."""
     return [
         {
             "id": match.id,
@@ -35,12 +35,12 @@ def matches_as_json(matches: tuple[Match, ...]) -> list[dict[str, Any]]:
 def lead_sentences(
     row: LeadConversion, plan: ConversionPlan | None, names: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Return what would happen by this plan, or why nothing would."""
+    """Return sentences on what the plan would do, what was done, or why there is no plan."""
     lead = row.lead_seen()
     if row.status == Status.CONVERTED:
         return [_conversion_sentence(row)]
     if row.status != Status.PREVIEWED:
-        return [_("It is on its way already: %s.") % row.get_status_display()]
+        return [_("It is already in progress: %s.") % row.get_status_display()]
     if plan is None or lead is None:
         return [explain_no_plan(row)]
     return what_will_happen(plan, lead, row.options_seen(), names)
@@ -59,7 +59,7 @@ def _conversion_sentence(row: LeadConversion) -> str:
 
 
 def explain_no_plan(row: LeadConversion) -> str:
-    """Return why nothing happens with a previewed lead."""
+    """Return the sentence that says why a previewed lead has no plan."""
     if row.verdict == Verdict.NOT_FOUND:
         return _("Zoho has no lead with this id; it may have been deleted.")
     reason = reason_text(row).rstrip(".")
@@ -71,7 +71,7 @@ def explain_no_plan(row: LeadConversion) -> str:
 
 
 def reason_text(row: LeadConversion) -> str:
-    """Return in words why a lead cannot be converted, or has no plan that suggests itself."""
+    """Return the text for a row's ``reason``; an unknown reason is returned as it is."""
     reasons = {
         "locked": _("it is locked at Zoho"),
         "in_merge": _("it is being merged at Zoho"),
@@ -84,8 +84,8 @@ def reason_text(row: LeadConversion) -> str:
     return reasons.get(row.reason, row.reason)
 
 
-def show_lead(row: LeadConversion, told: list[str], output: Output) -> None:
-    """Show a lead to people: who it is, what it collides with, what would happen."""
+def show_lead(row: LeadConversion, sentences: list[str], output: Output) -> None:
+    """Write a lead for people: its name, its matches, and the given sentences."""
     lead = row.lead_seen()
     who = ", ".join(filter(None, [lead.name, lead.company])) if lead else ""
     verdict = f"[{row.get_verdict_display() or row.get_status_display()}]"
@@ -96,7 +96,7 @@ def show_lead(row: LeadConversion, told: list[str], output: Output) -> None:
             output.write_line(f"  {line}")
         for line in _matches(_("Account"), options.accounts):
             output.write_line(f"  {line}")
-    for sentence in told:
+    for sentence in sentences:
         output.write_line(f"  • {printable(sentence, MAX_SENTENCE_LENGTH)}")
 
 
@@ -115,7 +115,7 @@ def _matches(kind: str, matches: tuple[Match, ...]) -> Iterator[str]:
 
 
 def plan_summary(plan: ConversionPlan | None) -> str:
-    """Return a plan in a word or two."""
+    """Return a plan in a few words for a table cell."""
     if plan is None:
         return "–"
     if plan.contact_id:
@@ -128,7 +128,7 @@ def plan_summary(plan: ConversionPlan | None) -> str:
 
 
 def proposed_plan(row: LeadConversion, policy: str | None) -> ConversionPlan | None:
-    """Return the plan that suggests itself, or that a policy would give."""
+    """Return the row's own plan; with a policy, the plan that the policy would give."""
     if policy is None or not row.verdict or row.decided_by_id:
         return row.planned()
     rule = matching.POLICIES[policy]

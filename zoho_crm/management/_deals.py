@@ -1,4 +1,4 @@
-"""The deal that a conversion creates: from options, checked against what the organisation has."""
+"""The deal that a conversion creates: its options, and checks against the organisation's fields."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoho_crm.management._exits import wrong_use
 from zoho_crm.services.choices import Choices
 from zoho_crm.types import Deal, DealField, Pipeline
 
-#: Fields of a deal that have options of their own.
+#: Deal fields (API names) that have an option of their own, and its name.
 OPTION_BY_FIELD: Mapping[str, str] = {
     "Deal_Name": "deal_name",
     "Stage": "stage",
@@ -26,7 +26,7 @@ DEAL_OPTIONS = (*OPTION_BY_FIELD.values(), "deal_field")
 
 
 def add_deal_arguments(parser: CommandParser) -> None:
-    """Offer what a person may say of a deal."""
+    """Add the options for the deal that a conversion creates."""
     add = parser.add_argument
     add("--deal-name", type=arguments.non_empty, metavar="NAME", help="create a deal")
     add("--stage", type=arguments.non_empty, help="its stage")
@@ -44,15 +44,15 @@ def add_deal_arguments(parser: CommandParser) -> None:
 
 
 def wants_deal(options: dict[str, Any]) -> bool:
-    """Whether any option asks for a deal."""
+    """Return whether any of the options asks for a deal."""
     return any(options[option] is not None for option in DEAL_OPTIONS)
 
 
 def check_deal(options: dict[str, Any]) -> None:
     """
-    Make sure that a deal has what every deal needs.
+    Check that the options name everything that each deal needs, without asking Zoho.
 
-    :raises CommandError: if something is missing
+    :raises CommandError: if a mandatory option is missing
     """
     missing = [option for option in ("deal_name", "stage", "closing_date") if not options[option]]
     if wants_deal(options) and missing:
@@ -64,9 +64,9 @@ def check_deal(options: dict[str, Any]) -> None:
 
 def deal_from_options(options: dict[str, Any], known: Choices) -> Deal:
     """
-    Return the deal that the options ask for.
+    Return the deal that the options ask for, with Zoho's own values.
 
-    :raises CommandError: if the organisation knows no such thing, or demands more
+    :raises CommandError: if pipeline, stage or role do not exist, or a mandatory field is missing
     """
     pipeline = find_pipeline(options["pipeline"], known)
     other = dict(options["deal_field"] or ())
@@ -87,7 +87,7 @@ def deal_from_options(options: dict[str, Any], known: Choices) -> Deal:
 
 def find_pipeline(wanted: str | None, known: Choices) -> Pipeline | None:
     """
-    Return a pipeline by its name, by default the organisation's own; ``None`` if none is known.
+    Return a pipeline by its name, or the organisation's default; ``None`` if none could be read.
 
     :raises CommandError: if there is none of this name
     """
@@ -108,7 +108,7 @@ def find_pipeline(wanted: str | None, known: Choices) -> Pipeline | None:
 
 def find_stage(wanted: str, pipeline: Pipeline | None) -> str:
     """
-    Return a stage of a pipeline by its name, as Zoho has to be told it.
+    Return Zoho's value for a stage of a pipeline; unchecked if there is no pipeline.
 
     :raises CommandError: if there is none of this name
     """
@@ -128,9 +128,9 @@ def find_stage(wanted: str, pipeline: Pipeline | None) -> str:
 
 def check_contact_role(wanted: str | None, known: Choices) -> str:
     """
-    Return a contact's role, if the organisation has it.
+    Return the id of a contact role, empty if none is wanted.
 
-    :raises CommandError: if it has not
+    :raises CommandError: if the organisation has no such role
     """
     roles = {role.id: role.name for role in known.contact_roles}
     if wanted and roles and wanted not in roles:
@@ -141,7 +141,7 @@ def check_contact_role(wanted: str | None, known: Choices) -> str:
 
 
 def missing_fields(known: Choices, given: set[str]) -> list[DealField]:
-    """Return the fields that a deal of the organisation needs, but for those that are given."""
+    """Return the mandatory deal fields of the organisation that are not among the given ones."""
     return [field for field in known.deal_fields if field.required and field.api_name not in given]
 
 

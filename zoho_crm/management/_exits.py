@@ -1,4 +1,4 @@
-"""How a command ends: what each exit code says, and which one wins when several fit."""
+"""Exit codes of the commands, the order of precedence among them, and their messages."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from zoho_crm.exceptions import (
 
 
 class ExitCode(IntEnum):
-    """What a script may ask."""
+    """Exit codes of all commands."""
 
     OK = 0
     ERROR = 1
     WRONG_USE = 2
-    #: Finished, but some items failed.
+    #: The command finished, but some items failed.
     SOME_FAILED = 3
-    #: A connection needs a person.
+    #: A connection needs a person, for example to connect again.
     NEEDS_PERSON = 4
     #: Stopped by a rate or credit limit.
     LIMIT = 5
-    #: An outcome is unknown.
+    #: The outcome of a conversion is unknown.
     UNKNOWN = 6
-    #: Ctrl-C, and a request to end: 128 and the number of the signal.
+    #: SIGINT and SIGTERM: 128 plus the number of the signal.
     INTERRUPTED = 130
     TERMINATED = 143
 
 
-#: The first that fits is the one that a command ends with.
+#: If several codes apply, the command ends with the first of these.
 PRECEDENCE = (
     ExitCode.INTERRUPTED,
     ExitCode.TERMINATED,
@@ -56,25 +56,25 @@ PRECEDENCE = (
 
 
 def wrong_use(message: str) -> CommandError:
-    """Return the error for a command that was called in a way that makes no sense."""
+    """Return the error for invalid options or arguments."""
     return CommandError(message, returncode=ExitCode.WRONG_USE)
 
 
 class Problems:
-    """What went wrong on the way; a command gathers it and fails once, at its end."""
+    """Collects problems, so that a command reports all of them when it ends."""
 
     def __init__(self) -> None:
         self._messages: dict[str, ExitCode] = {}
 
     def add(self, code: ExitCode, message: str) -> None:
-        """Remember something that has to be said at the end."""
+        """Add a problem, or change the code of the one that has the same message."""
         self._messages[message] = code
 
     def finish(self) -> None:
         """
-        End the command.
+        Fail if there was any problem.
 
-        :raises CommandError: with all messages and the code that wins, if there was any problem
+        :raises CommandError: with all messages, and the code that takes precedence
         """
         if self._messages:
             code = min(self._messages.values(), key=PRECEDENCE.index)
@@ -82,7 +82,7 @@ class Problems:
 
 
 def exit_code_of(error: Exception) -> ExitCode:
-    """Return the code that an error stands for."""
+    """Return the exit code for an error."""
     if isinstance(error, AuthorizationError):
         return ExitCode.NEEDS_PERSON
     if isinstance(error, RateLimitError | CreditsExhaustedError | TokenThrottledError):
@@ -93,7 +93,7 @@ def exit_code_of(error: Exception) -> ExitCode:
 
 
 def error_text(error: Exception) -> str:
-    """Return what happened, and what to do next."""
+    """Return the message of an error and, where there is one, the advice what to do next."""
     advice = next((text for kind, text in _advice().items() if isinstance(error, kind)), "")
     return f"{error} {advice}".strip()
 

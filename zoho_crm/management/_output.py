@@ -1,4 +1,4 @@
-"""Results on stdout: a table for people, JSON lines or CSV for programs."""
+"""Results on stdout: an aligned table for people, JSON lines or CSV for programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row: TypeAlias = Mapping[str, Any]
 Style: TypeAlias = Callable[[str], str]
 
 FORMATS = ("table", "json", "csv")
-#: Letters of a cell, and of one in the last column.
+#: Characters of a table cell, and of one in the last column.
 MAX_CELL_WIDTH = 40
 MAX_LAST_CELL_WIDTH = 1000
 
@@ -24,7 +24,7 @@ _FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d\s().-]*$)")
 
 
 class Output:
-    """Where a command puts its rows."""
+    """Writes the rows of a command to stdout in one of ``FORMATS``."""
 
     def __init__(
         self, stdout: OutputWrapper, output_format: str, *, coloured: bool = False
@@ -35,7 +35,7 @@ class Output:
 
     @property
     def is_table(self) -> bool:
-        """Whether somebody reads it, and not a program."""
+        """Return whether the format is the table for people."""
         return self._format == "table"
 
     def show(
@@ -47,11 +47,11 @@ class Output:
         styles: Callable[[Row], Mapping[str, Style]] | None = None,
     ) -> None:
         """
-        Write rows as they come; a table waits for all of them, to be aligned.
+        Write rows one by one; a table is written when all of them are there.
 
-        :param fields: the keys of every row, in the order of JSON and CSV
-        :param columns: of the table, by heading: the text of a row's cell
-        :param styles: what colours the cells of a row, by heading
+        :param fields: keys of each row that JSON and CSV contain, in this order
+        :param columns: columns of the table: heading, and function from row to text
+        :param styles: function from row to the colour styles of its cells, by heading
         """
         if self._format == "json":
             for row in rows:
@@ -63,7 +63,7 @@ class Output:
             self._write_table(list(rows), columns, styler)
 
     def write_line(self, text: str = "") -> None:
-        """Write one line, at once."""
+        """Write one line and flush it."""
         self._stdout.write(text)
         self._stdout.flush()
 
@@ -113,14 +113,14 @@ def _no_styles(row: Row) -> Mapping[str, Style]:
 
 
 def printable(text: str, max_width: int = MAX_CELL_WIDTH) -> str:
-    """Return a text on one line, without what moves a cursor or turns the writing round."""
+    """Return a text as one line without control and bidirectional characters, cut to a width."""
     shown = "".join(letter if letter.isprintable() else " " for letter in text)
     shown = " ".join(shown.split())
     return shown if len(shown) <= max_width else shown[: max_width - 1] + "…"
 
 
 def _width(text: str) -> int:
-    """Return how many columns of a terminal it takes."""
+    """Return the number of terminal columns that a text takes."""
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
 
@@ -132,5 +132,5 @@ def _csv_cell(value: Any) -> str:
         return _csv_cell("; ".join(value))
     if not isinstance(value, str):
         return json.dumps(value)
-    # A spreadsheet would run it as a formula.
+    # Without the quote, a spreadsheet would execute the text as a formula.
     return f"'{value}" if _FORMULA.match(value) else value

@@ -1,4 +1,4 @@
-"""From options to a plan: what a policy or a person decided, and what is asked for on top."""
+"""The conversion plan of a lead, from the options of a command and a policy or a decision."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from zoho_crm.services.preview import preview_seen
 from zoho_crm.types import ConversionPlan, Verdict
 
 DEFAULT_POLICY = "careful"
-#: Zoho tells of no more; with so many the one that is missing may be there.
+#: Zoho lists at most so many users: in a full list, a missing user may still exist.
 MAX_LISTED_USERS = 200
 
-#: Options that are columns of a plan, by the plan's word.
+#: Fields of a plan that are the same for all leads, and the option of each.
 COMMON_FIELDS = {
     "owner_id": "owner",
     "overwrite": "overwrite",
@@ -38,20 +38,20 @@ COMMON_FIELDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class PlanOptions:
-    """What the options ask for, for every lead alike."""
+    """What the options of a command ask for; the same for every lead."""
 
     policy: Policy
-    #: An id, or ``new``; ``None`` leaves it to the policy.
+    #: A record id, ``new``, or ``None`` if the policy decides.
     contact: str | None = None
     account: str | None = None
-    #: Other parts of the plan, by their names.
+    #: Other fields of the plan, by name.
     common: Mapping[str, Any]
-    #: Names of users and contact roles, by id, as far as they were needed.
+    #: Names of users and contact roles, by id, as far as they were read.
     names: Mapping[str, str]
 
 
 def add_plan_arguments(parser: CommandParser) -> None:
-    """Offer what a person may choose for a conversion."""
+    """Add the options that make up a plan."""
     add = parser.add_argument
     add_policy_argument(parser, f"what decides without asking (default: {DEFAULT_POLICY})")
     add("--contact", type=arguments.record_id_or_new, metavar="ID|new", help="attach, or create")
@@ -65,20 +65,20 @@ def add_plan_arguments(parser: CommandParser) -> None:
         help="where attachments go (Zoho's default: the contact)",
     )
     add("--tags", type=arguments.names, metavar="A,B", help="tags to carry over")
-    add("--notify-lead-owner", action="store_true", help="let Zoho tell the lead's owner")
-    add("--notify-new-owner", action="store_true", help="let Zoho tell the new records' owner")
+    add("--notify-lead-owner", action="store_true", help="let Zoho notify the lead's owner")
+    add("--notify-new-owner", action="store_true", help="let Zoho notify the new records' owner")
 
 
 def add_policy_argument(parser: CommandParser, text: str) -> None:
-    """Let people choose a policy."""
+    """Add ``--policy`` with a help text."""
     parser.add_argument("--policy", choices=tuple(POLICIES), help=text)
 
 
 def plan_options_from(options: dict[str, Any], connection: Connection) -> PlanOptions:
     """
-    Return what the options ask for; what Zoho can be asked about is checked now.
+    Return what the options ask for, checked against what the organisation has.
 
-    :raises CommandError: if they do not go together, or the organisation knows no such thing
+    :raises CommandError: if options contradict each other, or something does not exist at Zoho
     """
     is_deal_wanted = wants_deal(options)
     known = _load_choices(connection) if is_deal_wanted or options["owner"] else Choices()
@@ -100,11 +100,11 @@ def plan_options_from(options: dict[str, Any], connection: Connection) -> PlanOp
 
 def plan_for(row: LeadConversion, plan_options: PlanOptions) -> ConversionPlan:
     """
-    Return the plan that a previewed lead gets.
+    Return the plan for a previewed lead.
 
-    A person's decision that is stored with the lead stands before the policy.
+    A person's decision that is stored with the lead takes precedence over the policy.
 
-    :raises PlanError: if it is left to a person, or does not fit the lead's matches
+    :raises PlanError: if a person has to decide, or the plan does not fit the lead's matches
     """
     verdict, options = Verdict(row.verdict), row.options_seen()
     persons = row.planned() if row.decided_by_id else None
@@ -124,7 +124,7 @@ def plan_for(row: LeadConversion, plan_options: PlanOptions) -> ConversionPlan:
 def _check_is_decided(
     row: LeadConversion, plan_options: PlanOptions, plan: ConversionPlan, *, is_decided: bool
 ) -> None:
-    """What exists already is passed over only if somebody said so."""
+    """Refuse a plan that creates a record beside a match, unless that was decided explicitly."""
     options = row.options_seen()
     is_contact_open = not is_decided and plan_options.contact is None
     is_account_open = (
@@ -150,7 +150,7 @@ def _check_owner(wanted: str | None, known: Choices) -> None:
 
 
 def _load_choices(connection: Connection) -> Choices:
-    """Return what the organisation offers; nothing if it does not say, for Zoho checks it too."""
+    """Return users, pipelines and roles; nothing if they cannot be read: Zoho checks them too."""
     try:
         return choices(connection)
     except ZohoError:

@@ -1,4 +1,4 @@
-"""The policy of a run: one that there is, with what the options change in the run's own copy."""
+"""The policy of a run: a copy of an existing one, changed by options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices, choices
 
 MODULES = ("Contacts", "Accounts", "Deals")
-#: Options that are parts of a policy, by the policy's word.
+#: Fields of a policy that options can change, and the option of each.
 POLICY_OPTIONS: Mapping[str, str] = {
     "owner_id": "owner",
     "owner_for_inactive_id": "owner_for_inactive",
@@ -29,7 +29,7 @@ POLICY_OPTIONS: Mapping[str, str] = {
     "notify_lead_owner": "notify_lead_owner",
     "notify_new_owner": "notify_new_owner",
 }
-#: The same for its deal, with the field of a deal that each fills.
+#: The same for the policy's deal: the option, and the deal field (API name) that it fills.
 DEAL_OPTIONS: Mapping[str, tuple[str, str]] = {
     "name": ("deal_name", "Deal_Name"),
     "stage": ("stage", "Stage"),
@@ -42,15 +42,15 @@ DEAL_OPTIONS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RunPolicy:
-    """A policy that the organisation can carry out, and who may get records in it."""
+    """A policy that was checked against an organisation, and the organisation's active users."""
 
     policy: Policy
-    #: Ids; empty if Zoho does not tell of all.
+    #: Ids of users; empty if Zoho did not list all of them.
     active_owners: tuple[str, ...]
 
 
 def add_policy_arguments(parser: CommandParser) -> None:
-    """Let people choose a policy, and change what it says for this run."""
+    """Add ``--policy`` and the options that change the run's copy of it."""
     add = parser.add_argument
     add("--policy", default=DEFAULT_POLICY, metavar="NAME", help="careful, attach or a saved one")
     for rule, allowed in ALLOWED.items():
@@ -66,7 +66,7 @@ def add_policy_arguments(parser: CommandParser) -> None:
     add("--tags-to", type=_modules, metavar="A,B", help="where tags go: Contacts,Accounts,Deals")
     add("--attachments-to", choices=MODULES, help="where attachments go")
     for option, who in (("lead", "the lead's owner"), ("new", "the new records' owner")):
-        add(f"--notify-{option}-owner", action=BooleanOptionalAction, help=f"let Zoho tell {who}")
+        add(f"--notify-{option}-owner", action=BooleanOptionalAction, help=f"let Zoho notify {who}")
     _add_deal_arguments(parser)
 
 
@@ -87,11 +87,11 @@ def _add_deal_arguments(parser: CommandParser) -> None:
 
 def run_policy_from(options: dict[str, Any], connection: Connection) -> RunPolicy:
     """
-    Return the policy that the options ask for.
+    Return the policy that the options ask for, checked against what the organisation has.
 
-    :raises CommandError: if there is no such policy, or something in it makes no sense
-    :raises PlanError: if the organisation has not what it names
-    :raises ZohoError: if Zoho cannot be asked what it has
+    :raises CommandError: if there is no such policy, or its parts contradict each other
+    :raises PlanError: if the policy names something that does not exist at Zoho
+    :raises ZohoError: if the organisation's users and fields cannot be read
     """
     policy = _with_options(_find_policy(options["policy"]), options)
     known = choices(connection)
@@ -133,7 +133,7 @@ def _deal_template(known: DealTemplate | None, parts: dict[str, Any]) -> DealTem
 
 
 def _checked_deal(deal: DealTemplate, known: Choices) -> DealTemplate:
-    """Return the deal with what the organisation calls its pipeline and stage."""
+    """Return the deal with Zoho's values for pipeline, stage and role; refuse an incomplete one."""
     pipeline = find_pipeline(deal.pipeline or None, known)
     deal = replace(
         deal,

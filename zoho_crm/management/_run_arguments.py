@@ -1,4 +1,4 @@
-"""What each action of ``zoho_mass_convert`` takes."""
+"""The arguments of each action of ``zoho_mass_convert``."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from zoho_crm.management._policies import add_policy_arguments
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import MassConversion
 
-#: What may be said of a whole verdict.
+#: Decisions that can be made for all leads of a verdict.
 DECISIONS = ("attach", "create", "skip")
 
 
 def add_action(parser: CommandParser, name: str) -> None:
-    """Let an action take what it needs, and what Django gives only to the command itself."""
+    """Add an action's arguments, and those that Django adds only to the command itself."""
     add = parser.add_argument
     add("-v", "--verbosity", type=int, choices=range(4), default=SUPPRESS, help="0 is silent")
     add("--no-color", action="store_true", default=SUPPRESS, help="do not colour the output")
     if name not in ("create", "list"):
-        add("run", type=arguments.count, metavar="N", help="its number")
+        add("run", type=arguments.count, metavar="N", help="number of the mass conversion")
     ACTIONS[name](parser)
 
 
 def _no_arguments(parser: CommandParser) -> None:
-    """No more than its number."""
+    """Add nothing: the number of the run is enough."""
 
 
 def _create(parser: CommandParser) -> None:
@@ -45,17 +45,17 @@ def _create(parser: CommandParser) -> None:
         help="open leads with this value, such as Lead_Status=Qualified; may be repeated",
     )
     parser.add_argument(
-        "--column", type=arguments.non_empty, metavar="NAME", help="of the ids, in a CSV file"
+        "--column", type=arguments.non_empty, metavar="NAME", help="column of the ids in a CSV file"
     )
-    parser.add_argument("--name", type=_run_name, default="", help="for people")
+    parser.add_argument("--name", type=_run_name, default="", help="name that people see")
     add_policy_arguments(parser)
     _add_user_argument(parser)
     _add_wait_arguments(parser)
 
 
 def _decide(parser: CommandParser) -> None:
-    words = sorted(verdict.value for verdict in CONVERTIBLE)
-    parser.add_argument("--verdict", type=str.upper, choices=words, required=True)
+    verdicts = sorted(verdict.value for verdict in CONVERTIBLE)
+    parser.add_argument("--verdict", type=str.upper, choices=verdicts, required=True)
     parser.add_argument("--as", dest="decision", choices=DECISIONS, required=True)
     _add_user_argument(parser)
 
@@ -65,7 +65,7 @@ def _run(parser: CommandParser) -> None:
         "--expect-count",
         type=arguments.natural,
         metavar="K",
-        help="how many leads are to be sent; another number starts nothing",
+        help="how many leads are to be sent; nothing starts with another number",
     )
     parser.add_argument("--execute", action="store_true", help="start it")
     _add_user_argument(parser)
@@ -82,20 +82,20 @@ def _export(parser: CommandParser) -> None:
 
 
 def _add_user_argument(parser: CommandParser) -> None:
-    parser.add_argument("--user", metavar="NAME", help="the user of this site who says so")
+    parser.add_argument("--user", metavar="NAME", help="user of this site in whose name it is done")
 
 
 def _add_wait_arguments(parser: CommandParser) -> None:
-    parser.add_argument("--wait", action="store_true", help="work it here and now")
+    parser.add_argument("--wait", action="store_true", help="work it in this process")
     parser.add_argument(
-        "--max-seconds", type=arguments.seconds, metavar="N", help="wait no longer than so"
+        "--max-seconds", type=arguments.seconds, metavar="N", help="wait at most N seconds"
     )
 
 
 def _run_name(text: str) -> str:
-    most = MassConversion._meta.get_field("name").max_length or 0
-    if len(text) > most:
-        raise ArgumentTypeError(_("a name has at most %s letters.") % most)
+    max_length = MassConversion._meta.get_field("name").max_length or 0
+    if len(text) > max_length:
+        raise ArgumentTypeError(_("a name has at most %s characters.") % max_length)
     return text
 
 
@@ -112,14 +112,14 @@ ACTIONS: Mapping[str, Callable[[CommandParser], None]] = {
     "export": _export,
 }
 SUMMARIES: Mapping[str, str] = {
-    "create": "Take leads in and preview them; nothing is converted.",
+    "create": "Read lead ids and preview the leads; nothing is converted.",
     "list": "List all mass conversions, the newest first.",
-    "show": "Show how one stands.",
-    "decide": "Decide all previewed leads of a verdict alike; nothing is sent.",
+    "show": "Show the progress of a mass conversion.",
+    "decide": "Make one decision for all previewed leads of a verdict; nothing is sent.",
     "run": "Show what would be sent; with --execute, start. Zoho cannot undo a conversion.",
-    "pause": "Let no more leads begin.",
-    "resume": "Let it go on after a pause; with --wait, work it here until it is at rest.",
-    "cancel": "Leave out what was not sent yet.",
-    "retry": "Preview again what failed or was left undecided; then it has to be started again.",
+    "pause": "Stop sending further leads until it is resumed.",
+    "resume": "Continue after a pause; with --wait, work it until it ends or waits for decisions.",
+    "cancel": "Skip all leads that were not sent yet.",
+    "retry": "Preview again what failed or is undecided; then it has to be started again.",
     "export": "Write the results as CSV.",
 }

@@ -1,4 +1,4 @@
-"""Mass conversions as commands show them: a line for programs, a table and sentences for people."""
+"""How commands show mass conversions: as rows for programs, as tables and text for people."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from zoho_crm.types import Verdict
 
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
-#: Rows that did not become what they were to.
+#: Statuses of leads that were not converted and need a person.
 REFUSED = (Status.FAILED, Status.NEEDS_REVIEW)
-#: Causes of failures that are named, the most frequent first.
+#: How many causes of failures are shown, the most frequent first.
 MAX_CAUSES = 5
 
 FIELDS = ("run", "stage", "paused_reason", "counts", "left_out", "estimate")
-#: Columns of the table: which of a verdict's leads are counted.
+#: Columns of the table, and the filter for the leads that each counts.
 COUNT_FILTERS: Mapping[str, Q] = {
     "leads": Q(),
     "to_be_sent": Q(status=Status.PREVIEWED, plan__isnull=False),
@@ -61,9 +61,9 @@ LIST_COLUMNS = {
 
 def get_run(number: int) -> MassConversion:
     """
-    Return a run by its number.
+    Return the run with this primary key.
 
-    :raises CommandError: if there is none
+    :raises CommandError: if there is no such run
     """
     run = MassConversion.objects.select_related("connection").filter(pk=number).first()
     if run is None:
@@ -73,13 +73,13 @@ def get_run(number: int) -> MassConversion:
 
 
 def rows_of(run: MassConversion) -> QuerySet[LeadConversion]:
-    """Return the leads of a run."""
+    """Return the rows of a run's leads."""
     rows: QuerySet[LeadConversion] = LeadConversion.objects.filter(mass_conversion=run)
     return rows
 
 
 def run_row(run: MassConversion) -> dict[str, Any]:
-    """Return what programs get of a run."""
+    """Return a run's progress as the values for ``FIELDS``."""
     return {
         "run": run.pk,
         "stage": run.stage,
@@ -91,7 +91,7 @@ def run_row(run: MassConversion) -> dict[str, Any]:
 
 
 def list_row(run: MassConversion) -> Row:
-    """Return what a list says of a run."""
+    """Return a run as the values for ``LIST_FIELDS`` and ``LIST_COLUMNS``."""
     return {
         "run": run.pk,
         "name": run.name,
@@ -106,7 +106,7 @@ def list_row(run: MassConversion) -> Row:
 
 
 def show_run(run: MassConversion, output: Output) -> None:
-    """Show how a run stands."""
+    """Write the progress of a run."""
     if not output.is_table:
         output.show([run_row(run)], fields=FIELDS, columns={})
         return
@@ -120,7 +120,7 @@ def show_run(run: MassConversion, output: Output) -> None:
 def _heading(run: MassConversion) -> Iterator[str]:
     yield f"{printable(str(run))}: {run.get_stage_display()}"
     if run.paused_reason:
-        yield _("It stands still: %s") % run.paused_reason
+        yield _("It is paused. %s") % run.paused_reason
     words = {
         "connection": run.connection,
         "policy": run.rules.name,
@@ -139,7 +139,7 @@ def _verdicts(run: MassConversion) -> list[Row]:
     labels = dict(LeadConversion._meta.get_field("verdict").flatchoices)
     order = ["", *names]
     return [
-        {**group, "shown": labels.get(group["verdict"]) or _("not looked at yet")}
+        {**group, "shown": labels.get(group["verdict"]) or _("not previewed yet")}
         for group in sorted(groups, key=lambda group: order.index(group["verdict"]))
     ]
 
@@ -152,7 +152,7 @@ def _remarks(run: MassConversion) -> Iterator[str]:
     yield from _causes(run)
     cost = mass_convert.estimate(run)
     if cost.calls:
-        message = _("Still to come, roughly: %(calls)s calls, %(credits)s credits, %(time)s.")
+        message = _("Remaining, estimated: %(calls)s calls, %(credits)s credits, %(time)s.")
         words = {"calls": f"{cost.calls:,}", "credits": f"{cost.credits:,}"}
         yield message % {**words, "time": _duration(cost.seconds)}
 
@@ -166,7 +166,7 @@ def _lines_left_out(run: MassConversion) -> Iterator[str]:
 
 
 def _causes(run: MassConversion) -> Iterator[str]:
-    """Say why leads were refused, cause by cause."""
+    """Yield a line for each of the most frequent causes of failures."""
     causes = (
         rows_of(run).filter(COUNT_FILTERS["refused"]).values_list("error_code", "error_message")
     )
@@ -184,7 +184,7 @@ def _duration(seconds: int) -> str:
 
 
 def progress_text(run: MassConversion) -> str:
-    """Say in one sentence how far a run is."""
+    """Return one sentence on the progress of a run."""
     numbers = rows_of(run).aggregate(
         **{name: Count("pk", filter=rows) for name, rows in COUNT_FILTERS.items() if rows},
         all=Count("pk"),
@@ -194,9 +194,9 @@ def progress_text(run: MassConversion) -> str:
     figures = {name: f"{number:,}" for name, number in numbers.items()}
     if run.stage in (Stage.STAGING, Stage.PREVIEWING, Stage.REVIEW):
         figures["seen"] = f"{numbers['all'] - numbers['new']:,}"
-        return _("Looked at %(seen)s of %(all)s leads.") % figures
-    figures["to_go"] = f"{numbers['in_progress'] - numbers['unknown'] + numbers['to_be_sent']:,}"
+        return _("Previewed %(seen)s of %(all)s leads.") % figures
+    figures["left"] = f"{numbers['in_progress'] - numbers['unknown'] + numbers['to_be_sent']:,}"
     message = _(
-        "%(converted)s converted, %(refused)s refused, %(unknown)s being checked, %(to_go)s to go."
+        "%(converted)s converted, %(refused)s refused, %(unknown)s being checked, %(left)s left."
     )
     return message % figures

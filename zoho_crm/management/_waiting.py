@@ -1,4 +1,4 @@
-"""Work a mass conversion here and now until it is where it should be, or cannot get there alone."""
+"""Work a mass conversion in the process of a command until it reaches a state, or is blocked."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from zoho_crm.management._worker_loop import (
 )
 from zoho_crm.models import MassConversion
 
-#: Seconds in which decisions are taken in.
+#: Time limit for applying recorded decisions to the rows of a run.
 DECISIONS_MAX_SECONDS = 60.0
 
 
 def decisions_applied(run: MassConversion) -> bool:
-    """Whether the last decisions are taken in."""
+    """Return whether a worker applied all decisions that were recorded in REVIEW."""
     return run.stage != Stage.REVIEW or run.due_at is None
 
 
 def is_previewed(run: MassConversion) -> bool:
-    """Whether every lead was looked at."""
+    """Return whether every lead was previewed."""
     return run.stage not in (Stage.STAGING, Stage.PREVIEWING) and decisions_applied(run)
 
 
 def has_ended(run: MassConversion) -> bool:
-    """Whether nothing of it is under way any more."""
+    """Return whether no lead of the run is in progress any more."""
     return run.ended_at is not None
 
 
 def is_at_rest(run: MassConversion) -> bool:
-    """Whether it waits for a person, or has ended."""
+    """Return whether the run has ended or waits for decisions."""
     return has_ended(run) or (run.stage == Stage.REVIEW and decisions_applied(run))
 
 
 class RunWaiter:
-    """Works the connection of one run."""
+    """Works the connection of one run and collects the problems that occur."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class RunWaiter:
         self._converted_before = self._converted()
 
     def wait_until(self, condition: Callable[[MassConversion], bool]) -> None:
-        """Work until the run is there, or cannot get there now; note what stands in the way."""
+        """Work until the run fulfils a condition or cannot advance; then note what blocks it."""
         with stop_on_signals() as stop:
             connection_id = self.run.connection_id
             worker = WorkerCommand(lambda: [connection_id], stop, max_seconds=self._max_seconds)
@@ -77,34 +77,36 @@ class RunWaiter:
         while not worker.is_over and not self._is_over(condition):
             wait = worker.work()
             self.run.refresh_from_db()
-            said = progress_text(self.run)
-            if said != reported:
-                yield said
-                reported = said
+            sentence = progress_text(self.run)
+            if sentence != reported:
+                yield sentence
+                reported = sentence
             if not self._is_over(condition):
                 worker.sleep(poll_delay(wait))
         self.run.refresh_from_db()
 
     def _is_over(self, condition: Callable[[MassConversion], bool]) -> bool:
         run = self.run
-        stands_still = bool(run.paused_reason) or not is_workable(run.connection_id)
-        return condition(run) or stands_still
+        is_blocked = bool(run.paused_reason) or not is_workable(run.connection_id)
+        return condition(run) or is_blocked
 
     def _report_blockers(self, *, is_stopped: bool) -> None:
         run, problems = self.run, self.problems
-        resume = _("To go on: manage.py zoho_mass_convert resume %s --wait") % run.pk
+        resume = _("To continue: manage.py zoho_mass_convert resume %s --wait") % run.pk
         report_blocked_connections(rows_of(run), problems)
         if run.paused_reason:
-            problems.add(ExitCode.ERROR, _("It stands still: %s") % run.paused_reason)
+            problems.add(ExitCode.ERROR, _("It is paused. %s") % run.paused_reason)
         elif not is_stopped and is_workable(run.connection_id):
-            problems.add(ExitCode.ERROR, _("The time is over, and not all is done."))
+            problems.add(
+                ExitCode.ERROR, _("The time limit was reached before everything was done.")
+            )
         problems.add(ExitCode.ERROR, resume)
 
     def report_outcome(self, *, to_be_sent: int = 0) -> None:
         """
-        Note leads that were not converted, and those that are still in doubt.
+        Add problems for leads that were not converted and for those with an unknown outcome.
 
-        :param to_be_sent: how many leads were decided to be converted
+        :param to_be_sent: number of leads that were started
         """
         rows = rows_of(self.run)
         unknown = rows.filter(status=Status.UNKNOWN).count()

@@ -1,4 +1,4 @@
-"""Work the rows of connections here and now, until there is no more, or somebody says stop."""
+"""Work the due rows of connections in the process of a command, until done or stopped."""
 
 from __future__ import annotations
 
@@ -19,37 +19,40 @@ from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, MassConversion
 from zoho_crm.services import announce, work
 
-#: Seconds until the next look when another process works the same connection.
+#: Seconds between two attempts while another process holds the lease of the connection.
 POLL_SECONDS = 0.5
 
 
 class StopEvent(threading.Event):
-    """Set by the first Ctrl-C, or when the process is asked to end."""
+    """Set by the first SIGINT or SIGTERM."""
 
     signal_number: int = 0
 
     def stop(self, signal_number: int) -> None:
-        """Ask for an end."""
+        """Set the event and remember which signal did it."""
         self.signal_number = signal_number
         self.set()
 
     def report(self, problems: Problems) -> None:
-        """Let a command that was stopped say so."""
+        """Add the exit code and message of a command that was stopped, if it was."""
         if self.is_set():
             code = (
                 ExitCode.TERMINATED
                 if self.signal_number == signal.SIGTERM
                 else ExitCode.INTERRUPTED
             )
-            message = _("Stopped. What was sent has its answer, or is settled by the next worker.")
+            message = _(
+                "Stopped. Where an answer is missing, the next worker finds out the outcome."
+            )
             problems.add(code, message)
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopEvent]:
     """
-    Yield what the first Ctrl-C sets, so that calls under way come to their end; the second ends
-    the command at once.
+    Yield an event that the first SIGINT or SIGTERM sets, so that calls in flight are finished.
+
+    The second signal has its usual effect: it ends the command at once.
     """
     stop = StopEvent()
     if threading.current_thread() is not threading.main_thread():
@@ -72,7 +75,7 @@ def stop_on_signals() -> Iterator[StopEvent]:
 
 
 class WorkerCommand:
-    """Works some connections in turn, a slice at a time."""
+    """Works connections in turn, for at most ``SLICE`` seconds each, until a time limit or stop."""
 
     def __init__(
         self,
@@ -87,11 +90,11 @@ class WorkerCommand:
 
     @property
     def is_over(self) -> bool:
-        """Whether the time is over, or somebody said stop."""
+        """Return whether the time limit was reached or a stop was requested."""
         return self._stop.is_set() or (self._end is not None and time.monotonic() >= self._end)
 
     def work(self) -> float | None:
-        """Work a slice of each connection; return the seconds to the next due row of all."""
+        """Work each connection once; return the seconds to the next due row, or ``None``."""
         waits: list[float | None] = []
         for connection_id in self._connection_ids():
             if not self.is_over:
@@ -100,7 +103,7 @@ class WorkerCommand:
         return min((wait for wait in waits if wait is not None), default=None)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, but not longer than there is time."""
+        """Sleep for some seconds, at most until the time limit; a stop ends it early."""
         left = seconds if self._end is None else self._end - time.monotonic()
         self._stop.wait(max(0.0, min(seconds, left)))
 
@@ -112,10 +115,10 @@ class WorkerCommand:
         runs: QuerySet[MassConversion] | None = None,
     ) -> None:
         """
-        Work until none of the rows is on its way, except where the connection cannot be worked.
+        Work until none of the rows is in progress, except on connections that are blocked.
 
-        :param on_progress: is called with how many rows are waited for, whenever that changes
-        :param runs: mass conversions that are waited for too
+        :param on_progress: called with the number of remaining rows whenever it changed
+        :param runs: mass conversions whose due steps have to be done too
         """
         reported = 0
         while not self.is_over:
@@ -131,15 +134,15 @@ class WorkerCommand:
 
 
 def poll_delay(wait: float | None) -> float:
-    """Return how long to sleep when the next row is due after so many seconds, or not at all."""
+    """Return the seconds to sleep if the next row is due in ``wait`` seconds; ``None`` is never."""
     return POLL_SECONDS if wait is None else min(wait, conf().SWEEP_INTERVAL)
 
 
 def workable_rows(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
     """
-    Return those rows whose connection can be worked without a person, and within the limits.
+    Return those of the rows that a worker can act on: not on blocked or inactive connections.
 
-    Leads that a mass conversion holds back because it stands still are none of them.
+    Rows of paused mass conversions that have not been sent yet are left out.
     """
     begins = Q(status__in=(LeadConversion.Status.NEW, LeadConversion.Status.READY))
     held_back = Q(mass_conversion__in=MassConversion.objects.exclude(paused_reason=""))
@@ -149,14 +152,14 @@ def workable_rows(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
 
 
 def advancing_runs(runs: QuerySet[MassConversion]) -> QuerySet[MassConversion]:
-    """Return those mass conversions that a machine takes further now, without a person."""
+    """Return those of the mass conversions that a worker advances without a person."""
     due = runs.filter(paused_reason="", due_at__isnull=False)
     active = due.filter(connection__status=Connection.Status.ACTIVE)
     return active.exclude(connection__in=_blocked_connections().values("pk"))
 
 
 def _blocked_connections() -> QuerySet[ConnectionWork]:
-    """Return the connections for which waiting some seconds more is no use."""
+    """Return the connections that back off because of a person or a limit: waiting is useless."""
     return ConnectionWork.objects.filter(
         connection__status=Connection.Status.ACTIVE,
         backoff_until__gt=DbNow(),
@@ -165,7 +168,7 @@ def _blocked_connections() -> QuerySet[ConnectionWork]:
 
 
 def unknown_outcome_text(number: int) -> str:
-    """Say that the outcome of so many leads is unknown."""
+    """Return the message that the outcome of a number of leads is unknown."""
     message = ngettext(
         "The outcome of %s lead is unknown and is being checked: do not convert it by hand.",
         "The outcome of %s leads is unknown and is being checked: do not convert them by hand.",
@@ -175,13 +178,13 @@ def unknown_outcome_text(number: int) -> str:
 
 
 def is_workable(connection_id: int) -> bool:
-    """Whether a connection can be worked without a person, and within the limits."""
+    """Return whether a connection is active and not blocked."""
     connection = Connection.objects.filter(pk=connection_id, status=Connection.Status.ACTIVE)
     return connection.exclude(pk__in=_blocked_connections().values("pk")).exists()
 
 
 def report_blocked_connections(rows: QuerySet[LeadConversion], problems: Problems) -> None:
-    """Say which connections keep these rows from being worked, and why."""
+    """Add a problem for each connection that blocks some of these rows, with its reason."""
     connection_ids = rows.values("connection")
     lost = Connection.objects.filter(
         pk__in=connection_ids, status=Connection.Status.NEEDS_RECONNECT

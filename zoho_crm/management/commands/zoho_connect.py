@@ -1,4 +1,4 @@
-"""``manage.py zoho_connect``: connect by a self client's grant code, or say where a browser can."""
+"""``manage.py zoho_connect``: connect with a grant code, or print the page where a browser can."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Command(ZohoCommand):
             output.write_line(row["url"])
         else:
             output.show([row], fields=("url",), columns={})
-        self.hint(_("Open it in a browser, and sign in as somebody who may connect."))
+        self.hint(_("Open it in a browser, and sign in as a user who may connect."))
 
     def _connect(self, options: dict[str, Any]) -> None:
         settings = conf()
@@ -70,13 +70,11 @@ class Command(ZohoCommand):
         self._report(connection, options)
 
     def _secrets(self, options: dict[str, Any]) -> tuple[Secret, Secret | None]:
-        """Return the grant code, and the client's secret if it is not the one in the settings."""
+        """Return the grant code, and the client secret if ``--client-id`` is given."""
         stdin = stdin_of(options)
         has_terminal = stdin.isatty()
         if not options["grant_code"] and not (has_terminal and options["interactive"]):
-            raise wrong_use(
-                _("This would ask for a grant code, but there is nobody to ask. Use --grant-code -")
-            )
+            raise wrong_use(_("The grant code cannot be prompted for here. Use --grant-code -"))
 
         def secret(prompt: str) -> Secret:
             asks = has_terminal and options["interactive"]
@@ -121,9 +119,9 @@ class Command(ZohoCommand):
 
 def connect_page(redirect_uri: str) -> str:
     """
-    Return the address of the page where a person connects, on the site that Zoho sends back to.
+    Return the URL of the connect page, on the host of the redirect URI.
 
-    :raises CommandError: if that cannot be known
+    :raises CommandError: if there is no redirect URI, or the project lacks the URLs
     """
     if not redirect_uri:
         message = _("Set ZOHO_CRM['REDIRECT_URI'], as it is registered at Zoho, to the callback.")

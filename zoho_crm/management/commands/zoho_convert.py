@@ -1,4 +1,4 @@
-"""``manage.py zoho_convert``: convert leads, or show what that would do."""
+"""``manage.py zoho_convert``: show what converting leads would do, or convert them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Command(ZohoCommand):
             "--max-seconds",
             type=arguments.seconds,
             metavar="N",
-            help="wait no longer; what is approved is sent later by a worker",
+            help="wait at most N seconds; a worker sends the remaining approved leads later",
         )
 
     def handle(
@@ -131,7 +131,7 @@ class Command(ZohoCommand):
             stop.report(problems)
         report_blocked_connections(awaited_rows(items), problems)
         if not stop.is_set() and workable_rows(awaited_rows(items)).exists():
-            message = _("The time is over. What is approved is sent by the next worker.")
+            message = _("The time limit was reached. The next worker sends what is approved.")
             problems.add(ExitCode.ERROR, message)
         return [refresh_item(item) for item in items]
 
@@ -147,10 +147,10 @@ def _show_plan(item: CommandItem, plan_options: PlanOptions, output: Output) -> 
     if item.row is None or not item.row.verdict:
         output.write_line(f"{item.lead_id}  {item.message}")
         return
-    told = (
+    sentences = (
         [item.message] if item.message else lead_sentences(item.row, item.plan, plan_options.names)
     )
-    show_lead(item.row, told, output)
+    show_lead(item.row, sentences, output)
 
 
 def _output_row(item: CommandItem) -> dict[str, Any]:

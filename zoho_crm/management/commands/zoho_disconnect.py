@@ -1,4 +1,4 @@
-"""``manage.py zoho_disconnect``: take a consent back and forget its secrets."""
+"""``manage.py zoho_disconnect``: revoke a connection's consent and delete its secrets."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FIELDS = ("connection", "org_id", "status", "waiting", "executed")
 
 
 class Command(ZohoCommand):
-    help = "Take a connection's consent back at Zoho and forget its secrets; the history stays."
+    help = "Revoke a connection's consent at Zoho and delete its secrets; the history stays."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("name", metavar="NAME", help="of the connection")
+        parser.add_argument("name", metavar="NAME", help="name of the connection")
         parser.add_argument("--execute", action="store_true", help="do it")
 
     def handle(self, *args: Any, name: str, execute: bool, **options: Any) -> None:
@@ -47,15 +47,15 @@ class Command(ZohoCommand):
 def _sentences(row: dict[str, Any]) -> list[str]:
     done = [
         _("“%(connection)s” (organisation %(org_id)s) is disconnected.") % row,
-        _("Its consent was taken back at Zoho and its secrets are forgotten; the history stays."),
+        _("Its consent was revoked at Zoho and its secrets are deleted; the history stays."),
     ]
     to_be_done = [
         _("“%(connection)s” (organisation %(org_id)s) would be disconnected:") % row,
-        _("its consent is taken back at Zoho and its secrets are forgotten; the history stays."),
+        _("its consent is revoked at Zoho and its secrets are deleted; the history stays."),
     ]
     waiting = ngettext(
-        "%(waiting)s lead is on its way; it waits until somebody connects again.",
-        "%(waiting)s leads are on their way; they wait until somebody connects again.",
+        "%(waiting)s lead is in progress; it waits until the organisation is connected again.",
+        "%(waiting)s leads are in progress; they wait until the organisation is connected again.",
         row["waiting"],
     )
     return [

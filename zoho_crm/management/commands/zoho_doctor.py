@@ -1,4 +1,4 @@
-"""``manage.py zoho_doctor``: look at everything that has to work."""
+"""``manage.py zoho_doctor``: check settings, database, broker, connections and workers."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ COLUMNS = {
 
 class Command(ZohoCommand):
     help = (
-        "Look at settings, keys, database, broker, network, connections and workers; say how to put"
-        " right what is not. Zoho is asked once for each connection."
+        "Check settings, keys, database, broker, network, connections and workers; name the fix for"
+        " each problem. Zoho is called once for each connection."
     )
-    # What they would say is said here, one thing at a time.
+    # The command reports the results of the system checks itself.
     requires_system_checks: tuple[str, ...] = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -49,12 +49,12 @@ class Command(ZohoCommand):
         _report(findings)
 
     def _styles(self, row: Row) -> dict[str, Style]:
-        paints: dict[Result, Style] = {
+        styles: dict[Result, Style] = {
             Result.OK: self.style.SUCCESS,
             Result.WARN: self.style.WARNING,
             Result.FAIL: self.style.ERROR,
         }
-        return {"result": paints[row["result"]]}
+        return {"result": styles[row["result"]]}
 
 
 def _settings() -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def _settings() -> Iterator[Finding]:
     for message in found:
         yield _finding(message)
     if not found:
-        yield Finding(check="settings", result=Result.OK, message=_("no complaint"))
+        yield Finding(check="settings", result=Result.OK, message=_("no problem found"))
 
 
 def _finding(message: CheckMessage) -> Finding:
@@ -75,7 +75,7 @@ def _report(findings: list[Finding]) -> None:
     problems = Problems()
     failed = [finding for finding in findings if finding.result == Result.FAIL]
     if failed:
-        message = ngettext("%s thing does not work.", "%s things do not work.", len(failed))
+        message = ngettext("%s check failed.", "%s checks failed.", len(failed))
         needs_person = any(finding.is_connection for finding in failed)
         code = ExitCode.NEEDS_PERSON if needs_person else ExitCode.ERROR
         problems.add(code, message % len(failed))

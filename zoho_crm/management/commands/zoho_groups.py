@@ -1,4 +1,4 @@
-"""``manage.py zoho_groups``: the ready groups of users."""
+"""``manage.py zoho_groups``: create or update the app's three user groups."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLUMNS = {
 
 class Command(ZohoCommand):
     help = (
-        "Create the groups Zoho viewers (look), Zoho operators (preview, convert, prepare mass"
+        "Create the groups Zoho viewers (view), Zoho operators (preview, convert, prepare mass"
         " conversions) and Zoho managers (start those, connect), or bring them up to date."
     )
 

@@ -1,4 +1,4 @@
-"""``manage.py zoho_leads``: the open leads, as they are at Zoho now."""
+"""``manage.py zoho_leads``: list the open leads that Zoho has now."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Command(ZohoCommand):
             "--fields",
             type=arguments.names,
             default=DEFAULT_FIELDS,
-            help=f"API names, by commas (default: {','.join(DEFAULT_FIELDS)})",
+            help=f"API names, separated by commas (default: {','.join(DEFAULT_FIELDS)})",
         )
 
     def handle(self, *args: Any, fields: tuple[str, ...], limit: int, **options: Any) -> None:
@@ -60,7 +60,7 @@ class Command(ZohoCommand):
         self.open_output(options).show(rows, fields=names, columns=columns)
 
     def _limited(self, leads: Iterator[Lead], limit: int) -> Iterator[Lead]:
-        """Pass leads on up to the limit, and say at the end whether there were none, or more."""
+        """Yield at most ``limit`` leads, then write a hint if there are more, or none."""
         number = 0
         for number, lead in enumerate(leads, start=1):  # noqa: B007
             if number > limit:
@@ -68,7 +68,7 @@ class Command(ZohoCommand):
                 return
             yield lead
         if not number:
-            self.hint(_("No open lead fits."))
+            self.hint(_("No open lead matches."))
 
 
 def _values(lead: Lead, fields: tuple[str, ...]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""``manage.py zoho_mass_convert``: convert many leads, from taking them in to the results."""
+"""``manage.py zoho_mass_convert``: convert many leads, from their ids to the results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ STDIN = "-"
 
 class Command(ZohoCommand):
     help = (
-        "Convert many leads: take them in and preview them (create), decide the unclear ones"
+        "Convert many leads: read their ids and preview them (create), decide the unclear ones"
         " (decide), start (run), read the results (show, export). Zoho cannot undo a conversion."
     )
 
@@ -188,13 +188,13 @@ class Command(ZohoCommand):
         ):
             file.writelines(lines)
 
-    # What they share
+    # Shared by the actions
 
     def _waiter(self, run: MassConversion, options: Options) -> RunWaiter:
         return RunWaiter(run, self.hint, max_seconds=options["max_seconds"])
 
     def _apply_decisions(self, run: MassConversion) -> None:
-        """Have the decisions that were made so far taken in: they may change what others do."""
+        """Wait until recorded decisions are applied: they may change the plans of other leads."""
         if not decisions_applied(run):
             waiter = RunWaiter(run, self.hint, max_seconds=DECISIONS_MAX_SECONDS)
             waiter.wait_until(decisions_applied)
@@ -214,7 +214,7 @@ class Command(ZohoCommand):
 
 @contextmanager
 def _source(options: Options, connection: Connection) -> Iterator[tuple[str, Iterable[str]]]:
-    """Yield where leads come from, in words, and their ids."""
+    """Yield the name of the source of the leads, and an iterable of their ids."""
     path, column = options["ids_file"], options["column"] or ""
     if path == STDIN:
         with _refused_is_wrong_use(_("stdin")), _readable(_("stdin")):
@@ -233,7 +233,7 @@ def _source(options: Options, connection: Connection) -> Iterator[tuple[str, Ite
 
 @contextmanager
 def _refused_is_wrong_use(source: str = "") -> Iterator[None]:
-    """Let a command end as one that was called in a way that makes no sense."""
+    """Turn a refusal by a service into the error for invalid options."""
     try:
         yield
     except StaleDecisionError:
@@ -252,7 +252,7 @@ def _readable(path: str) -> Iterator[None]:
 
 
 def _user(options: Options) -> AbstractBaseUser | None:
-    """Return the user in whose name the command acts, if one is named."""
+    """Return the user that ``--user`` names, or ``None``."""
     name = options["user"]
     if name is None:
         return None

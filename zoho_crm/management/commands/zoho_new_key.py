@@ -1,4 +1,4 @@
-"""``manage.py zoho_new_key``: a key that encrypts tokens."""
+"""``manage.py zoho_new_key``: print a new key for encrypting tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoho_crm.management._command import ZohoCommand
 
 class Command(ZohoCommand):
     help = "Print a new key for ZOHO_CRM['ENCRYPTION_KEYS']."
-    # There is none yet: nothing of the settings can be right.
+    # A new site has no key yet, so the checks of its settings must not stop this command.
     requires_system_checks: tuple[str, ...] = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -25,4 +25,4 @@ class Command(ZohoCommand):
             row = {"key": key, "key_id": crypto.key_id(key)}
             output.show([row], fields=tuple(row), columns={"key": itemgetter("key")})
         self.hint(_("Put it first in ENCRYPTION_KEYS, and keep it as you keep a password."))
-        self.hint(_("Older keys stay behind it until this was run: manage.py zoho_rotate_keys"))
+        self.hint(_("Keep older keys behind it until you have run: manage.py zoho_rotate_keys"))

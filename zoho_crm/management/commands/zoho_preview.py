@@ -1,4 +1,4 @@
-"""``manage.py zoho_preview``: what leads would become, and which records they collide with."""
+"""``manage.py zoho_preview``: show verdict, matching records and plan of leads."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ FIELDS = (
 
 
 class Command(ZohoCommand):
-    help = "Show what leads would become, and which existing records they collide with."
+    help = "Show what leads would become, and which existing records match them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add_lead_arguments(parser)
         add_connection_argument(parser)
-        add_policy_argument(parser, "show what it would do (default: what suggests itself)")
+        add_policy_argument(parser, "show what it would do (default: the proposed plan)")
 
     def handle(
         self,
@@ -72,7 +72,7 @@ class Command(ZohoCommand):
 
 
 def _previews(connection_id: int, ids: list[str], problems: Problems) -> Iterator[LeadConversion]:
-    """Preview one lead after the other; what fails for the connection fails for them all."""
+    """Preview leads one by one; an error of the connection is raised, one of a lead is noted."""
     for lead_id in ids:
         try:
             yield preview(connection_id=connection_id, lead_id=lead_id)

@@ -1,4 +1,4 @@
-"""``manage.py zoho_purge``: forget what is no longer needed."""
+"""``manage.py zoho_purge``: delete old snapshots, journal details, events and counts."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ FIELDS = (
 
 class Command(ZohoCommand):
     help = (
-        "Show what is older than it has to be kept; with --execute, forget it. What became of each"
-        " lead is never forgotten."
+        "Show what is older than the retention period; with --execute, delete it. The outcome of"
+        " each lead is never deleted."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,7 +35,7 @@ class Command(ZohoCommand):
         parser.add_argument(
             "--older-than", type=arguments.days, metavar="90d", help="default: RETENTION_DAYS"
         )
-        parser.add_argument("--execute", action="store_true", help="forget it")
+        parser.add_argument("--execute", action="store_true", help="delete it")
 
     def handle(self, *args: Any, older_than: int | None, execute: bool, **options: Any) -> None:
         days = conf().RETENTION_DAYS if older_than is None else older_than
@@ -48,16 +48,16 @@ class Command(ZohoCommand):
             row = {**found, "older_than_days": days, "executed": execute}
             output.show([row], fields=FIELDS, columns={})
         if execute:
-            self.hint(_("Forgotten: what is older than %s days.") % days)
+            self.hint(_("Deleted: what is older than %s days.") % days)
         else:
-            self.hint(_("Nothing was forgotten. To do it, add --execute"))
+            self.hint(_("Nothing was deleted. To delete it, add --execute"))
 
 
 def _texts() -> dict[str, str]:
     return {
-        "before_images": _("leads and matches as they were read before"),
+        "before_images": _("snapshots of leads and their matches"),
         "journal_details": _("details in the journals of leads"),
         "events": _("events of connections"),
         "usage": _("hourly counts of calls"),
-        "requests": _("attempts to connect that were given up"),
+        "requests": _("abandoned attempts to connect"),
     }

@@ -1,4 +1,4 @@
-"""``manage.py zoho_rotate_keys``: encrypt every stored secret with the newest key."""
+"""``manage.py zoho_rotate_keys``: encrypt all stored secrets with the newest key."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Command(ZohoCommand):
             )
             problems.add(ExitCode.NEEDS_PERSON, message)
         problems.finish()
-        self.hint(_("Keys that hold nothing any more may be removed from ENCRYPTION_KEYS."))
+        self.hint(_("Keys that encrypt nothing any more may be removed from ENCRYPTION_KEYS."))
 
 
 def _rows(rotation: Rotation) -> list[dict[str, Any]]:

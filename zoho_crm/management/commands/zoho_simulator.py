@@ -1,4 +1,4 @@
-"""``manage.py zoho_simulator``: a Zoho of our own on a loopback port."""
+"""``manage.py zoho_simulator``: run a simulated Zoho CRM on a loopback port."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from zoho_crm.simulator import Server, Simulator, SimulatorSettings
 
-#: What a shell reports for a program that was ended by Ctrl-C.
+#: Exit code of a program that Ctrl-C ended.
 INTERRUPTED = 130
 
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         numbers = {
             "--port": (8080, "0 picks a free one"),
             "--leads": (default.leads, "how many leads to begin with"),
-            "--seed": (default.seed, "which names they bear"),
+            "--seed": (default.seed, "seed of the leads' names"),
             "--latency-ms": (0, "how long every CRM call takes"),
             "--concurrency": (default.concurrency, "calls in flight before Zoho answers 429"),
             "--credits": (default.credits, "credits of 24 hours"),

@@ -1,4 +1,4 @@
-"""``manage.py zoho_status``: how each connection is, and what waits on it."""
+"""``manage.py zoho_status``: show the status of each connection, its token and its leads."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _token(expires_at: str | None) -> str:
     if expires_at is None:
         return "–"
     moment = datetime.fromisoformat(expires_at)
-    # It renews itself: one that has expired is no trouble.
+    # An expired access token is no problem: it is renewed when it is needed.
     return _("renewed when needed") if moment <= timezone.now() else _("until %s") % _time(moment)
 
 

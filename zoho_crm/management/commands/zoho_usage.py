@@ -1,4 +1,4 @@
-"""``manage.py zoho_usage``: what our calls cost, day by day."""
+"""``manage.py zoho_usage``: show API calls and their estimated credits by day."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = {
 
 
 class Command(ZohoCommand):
-    help = "Show how many calls were made a day, and what they cost, as far as we know."
+    help = "Show how many API calls were made each day, and their estimated credits."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -56,7 +56,7 @@ class Command(ZohoCommand):
 
 
 def _days(connection: Connection, days: int) -> list[dict[str, Any]]:
-    """Return a row for each day, in this site's time zone, and kind of call; the latest first."""
+    """Return a row for each kind of call and day (in this site's time zone), the latest first."""
     hours = ApiUsage.objects.filter(connection=connection, hour__gt=from_now(-86_400 * days))
     sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     for hour in hours.iterator():

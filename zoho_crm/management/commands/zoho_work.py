@@ -1,4 +1,4 @@
-"""``manage.py zoho_work``: the work of the Celery tasks, for cron and sites without a broker."""
+"""``manage.py zoho_work``: work due rows as the Celery tasks do, for cron or without a broker."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ COLUMNS = {name.replace("_", " "): lambda row, name=name: str(row[name]) for nam
 
 class Command(ZohoCommand):
     help = (
-        "Work what is due: preview, convert, and find out what became of it. Without options it"
+        "Work due leads: preview, convert, and find out unknown outcomes. Without options it"
         " ends when nothing is due now."
     )
 
@@ -41,16 +41,16 @@ class Command(ZohoCommand):
         parser.add_argument("--connection", metavar="NAME", help="only this one")
         how_long = parser.add_mutually_exclusive_group()
         how_long.add_argument(
-            "--until-idle", action="store_true", help="end when no lead is on its way any more"
+            "--until-idle", action="store_true", help="end when no lead is in progress any more"
         )
         how_long.add_argument(
             "--loop",
             type=arguments.seconds,
             metavar="SECONDS",
-            help="never end; look for new work at least so often",
+            help="never end; look for new work at least every SECONDS",
         )
         parser.add_argument(
-            "--max-seconds", type=arguments.seconds, metavar="N", help="end after so long"
+            "--max-seconds", type=arguments.seconds, metavar="N", help="end after N seconds"
         )
 
     def handle(
@@ -67,9 +67,9 @@ class Command(ZohoCommand):
             chosen = chosen.filter(pk=named_connection(connection).pk)
         problems, report = Problems(), WorkReport(chosen)
         with stop_on_signals() as stop:
-            is_sweeping = connection is None
+            is_sweep = connection is None
             worker = WorkerCommand(
-                lambda: _connection_ids(chosen, is_sweeping), stop, max_seconds=max_seconds
+                lambda: _connection_ids(chosen, is_sweep), stop, max_seconds=max_seconds
             )
             if loop:
                 _work_in_a_loop(worker, loop)
@@ -83,14 +83,16 @@ class Command(ZohoCommand):
         if not rows:
             self.hint(_("There is no connection to work. Connect with: manage.py zoho_connect"))
         if until_idle and workable_rows(report.unfinished()).exists():
-            problems.add(ExitCode.ERROR, _("The time is over, and not all is done."))
+            problems.add(
+                ExitCode.ERROR, _("The time limit was reached before everything was done.")
+            )
         _report(rows, problems)
         report_blocked_connections(report.unfinished(), problems)
         problems.finish()
 
 
 class WorkReport:
-    """What happened to the leads of some connections since now."""
+    """Counts what happens to the leads of some connections from its creation on."""
 
     def __init__(self, connections: QuerySet[Connection]) -> None:
         self._connections = connections
@@ -98,16 +100,16 @@ class WorkReport:
         self._events = LeadConversionEvent.objects.filter(pk__gt=newest or 0)
 
     def unfinished(self) -> QuerySet[LeadConversion]:
-        """Return the rows that are not at rest."""
+        """Return the connections' rows that are in progress."""
         rows: QuerySet[LeadConversion] = LeadConversion.objects.unfinished()
         return rows.filter(connection__in=self._connections.values("pk"))
 
     def runs(self) -> QuerySet[MassConversion]:
-        """Return the mass conversions of the connections."""
+        """Return the connections' mass conversions."""
         return MassConversion.objects.filter(connection__in=self._connections.values("pk"))
 
     def rows(self) -> list[Row]:
-        """Return a line for each connection: what became of leads since, and what is left now."""
+        """Return a row for each connection: outcomes since the start, and what is left now."""
         converted, failed, needs_review = (
             self._moved_to(status)
             for status in (Status.CONVERTED, Status.FAILED, Status.NEEDS_REVIEW)
@@ -136,9 +138,9 @@ class WorkReport:
         return dict(rows.values_list("connection_id").annotate(Count("pk")))
 
 
-def _connection_ids(chosen: QuerySet[Connection], is_sweeping: bool) -> list[int]:
-    """Return whom to work; to look at all of them is what a sweep does, so one is noted."""
-    if is_sweeping:
+def _connection_ids(chosen: QuerySet[Connection], is_sweep: bool) -> list[int]:
+    """Return the ids of the connections to work; record a sweep if these are all of them."""
+    if is_sweep:
         work.sweep()
     return list(chosen.values_list("pk", flat=True))
 
@@ -149,10 +151,10 @@ def _work_due(worker: WorkerCommand) -> None:
         wait = worker.work()
 
 
-def _work_in_a_loop(worker: WorkerCommand, longest: float) -> None:
+def _work_in_a_loop(worker: WorkerCommand, max_sleep: float) -> None:
     while not worker.is_over:
         wait = worker.work()
-        worker.sleep(longest if wait is None else min(wait, longest))
+        worker.sleep(max_sleep if wait is None else min(wait, max_sleep))
 
 
 def _report(rows: Iterable[Row], problems: Problems) -> None:
