@@ -28,7 +28,13 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.models import Connection, ConnectionEvent, Token, from_now
 from zoho_crm.services import connect, tokens
-from zoho_crm.services.tokens import access_token, auth_for, client_for, client_with, renew
+from zoho_crm.services.tokens import (
+    access_token,
+    auth_for,
+    client_for,
+    client_with_token,
+    refresh_rejected,
+)
 from zoho_crm.simulator import Simulator, SimulatorSettings
 from zoho_crm.types import Secret
 
@@ -106,7 +112,7 @@ def test_a_token_is_at_hand_if_nobody_has_to_be_asked(
     if renewer:
         assert token.take_refresh_lease(owner=renewer, seconds=30)
 
-    found = tokens.at_hand(connection_id=connection.pk)
+    found = tokens.stored_access_token(connection_id=connection.pk)
 
     assert found == (token.reveal("access_token") if is_at_hand else None)
     assert refreshes(zoho) == 0
@@ -194,7 +200,7 @@ def test_a_lease_that_ran_out_is_free(connection: Connection, zoho: Simulator) -
 def test_a_rejected_token_is_replaced(connection: Connection, zoho: Simulator) -> None:
     old = access_token(connection_id=connection.pk)
 
-    new = renew(connection_id=connection.pk, rejected=old)
+    new = refresh_rejected(connection_id=connection.pk, rejected=old)
 
     assert new != old
     assert refreshes(zoho) == 1
@@ -204,9 +210,9 @@ def test_a_token_that_was_replaced_meanwhile_is_not_replaced_again(
     connection: Connection, zoho: Simulator
 ) -> None:
     old = access_token(connection_id=connection.pk)
-    new = renew(connection_id=connection.pk, rejected=old)
+    new = refresh_rejected(connection_id=connection.pk, rejected=old)
 
-    assert renew(connection_id=connection.pk, rejected=old) == new
+    assert refresh_rejected(connection_id=connection.pk, rejected=old) == new
     assert refreshes(zoho) == 1
 
 
@@ -569,7 +575,7 @@ def test_a_client_with_one_token_touches_no_table(
         heard.append((kind, was_refused))
 
     with django_assert_num_queries(0):
-        client = client_with(connection, token, on_call)
+        client = client_with_token(connection, token, on_call)
         assert client.organisation().id == connection.org_id
     assert heard == [("other", False)]
 

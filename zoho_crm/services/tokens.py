@@ -1,9 +1,9 @@
 """
-A usable access token for whoever asks, renewed by one process at a time.
+Access tokens, refreshed by one process at a time, and the API clients that use them.
 
-Zoho gives ten access tokens in ten minutes for one consent, and keeps fifteen alive: two processes
-that renew at once waste them. So the one that wins the lease on the token's row asks Zoho, outside
-any transaction; the others go on with the old token, or wait until the row has a new generation.
+Zoho gives ten access tokens in ten minutes for one consent, and keeps fifteen valid: two processes
+that refresh at once waste them. So the process that takes the lease on the token's row asks Zoho,
+outside any transaction; the others use the old token, or wait until the row has a new generation.
 """
 
 from __future__ import annotations
@@ -35,55 +35,56 @@ from zoho_crm.types import Secret, TokenGrant
 
 logger = logging.getLogger(__name__)
 
-#: Seconds before its end from which a token is renewed while it still serves.
-EARLY = 300
-#: How long Zoho's "Access Denied" is respected: its window is ten minutes.
-THROTTLE = 600
-#: How long the old token is used before Zoho is asked again, if it did not answer.
-PAUSE = 5
-POLL = 0.05
+#: Seconds before its expiry from which a valid access token is refreshed.
+REFRESH_EARLY_SECONDS = 300
+#: Seconds without a refresh after Zoho's "Access Denied": its window is ten minutes.
+THROTTLE_SECONDS = 600
+#: Seconds until a failed refresh is repeated while the old access token is still valid.
+REFRESH_RETRY_SECONDS = 5
+#: Seconds between two reads of the row while another process refreshes the token.
+POLL_SECONDS = 0.05
 
 
 def access_token(*, connection_id: int) -> Secret:
     """
-    Return a usable access token of the connection, renewing it if it is time and nobody else does.
+    Return a valid access token of a connection; refresh it if it is due and no other process does.
 
     :raises ConnectionLostError: if the connection has to be connected again
-    :raises TokenThrottledError: if Zoho gives out no new one for some minutes
-    :raises TransientError: if Zoho or the process that renews it does not answer
+    :raises TokenThrottledError: if Zoho gives no new access token for some minutes
+    :raises TransientError: if Zoho, or the process that refreshes the token, does not answer
     """
-    return _usable(connection_id, rejected=None)
+    return _valid_access_token(connection_id, rejected=None)
 
 
-def at_hand(*, connection_id: int) -> Secret | None:
+def stored_access_token(*, connection_id: int) -> Secret | None:
     """
-    Return the access token that is stored; ``None`` if Zoho, or another process, is to be asked.
+    Return the stored access token; ``None`` if it has to be refreshed or waited for.
 
     :raises AuthorizationError: if there is none, or it cannot be read
     """
     token = _default_token(connection_id)
-    serving = _serving(token, rejected=None)
-    return serving if _is_left_alone(token) else None
+    valid = _valid_or_none(token, rejected=None)
+    return valid if _needs_no_refresh(token) else None
 
 
-def renew(*, connection_id: int, rejected: Secret) -> Secret:
-    """Return an access token other than the one that Zoho rejected; raises as ``access_token``."""
-    return _usable(connection_id, rejected=rejected)
+def refresh_rejected(*, connection_id: int, rejected: Secret) -> Secret:
+    """Return an access token other than the one that Zoho rejected; raise as ``access_token``."""
+    return _valid_access_token(connection_id, rejected=rejected)
 
 
 def refresh(*, connection_id: int, generation: int) -> None:
     """
-    Renew the access token before its time, unless that was done since this generation.
+    Refresh the access token before it is due, unless its generation is another one by now.
 
     :raises ZohoError: as ``access_token``, or if the stored token cannot be read
     """
     token = _default_token(connection_id)
     if token.generation == generation:
-        renew(connection_id=connection_id, rejected=token.reveal("access_token"))
+        refresh_rejected(connection_id=connection_id, rejected=token.reveal("access_token"))
 
 
 def client_for(connection: Connection | None = None) -> ZohoClient:
-    """Return a client for a connection, by default the default one; it renews its token itself."""
+    """Return a client for a connection, or the default one, that refreshes its token itself."""
     connection = connection or default_connection()
     origin = data_center_of(connection).api(connection.environment)
     count = partial(usage.record_one, connection.pk)
@@ -93,10 +94,10 @@ def client_for(connection: Connection | None = None) -> ZohoClient:
     )
 
 
-def client_with(
+def client_with_token(
     connection: Connection, token: Secret, on_call: Callable[[str, bool], object]
 ) -> ZohoClient:
-    """Return a client that signs with one token and never touches a table."""
+    """Return a client that signs its calls with one access token and uses no database."""
     origin = data_center_of(connection).api(connection.environment)
     return ZohoClient(
         api=api(origin, TokenAuth(token), on_call=on_call),
@@ -105,19 +106,19 @@ def client_with(
 
 
 def auth_for(connection: Connection | None = None) -> ZohoAuth:
-    """Return a ``requests`` auth object that signs calls to the connection's hosts, no others."""
+    """Return a ``requests`` auth object that signs calls to the connection's hosts only."""
     connection = connection or default_connection()
     origin = data_center_of(connection).api(connection.environment)
     return ZohoAuth(
         current=partial(access_token, connection_id=connection.pk),
-        renew=lambda rejected: renew(connection_id=connection.pk, rejected=rejected),
+        renew=lambda rejected: refresh_rejected(connection_id=connection.pk, rejected=rejected),
         hosts=[origin.partition("://")[2], *conf().EXTRA_API_HOSTS],
     )
 
 
 def default_connection() -> Connection:
     """
-    Return the connection that is meant when none is named.
+    Return the connection that is used when none is named.
 
     :raises ConnectionLostError: if there is none
     """
@@ -131,9 +132,9 @@ def default_connection() -> Connection:
 
 def data_center_of(connection: Connection) -> DataCenter:
     """
-    Return where a connection's Zoho is.
+    Return the data center of a connection.
 
-    :raises AuthorizationError: if its data center is not in the table, as ``local`` may not be
+    :raises AuthorizationError: if it is not configured, as ``local`` without ``LOCAL_URL``
     """
     center = conf().data_centers.get(connection.data_center)
     if center is None:
@@ -142,8 +143,8 @@ def data_center_of(connection: Connection) -> DataCenter:
     return center
 
 
-def accounts_of(token: Token) -> AccountsClient:
-    """Return the accounts server of a token, as the client that the token came from."""
+def accounts_client_for(token: Token) -> AccountsClient:
+    """Return a client of Zoho's accounts server with the client id and secret of a token."""
     credentials = Credentials(
         client_id=token.client_id, client_secret=token.reveal("client_secret")
     )
@@ -151,29 +152,29 @@ def accounts_of(token: Token) -> AccountsClient:
     return AccountsClient(api=api(origin), credentials=credentials)
 
 
-def _usable(connection_id: int, rejected: Secret | None) -> Secret:
+def _valid_access_token(connection_id: int, rejected: Secret | None) -> Secret:
     outside_transaction()
-    patience = time.monotonic() + conf().REFRESH_LEASE + conf().CALL_DEADLINE
-    while time.monotonic() < patience:
+    deadline = time.monotonic() + conf().REFRESH_LEASE + conf().CALL_DEADLINE
+    while time.monotonic() < deadline:
         token = _default_token(connection_id)
-        serving = _serving(token, rejected)
-        if serving and _is_left_alone(token):
-            return serving
+        valid = _valid_or_none(token, rejected)
+        if valid and _needs_no_refresh(token):
+            return valid
         if token.is_throttled:
             raise TokenThrottledError
         crypto.require_key()
         owner = uuid.uuid4().hex
         if not token.take_refresh_lease(owner=owner, seconds=conf().REFRESH_LEASE):
-            time.sleep(POLL)
-        elif found := _refreshed(token, owner, serving):
-            return found
-    raise TransportError(_("Another process is renewing the access token."))
+            time.sleep(POLL_SECONDS)
+        elif secret := _refresh(token, owner, valid):
+            return secret
+    raise TransportError(_("Another process is refreshing the access token."))
 
 
 def _default_token(connection_id: int) -> Token:
     margin = conf().CALL_DEADLINE
     token = (
-        Token.objects.with_freshness(early=max(EARLY, margin), margin=margin)
+        Token.objects.with_freshness(early=max(REFRESH_EARLY_SECONDS, margin), margin=margin)
         .select_related("connection")
         .filter(connection_id=connection_id, is_default=True)
         .first()
@@ -183,45 +184,46 @@ def _default_token(connection_id: int) -> Token:
     return token
 
 
-def _is_left_alone(token: Token) -> bool:
-    """Whether the caller need not, or must not, renew an access token that still serves."""
+def _needs_no_refresh(token: Token) -> bool:
+    """Return whether the caller need not, or must not, refresh a valid access token."""
     return token.is_fresh or token.is_being_refreshed or token.is_throttled
 
 
-def _serving(token: Token, rejected: Secret | None) -> Secret | None:
-    """Return the access token that is there, if it still serves."""
+def _valid_or_none(token: Token, rejected: Secret | None) -> Secret | None:
+    """Return the stored access token if it is valid and not the rejected one."""
     if not token.is_valid:
         return None
     secret = token.reveal("access_token")
     return None if rejected is not None and secret == rejected else secret
 
 
-def _refreshed(token: Token, owner: str, serving: Secret | None) -> Secret | None:
+def _refresh(token: Token, owner: str, valid: Secret | None) -> Secret | None:
     """
-    Return a new access token, or the one that still serves; ``None`` if this came too late, so
-    that another process may have another answer.
+    Return a new access token, or the old one if it is still valid; ``None`` if the lease was lost
+    meanwhile, so that another process may have another answer.
     """
     try:
-        grant = accounts_of(token).refresh(token.reveal("refresh_token"))
+        grant = accounts_client_for(token).refresh(token.reveal("refresh_token"))
     except ConnectionLostError as error:
         if _mark_lost(token, owner, error):
             raise
         return None
     except ZohoError as error:
-        if not _back_off(token, owner, error, serves=serving is not None):
+        if not _back_off(token, owner, error, is_valid=valid is not None):
             return None
-        if serving is None:
+        if valid is None:
             raise
-        return serving
-    return grant.access_token if _stored(token, owner, grant) else None
+        return valid
+    return grant.access_token if _store(token, owner, grant) else None
 
 
 def renews_early(grant: TokenGrant) -> bool:
-    """Whether an access token lives so long that it is renewed some minutes before its end."""
-    return grant.expires_in > 2 * EARLY
+    """Return whether an access token is valid long enough to be refreshed before its expiry."""
+    return grant.expires_in > 2 * REFRESH_EARLY_SECONDS
 
 
-def _stored(token: Token, owner: str, grant: TokenGrant) -> bool:
+def _store(token: Token, owner: str, grant: TokenGrant) -> bool:
+    """Write a new access token; return whether this process still had the lease."""
     generation = token.generation + 1
     stored = token.end_refresh(
         owner=owner,
@@ -236,18 +238,19 @@ def _stored(token: Token, owner: str, grant: TokenGrant) -> bool:
     return stored
 
 
-def _back_off(token: Token, owner: str, error: ZohoError, *, serves: bool) -> bool:
-    """Let others go on; they ask Zoho again when they may, not at once if the old one serves."""
+def _back_off(token: Token, owner: str, error: ZohoError, *, is_valid: bool) -> bool:
+    """End the lease after a failed refresh, with a pause for all; return whether it was ours."""
     if not isinstance(error, TokenThrottledError):
-        until = from_now(PAUSE) if serves else None
+        until = from_now(REFRESH_RETRY_SECONDS) if is_valid else None
         return token.end_refresh(owner=owner, throttled_until=until)
-    in_time = token.end_refresh(owner=owner, throttled_until=from_now(THROTTLE))
+    in_time = token.end_refresh(owner=owner, throttled_until=from_now(THROTTLE_SECONDS))
     if in_time:
         token.connection.record_event(ConnectionEvent.Kind.THROTTLED)
     return in_time
 
 
 def _mark_lost(token: Token, owner: str, error: ConnectionLostError) -> bool:
+    """Mark token and connection as NEEDS_RECONNECT; return whether the lease was ours."""
     with transaction.atomic():
         if not token.end_refresh(owner=owner, status=Token.Status.NEEDS_RECONNECT):
             return False

@@ -24,7 +24,7 @@ def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Con
     outside_transaction()
     connection = Connection.objects.get(pk=connection_id)
     for token in connection.tokens.exclude(refresh_token_cipher="").select_related("connection"):
-        tokens.accounts_of(token).revoke(token.reveal("refresh_token"))
+        tokens.accounts_client_for(token).revoke(token.reveal("refresh_token"))
         no_secrets = token.encrypted_columns(**dict.fromkeys(Token.SECRETS, Secret("")))
         # The new generation turns down a process that is renewing the access token just now.
         Token.objects.filter(pk=token.pk).update(

@@ -71,7 +71,7 @@ class Condition:
     def no_token(self, error: BaseException) -> None:
         """Take note that there is no access token now; nothing can be done without one."""
         if isinstance(error, TokenThrottledError):
-            self.back_off(tokens.THROTTLE, error)
+            self.back_off(tokens.THROTTLE_SECONDS, error)
         elif isinstance(error, TransientError):
             self.back_off(TOKEN_PAUSE, error)
         else:

@@ -15,7 +15,7 @@ from zoho_crm.matching import DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import lifecycle, mass_convert, tokens
 from zoho_crm.services.convert import plan_by_policy
-from zoho_crm.services.preview import preview_seen
+from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import (
     ConversionOptions,
     ConversionPlan,
@@ -106,7 +106,7 @@ def renewed(row: LeadConversion, found: Preview, leader: LeadConversion | None) 
     """Say what a new preview of an approved row means."""
     if found.lead and found.lead.converted:
         return lifecycle.read_converted(row, found.lead.converted)
-    seen = preview_seen(row)
+    seen = stored_preview(row)
     unchanged = seen.lead and found.lead and not matching.changed_fields(seen.lead, found.lead)
     if unchanged and matching.same_matches(seen, _without_made_by(leader, found)):
         return lifecycle.preview_renewed(row, found)
@@ -170,6 +170,6 @@ def fetch_token(connection_id: int, rejected: Secret | None) -> Secret:
     try:
         if rejected is None:
             return tokens.access_token(connection_id=connection_id)
-        return tokens.renew(connection_id=connection_id, rejected=rejected)
+        return tokens.refresh_rejected(connection_id=connection_id, rejected=rejected)
     finally:
         connections.close_all()

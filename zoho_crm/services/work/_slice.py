@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.exceptions import ConnectionLostError, CreditsExhaustedError, ZohoError
 from zoho_crm.models import ConnectionWork, LeadConversion
 from zoho_crm.services import mass_convert, tokens, usage
-from zoho_crm.services.convert import write
+from zoho_crm.services.convert import write_moves
 from zoho_crm.services.work._condition import PROBE
 from zoho_crm.services.work._crew import Errand
 from zoho_crm.services.work._desk import Desk
@@ -129,7 +129,7 @@ class Slice:
     def _write(self) -> None:
         desk = self._desk
         if desk.moves:
-            write(desk.moves, desk.plans)
+            write_moves(desk.moves, desk.plans)
             mass_convert.check_circuit_breaker(desk.moves)
             self._touched |= {move.row.mass_conversion_id or 0 for move in desk.moves}
             desk.moves, desk.plans = [], {}
@@ -163,7 +163,7 @@ class Slice:
         pk = self._desk.connection.pk
         errand = Errand(rows=(), done=self._token_came, failed=self._token_failed, is_call=False)
         try:
-            token = tokens.at_hand(connection_id=pk) if self._token is None else None
+            token = tokens.stored_access_token(connection_id=pk) if self._token is None else None
         except (ZohoError, ImproperlyConfigured) as error:
             self._token_failed(errand, error)
         else:
@@ -174,7 +174,7 @@ class Slice:
 
     def _token_came(self, _errand: Errand, token: Secret) -> None:
         self._token, self._desk.condition.token_rejected = token, False
-        self._desk.client = tokens.client_with(self._desk.connection, token, self._heard)
+        self._desk.client = tokens.client_with_token(self._desk.connection, token, self._heard)
 
     def _heard(self, kind: str, was_refused: bool) -> None:
         """Note a call, in whatever thread it was; the list is written when the slice is over."""
