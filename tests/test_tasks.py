@@ -145,14 +145,14 @@ def test_a_mass_conversion_is_announced_once_when_it_has_ended(
 ) -> None:
     run = prepared(zoho.story("no_match"))
     tasks.work_connection(connection_id=connection.pk)
-    tasks.announce()
+    tasks.send_signals()
     before = list(told_of_runs)
     mass_convert.cancel(run_id=run.pk)
     while work.work(connection_id=connection.pk) is not None:
         pass
 
-    tasks.announce()
-    tasks.announce()
+    tasks.send_signals()
+    tasks.send_signals()
 
     assert before == []
     assert told_of_runs == [run]
@@ -165,9 +165,9 @@ def test_a_mass_conversion_is_announced_once_when_it_has_ended(
         lambda more: tasks.mass_convert(mass_conversion_id=prepared().pk, **more),
         lambda more: tasks.work_connection(connection_id=1, **more),
         lambda more: tasks.sweep(**more),
-        lambda more: tasks.announce(**more),
+        lambda more: tasks.send_signals(**more),
     ],
-    ids=["convert_lead", "mass_convert", "work_connection", "sweep", "announce"],
+    ids=["convert_lead", "mass_convert", "work_connection", "sweep", "send_signals"],
 )
 def test_a_task_ignores_what_newer_callers_say(
     connection: Connection, call: Callable[[dict[str, str]], Any]
@@ -176,7 +176,7 @@ def test_a_task_ignores_what_newer_callers_say(
 
 
 @pytest.mark.parametrize(
-    "name", ["convert_lead", "mass_convert", "work_connection", "sweep", "announce"]
+    "name", ["convert_lead", "mass_convert", "work_connection", "sweep", "send_signals"]
 )
 def test_a_task_takes_keywords_only(name: str) -> None:
     task = app.tasks[f"zoho_crm.tasks.{name}"]
@@ -206,11 +206,11 @@ def test_work_is_done_and_then_announced(
 
     tasks.work_connection(connection_id=connection.pk)
     sent = messages.take_all()
-    tasks.announce()
+    tasks.send_signals()
 
     row = LeadConversion.objects.get(pk=answer["conversion_id"])
     assert row.status == Status.CONVERTED
-    assert [message.task for message in sent] == ["announce"]
+    assert [message.task for message in sent] == ["send_signals"]
     assert told == [row]
 
 
@@ -238,7 +238,7 @@ def test_work_has_what_came_of_it_announced(connection: Connection, zoho: Simula
 
     tasks.work_connection(connection_id=connection.pk)
 
-    assert [message.task for message in messages.take_all()] == ["announce"]
+    assert [message.task for message in messages.take_all()] == ["send_signals"]
 
 
 def test_of_copies_of_one_sweep_only_one_wakes_a_connection(
@@ -312,7 +312,7 @@ def test_every_message_goes_to_the_queue_of_the_settings(
     tasks.work_connection(connection_id=connection.pk)
 
     sent = [message.task for message in messages.take_all("crm")]
-    assert sorted(sent) == ["announce", *["work_connection"] * 4]
+    assert sorted(sent) == ["send_signals", *["work_connection"] * 4]
     assert messages.take_all() == []
 
 

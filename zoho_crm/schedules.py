@@ -18,8 +18,8 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": conf().SWEEP_INTERVAL,
         "options": _OPTIONS,
     },
-    "zoho-crm-announce": {
-        "task": "zoho_crm.tasks.announce",
+    "zoho-crm-send-signals": {
+        "task": "zoho_crm.tasks.send_signals",
         "schedule": conf().SWEEP_INTERVAL,
         "options": _OPTIONS,
     },

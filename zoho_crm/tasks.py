@@ -1,4 +1,4 @@
-"""The Celery tasks: a service and a wake-up each, so losing or repeating one is harmless."""
+"""The Celery tasks: each calls one service and may be lost or repeated without harm."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from django.db import transaction
 
 from zoho_crm.conf import conf
 from zoho_crm.models import MassConversion
-from zoho_crm.services import announce as announcing
-from zoho_crm.services import convert, tokens, work
+from zoho_crm.services import convert, signals, tokens, work
 
 
 @shared_task
@@ -20,7 +19,7 @@ def convert_lead(
     """
     Convert a lead if the policy decides it, over the default connection if none is named.
 
-    A lead that the policy leaves to a person rests as ``PREVIEWED``.
+    A lead that the policy leaves to a person stays ``PREVIEWED``.
 
     :return: ``{"conversion_id", "status"}``, the status at this moment
     """
@@ -34,7 +33,7 @@ def convert_lead(
 @shared_task
 def mass_convert(*, mass_conversion_id: int, **_newer: Any) -> dict[str, Any]:
     """
-    Have a mass conversion taken further, if it does not wait for a person.
+    Queue a mass conversion's connection for work; a run that waits for a person stays as it is.
 
     :return: ``{"mass_conversion_id", "stage"}``, the stage at this moment
     """
@@ -45,32 +44,32 @@ def mass_convert(*, mass_conversion_id: int, **_newer: Any) -> dict[str, Any]:
 
 @shared_task(ignore_result=True)
 def work_connection(*, connection_id: int, **_newer: Any) -> None:
-    """Act on the due rows of one connection, and come back when the next is due."""
+    """Act on the due rows of one connection, and enqueue this task again for the next due row."""
     wait = work.work(connection_id=connection_id)
-    if announcing.is_due():
-        announce.apply_async(**_queue())
+    if signals.has_unsent_signals():
+        send_signals.apply_async(**_queue())
     if wait is not None and work.come_back(connection_id=connection_id, seconds=wait):
         wake(connection_id, countdown=wait)
 
 
 @shared_task(ignore_result=True)
 def sweep(**_newer: Any) -> None:
-    """Wake every connection with due rows that nobody works."""
+    """Enqueue work for every connection with due rows and without a worker."""
     for connection_id in work.sweep():
         wake(connection_id)
 
 
 @shared_task(ignore_result=True)
-def announce(**_newer: Any) -> None:
-    """Send the signals that are still to be sent."""
-    announcing.announce()
+def send_signals(**_newer: Any) -> None:
+    """Send the Django signals that are not sent yet."""
+    signals.send_signals()
 
 
 def wake(connection_id: int, countdown: float = 0) -> None:
     """
-    Have a connection worked, as soon as the present transaction is committed.
+    Enqueue work for a connection after the commit, to start in so many seconds.
 
-    A broker that is down is logged and changes nothing: the next sweep finds what is due.
+    If the broker is down, that is logged, and the next sweep finds the due rows.
     """
     options = _queue() | ({"countdown": countdown} if countdown else {})
 

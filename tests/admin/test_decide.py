@@ -20,7 +20,7 @@ from tests.admin.pages import Page, Visitor
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services import convert, preview, work
 from zoho_crm.services.connect import with_grant_code
-from zoho_crm.services.sentences import what_will_happen
+from zoho_crm.services.presentation import explain_plan
 from zoho_crm.simulator import Simulator
 from zoho_crm.types import ConversionPlan
 
@@ -120,7 +120,7 @@ def test_what_will_happen_is_shown_for_exactly_the_chosen_plan(
     plan = ConversionPlan(contact_id=chosen.id)
     lead = row.lead_seen()
     assert lead
-    for sentence in what_will_happen(plan, lead, row.options_seen()):
+    for sentence in explain_plan(plan, lead, row.options_seen()):
         assert sentence in page.text
     assert fresh(row).status == "PREVIEWED"
 

@@ -112,7 +112,7 @@ def test_repeating_and_reordering_messages_changes_nothing(
     send: list[Callable[[], Any]] = [
         *(partial(tasks.convert_lead.delay, lead_id=lead_id) for lead_id in lead_ids * 3),
         *[partial(tasks.work_connection.delay, connection_id=connection.pk)] * 10,
-        *[tasks.sweep.delay, tasks.announce.delay] * 5,
+        *[tasks.sweep.delay, tasks.send_signals.delay] * 5,
     ]
     Random(7).shuffle(send)
 

@@ -11,7 +11,7 @@ from tests.management.conftest import Run, Terminal
 from zoho_crm.management._command import ZohoCommand
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Token, from_now
 from zoho_crm.services.connect import with_grant_code
-from zoho_crm.services.preview import row_of
+from zoho_crm.services.preview import get_or_create_row
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -163,7 +163,7 @@ def test_web_needs_our_urls(run: Run, zoho: Simulator, settings: object) -> None
 def test_status_is_a_line_for_each_connection(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
-    row_of(connection_id=connection.pk, lead_id="1")
+    get_or_create_row(connection_id=connection.pk, lead_id="1")
     LeadConversion.objects.create(connection=connection, lead_id="2", status="UNKNOWN")
     LeadConversion.objects.create(connection=connection, lead_id="3", status="NEEDS_REVIEW")
 
@@ -232,7 +232,7 @@ def test_a_waiting_connection_says_until_when_and_why(
 
 
 def test_status_tells_who_is_missed_and_how_to_start_them(run: Run, connection: Connection) -> None:
-    row_of(connection_id=connection.pk, lead_id="1")
+    get_or_create_row(connection_id=connection.pk, lead_id="1")
     LeadConversion.objects.update(due_at=from_now(-31))
     ConnectionWork.objects.create(connection=connection, seen_at=from_now(-60))
 
@@ -309,7 +309,7 @@ def test_a_disabled_connection_is_not_tested(
 
 
 def test_disconnecting_is_shown_first(run: Run, connection: Connection) -> None:
-    row_of(connection_id=connection.pk, lead_id="1")
+    get_or_create_row(connection_id=connection.pk, lead_id="1")
 
     ran = run("zoho_disconnect", connection.name)
 

@@ -16,7 +16,7 @@ from zoho_crm.models import (
     from_now,
 )
 from zoho_crm.services import usage
-from zoho_crm.services.groups import GROUPS, MANAGERS, OPERATORS, VIEWERS
+from zoho_crm.services.permissions import GROUPS, MANAGERS, OPERATORS, VIEWERS
 from zoho_crm.simulator import Simulator
 
 pytestmark = pytest.mark.django_db(transaction=True)

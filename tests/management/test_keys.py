@@ -95,10 +95,10 @@ def test_what_cannot_be_read_stays_and_its_key_is_named(
 
 def test_what_is_written_meanwhile_is_not_overwritten(connection: Connection, use: Any) -> None:
     use(NEW, OLD)
-    (stale,) = [each for each in keys.sealed() if each.word == "access_token"]
+    (stale,) = [each for each in keys.ciphertexts() if each.secret == "access_token"]
     Token.objects.update(access_token_cipher="written meanwhile")
 
-    assert not stale.reseal()
+    assert not stale.encrypt_again()
     assert Token.objects.get().access_token_cipher == "written meanwhile"
 
 

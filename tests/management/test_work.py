@@ -10,7 +10,7 @@ from django.db import connections
 from tests.management.conftest import CommandResult, Run
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services.convert import request
-from zoho_crm.services.preview import row_of
+from zoho_crm.services.preview import get_or_create_row
 from zoho_crm.signals import lead_converted
 from zoho_crm.simulator import Simulator
 
@@ -241,7 +241,7 @@ def test_loop_and_until_idle_exclude_each_other(run: Run) -> None:
 def test_a_lead_that_is_not_decided_rests(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
-    row_of(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+    get_or_create_row(connection_id=connection.pk, lead_id=zoho.story("no_match"))
 
     ran = run("zoho_work", "--until-idle")
 

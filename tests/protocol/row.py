@@ -61,7 +61,7 @@ class Row(NamedTuple):
 
     @property
     def is_conclusive(self) -> bool:
-        """What ``settle.with_counting`` asks the database."""
+        """What ``settle.with_is_conclusive`` asks the database."""
         return self.is_due and self.quiet_until is not None and self.quiet_until <= 0
 
     def later(self, seconds: int) -> Row:

@@ -87,11 +87,11 @@ class Case:
             return
         self.life.previewed_by_person(view, self.truth)
         found = preview_of(view, self.truth, self.lead_id)
-        row = previews._reopened(row, found, str(person))
-        if row.status in previews.AT_HAND:
-            is_asked_for = row.status == "NEW" and bool(row.policy)
+        row = previews._reopen(row, found, str(person))
+        if row.status in previews.PREVIEWABLE:
+            is_requested = row.status == "NEW" and bool(row.policy)
             self.tables.move(lifecycle.previewed(row, found))
-            if is_asked_for and row.status == "PREVIEWED":
+            if is_requested and row.status == "PREVIEWED":
                 self.tables.move(lifecycle.reset_to_new(row))
 
     def decided_by(self, person: AbstractBaseUser, plan: str, *, sends: bool) -> None:
@@ -119,7 +119,7 @@ class Case:
         view = self.view(read)
         sight = _errands.seen(self.row, preview_of(view, self.truth, self.lead_id), None)
         self.life.looked_at(view, self.truth)
-        convert.write([sight.move], {self.pk: sight.plan} if sight.plan else {})
+        convert.write_moves([sight.move], {self.pk: sight.plan} if sight.plan else {})
 
     def looked_again(self, read: str) -> None:
         """A worker makes its old preview anew."""

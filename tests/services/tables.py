@@ -12,8 +12,8 @@ from tests.services.model import Life
 from tests.services.truth import MATCH, Truth
 from zoho_crm.matching import Preview, assess
 from zoho_crm.models import Connection, DbNow, LeadConversion, LeadConversionEvent, Move
-from zoho_crm.services.preview import row_of
-from zoho_crm.services.settle import with_counting
+from zoho_crm.services.preview import get_or_create_row
+from zoho_crm.services.settle import with_is_conclusive
 from zoho_crm.types import ConversionOptions, Converted, Environment, Lead, Match
 
 BECAME = Converted(contact_id="2")
@@ -64,11 +64,11 @@ class Tables:
 
     def add(self, lead_id: str) -> int:
         """Make the row of a lead, and return its key."""
-        return row_of(connection_id=self.connection.pk, lead_id=lead_id).pk
+        return get_or_create_row(connection_id=self.connection.pk, lead_id=lead_id).pk
 
     def row(self, pk: int) -> LeadConversion:
         """Return a row as a worker reads it."""
-        return with_counting(LeadConversion.objects.all()).get(pk=pk)
+        return with_is_conclusive(LeadConversion.objects.all()).get(pk=pk)
 
     def move(self, move: Move) -> None:
         """Take a step that nobody can have overtaken."""
@@ -83,7 +83,7 @@ class Tables:
     def said(self, life_of: dict[int, Life]) -> dict[int, dict[str, Any]]:
         """Return what all rows say, as ``said_by`` does of the model."""
         due = Case(When(due_at__lte=DbNow(), then=True), default=False, output_field=BOOLEAN)
-        rows = with_counting(LeadConversion.objects.annotate(is_due=due))
+        rows = with_is_conclusive(LeadConversion.objects.annotate(is_due=due))
         return {row.pk: _said(row, life_of[row.pk]) for row in rows}
 
     def new_events(self) -> Iterator[LeadConversionEvent]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.signals import heard
 from zoho_crm.models import Connection, LeadConversion, Token
-from zoho_crm.services import announce, convert, work
+from zoho_crm.services import convert, signals, work
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.signals import connection_lost
 from zoho_crm.simulator import Simulator
@@ -46,7 +46,7 @@ def sweep_and_work() -> None:
     for connection_id in work.sweep():
         while work.work(connection_id=connection_id) == 0.0:
             pass
-    announce.announce()
+    signals.send_signals()
 
 
 def statuses() -> set[str]:

@@ -11,7 +11,7 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.models import DbNow, LeadConversion
 from zoho_crm.services import convert, work
-from zoho_crm.services.preview import preview, preview_seen
+from zoho_crm.services.preview import preview, stored_preview
 from zoho_crm.types import ConversionPlan, as_json
 
 Status = LeadConversion.Status
@@ -291,7 +291,7 @@ def test_the_stored_preview_is_what_was_seen(look, zoho):
     row = look(zoho.story("one_match"))
     row.refresh_from_db()
 
-    seen = preview_seen(row)
+    seen = stored_preview(row)
 
     assert (seen.verdict, seen.reason) == ("ONE_MATCH", "")
     assert as_json(seen.lead) == row.lead_snapshot

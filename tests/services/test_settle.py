@@ -6,7 +6,7 @@ from django.db.models import F
 from tests.protocol.row import Row
 from zoho_crm.exceptions import TransientError
 from zoho_crm.models import DbNow, LeadConversion, from_now
-from zoho_crm.services.settle import settle, with_counting
+from zoho_crm.services.settle import settle, with_is_conclusive
 from zoho_crm.types import ConversionPlan, as_json
 
 Status = LeadConversion.Status
@@ -141,7 +141,7 @@ def test_the_database_counts_as_the_search_over_the_protocol_does(in_doubt, due_
     columns = {name: s if s is None else from_now(s) for name, s in moments.items()}
     row = in_doubt(**columns)
 
-    found = with_counting(LeadConversion.objects.all()).get(pk=row.pk)
+    found = with_is_conclusive(LeadConversion.objects.all()).get(pk=row.pk)
 
     assert found.is_conclusive == Row(status="UNKNOWN", **moments).is_conclusive
 
@@ -150,4 +150,4 @@ def test_a_moment_that_is_now_has_come(in_doubt):
     row = in_doubt()
     LeadConversion.objects.filter(pk=row.pk).update(due_at=DbNow(), quiet_until=F("due_at"))
 
-    assert with_counting(LeadConversion.objects.all()).get(pk=row.pk).is_conclusive
+    assert with_is_conclusive(LeadConversion.objects.all()).get(pk=row.pk).is_conclusive

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.admin._base import when
 from zoho_crm.models import Connection
-from zoho_crm.services import attendance
+from zoho_crm.services import heartbeat
 
 Text: TypeAlias = str | SafeString
 
@@ -31,25 +31,25 @@ def blockers(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
     if work and work.backoff_until and work.backoff_until > timezone.now():
         text = _("The connection waits until {}: {}")
         return [format_html(text, when(work.backoff_until), work.backoff_reason)]
-    return list(_missed(attendance.absence(rows)))
+    return list(_missed(heartbeat.missing_workers(rows)))
 
 
-def _missed(absence: attendance.Absence | None) -> Iterator[Text]:
-    if absence is None:
+def _missed(missing: heartbeat.MissingWorkers | None) -> Iterator[Text]:
+    if missing is None:
         return
-    if absence.worker:
-        at, command = absence.worker_seen_at, attendance.worker_command()
+    if missing.worker:
+        at, command = missing.worker_seen_at, heartbeat.worker_command()
         since = _("No worker has been seen since {} on this connection. Start one: {}")
         never = _("No worker has been seen yet. Start one: {}")
         yield _told(since if at else never, at, command)
-    if absence.sweep:
-        at = absence.sweep_seen_at
+    if missing.sweep:
+        at = missing.sweep_seen_at
         since = _(
             "No sweep, which wakes the workers, has been seen since {} on this connection."
             " Start beat: {}"
         )
         never = _("No sweep, which wakes the workers, has been seen yet. Start beat: {}")
-        yield _told(since if at else never, at, attendance.BEAT)
+        yield _told(since if at else never, at, heartbeat.BEAT_COMMAND)
 
 
 def _told(text: str, at: datetime | None, command: str) -> SafeString:

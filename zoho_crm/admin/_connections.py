@@ -41,7 +41,7 @@ from zoho_crm.models import (
     Token,
 )
 from zoho_crm.services import connect, tokens
-from zoho_crm.services.fingerprint import fingerprint
+from zoho_crm.services.keys import fingerprint
 from zoho_crm.views import redirect_uri
 
 #: Events that the page of a connection shows.

@@ -23,9 +23,9 @@ from zoho_crm.admin._states import can_be_decided, can_be_left_out, is_held, sta
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.forms import CloseForm, LookUpForm
 from zoho_crm.models import Connection, LeadConversion, MassConversion
-from zoho_crm.services import convert, preview, records, settle
-from zoho_crm.services.preview import AT_HAND, REOPENABLE
-from zoho_crm.services.sentences import request_of
+from zoho_crm.services import convert, leads, preview, settle
+from zoho_crm.services.presentation import request_body
+from zoho_crm.services.preview import PREVIEWABLE, REOPENABLE
 from zoho_crm.services.settle import IN_DOUBT
 from zoho_crm.types import Lead, Match
 
@@ -157,7 +157,7 @@ class LeadConversionAdmin(Decision):
             "state": state_of(row),
             "to_decide": can_be_decided(row),
             "may_decide": may_decide(request, row),
-            "to_look_again": row.status in AT_HAND | REOPENABLE and not is_held(row),
+            "to_look_again": row.status in PREVIEWABLE | REOPENABLE and not is_held(row),
             "to_leave_out": can_be_left_out(row),
             "to_settle": row.status in IN_DOUBT,
             "to_follow": not row.is_at_rest,
@@ -193,7 +193,7 @@ class LeadConversionAdmin(Decision):
         connection, text = form.cleaned_data["connection"], form.cleaned_data["lead"]
         if not form.by_email:
             return (Lead(id=text),)
-        found = records.find_leads(connection_id=connection.pk, email=text)
+        found = leads.find_leads(connection_id=connection.pk, email=text)
         if not found:
             message = _(
                 "Zoho finds no open lead with this address; "
@@ -266,7 +266,7 @@ def seen(row: LeadConversion) -> dict[str, Any]:
         "lead": lead,
         "lead_values": _values(lead) if lead else [],
         "matches": [(match, _values(match)) for match in options.contacts + options.accounts],
-        "request_sent": json.dumps(request_of(plan), indent=2) if plan else "",
+        "request_sent": json.dumps(request_body(plan), indent=2) if plan else "",
     }
 
 

@@ -24,7 +24,7 @@ from zoho_crm.forms import NEW, ConversionForm, VersionForm, why_unusable
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services import convert, mass_convert
 from zoho_crm.services.choices import Choices, choices
-from zoho_crm.services.sentences import what_will_happen
+from zoho_crm.services.presentation import explain_plan
 from zoho_crm.types import Lead, Match
 
 Status = LeadConversion.Status
@@ -185,7 +185,7 @@ class Decision(PagesAdmin):
             original=row,
             row=row,
             lead=lead,
-            sentences=what_will_happen(form.plan(), lead, options, offered.names),
+            sentences=explain_plan(form.plan(), lead, options, offered.names),
             chosen=[field for field in form if field.value() not in EMPTY],
             run=row.mass_conversion if is_in_review(row) else None,
         )

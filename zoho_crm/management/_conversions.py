@@ -11,8 +11,8 @@ from zoho_crm import matching
 from zoho_crm.management._output import Output, printable
 from zoho_crm.models import LeadConversion
 from zoho_crm.services.convert import plan_of
-from zoho_crm.services.preview import preview_seen
-from zoho_crm.services.sentences import what_will_happen
+from zoho_crm.services.presentation import explain_plan
+from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Match, Verdict
 
 Status = LeadConversion.Status
@@ -43,7 +43,7 @@ def lead_sentences(
         return [_("It is already in progress: %s.") % row.get_status_display()]
     if plan is None or lead is None:
         return [explain_no_plan(row)]
-    return what_will_happen(plan, lead, row.options_seen(), names)
+    return explain_plan(plan, lead, row.options_seen(), names)
 
 
 def _conversion_sentence(row: LeadConversion) -> str:
@@ -132,4 +132,4 @@ def proposed_plan(row: LeadConversion, policy: str | None) -> ConversionPlan | N
     if policy is None or not row.verdict or row.decided_by_id:
         return row.planned()
     rule = matching.POLICIES[policy]
-    return plan_of(rule, preview_seen(row))
+    return plan_of(rule, stored_preview(row))

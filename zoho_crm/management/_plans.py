@@ -19,7 +19,7 @@ from zoho_crm.matching import POLICIES, Policy
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services.choices import Choices, choices
 from zoho_crm.services.convert import plan_of
-from zoho_crm.services.preview import preview_seen
+from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Verdict
 
 DEFAULT_POLICY = "careful"
@@ -108,7 +108,7 @@ def plan_for(row: LeadConversion, plan_options: PlanOptions) -> ConversionPlan:
     """
     verdict, options = Verdict(row.verdict), row.options_seen()
     persons = row.planned() if row.decided_by_id else None
-    decided = persons or plan_of(plan_options.policy, preview_seen(row))
+    decided = persons or plan_of(plan_options.policy, stored_preview(row))
     given: dict[str, Any] = {"contact_id": plan_options.contact, "account_id": plan_options.account}
     chosen = {
         name: "" if value == arguments.NEW else value

@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from zoho_crm.conf import conf
 from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, MassConversion
-from zoho_crm.services import announce, work
+from zoho_crm.services import signals, work
 
 #: Seconds between two attempts while another process holds the lease of the connection.
 POLL_SECONDS = 0.5
@@ -99,7 +99,7 @@ class WorkerCommand:
         for connection_id in self._connection_ids():
             if not self.is_over:
                 waits.append(work.work(connection_id=connection_id, stop=self._stop))
-        announce.announce()
+        signals.send_signals()
         return min((wait for wait in waits if wait is not None), default=None)
 
     def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The way out: one session a process, and calls to Zoho never inside a transaction."""
+"""Access to Zoho: one HTTP session for each process, and no call inside a transaction."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ def api(
     auth: AuthBase | None = None,
     on_call: Callable[[str, bool], object] = ignore_call,
 ) -> Api:
-    """Return calls to one origin, with the limits of the settings."""
-    mine = conf()
-    limits = Limits(connect=mine.CONNECT_TIMEOUT, deadline=mine.CALL_DEADLINE)
+    """Return an API client for one origin, with the session and the time limits of the settings."""
+    settings = conf()
+    limits = Limits(connect=settings.CONNECT_TIMEOUT, deadline=settings.CALL_DEADLINE)
     session = _session(os.getpid())
-    if mine.TRANSPORT:
-        session = open_session(import_string(mine.TRANSPORT))
+    if settings.TRANSPORT:
+        session = open_session(import_string(settings.TRANSPORT))
     return Api(origin=origin, session=session, auth=auth, limits=limits, on_call=on_call)
 
 
 @lru_cache(maxsize=1)
 def _session(_process: int) -> requests.Session:
-    # A fork must not share its parent's sockets.
+    # A forked process must not share its parent's sockets.
     return open_session()
 
 
 def outside_transaction() -> None:
     """
-    Refuse to go on inside a transaction; the one that a test case opens does not count.
+    Raise an error inside a transaction, except one that a test case opens.
 
     What Zoho does cannot be rolled back, and a transaction must not last as long as a call.
 

@@ -1,4 +1,4 @@
-"""What a conversion may choose from in one organisation: stages, deal fields, roles, owners."""
+"""The values that an organisation offers for a conversion: stages, deal fields, roles, owners."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from zoho_crm.types import DealField, Pipeline, Reference, User
 
 Value = TypeVar("Value")
 
-#: Seconds; people change pipelines rarely.
-LIFETIME = 300
+CACHE_SECONDS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """What a form of a conversion offers; empty where the connection may not know."""
+    """The values that a form of a conversion offers; empty where a permission is missing."""
 
-    #: One without a value where the organisation has stages but no pipelines.
+    #: One with an empty value if the organisation has stages but no pipelines.
     pipelines: tuple[Pipeline, ...] = ()
     deal_fields: tuple[DealField, ...] = ()
     contact_roles: tuple[Reference, ...] = ()
@@ -34,27 +33,27 @@ class Choices:
 
     @property
     def names(self) -> Mapping[str, str]:
-        """Names of users and roles, by id."""
+        """Names of users and contact roles, by id."""
         roles = {role.id: role.name for role in self.contact_roles}
         return roles | {user.id: user.name for user in self.users}
 
 
 def choices(connection: Connection) -> Choices:
     """
-    Ask Zoho what a conversion may choose from; the answer is remembered for some minutes.
+    Return the choices of a connection from Zoho; they are cached for five minutes.
 
     :raises ZohoError: if Zoho cannot be asked now
     """
     outside_transaction()
     key = f"zoho_crm.choices.{connection.pk}"
-    known: Choices | None = cache.get(key)
-    if known is None:
-        known = _asked(tokens.client_for(connection))
-        cache.set(key, known, LIFETIME)
-    return known
+    cached: Choices | None = cache.get(key)
+    if cached is None:
+        cached = _fetch(tokens.client_for(connection))
+        cache.set(key, cached, CACHE_SECONDS)
+    return cached
 
 
-def _asked(client: ZohoClient) -> Choices:
+def _fetch(client: ZohoClient) -> Choices:
     no_layout: tuple[str, tuple[DealField, ...]] = ("", ())
     layout_id, deal_fields = _if_allowed(client.deal_layout, no_layout)
     return Choices(
@@ -70,8 +69,8 @@ def _pipelines(client: ZohoClient, layout_id: str) -> tuple[Pipeline, ...]:
     return found or (Pipeline(value="", label="", stages=client.deal_stages(), is_default=True),)
 
 
-def _if_allowed(ask: Callable[[], Value], otherwise: Value) -> Value:
+def _if_allowed(fetch: Callable[[], Value], otherwise: Value) -> Value:
     try:
-        return ask()
+        return fetch()
     except PermissionDeniedError:
         return otherwise

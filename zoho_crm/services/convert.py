@@ -1,4 +1,4 @@
-"""Decide about a previewed lead, and have it sent."""
+"""Decide about previewed leads, by a person or a policy, and approve them for sending."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from zoho_crm.exceptions import PlanError, StaleDecisionError
 from zoho_crm.matching import POLICIES, DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import lifecycle
-from zoho_crm.services._in_run import check_free, freed, is_in_run
-from zoho_crm.services.preview import row_of
+from zoho_crm.services.preview import check_not_in_run, get_or_create_row, is_in_run
 from zoho_crm.types import ConversionPlan, Verdict, as_json
 
 Status = LeadConversion.Status
@@ -27,19 +26,19 @@ def decide(
     *, conversion_id: int, version: int, plan: ConversionPlan, by: AbstractBaseUser
 ) -> LeadConversion:
     """
-    Put a person's plan on a preview, without sending anything.
+    Store a person's plan in a previewed row; nothing is sent.
 
     :raises PlanError: if the plan does not fit the preview
     :raises RequestRefusedError: if a mass conversion decides about the lead
     :raises StaleDecisionError: if the preview changed after it was shown
     """
-    row = _seen(conversion_id, version, Status.PREVIEWED)
-    check_free(row)
+    row = _unchanged_row(conversion_id, version, Status.PREVIEWED)
+    check_not_in_run(row)
     matching.check_plan(plan, Verdict(row.verdict), row.options_seen())
     values = {"plan": as_json(plan), "decided_by_id": by.pk}
     details = {"plan": as_json(plan)}
     move = Move(row=row, to=Status.PREVIEWED, by=str(by), values=values, details=details)
-    return _moved(freed(move))
+    return _move(lifecycle.detached_from_run(move))
 
 
 def approve(
@@ -50,53 +49,57 @@ def approve(
     by: AbstractBaseUser | None = None,
 ) -> LeadConversion:
     """
-    Make a previewed lead ready to be converted exactly as planned: it is sent next.
+    Make a previewed row READY: a worker sends it with exactly this plan.
 
     :raises PlanError: if the plan does not fit the preview
     :raises RequestRefusedError: if a mass conversion decides about the lead
     :raises StaleDecisionError: if the preview changed after it was shown
     """
-    row = _seen(conversion_id, version, Status.PREVIEWED)
-    check_free(row)
+    row = _unchanged_row(conversion_id, version, Status.PREVIEWED)
+    check_not_in_run(row)
     matching.check_plan(plan, Verdict(row.verdict), row.options_seen())
-    who: dict[str, Any] = {"policy": ""}
+    columns: dict[str, Any] = {"policy": ""}
     if by is not None:
-        who |= {"approved_by_id": by.pk, "decided_by_id": by.pk}
-    return _moved(freed(lifecycle.approved(row, plan, by=str(by or ""), **who)))
+        columns |= {"approved_by_id": by.pk, "decided_by_id": by.pk}
+    return _move(
+        lifecycle.detached_from_run(lifecycle.approved(row, plan, by=str(by or ""), **columns))
+    )
 
 
 def skip(
     *, conversion_id: int, version: int, by: AbstractBaseUser, note: str = ""
 ) -> LeadConversion:
     """
-    Leave a lead out, or close one that needs a person, with a note; nothing is sent for it.
+    Set a row to SKIPPED, with a note for the journal; nothing is sent for it.
 
     :raises StaleDecisionError: if it changed after it was shown
     """
-    row = _seen(conversion_id, version, Status.PREVIEWED, Status.READY, Status.NEEDS_REVIEW)
+    row = _unchanged_row(
+        conversion_id, version, Status.PREVIEWED, Status.READY, Status.NEEDS_REVIEW
+    )
     values = {**lifecycle.AT_REST, "policy": "", "decided_by_id": by.pk}
     details = {"note": note} if note else {}
     with transaction.atomic():
         if row.mass_conversion:
-            # Others may have followed it.
+            # Other rows may follow this one.
             row.mass_conversion.bump_revision()
-        return _moved(Move(row=row, to=Status.SKIPPED, by=str(by), values=values, details=details))
+        return _move(Move(row=row, to=Status.SKIPPED, by=str(by), values=values, details=details))
 
 
 def request(*, connection_id: int, lead_id: str, policy: str = "careful") -> LeadConversion:
     """
-    Have a lead converted if this policy decides it, without asking a person.
+    Queue a lead to be previewed, and converted if this policy decides it; return its row.
 
-    Only a lead that is new, or previewed and undecided, takes the policy; any other stays as it is.
+    A row that is neither new nor previewed and undecided is returned unchanged.
 
     :raises RequestRefusedError: if this can be no lead's id
     :raises PlanError: if there is no such policy
     """
     policy_named(policy)
-    row = row_of(connection_id=connection_id, lead_id=lead_id)
+    row = get_or_create_row(connection_id=connection_id, lead_id=lead_id)
     undecided = row.status == Status.PREVIEWED and row.decided_by_id is None
     if not is_in_run(row) and (row.status == Status.NEW or undecided):
-        move = freed(lifecycle.reset_to_new(row, policy=policy))
+        move = lifecycle.detached_from_run(lifecycle.reset_to_new(row, policy=policy))
         LeadConversion.objects.move([replace(move, values={**move.values, "policy": policy})])
         row.refresh_from_db()
     return row
@@ -104,7 +107,7 @@ def request(*, connection_id: int, lead_id: str, policy: str = "careful") -> Lea
 
 def policy_named(name: str) -> Policy:
     """
-    Return a policy by its name.
+    Return the policy of this name.
 
     :raises PlanError: if there is none
     """
@@ -114,39 +117,52 @@ def policy_named(name: str) -> Policy:
     return POLICIES[name]
 
 
-def plan_by_policy(row: LeadConversion, found: Preview) -> ConversionPlan | None:
-    """Return the plan that a row's own policy gives to what was found, if it decides it."""
+def plan_by_policy(row: LeadConversion, preview: Preview) -> ConversionPlan | None:
+    """Return the plan that a row's policy gives to a preview; ``None`` leaves it to a person."""
     policy = POLICIES.get(row.policy)
     if policy is None or row.decided_by_id is not None:
         return None
-    return plan_of(policy, found)
+    return plan_of(policy, preview)
 
 
-def plan_of(policy: Policy, found: Preview) -> ConversionPlan | None:
-    """Return the plan that a policy gives to what was found; ``None`` leaves it to a person."""
-    return matching.decide_by(policy, found, DecisionContext(today=localdate())).plan
+def plan_of(policy: Policy, preview: Preview) -> ConversionPlan | None:
+    """Return the plan that a policy gives to a preview; ``None`` leaves it to a person."""
+    return matching.decide_by(policy, preview, DecisionContext(today=localdate())).plan
 
 
-def write(moves: Iterable[Move], plans: Mapping[int, ConversionPlan]) -> None:
-    """Write what was found, a preview together with the approval of a plan by policy, by row."""
-    # A crash between the two would leave a lead lying that its policy has decided.
+def write_moves(moves: Iterable[Move], plans: Mapping[int, ConversionPlan]) -> None:
+    """
+    Write moves; approve the rows for which their policy has a plan, in the same transaction.
+
+    :param plans: by the row's primary key
+    """
     with transaction.atomic():
-        made = LeadConversion.objects.move(moves)
+        written = LeadConversion.objects.move(moves)
         LeadConversion.objects.move(
             lifecycle.approved(move.row, plans[move.row.pk], by=f"policy {move.row.policy}")
-            for move in made
+            for move in written
             if move.row.pk in plans
         )
 
 
-def _seen(conversion_id: int, version: int, *statuses: str) -> LeadConversion:
+def _unchanged_row(conversion_id: int, version: int, *statuses: str) -> LeadConversion:
+    """
+    Return a row in one of these statuses and at the version that was shown.
+
+    :raises StaleDecisionError: if there is another version or status now
+    """
     row = LeadConversion.objects.select_related("mass_conversion").get(pk=conversion_id)
     if row.version != version or row.status not in statuses:
         raise StaleDecisionError(code="changed")
     return row
 
 
-def _moved(move: Move) -> LeadConversion:
+def _move(move: Move) -> LeadConversion:
+    """
+    Write a move and return its row.
+
+    :raises StaleDecisionError: if the row was changed meanwhile
+    """
     if not LeadConversion.objects.move([move]):
         raise StaleDecisionError(code="changed")
     move.row.refresh_from_db()

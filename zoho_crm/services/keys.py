@@ -1,7 +1,8 @@
-"""Move every ciphertext to the first of the encryption keys, and say which key holds how many."""
+"""The encryption keys: which key encrypts which stored secret, key rotation, and fingerprints."""
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,90 +15,105 @@ from zoho_crm.exceptions import SecretUnreadableError
 from zoho_crm.models import AuthorizationRequest, Token
 from zoho_crm.types import Secret
 
+FINGERPRINT_DIGITS = 8
+
 
 @dataclass(frozen=True, kw_only=True)
-class Sealed:
-    """One ciphertext, and the column that it stands in."""
+class Ciphertext:
+    """One encrypted secret: its row, and which of the row's secrets it is."""
 
     row: Token | AuthorizationRequest
-    word: str
+    #: The name of the secret, which is that of its column without ``_cipher``.
+    secret: str
 
     @property
     def column(self) -> str:
         """The name of the column."""
-        return f"{self.word}_cipher"
+        return f"{self.secret}_cipher"
 
     @property
     def text(self) -> str:
-        """The ciphertext, as it was read."""
+        """The ciphertext, as it was when the row was read."""
         return str(getattr(self.row, self.column))
 
     @property
     def key_id(self) -> str:
-        """The key that encrypted it."""
+        """The id of the key that encrypted it."""
         return crypto.key_id_of(self.text)
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
-        return f"{self.row._meta.verbose_name} {self.row.pk} {self.word}"
+        """A name for messages: the model, the row's primary key and the secret."""
+        return f"{self.row._meta.verbose_name} {self.row.pk} {self.secret}"
 
     def reveal(self) -> Secret:
         """
-        Decrypt it.
+        Decrypt the secret.
 
         :raises SecretUnreadableError: if its key is missing or it is damaged
         """
         if isinstance(self.row, Token):
-            return self.row.reveal(self.word)
+            return self.row.reveal(self.secret)
         return crypto.decrypt(self.text, place=self.row.state_hash)
 
-    def reseal(self) -> bool:
+    def encrypt_again(self) -> bool:
         """
-        Encrypt it with the first key, unless somebody wrote another one meanwhile.
+        Encrypt the secret with the first key; return ``False`` if it was changed since it was read.
 
-        :raises SecretUnreadableError: if it cannot be read; then it stays as it is
+        :raises SecretUnreadableError: if it cannot be decrypted; then it is not changed
         """
         unchanged = type(self.row)._default_manager.filter(
             **{"pk": self.row.pk, self.column: self.text}
         )
-        return bool(unchanged.update(**self._sealed(self.reveal())))
+        return bool(unchanged.update(**self._encrypted(self.reveal())))
 
-    def _sealed(self, secret: Secret) -> dict[str, str]:
+    def _encrypted(self, secret: Secret) -> dict[str, str]:
         if isinstance(self.row, Token):
-            return self.row.encrypted_columns(**{self.word: secret})
+            return self.row.encrypted_columns(**{self.secret: secret})
         return {self.column: crypto.encrypt(secret, place=self.row.state_hash)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rotation:
-    """How many ciphertexts each key held, and holds now."""
+    """The result of a key rotation: ciphertexts by key id, before and after."""
 
     before: Mapping[str, int]
     after: Mapping[str, int]
-    #: What stayed as it was because it could not be read, by the reason.
+    #: Names of the secrets that could not be decrypted and were not changed, by the reason.
     unreadable: Mapping[str, list[str]]
 
 
-def sealed() -> Iterator[Sealed]:
-    """Yield every ciphertext that is stored."""
+@dataclass(frozen=True, kw_only=True)
+class Fingerprint:
+    """What may be shown of a stored secret; all empty where there is none."""
+
+    #: The first hex digits of its SHA-256; empty if it cannot be decrypted.
+    digits: str = ""
+    #: The id of the key that encrypted it.
+    key_id: str = ""
+    #: Why it cannot be decrypted.
+    problem: str = ""
+
+
+def ciphertexts() -> Iterator[Ciphertext]:
+    """Yield every place where an encrypted secret can be stored; its text may be empty."""
     for token in Token.objects.order_by("pk").iterator():
-        yield from (Sealed(row=token, word=word) for word in Token.SECRETS)
+        yield from (Ciphertext(row=token, secret=name) for name in Token.SECRETS)
     for request in AuthorizationRequest.objects.order_by("pk").iterator():
-        yield Sealed(row=request, word="verifier")
+        yield Ciphertext(row=request, secret="verifier")
 
 
-def census() -> Mapping[str, int]:
-    """Return how many ciphertexts each key holds, by key id, the newest key first."""
-    found = Counter(each.key_id for each in sealed() if each.text)
+def count_by_key() -> Mapping[str, int]:
+    """Return the number of ciphertexts by key id: the keys of the settings first, then others."""
+    found = Counter(each.key_id for each in ciphertexts() if each.text)
     known = [crypto.key_id(key) for key in conf().ENCRYPTION_KEYS]
     return {key_id: found[key_id] for key_id in dict.fromkeys([*known, *sorted(found)])}
 
 
 def unreadable() -> Mapping[str, list[str]]:
-    """Return what cannot be read with the keys of the settings, by the reason."""
+    """Return the names of the secrets that cannot be decrypted, by the reason."""
     problems: dict[str, list[str]] = defaultdict(list)
-    for each in sealed():
+    for each in ciphertexts():
         problem = _problem(each) if each.text else ""
         if problem:
             problems[problem].append(each.name)
@@ -106,20 +122,34 @@ def unreadable() -> Mapping[str, list[str]]:
 
 def rotate() -> Rotation:
     """
-    Encrypt with the first key whatever another one encrypted; it may be repeated at any time.
+    Encrypt with the first key every secret that another key encrypted; it may be repeated.
 
     :raises ImproperlyConfigured: if there is no key, or the first is not a Fernet key
     """
-    # Without a good key nothing is touched.
+    # Fails before any secret is changed.
     first = crypto.key_id_of(crypto.encrypt(Secret("trial"), place="trial"))
-    before = census()
-    for each in sealed():
+    before = count_by_key()
+    for each in ciphertexts():
         if each.text and each.key_id != first and not _problem(each):
-            each.reseal()
-    return Rotation(before=before, after=census(), unreadable=unreadable())
+            each.encrypt_again()
+    return Rotation(before=before, after=count_by_key(), unreadable=unreadable())
 
 
-def _problem(each: Sealed) -> str:
+def fingerprint(token: Token, secret: str) -> Fingerprint:
+    """Return the fingerprint of one of ``Token.SECRETS``."""
+    key_id = crypto.key_id_of(getattr(token, f"{secret}_cipher"))
+    if not key_id:
+        return Fingerprint()
+    try:
+        value = token.reveal(secret)
+    except (SecretUnreadableError, ImproperlyConfigured) as error:
+        return Fingerprint(key_id=key_id, problem=str(error))
+    digest = hashlib.sha256(value.reveal().encode()).hexdigest()
+    return Fingerprint(digits=digest[:FINGERPRINT_DIGITS], key_id=key_id)
+
+
+def _problem(each: Ciphertext) -> str:
+    """Return why a secret cannot be decrypted; empty if it can."""
     try:
         each.reveal()
     except (SecretUnreadableError, ImproperlyConfigured) as error:

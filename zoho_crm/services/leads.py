@@ -1,4 +1,4 @@
-"""Browse the leads of an organisation as they are at Zoho now; nothing is kept."""
+"""Read leads of an organisation from Zoho; nothing is stored."""
 
 from __future__ import annotations
 
@@ -21,41 +21,51 @@ def open_leads(
     limit: int | None = None,
 ) -> Iterator[Lead]:
     """
-    Yield the open leads, newest first, that have all these values; 200 leads are read a call.
+    Yield the open leads that have all these values, newest first; each call reads 200 leads.
 
-    Values are compared here, not by Zoho's search, whose "equals" means "contains" and whose index
-    is late.
+    Values are compared here: in Zoho's search "equals" means "contains", and its index is late.
 
-    :param fields: API names of more fields to read, besides those that are always read
-    :param filters: wanted values by API name; letter case and outer spaces do not count
+    :param fields: API names of fields to read besides the default ones
+    :param filters: wanted values by API name; letter case and outer spaces are ignored
     :raises ZohoError: if Zoho cannot be asked
     """
     outside_transaction()
     wanted = dict(filters or {})
-    client = asking(tokens.client_for(connection), *fields, *wanted).leads
+    client = with_fields(tokens.client_for(connection), *fields, *wanted).leads
 
-    def all_of_them() -> Iterator[Lead]:
+    def read_pages() -> Iterator[Lead]:
         page = client.page()
         yield from page.leads
         while page.next_page_token:
             page = client.page(page_token=page.next_page_token)
             yield from page.leads
 
-    return islice((lead for lead in all_of_them() if fits(lead, wanted)), limit)
+    return islice((lead for lead in read_pages() if matches_filters(lead, wanted)), limit)
 
 
-def asking(client: ZohoClient, *fields: str) -> ZohoClient:
-    """Return a client that reads these fields of leads too, by API name."""
+def find_leads(*, connection_id: int, email: str) -> tuple[Lead, ...]:
+    """
+    Return the open leads with this e-mail address; a lead that was just created may be missing.
+
+    :raises ZohoError: if Zoho cannot be asked
+    """
+    outside_transaction()
+    connection = Connection.objects.get(pk=connection_id)
+    return tokens.client_for(connection).leads.search(email=email.strip())
+
+
+def with_fields(client: ZohoClient, *fields: str) -> ZohoClient:
+    """Return a copy of a client that also reads these fields of leads, by API name."""
     return replace(client, mapped_fields=(*fields, *client.mapped_fields))
 
 
-def fits(lead: Lead, filters: Mapping[str, str]) -> bool:
-    """Whether a lead has all these values, by API name; letter case does not count."""
-    return all(_same(value_of(lead, name), value) for name, value in filters.items())
+def matches_filters(lead: Lead, filters: Mapping[str, str]) -> bool:
+    """Return whether a lead has all these values, by API name; letter case is ignored."""
+    return all(_is_equal(field_value(lead, name), value) for name, value in filters.items())
 
 
-def value_of(lead: Lead, name: str) -> str:
-    """Return one of its values as text, by API name; empty where it has none."""
+def field_value(lead: Lead, name: str) -> str:
+    """Return the value of a lead's field as text, by API name; empty if it has none."""
     special = {
         "id": lead.id,
         "Full_Name": lead.name,
@@ -65,5 +75,5 @@ def value_of(lead: Lead, name: str) -> str:
     return special.get(name, lead.fields.get(name, ""))
 
 
-def _same(one: str, other: str) -> bool:
+def _is_equal(one: str, other: str) -> bool:
     return one.strip().casefold() == other.strip().casefold()

@@ -41,6 +41,11 @@ ALREADY_CONVERTED = "ID_ALREADY_CONVERTED"
 #: Columns of a row that no machine acts on, and of a row without an error.
 AT_REST: Values = {"due_at": None, "retry_count": 0}
 NO_ERROR: Values = {"error_code": "", "error_message": ""}
+#: Columns of a row that belongs to no mass conversion.
+NO_RUN: Values = {
+    **dict.fromkeys(("mass_conversion", "job", "follows")),
+    **dict.fromkeys(("joins", "effect", "contact_key", "account_key", "similar_key"), ""),
+}
 
 
 def retry_delay(retry_count: int, first: float = FIRST_RETRY_SECONDS) -> float:
@@ -143,6 +148,11 @@ def reopened(row: LeadConversion, *, by: str = "", **details: Any) -> Move:
     return Move(
         row=row, to=move.to, by=by, values={**move.values, **no_outcome}, details=move.details
     )
+
+
+def detached_from_run(move: Move) -> Move:
+    """Return the move with columns that take the row out of its ended mass conversion."""
+    return replace(move, values={**move.values, **NO_RUN})
 
 
 def postponed(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:

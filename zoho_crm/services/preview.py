@@ -1,4 +1,4 @@
-"""See what a lead would become, before anything is sent."""
+"""Previews: what Zoho would make of a lead, and the plan that is proposed; nothing is sent."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from zoho_crm.exceptions import AlreadyConvertedError, RequestRefusedError, Tran
 from zoho_crm.matching import Preview
 from zoho_crm.models import Connection, DbNow, LeadConversion
 from zoho_crm.services import lifecycle, tokens
-from zoho_crm.services._in_run import check_free, freed
 from zoho_crm.services._zoho import outside_transaction
 from zoho_crm.types import Environment, Lead, Verdict, is_record_id
 
 Status = LeadConversion.Status
-#: What a person may have looked at again; the rest is on its way, or proved.
-AT_HAND = frozenset({Status.NEW, Status.PREVIEWED})
+#: Statuses of rows that a person may preview again; the others are in progress or converted.
+PREVIEWABLE = frozenset({Status.NEW, Status.PREVIEWED})
 REOPENABLE = frozenset({Status.FAILED, Status.SKIPPED, Status.NEEDS_REVIEW})
 
 
@@ -27,36 +26,38 @@ def preview(
     *, connection_id: int, lead_id: str, by: AbstractBaseUser | None = None
 ) -> LeadConversion:
     """
-    Read a lead and what it could become, and remember it with the plan that suggests itself.
+    Read a lead and its conversion options, and store them with the proposed plan; return the row.
 
-    A lead that is on its way, or converted, is returned as it is; one that failed, was left out or
-    needs a person starts afresh.
+    A row that is in progress, or converted, is returned unchanged; one that is FAILED, SKIPPED or
+    NEEDS_REVIEW is reset and previewed.
 
     :raises RequestRefusedError: if this can be no lead's id, or the lead is in a mass conversion
-    :raises ZohoError: if Zoho cannot be asked; then the row keeps its place in the queue
+    :raises ZohoError: if Zoho cannot be asked; then the row stays as it is
     """
     outside_transaction()
-    row = row_of(connection_id=connection_id, lead_id=lead_id)
+    row = get_or_create_row(connection_id=connection_id, lead_id=lead_id)
     if not _may_be_previewed(row):
         return row
-    check_free(row)
-    found = look(tokens.client_for(row.connection), row.lead_id)
+    check_not_in_run(row)
+    found = fetch_preview(tokens.client_for(row.connection), row.lead_id)
     who = str(by) if by else ""
-    row = _reopened(row, found, who)
-    if row.status in AT_HAND:
-        is_asked_for = row.status == Status.NEW and bool(row.policy)
+    row = _reopen(row, found, who)
+    if row.status in PREVIEWABLE:
+        is_requested = row.status == Status.NEW and bool(row.policy)
         with transaction.atomic():
-            LeadConversion.objects.move([freed(lifecycle.previewed(row, found, by=who))])
-            if is_asked_for and row.status == Status.PREVIEWED:
-                # A look takes nothing from whoever asked for it to be converted by a policy.
+            LeadConversion.objects.move(
+                [lifecycle.detached_from_run(lifecycle.previewed(row, found, by=who))]
+            )
+            if is_requested and row.status == Status.PREVIEWED:
+                # It was requested with a policy, which still has to decide.
                 LeadConversion.objects.move([lifecycle.reset_to_new(row, policy=row.policy)])
         row.refresh_from_db()
     return row
 
 
-def row_of(*, connection_id: int, lead_id: str) -> LeadConversion:
+def get_or_create_row(*, connection_id: int, lead_id: str) -> LeadConversion:
     """
-    Return the row of a lead, a new one if it is the first time that we hear of it.
+    Return the row of a lead; create it, due at once, if there is none.
 
     :raises RequestRefusedError: if this can be no lead's id
     """
@@ -70,40 +71,58 @@ def row_of(*, connection_id: int, lead_id: str) -> LeadConversion:
     return row
 
 
-def look(client: ZohoClient, lead_id: str) -> Preview:
+def is_in_run(row: LeadConversion) -> bool:
+    """Return whether a row belongs to a mass conversion that has not ended."""
+    return row.mass_conversion is not None and row.mass_conversion.is_open
+
+
+def check_not_in_run(row: LeadConversion) -> None:
     """
-    Read the lead, then its options, and say what they mean; no table is touched.
+    Raise an error if a row belongs to a mass conversion that has not ended.
+
+    :raises RequestRefusedError: with the code ``in_run``
+    """
+    if is_in_run(row):
+        message = _(
+            "This lead is in the mass conversion %s; decide it there, or cancel that first."
+        )
+        raise RequestRefusedError(message % row.mass_conversion, code="in_run")
+
+
+def fetch_preview(client: ZohoClient, lead_id: str) -> Preview:
+    """
+    Read a lead, then its conversion options, and return them with their verdict; nothing is stored.
 
     :raises ZohoError: if Zoho cannot be asked now
     """
     lead = client.leads.get_many([lead_id]).get(lead_id)
-    return ask(client, lead)
+    return assess_with_options(client, lead)
 
 
-def is_answered_by(lead: Lead | None) -> bool:
-    """Whether the lead alone says what can become of it, so that its options need not be asked."""
+def needs_no_options(lead: Lead | None) -> bool:
+    """Return whether the lead alone gives the verdict, without its conversion options."""
     return lead is None or lead.converted is not None or bool(lead.obstacle)
 
 
-def ask(client: ZohoClient, lead: Lead | None) -> Preview:
+def assess_with_options(client: ZohoClient, lead: Lead | None) -> Preview:
     """
-    Ask for the options of a lead that was just read, and say what they mean.
+    Read the conversion options of a lead that was just read, if needed; return its preview.
 
     :raises ZohoError: if Zoho cannot be asked now
     """
-    if lead is None or is_answered_by(lead):
+    if lead is None or needs_no_options(lead):
         return matching.assess(lead)
     try:
         return matching.assess(lead, client.leads.options(lead.id))
     except AlreadyConvertedError as error:
-        # It was open a moment ago: the next read will show what it became.
+        # It was converted since it was read: the next read will show its records.
         raise TransportError(code=error.code) from error
     except RequestRefusedError as error:
         return matching.assess(lead, refusal=str(error))
 
 
-def preview_seen(row: LeadConversion) -> Preview:
-    """Return the preview that is stored with a row."""
+def stored_preview(row: LeadConversion) -> Preview:
+    """Return the preview that is stored in a row."""
     verdict = Verdict(row.verdict)
     return Preview(
         verdict=verdict, reason=row.reason, lead=row.lead_seen(), options=row.options_seen()
@@ -112,17 +131,17 @@ def preview_seen(row: LeadConversion) -> Preview:
 
 def _may_be_previewed(row: LeadConversion) -> bool:
     if row.status == Status.CONVERTED:
-        return _may_be_rebuilt(row.connection)
-    return row.status in AT_HAND | REOPENABLE
+        return _may_be_reset(row.connection)
+    return row.status in PREVIEWABLE | REOPENABLE
 
 
-def _may_be_rebuilt(connection: Connection) -> bool:
-    """Whether this world may show a converted lead open again, because it was made anew."""
+def _may_be_reset(connection: Connection) -> bool:
+    """Return whether converted leads may be open again, as after the reset of a sandbox."""
     return connection.environment != Environment.PRODUCTION or connection.data_center == LOCAL
 
 
-def _reopened(row: LeadConversion, found: Preview, who: str) -> LeadConversion:
-    """Bring back what was at rest, if what was just read allows it."""
+def _reopen(row: LeadConversion, found: Preview, who: str) -> LeadConversion:
+    """Reset a row that is at rest to NEW, or CONVERTED, as the new preview shows; return it."""
     is_open = found.lead is not None and not found.lead.converted
     if row.status == Status.NEEDS_REVIEW and found.lead is None:
         return row

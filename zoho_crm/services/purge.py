@@ -1,4 +1,4 @@
-"""Forget what is no longer needed: before-images, details of the journal, old events."""
+"""Delete data whose retention period is over: snapshots, journal details, old events."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from zoho_crm.models import (
 )
 
 Status = LeadConversion.Status
-SETTLED = (Status.CONVERTED, Status.FAILED, Status.SKIPPED)
+FINISHED = (Status.CONVERTED, Status.FAILED, Status.SKIPPED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Purge:
-    """How many rows lose what, or would."""
+    """How many rows of each kind are purged, or would be."""
 
     before_images: int
     journal_details: int
@@ -35,17 +35,17 @@ class Purge:
 
 def purge(*, days: float | None = None, execute: bool = False) -> Purge:
     """
-    Forget what is older than so many days, by default ``RETENTION_DAYS``; else only count it.
+    Delete, or only count, what is older than so many days, by default ``RETENTION_DAYS``.
 
-    The row of a lead, its outcome and the steps of its journal stay for ever.
+    The row of a lead, its outcome and the steps of its journal are never deleted.
     """
     age = from_now(-86_400 * (conf().RETENTION_DAYS if days is None else days))
-    # What was left out has no end of its own.
+    # SKIPPED rows have no ``finished_at``.
     old_enough = Q(finished_at__lt=age) | Q(finished_at=None, previewed_at__lt=age)
-    settled = LeadConversion.objects.filter(old_enough, status__in=SETTLED)
-    settled = settled.exclude(mass_conversion__stage__in=MassConversion.OPEN_STAGES)
-    images = settled.filter(Q(lead_snapshot__isnull=False) | Q(options_snapshot__isnull=False))
-    journal = LeadConversionEvent.objects.filter(conversion__in=settled).exclude(details={})
+    finished = LeadConversion.objects.filter(old_enough, status__in=FINISHED)
+    finished = finished.exclude(mass_conversion__stage__in=MassConversion.OPEN_STAGES)
+    images = finished.filter(Q(lead_snapshot__isnull=False) | Q(options_snapshot__isnull=False))
+    journal = LeadConversionEvent.objects.filter(conversion__in=finished).exclude(details={})
     old: tuple[QuerySet[ConnectionEvent], QuerySet[ApiUsage]] = (
         ConnectionEvent.objects.filter(at__lt=age).exclude(
             kind=ConnectionEvent.Kind.LOST, announced_at=None

@@ -1,4 +1,4 @@
-"""Find out what became of a conversion whose answer never came."""
+"""Settle conversions in doubt: read the lead and record whether it was converted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ IN_DOUBT = (LeadConversion.Status.UNKNOWN, LeadConversion.Status.SCHEDULED)
 
 def settle(*, conversion_id: int) -> LeadConversion:
     """
-    Read a lead in doubt back now, and note what that proves; any other row is returned as it is.
+    Read the lead of a conversion in doubt now and record the result; return the row.
 
-    A read between two that are due can prove a conversion, but never its absence.
+    A read before the row is due can prove a conversion, but does not count as "not converted". A
+    row that is not in doubt is returned unchanged.
 
-    :raises ZohoError: if Zoho cannot be asked; then nothing is noted
+    :raises ZohoError: if Zoho cannot be asked; then nothing is recorded
     """
     outside_transaction()
-    row = with_counting(LeadConversion.objects.select_related("connection")).get(pk=conversion_id)
+    row = with_is_conclusive(LeadConversion.objects.select_related("connection")).get(
+        pk=conversion_id
+    )
     if row.status not in IN_DOUBT:
         return row
     lead = tokens.client_for(row.connection).leads.get_many([row.lead_id]).get(row.lead_id)
@@ -34,8 +37,8 @@ def settle(*, conversion_id: int) -> LeadConversion:
     return row
 
 
-def with_counting(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
-    """Annotate ``is_conclusive``: whether a read that begins now may count as "not converted"."""
-    now = Q(due_at__lte=DbNow(), quiet_until__lte=DbNow())
-    flags: dict[str, Any] = {"is_conclusive": holds(now)}
+def with_is_conclusive(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
+    """Annotate ``is_conclusive``: whether a read that starts now may count as "not converted"."""
+    is_due = Q(due_at__lte=DbNow(), quiet_until__lte=DbNow())
+    flags: dict[str, Any] = {"is_conclusive": holds(is_due)}
     return rows.annotate(**flags)

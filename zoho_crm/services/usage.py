@@ -1,8 +1,8 @@
 """
-Count what our calls cost, and leave the others of the organisation their share.
+API credits: count what our calls cost, and reserve a share for the organisation's other programs.
 
-Zoho gives an organisation so many credits in any 24 hours, and tells what is left only when half of
-them are used: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
+An organisation has a number of credits for any 24 hours; Zoho tells how many remain only when half
+of them are used: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from django.db.models.functions import TruncHour
 from zoho_crm.conf import conf
 from zoho_crm.models import ApiUsage, Connection, DbNow, from_now
 
-DAY = 86_400
-#: Credits a day by edition: a base, more for each licence, and at most.
+DAY_SECONDS = 86_400
+#: Credits in 24 hours by edition: base, credits for each licence, maximum.
 ALLOWANCES: Mapping[str, tuple[int, int, int]] = {
     "free": (5_000, 0, 5_000),
     "standard": (50_000, 250, 100_000),
@@ -29,14 +29,14 @@ ALLOWANCES: Mapping[str, tuple[int, int, int]] = {
     "ultimate": (50_000, 2_000, 10**9),
     "crmplus": (50_000, 2_000, 10**9),
 }
-SMALLEST = ALLOWANCES["free"]
+SMALLEST_ALLOWANCE = ALLOWANCES["free"]
 
 
 def record(connection_id: int, calls: Iterable[tuple[str, bool]]) -> None:
     """
-    Count calls in this hour.
+    Add calls to the counts of the current hour.
 
-    :param calls: kind of each, and whether Zoho refused it as one too many
+    :param calls: of each its kind, a key of ``CREDIT_COSTS``, and whether it hit a rate limit
     """
     costs = conf().CREDIT_COSTS
     calls = list(calls)
@@ -57,29 +57,33 @@ def _add(connection_id: int, kind: str, **numbers: int) -> None:
 
 
 def record_one(connection_id: int, kind: str, was_refused: bool) -> None:
-    """Count one call in this hour."""
+    """Add one call to the counts of the current hour."""
     record(connection_id, [(kind, was_refused)])
 
 
 def spent(connection_id: int) -> int:
-    """Return the credits that our own calls cost in the last 24 hours, roughly."""
-    lately = ApiUsage.objects.filter(connection_id=connection_id, hour__gte=from_now(-DAY))
-    return int(lately.aggregate(sum=Sum("credits"))["sum"] or 0)
+    """Return the estimated credits that our own calls cost in the last 24 hours."""
+    last_day = ApiUsage.objects.filter(
+        connection_id=connection_id, hour__gte=from_now(-DAY_SECONDS)
+    )
+    return int(last_day.aggregate(sum=Sum("credits"))["sum"] or 0)
 
 
 def allowance(connection: Connection) -> int:
-    """Return the credits that the organisation has in 24 hours: as set, or by its edition."""
-    base, each, most = ALLOWANCES.get(connection.edition.lower().replace(" ", ""), SMALLEST)
-    return conf().CREDIT_BUDGET or min(base + each * connection.licences, most)
+    """Return the credits of the organisation for 24 hours, by the settings or by its edition."""
+    base, per_licence, most = ALLOWANCES.get(
+        connection.edition.lower().replace(" ", ""), SMALLEST_ALLOWANCE
+    )
+    return conf().CREDIT_BUDGET or min(base + per_licence * connection.licences, most)
 
 
 def reserve(connection: Connection) -> int:
-    """Return the credits that are left to other programs."""
+    """Return the credits that are reserved for other programs."""
     return int(allowance(connection) * conf().CREDIT_RESERVE / 100)
 
 
 def is_used_up(connection: Connection, remaining: int | None) -> bool:
-    """Whether only the share of others is left, by Zoho's count or by the budget that was set."""
+    """Return whether only the reserve remains, by Zoho's count or by the budget of the settings."""
     if remaining is not None and remaining < reserve(connection):
         return True
     budget = conf().CREDIT_BUDGET

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.management._command import ZohoCommand
 from zoho_crm.management._exits import ExitCode
 from zoho_crm.management._output import Row
-from zoho_crm.services.groups import make_groups
+from zoho_crm.services.permissions import update_groups
 
 FIELDS = ("group", "permissions", "created", "added", "removed")
 COLUMNS = {
@@ -29,7 +29,7 @@ class Command(ZohoCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            made = [asdict(group) for group in make_groups()]
+            made = [asdict(group) for group in update_groups()]
         except LookupError as error:
             message = _("Permissions are missing: %s. Run first: manage.py migrate")
             raise CommandError(message % error, returncode=ExitCode.ERROR) from error

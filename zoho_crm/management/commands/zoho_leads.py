@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._command import ZohoCommand, add_connection_argument, chosen_connection
 from zoho_crm.management._output import Row
-from zoho_crm.services.leads import open_leads, value_of
+from zoho_crm.services.leads import field_value, open_leads
 from zoho_crm.types import Lead
 
 DEFAULT_FIELDS = ("Full_Name", "Company", "Email", "Owner", "Lead_Status")
@@ -72,4 +72,4 @@ class Command(ZohoCommand):
 
 
 def _values(lead: Lead, fields: tuple[str, ...]) -> dict[str, str]:
-    return {name: value_of(lead, name) for name in fields}
+    return {name: field_value(lead, name) for name in fields}

@@ -32,7 +32,7 @@ def secrets() -> Iterator[Finding]:
         fix = _("Put the key back into ENCRYPTION_KEYS, or connect again: manage.py zoho_connect")
         message = f"{problem} ({', '.join(names)})"
         yield fail("encryption keys", message, fix, is_connection=True)
-    counts = keys.census()
+    counts = keys.count_by_key()
     if not problems:
         shown = ", ".join(f"{key_id}: {number}" for key_id, number in counts.items())
         yield ok("encryption keys", _("every ciphertext can be read (%s)") % shown)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from zoho_crm.models import Connection, ConnectionWork
-from zoho_crm.services import attendance
+from zoho_crm.services import heartbeat
 from zoho_crm.services.doctor._finding import Finding, fail, ok, warn
 
 WORKER, SWEEP = "worker", "sweep"
@@ -31,15 +31,15 @@ def workers() -> Iterator[Finding]:
 
 def worker_findings(connection: Connection) -> Iterator[Finding]:
     """Yield who did not come by for what waits on a connection."""
-    absence = attendance.absence_on(connection)
-    if absence and absence.worker:
-        at = absence.worker_seen_at
+    missing = heartbeat.missing_workers_of(connection)
+    if missing and missing.worker:
+        at = missing.worker_seen_at
         since = _("Work waits on %(connection)s, and no worker has been seen since %(at)s.")
         never = _("Work waits on %(connection)s, and no worker has been seen yet.")
         facts = {"connection": connection, "at": _told(at)}
         yield fail(WORKER, (since if at else never) % facts, _start_a_worker())
-    if absence and absence.sweep:
-        at = absence.sweep_seen_at
+    if missing and missing.sweep:
+        at = missing.sweep_seen_at
         since = _("Work waits on %(connection)s, and no sweep has been seen since %(at)s.")
         never = _("Work waits on %(connection)s, and no sweep has been seen yet.")
         facts = {"connection": connection, "at": _told(at)}
@@ -54,7 +54,7 @@ def _at_work(seen_at: datetime | None) -> Finding:
 
 def _swept(seen_at: datetime | None) -> Finding:
     """Return whether sweeps come by: they do so everywhere, even if nothing waits."""
-    if attendance.unswept().exists():
+    if heartbeat.connections_without_sweep().exists():
         since = _("No sweep has been seen since %s; what no message wakes would wait.")
         never = _("No sweep has been seen yet; what no message wakes would wait.")
         return warn(SWEEP, since % _told(seen_at) if seen_at else never, _start_beat())
@@ -65,7 +65,7 @@ def _swept(seen_at: datetime | None) -> Finding:
 
 def _start_a_worker() -> str:
     fix = _("Start one: %s (without a broker: manage.py zoho_work --loop 15)")
-    return fix % attendance.worker_command()
+    return fix % heartbeat.worker_command()
 
 
 def _start_beat() -> str:
@@ -73,7 +73,7 @@ def _start_beat() -> str:
         "Start beat, with zoho_crm.schedules.BEAT_SCHEDULE: %s"
         " (without a broker: manage.py zoho_work --loop 15)"
     )
-    return fix % attendance.BEAT
+    return fix % heartbeat.BEAT_COMMAND
 
 
 def _told(moment: datetime | None) -> str:

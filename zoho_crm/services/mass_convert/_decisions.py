@@ -17,7 +17,7 @@ from zoho_crm.matching import Action, Decision, DecisionContext, Preview
 from zoho_crm.models import LeadConversion, MassConversion, Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.mass_convert._deciding import keys_of
-from zoho_crm.services.preview import preview_seen
+from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Verdict, as_json
 
 Status = LeadConversion.Status
@@ -47,7 +47,7 @@ def decide(*, run_id: int, verdict: str, action: str, by: AbstractBaseUser | Non
         rows = rows.filter(decided_by=None)
     decided = 0
     for batch in _batches(rows):
-        moves = [_decided(row, decision_for(preview_seen(row)), by) for row in batch]
+        moves = [_decided(row, decision_for(stored_preview(row)), by) for row in batch]
         made = _write(run, moves)
         decided += sum(move.row.status == Status.SKIPPED or bool(move.row.plan) for move in made)
     return decided

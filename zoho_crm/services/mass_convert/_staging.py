@@ -17,8 +17,7 @@ from zoho_crm.models import (
     Move,
 )
 from zoho_crm.services import lifecycle
-from zoho_crm.services._in_run import OF_NO_RUN
-from zoho_crm.services.leads import fits
+from zoho_crm.services.leads import matches_filters
 from zoho_crm.types import Lead, is_record_id
 
 Stage = MassConversion.Stage
@@ -59,7 +58,7 @@ def stage_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: s
     numbers = {
         lead.id: number
         for number, lead in enumerate(leads, start=run.seen + 1)
-        if fits(lead, run.filters or {})
+        if matches_filters(lead, run.filters or {})
     }
     progress = {"page_token": next_page_token, "seen": run.seen + len(leads), "due_at": DbNow()}
     with transaction.atomic():
@@ -142,6 +141,6 @@ def _obstacle(run: MassConversion, row: LeadConversion) -> str:
 def taken_over(row: LeadConversion, run: MassConversion) -> Move:
     """Let a row start afresh as the run's own."""
     move = lifecycle.reopened(row)
-    values: dict[str, Any] = {**OF_NO_RUN, "mass_conversion": run}
+    values: dict[str, Any] = {**lifecycle.NO_RUN, "mass_conversion": run}
     details = {"mass_conversion": run.pk}
     return Move(row=row, to=move.to, values={**move.values, **values}, details=details)

@@ -23,7 +23,7 @@ from zoho_crm.models import (
     holds,
 )
 from zoho_crm.services import lifecycle, mass_convert
-from zoho_crm.services.settle import with_counting
+from zoho_crm.services.settle import with_is_conclusive
 from zoho_crm.services.work._condition import Condition
 from zoho_crm.services.work._crew import Crew, Errand
 from zoho_crm.services.work._urgency import IN_A_RUN, OUTSIDE_RUNS
@@ -122,7 +122,7 @@ class Desk:
     def _due(self, statuses: tuple[str, ...]) -> QuerySet[LeadConversion]:
         old = Q(previewed_at__lt=from_now(-self.conf.PREVIEW_MAX_AGE))
         flags: dict[str, Any] = {"is_old": holds(old)}
-        rows = with_counting(LeadConversion.objects.due()).annotate(**flags)
+        rows = with_is_conclusive(LeadConversion.objects.due()).annotate(**flags)
         rows = rows.filter(connection=self.connection, status__in=statuses)
         return rows.exclude(pk__in=self.in_hand())
 

@@ -9,7 +9,7 @@ from zoho_crm.client import LeadPage
 from zoho_crm.exceptions import RequestRefusedError, ZohoError
 from zoho_crm.models import DbNow, MassConversion, from_now
 from zoho_crm.services import mass_convert
-from zoho_crm.services.leads import asking
+from zoho_crm.services.leads import with_fields
 from zoho_crm.services.work._crew import Errand
 from zoho_crm.services.work._desk import Desk
 
@@ -44,7 +44,7 @@ class Intake:
         )
         for run in runs.exclude(pk__in=self._reading)[: self._desk.free]:
             self._reading.add(run.pk)
-            leads = asking(self._desk.client, *(run.filters or {})).leads
+            leads = with_fields(self._desk.client, *(run.filters or {})).leads
             errand = Errand(
                 rows=(), done=partial(self._came, run), failed=partial(self._failed, run)
             )

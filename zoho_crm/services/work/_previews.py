@@ -7,7 +7,7 @@ from functools import partial
 
 from zoho_crm import matching
 from zoho_crm.models import LeadConversion, Move
-from zoho_crm.services.preview import ask, is_answered_by
+from zoho_crm.services.preview import assess_with_options, needs_no_options
 from zoho_crm.services.work._crew import Errand
 from zoho_crm.services.work._desk import BATCH, Desk
 from zoho_crm.services.work._errands import Rules, Sight, seen
@@ -48,7 +48,7 @@ class Previews:
         self, leads: dict[int, Lead], row: LeadConversion, lead: Lead | None
     ) -> Move | None:
         """Say what the lead alone decides; else its options have to be asked."""
-        if is_answered_by(lead) or lead is None:
+        if needs_no_options(lead) or lead is None:
             return seen(row, matching.assess(lead), self._rules.of(row)).move
         leads[row.pk] = lead
         return None
@@ -64,7 +64,7 @@ class Previews:
         self._asked_for += 1
 
         def call() -> Sight:
-            found = ask(client, lead)
+            found = assess_with_options(client, lead)
             return seen(row, found, rules and rules.knowing(client, found))
 
         errand = Errand(rows=(row,), done=self._asked, failed=self._desk.put_off)

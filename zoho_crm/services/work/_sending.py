@@ -17,7 +17,7 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.models import LeadConversion, MassConversion, Move
 from zoho_crm.services import lifecycle
-from zoho_crm.services.preview import look
+from zoho_crm.services.preview import fetch_preview
 from zoho_crm.services.work._crew import Errand
 from zoho_crm.services.work._desk import BATCH, Desk
 from zoho_crm.services.work._errands import checked, convert, renewed
@@ -74,7 +74,7 @@ class Sending:
         client, leader = self._desk.client, row.follows
 
         def call() -> Move:
-            return renewed(row, look(client, row.lead_id), leader)
+            return renewed(row, fetch_preview(client, row.lead_id), leader)
 
         errand = Errand(rows=(row,), done=self._looked_again, failed=self._desk.put_off)
         self._desk.crew.send(errand, call)

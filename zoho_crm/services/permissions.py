@@ -1,4 +1,4 @@
-"""Three ready groups of users: who may look, who may work, who may start and connect."""
+"""Three groups of users with the permissions of viewers, operators and managers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import QuerySet
 
-APP = "zoho_crm"
+APP_LABEL = "zoho_crm"
 
 VIEWERS = frozenset(
     {
@@ -42,7 +42,7 @@ MANAGERS = OPERATORS | {
     "change_policy",
     "delete_policy",
 }
-#: What each group may, by codename.
+#: Codenames of the permissions of each group, by its name.
 GROUPS: Mapping[str, frozenset[str]] = {
     "Zoho viewers": VIEWERS,
     "Zoho operators": OPERATORS,
@@ -51,8 +51,8 @@ GROUPS: Mapping[str, frozenset[str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
-    """A group that is as it should be, and what had to be done for that."""
+class UpdatedGroup:
+    """The state of a group after an update: its permissions, and how many were added or removed."""
 
     name: str
     created: bool
@@ -61,28 +61,28 @@ class Made:
     removed: int
 
 
-def make_groups() -> list[Made]:
+def update_groups() -> list[UpdatedGroup]:
     """
-    Create the groups, or bring them up to date; permissions of other apps in them stay.
+    Create or update the groups; permissions of other apps that they have stay.
 
     :raises LookupError: if a permission is missing, because the database is not migrated
     """
     with transaction.atomic():
-        return [_make(name, codenames) for name, codenames in GROUPS.items()]
+        return [_update_group(name, codenames) for name, codenames in GROUPS.items()]
 
 
-def _make(name: str, codenames: frozenset[str]) -> Made:
-    ours = Permission.objects.filter(content_type__app_label=APP)
+def _update_group(name: str, codenames: frozenset[str]) -> UpdatedGroup:
+    ours = Permission.objects.filter(content_type__app_label=APP_LABEL)
     wanted = ours.filter(codename__in=codenames)
     missing = codenames - set(wanted.values_list("codename", flat=True))
     if missing:
         raise LookupError(", ".join(sorted(missing)))
     group, created = Group.objects.get_or_create(name=name)
-    has: QuerySet[Permission] = group.permissions.filter(content_type__app_label=APP)
-    added, removed = list(wanted.exclude(pk__in=has)), list(has.exclude(pk__in=wanted))
+    present: QuerySet[Permission] = group.permissions.filter(content_type__app_label=APP_LABEL)
+    added, removed = list(wanted.exclude(pk__in=present)), list(present.exclude(pk__in=wanted))
     group.permissions.add(*added)
     group.permissions.remove(*removed)
-    return Made(
+    return UpdatedGroup(
         name=name,
         created=created,
         permissions=len(codenames),

@@ -1,4 +1,4 @@
-"""Tell the host project what happened: after the fact, at least once, never in the work loop."""
+"""Send the package's Django signals: after the commit, at least once, never in the work loop."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from zoho_crm.signals import connection_lost, lead_converted, mass_conversion_fi
 
 logger = logging.getLogger(__name__)
 
-MOST = 500
+#: Rows of one kind that one call of ``send_signals`` sends signals for.
+MAX_ROWS_PER_SIGNAL = 500
 
 
-def announce() -> int:
-    """Send the signals that are still to be sent, up to some hundreds; return how many."""
-    converted, lost, ended = (rows.order_by("pk")[:MOST] for rows in _unannounced())
+def send_signals() -> int:
+    """Send the signals that are not sent yet, at most 500 of each kind; return how many."""
+    converted, lost, ended = (rows.order_by("pk")[:MAX_ROWS_PER_SIGNAL] for rows in _unsent())
     return (
         _send(lead_converted, LeadConversion, converted, lambda row: {"conversion": row})
         + _send(connection_lost, Connection, lost, lambda event: {"connection": event.connection})
@@ -29,12 +30,13 @@ def announce() -> int:
     )
 
 
-def is_due() -> bool:
-    """Whether there is something to announce."""
-    return any(rows.exists() for rows in _unannounced())
+def has_unsent_signals() -> bool:
+    """Return whether there are signals that are not sent yet."""
+    return any(rows.exists() for rows in _unsent())
 
 
-def _unannounced() -> tuple[QuerySet[Any], ...]:
+def _unsent() -> tuple[QuerySet[Any], ...]:
+    """Return the rows whose signal is not sent yet, in the order of the three signals."""
     return (
         LeadConversion.objects.filter(status=LeadConversion.Status.CONVERTED, announced_at=None),
         ConnectionEvent.objects.filter(
@@ -50,6 +52,7 @@ def _send(
     rows: Iterable[Any],
     arguments: Callable[[Any], dict[str, Any]],
 ) -> int:
+    """Send a signal for each row and set ``announced_at``; a receiver's error is logged."""
     sent = 0
     for row in rows:
         answers = signal.send_robust(sender=sender, **arguments(row))

@@ -4,8 +4,8 @@ import pytest
 
 from zoho_crm.models import Connection, ConnectionEvent, LeadConversion
 from zoho_crm.services import convert, work
-from zoho_crm.services.announce import announce
 from zoho_crm.services.preview import preview
+from zoho_crm.services.signals import send_signals
 from zoho_crm.signals import connection_lost, lead_converted
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,8 +48,8 @@ def converted(connection, zoho):
 
 
 def test_a_conversion_is_told_once(converted, heard):
-    assert announce() == 1
-    assert announce() == 0
+    assert send_signals() == 1
+    assert send_signals() == 0
 
     [(sender, arguments)] = heard
     assert sender is LeadConversion
@@ -65,7 +65,7 @@ def test_work_itself_tells_nothing(heard, converted):
 def test_a_lead_converted_elsewhere_is_told_too(connection, zoho, heard):
     preview(connection_id=connection.pk, lead_id=zoho.story("converted"))
 
-    announce()
+    send_signals()
 
     assert [arguments["conversion"].converted_by for _sender, arguments in heard] == ["elsewhere"]
 
@@ -73,20 +73,20 @@ def test_a_lead_converted_elsewhere_is_told_too(connection, zoho, heard):
 def test_what_is_not_converted_is_not_told(connection, zoho, heard):
     preview(connection_id=connection.pk, lead_id=zoho.story("several"))
 
-    assert announce() == 0
+    assert send_signals() == 0
     assert heard == []
 
 
 def test_a_receiver_that_fails_spoils_nothing(deaf, heard, converted, caplog):
-    assert announce() == 1
+    assert send_signals() == 1
 
     assert len(heard) == 1
     assert "no such customer" in caplog.text
-    assert announce() == 0
+    assert send_signals() == 0
 
 
 def test_a_failing_receiver_does_not_touch_the_row(deaf, converted, caplog):
-    announce()
+    send_signals()
 
     row = LeadConversion.objects.get(pk=converted.pk)
     assert (row.status, row.version) == (LeadConversion.Status.CONVERTED, converted.version)
@@ -100,8 +100,8 @@ def test_a_lost_connection_is_told_once(connection, zoho, heard):
     zoho.world.grants.refresh_tokens.clear()
     work.work(connection_id=connection.pk)
 
-    assert announce() == 1
-    assert announce() == 0
+    assert send_signals() == 1
+    assert send_signals() == 0
 
     assert heard == [(Connection, {"connection": connection})]
     assert ConnectionEvent.objects.get(kind="lost").announced_at is not None

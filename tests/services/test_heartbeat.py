@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, MassConversion, from_now
-from zoho_crm.services import attendance, convert, work
-from zoho_crm.services.attendance import absence_on
+from zoho_crm.services import convert, heartbeat, work
+from zoho_crm.services.heartbeat import missing_workers_of
 from zoho_crm.simulator import Simulator
 
 pytestmark = pytest.mark.django_db
@@ -38,8 +38,8 @@ def attend(connection: Connection, **moments: Any) -> None:
 
 
 def missed(connection: Connection) -> set[str]:
-    absence = absence_on(connection)
-    return {name for name in ("worker", "sweep") if absence and getattr(absence, name)}
+    missing = missing_workers_of(connection)
+    return {name for name in ("worker", "sweep") if missing and getattr(missing, name)}
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_what_waits_misses_those_who_were_not_seen(
 def test_moments_are_told(connection: Connection, row: LeadConversion) -> None:
     attend(connection, seen_at=LONG_AGO)
 
-    absence = absence_on(connection)
+    missing = missing_workers_of(connection)
 
-    assert absence is not None
-    assert absence.worker_seen_at == ConnectionWork.objects.get().seen_at
-    assert absence.sweep_seen_at is None
+    assert missing is not None
+    assert missing.worker_seen_at == ConnectionWork.objects.get().seen_at
+    assert missing.sweep_seen_at is None
 
 
 @pytest.mark.parametrize("at", [None, from_now(60), from_now(-20)])
@@ -151,7 +151,7 @@ def test_sweeps_are_missed_where_nothing_waits(
     Connection.objects.update(created_at=created_at)
     attend(connection, swept_at=swept_at)
 
-    assert attendance.unswept().exists() == expected
+    assert heartbeat.connections_without_sweep().exists() == expected
 
 
 @pytest.mark.parametrize(
@@ -161,4 +161,4 @@ def test_sweeps_are_missed_where_nothing_waits(
 def test_a_worker_is_started_on_our_queue(settings: Any, queue: str, command: str) -> None:
     settings.ZOHO_CRM = {"QUEUE": queue}
 
-    assert attendance.worker_command() == command
+    assert heartbeat.worker_command() == command

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zoho_crm.client import convert_body
-from zoho_crm.services.sentences import SENTENCES, request_of, what_will_happen
+from zoho_crm.services.presentation import SENTENCES, explain_plan, request_body
 from zoho_crm.types import ConversionOptions, ConversionPlan, Deal, Lead, Match, Reference
 
 NORDWIND = Reference(id="21", name="Nordwind GmbH")
@@ -37,7 +37,7 @@ THE_END = "The lead is closed. Zoho cannot undo this; what was read is kept here
 
 def said(plan: ConversionPlan, lead: Lead = LEAD) -> list[str]:
     with translation.override("en"):
-        return what_will_happen(plan, lead, OPTIONS, NAMES)
+        return explain_plan(plan, lead, OPTIONS, NAMES)
 
 
 def test_a_plan_that_asks_for_nothing_creates_what_the_lead_has() -> None:
@@ -156,7 +156,7 @@ PLANS = st.builds(
 
 @given(plan=PLANS, lead=st.sampled_from([LEAD, PLAIN]))
 def test_every_key_of_every_request_has_a_sentence(plan: ConversionPlan, lead: Lead) -> None:
-    item = request_of(plan)["data"][0]
+    item = request_body(plan)["data"][0]
 
     sentences = said(plan, lead)
 
@@ -173,4 +173,4 @@ def test_every_key_of_every_request_has_a_sentence(plan: ConversionPlan, lead: L
 
 @given(plan=PLANS)
 def test_who_may_see_the_request_sees_the_one_that_is_sent(plan: ConversionPlan) -> None:
-    assert request_of(plan) == convert_body(plan)
+    assert request_body(plan) == convert_body(plan)
