@@ -38,6 +38,7 @@ VARIABLES: dict[str, tuple[str, object]] = {
     "SLICE": ("10", 10),
     "SWEEP_INTERVAL": ("0.5", 0.5),
     "REFRESH_LEASE": ("41", 41),
+    "TOKEN_BACKOFF": ("300", 300),
     "QUIET_PERIOD": ("1e2", 100),
     "MASS_QUIET_PERIOD": ("1000", 1000),
     "JOB_HORIZON": ("3600", 3600),
@@ -154,6 +155,7 @@ def test_the_defaults_are_those_of_the_table_of_settings() -> None:
 
     assert (mine.CONNECT_TIMEOUT, mine.CALL_DEADLINE) == (5, 30)
     assert (mine.LEASE, mine.SLICE, mine.SWEEP_INTERVAL, mine.REFRESH_LEASE) == (90, 15, 15, 40)
+    assert mine.TOKEN_BACKOFF == 600
     assert (mine.QUIET_PERIOD, mine.MASS_QUIET_PERIOD, mine.JOB_HORIZON) == (120, 900, 7200)
     assert (mine.NEGATIVE_READS, mine.READ_SPACING, mine.MAX_ATTEMPTS) == (2, 60, 3)
     assert (mine.UNKNOWN_HORIZON, mine.PREVIEW_MAX_AGE) == (86_400, 86_400)

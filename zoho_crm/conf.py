@@ -64,6 +64,8 @@ class ZohoSettings:
     SWEEP_INTERVAL: float = 15
     #: How long one process may take to renew an access token.
     REFRESH_LEASE: float = 40
+    #: How long no access token is asked for after "Access Denied": Zoho gives ten in ten minutes.
+    TOKEN_BACKOFF: float = 600
     #: How long after a lost call a read may not yet count as "not converted".
     QUIET_PERIOD: float = 120
     MASS_QUIET_PERIOD: float = 900

@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import F
 
-from zoho_crm.models import ConnectionWork, LeadConversion
+from zoho_crm.models import ConnectionWork, LeadConversion, Token
 from zoho_crm.simulator import Simulator
 
 
@@ -33,4 +33,5 @@ def later(zoho: Simulator) -> Callable[[float], None]:
 INSTANTS: dict[type[Any], tuple[str, ...]] = {
     LeadConversion: ("due_at", "quiet_until", "previewed_at"),
     ConnectionWork: ("lease_until", "backoff_until", "swept_at"),
+    Token: ("throttled_until",),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -97,8 +98,26 @@ def test_access_denied_asks_nobody_to_connect_again_and_zoho_seldom(
     assert told == []
 
     zoho.heal()
-    Token.objects.update(throttled_until=None)
     later(10 * MINUTES)
     sweep_and_work()
 
+    assert statuses() == {"CONVERTED"}
+
+
+@pytest.mark.usefixtures("leads")
+def test_after_access_denied_zoho_is_asked_again_when_the_backoff_is_over(
+    zoho: Simulator, settings: Any, later: Callable[[float], None]
+) -> None:
+    settings.ZOHO_CRM |= {"TOKEN_BACKOFF": 60}
+    zoho.world.grants.access_tokens.clear()
+    zoho.fail("refresh", "throttle")
+
+    sweep_and_work()
+    later(50)
+    sweep_and_work()
+    before = statuses()
+    later(20)
+    sweep_and_work()
+
+    assert before == {"NEW"}
     assert statuses() == {"CONVERTED"}

@@ -136,6 +136,20 @@ def test_the_eleventh_refresh_in_ten_minutes_is_denied(caller: Caller) -> None:
     assert "access_token" in caller.token("refresh_token", refresh_token=refresh_token).json()
 
 
+def test_the_quota_of_tokens_can_be_that_of_a_shorter_time(start: Callable[..., Caller]) -> None:
+    caller = start(token_quota_seconds=10)
+    refresh_token = caller.connect()["refresh_token"]
+    for _ in range(10):
+        caller.token("refresh_token", refresh_token=refresh_token)
+
+    denied = caller.token("refresh_token", refresh_token=refresh_token)
+    caller.simulator.advance(10)
+    given = caller.token("refresh_token", refresh_token=refresh_token)
+
+    assert denied.json()["error"] == "Access Denied"
+    assert "access_token" in given.json()
+
+
 def test_the_sixteenth_access_token_makes_the_oldest_invalid(caller: Caller) -> None:
     refresh_token = caller.connect()["refresh_token"]
     for _ in range(10):

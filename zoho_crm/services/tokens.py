@@ -37,8 +37,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds before its expiry from which a valid access token is refreshed.
 REFRESH_EARLY_SECONDS = 300
-#: Seconds without a refresh after Zoho's "Access Denied": its window is ten minutes.
-THROTTLE_SECONDS = 600
 #: Seconds until a failed refresh is repeated while the old access token is still valid.
 REFRESH_RETRY_SECONDS = 5
 #: Seconds between two reads of the row while another process refreshes the token.
@@ -243,7 +241,7 @@ def _back_off(token: Token, owner: str, error: ZohoError, *, is_valid: bool) -> 
     if not isinstance(error, TokenThrottledError):
         until = from_now(REFRESH_RETRY_SECONDS) if is_valid else None
         return token.end_refresh(owner=owner, throttled_until=until)
-    in_time = token.end_refresh(owner=owner, throttled_until=from_now(THROTTLE_SECONDS))
+    in_time = token.end_refresh(owner=owner, throttled_until=from_now(conf().TOKEN_BACKOFF))
     if in_time:
         token.connection.record_event(ConnectionEvent.Kind.THROTTLED)
     return in_time

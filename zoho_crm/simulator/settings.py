@@ -23,6 +23,8 @@ class SimulatorSettings:
     #: Lifetime of access tokens and of codes given out by the authorization page.
     token_seconds: float = 3600
     code_seconds: float = 180
+    #: Seconds in which a refresh token gives ten access tokens, and the page ten codes.
+    token_quota_seconds: float = 600
     #: ``expires_in`` in milliseconds beside ``expires_in_sec``, as legacy clients get it.
     legacy_expires_in: bool = False
     #: Credits of 24 hours: 50,000 and 1,000 for each of the organisation's 4,950 licences.

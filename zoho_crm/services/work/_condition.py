@@ -18,7 +18,6 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import ConnectionWork, from_now
-from zoho_crm.services import tokens
 from zoho_crm.services.work._limit import Limit, ceiling
 
 logger = logging.getLogger(__name__)
@@ -71,7 +70,7 @@ class Condition:
     def no_token(self, error: BaseException) -> None:
         """Take note that there is no access token now; nothing can be done without one."""
         if isinstance(error, TokenThrottledError):
-            self.back_off(tokens.THROTTLE_SECONDS, error)
+            self.back_off(conf().TOKEN_BACKOFF, error)
         elif isinstance(error, TransientError):
             self.back_off(TOKEN_PAUSE, error)
         else:

@@ -151,7 +151,8 @@ def decide(world: World, context: RequestContext) -> Answer:
 
 def _grant(world: World, context: RequestContext, consent: Consent) -> Answer:
     """More than ten codes in ten minutes are denied, too."""
-    if not world.grants.code_rate_limit.allow(context.now):
+    quota_seconds = world.settings.token_quota_seconds
+    if not world.grants.code_rate_limit.allow(context.now, seconds=quota_seconds):
         return _redirect(consent, {"error": "access_denied"})
     code = Code(
         user_id=world.organisation.current_user["id"],

@@ -111,7 +111,7 @@ def _refresh(world: World, context: RequestContext, given: Mapping[str, str]) ->
     known = world.grants.refresh_tokens.get(given.get("refresh_token", ""))
     if known is None or not world.is_accounts_server(context.call.origin):
         raise TokenRefusedError("invalid_code")
-    if not known.rate_limit.allow(context.now):
+    if not known.rate_limit.allow(context.now, seconds=world.settings.token_quota_seconds):
         raise TokenRefusedError(THROTTLED["error"])
     expires_at = context.now + timedelta(seconds=world.settings.token_seconds)
     access = world.grants.add_access_token(known, known.value, expires_at)

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-RATE_WINDOW = timedelta(minutes=10)
 MAX_CALLS_PER_RATE_WINDOW = 10
 ACCESS_TOKENS_PER_REFRESH_TOKEN = 15
 REFRESH_TOKENS_PER_USER = 20
@@ -71,14 +70,14 @@ class AccessToken:
 
 @dataclass
 class RateLimit:
-    """Ten in ten minutes, then no more until the ten minutes are over."""
+    """Ten in each window of ten minutes; a window begins with the first call after the last one."""
 
     started_at: datetime | None = None
     count: int = 0
 
-    def allow(self, now: datetime) -> bool:
-        """Count one more, unless the window is full."""
-        if self.started_at is None or now - self.started_at >= RATE_WINDOW:
+    def allow(self, now: datetime, *, seconds: float) -> bool:
+        """Count one more, unless the window of so many seconds is full."""
+        if self.started_at is None or now - self.started_at >= timedelta(seconds=seconds):
             self.started_at, self.count = now, 0
         if self.count >= MAX_CALLS_PER_RATE_WINDOW:
             return False
