@@ -13,7 +13,7 @@ from tests.management.conftest import Run
 from zoho_crm import crypto
 from zoho_crm.models import Connection, ConnectionWork, Token, from_now
 from zoho_crm.services.convert import request
-from zoho_crm.services.doctor._tables import clock
+from zoho_crm.services.doctor._database import clock
 from zoho_crm.simulator import Simulator
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from zoho_crm.services.doctor._connections import client, connections, secrets
-from zoho_crm.services.doctor._finding import Finding, Result
-from zoho_crm.services.doctor._surroundings import accounts_servers, broker, redirect_address
-from zoho_crm.services.doctor._tables import clock, database_options, tables
+from zoho_crm.services.doctor._database import clock, database_options, tables
+from zoho_crm.services.doctor._findings import Finding, Result
+from zoho_crm.services.doctor._network import accounts_servers, broker, redirect_address
 from zoho_crm.services.doctor._workers import worker_findings, workers
 
 __all__ = ["Finding", "Result", "run_checks", "worker_findings"]

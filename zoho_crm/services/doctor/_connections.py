@@ -18,7 +18,7 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token, holds
 from zoho_crm.services import connect, keys, tokens
-from zoho_crm.services.doctor._finding import Finding, fail, ok, warn
+from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
 
 def secrets() -> Iterator[Finding]:

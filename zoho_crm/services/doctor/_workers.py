@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.models import Connection, ConnectionWork
 from zoho_crm.services import heartbeat
-from zoho_crm.services.doctor._finding import Finding, fail, ok, warn
+from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
 WORKER, SWEEP = "worker", "sweep"
 

@@ -7,12 +7,13 @@ stops by itself when leads are refused one after the other.
 
 from __future__ import annotations
 
-from zoho_crm.services.mass_convert import _job_life as jobs
-from zoho_crm.services.mass_convert._breaker import canaries_passed, check_circuit_breaker
+from zoho_crm.services.mass_convert import jobs
+from zoho_crm.services.mass_convert._circuit_breaker import canaries_passed, check_circuit_breaker
 from zoho_crm.services.mass_convert._control import (
     cancel,
     check_policy,
     pause,
+    policies,
     prepare,
     prepare_open,
     resume,
@@ -20,14 +21,17 @@ from zoho_crm.services.mass_convert._control import (
     start,
 )
 from zoho_crm.services.mass_convert._counts import Estimate, counts, decided_count, estimate
-from zoho_crm.services.mass_convert._deciding import latest_of, previewed_in_run
-from zoho_crm.services.mass_convert._decisions import decide, decide_one
-from zoho_crm.services.mass_convert._effects import effect_of, min_job_size
+from zoho_crm.services.mass_convert._decisions import (
+    decide,
+    decide_one,
+    latest_of,
+    previewed_in_run,
+)
 from zoho_crm.services.mass_convert._export import export
-from zoho_crm.services.mass_convert._policies import policies
 from zoho_crm.services.mass_convert._sources import ids_in_file, ids_in_lines, ids_of_open_leads
 from zoho_crm.services.mass_convert._staging import stage_page
 from zoho_crm.services.mass_convert._steps import advance_runs, mark_due
+from zoho_crm.services.mass_convert.jobs import effect_of, min_job_size
 
 __all__ = [
     "Estimate",

@@ -11,8 +11,9 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import PlanError, RequestRefusedError, StaleDecisionError
-from zoho_crm.matching import Policy
+from zoho_crm.matching import POLICIES, Policy
 from zoho_crm.models import DbNow, LeadConversion, MassConversion
+from zoho_crm.models import Policy as SavedPolicy
 from zoho_crm.services import lifecycle
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.mass_convert._counts import decided_count
@@ -99,6 +100,12 @@ def _withdraw(run: MassConversion) -> None:
         cancel(run_id=run.pk)
     else:
         run.delete()
+
+
+def policies() -> dict[str, Policy]:
+    """Return the presets and what people saved, by name; a preset's name stays the preset's."""
+    saved = {policy.name: policy.as_value() for policy in SavedPolicy.objects.order_by("name")}
+    return {**POLICIES, **saved, **POLICIES}
 
 
 def check_policy(policy: Policy, choices: Choices) -> None:

@@ -20,10 +20,10 @@ from zoho_crm.models import (
     holds,
 )
 from zoho_crm.services import lifecycle
-from zoho_crm.services.mass_convert._breaker import CANARY_ROWS, canaries_passed
+from zoho_crm.services.mass_convert._circuit_breaker import CANARY_ROWS, canaries_passed
 from zoho_crm.services.mass_convert._counts import counts
-from zoho_crm.services.mass_convert._effects import effect_key, effect_of
 from zoho_crm.services.mass_convert._groups import regroup
+from zoho_crm.services.mass_convert.jobs import effect_key, effect_of
 from zoho_crm.types import ConversionPlan
 
 Stage = MassConversion.Stage

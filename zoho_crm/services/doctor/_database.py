@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from zoho_crm.models import DbNow
-from zoho_crm.services.doctor._finding import Finding, fail, ok, warn
+from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
 APP = "zoho_crm"
 #: Seconds that the clocks of this host and of the database may differ.

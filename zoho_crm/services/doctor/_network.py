@@ -17,7 +17,7 @@ from zoho_crm.conf import conf
 from zoho_crm.datacenters import LOCAL
 from zoho_crm.models import Connection
 from zoho_crm.services._zoho import api
-from zoho_crm.services.doctor._finding import Finding, fail, ok, warn
+from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
 #: Seconds that the broker is given to answer.
 PATIENCE = 3

@@ -1,0 +1,413 @@
+"""
+Become allowed to speak for an organisation: by the web flow, or by a self client's grant code.
+
+Where Zoho or the browser names a server, it is looked up in the closed table; the client's secret
+is sent nowhere else.
+https://www.zoho.com/crm/developer/docs/api/v8/auth-request.html
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from zoho_crm import crypto
+from zoho_crm.client import AccountsClient, Credentials, TokenAuth, ZohoClient
+from zoho_crm.conf import conf
+from zoho_crm.datacenters import DataCenter, data_center_of_callback
+from zoho_crm.exceptions import (
+    AccessTokenRejectedError,
+    ClientRejectedError,
+    GrantRefusedError,
+    ZohoError,
+)
+from zoho_crm.models import (
+    AuthorizationRequest,
+    Connection,
+    ConnectionEvent,
+    DbNow,
+    Token,
+    from_now,
+)
+from zoho_crm.services import tokens, work
+from zoho_crm.services._zoho import api, outside_transaction
+from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User
+
+#: Seconds that a person has to give consent.
+REQUEST_LIFETIME = 600
+
+
+def begin(
+    *,
+    user: AbstractBaseUser,
+    session_key: str,
+    redirect_uri: str,
+    data_center: str = "",
+    environment: str = "",
+    name: str = "",
+    connection: Connection | None = None,
+    next_path: str = "",
+) -> str:
+    """
+    Return the address at Zoho where this person gives consent, good for one use and ten minutes.
+
+    :param connection: the one to connect again; the consent must then be for its organisation
+    :raises ImproperlyConfigured: if client, key, data center or environment is not set right
+    """
+    mine = conf()
+    if connection:
+        data_center, environment = connection.data_center, connection.environment
+    center = _center(data_center or mine.DATA_CENTER)
+    accounts = AccountsClient(api=api(center.accounts), credentials=_own_client())
+    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48) if mine.PKCE else ""
+    place = _hash(state)
+    AuthorizationRequest.objects.create(
+        state_hash=place,
+        session_hash=_hash(session_key),
+        user_id=user.pk,
+        data_center=center.code,
+        environment=_environment(environment or mine.ENVIRONMENT),
+        redirect_uri=redirect_uri,
+        name=name,
+        connection=connection,
+        verifier_cipher=crypto.encrypt(Secret(verifier), place=place),
+        next_path=next_path,
+        expires_at=from_now(REQUEST_LIFETIME),
+    )
+    return accounts.authorization_url(
+        scopes=mine.SCOPES, redirect_uri=redirect_uri, state=state, code_challenge=_s256(verifier)
+    )
+
+
+def complete(
+    *,
+    user: AbstractBaseUser,
+    session_key: str,
+    state: str,
+    code: str,
+    error: str = "",
+    location: str = "",
+    accounts_server: str = "",
+) -> tuple[Connection, str]:
+    """
+    Take up a consent when Zoho sends the browser back; return the connection and where to go next.
+
+    :raises GrantRefusedError: if the state is not of this person and session, was used or is too
+        old, consent was refused, a server is not Zoho's, or it is for another organisation
+    :raises ZohoError: if Zoho does not give the tokens
+    """
+    outside_transaction()
+    request = _taken_up(user, session_key, state)
+    if error or not code:
+        message = _("Zoho reports that the consent was not given.")
+        raise GrantRefusedError(message, code=error or "no_code")
+    named = data_center_of_callback(accounts_server, location, conf().LOCAL_URL)
+    grant = exchanged(
+        center=named or _center(request.data_center),
+        environment=Environment(request.environment),
+        credentials=_own_client(),
+        code=Secret(code),
+        redirect_uri=request.redirect_uri,
+        verifier=crypto.decrypt(request.verifier_cipher, place=request.state_hash).reveal(),
+    )
+    expected = request.connection
+    return remember(grant, by=user, name=request.name, expected=expected), request.next_path
+
+
+def with_grant_code(
+    *,
+    code: str,
+    data_center: str,
+    environment: str = "production",
+    name: str = "",
+    client_id: str = "",
+    client_secret: Secret | None = None,
+    by: AbstractBaseUser | None = None,
+) -> Connection:
+    """
+    Connect by the grant code of a self client, which a person made in Zoho's API console.
+
+    :param code: works once and for some minutes
+    :param client_id: of the self client, with its secret; empty for the one in the settings
+    :raises GrantRefusedError: if the code is no good any more
+    :raises ClientRejectedError: if the client or the data center is wrong
+    :raises ZohoError: if Zoho does not give the tokens
+    :raises ImproperlyConfigured: if the client or the encryption key is not set, or no such data
+        center or environment is known
+    """
+    outside_transaction()
+    if not code.strip():
+        raise GrantRefusedError(_("The code is empty."), code="no_code")
+    grant = exchanged(
+        center=_center(data_center),
+        environment=_environment(environment),
+        credentials=_client(client_id, client_secret) if client_id else _own_client(),
+        code=Secret(code.strip()),
+    )
+    return remember(grant, by=by, name=name)
+
+
+def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Connection:
+    """
+    Take the consent back at Zoho and forget the secrets; the history stays.
+
+    :raises TransientError: if Zoho cannot be told now; then nothing is forgotten
+    """
+    outside_transaction()
+    connection = Connection.objects.get(pk=connection_id)
+    for token in connection.tokens.exclude(refresh_token_cipher="").select_related("connection"):
+        tokens.accounts_client_for(token).revoke(token.reveal("refresh_token"))
+        no_secrets = token.encrypted_columns(**dict.fromkeys(Token.SECRETS, Secret("")))
+        # The new generation turns down a process that is renewing the access token just now.
+        Token.objects.filter(pk=token.pk).update(
+            status=Token.Status.REVOKED,
+            generation=F("generation") + 1,
+            expires_at=None,
+            refresh_owner="",
+            refresh_until=None,
+            **no_secrets,
+        )
+    with transaction.atomic():
+        Connection.objects.filter(pk=connection_id).update(status=Connection.Status.DISABLED)
+        connection.record_event(ConnectionEvent.Kind.DISCONNECTED, by=by)
+    connection.refresh_from_db()
+    return connection
+
+
+def check_connection(*, connection_id: int, by: AbstractBaseUser | None = None) -> str:
+    """
+    Ask Zoho who we are, note the answer, and return what is wrong: empty if all is well.
+
+    It ends a waiting time for a missing permission, so that work is tried again.
+    """
+    outside_transaction()
+    connection = Connection.objects.get(pk=connection_id)
+    try:
+        organisation = tokens.client_for(connection).organisation()
+    except ZohoError as error:
+        connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=False, code=error.code)
+        return str(error)
+    connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=True)
+    if organisation.id != connection.org_id:
+        return _("This is another organisation: %s.") % organisation.name
+    work.end_backoff(connection_id=connection_id)
+    return ""
+
+
+def rename(*, connection_id: int, name: str) -> None:
+    """Give a connection another name."""
+    Connection.objects.filter(pk=connection_id).update(name=name)
+
+
+def make_default(*, connection_id: int) -> Connection:
+    """Let this be the connection that is used when none is named."""
+    connection = Connection.objects.get(pk=connection_id)
+    with transaction.atomic():
+        connection.set_default()
+    return connection
+
+
+def missing_scopes(granted: list[str]) -> list[str]:
+    """Return which of the scopes that the features need were not granted."""
+    have = {scope.lower() for scope in granted}
+    return [scope for scope in conf().SCOPES if not have & _covering(scope.lower())]
+
+
+def _covering(scope: str) -> set[str]:
+    """Return the scopes that include this one: ``a.b.READ`` is in ``a.b.ALL`` and ``a.ALL``."""
+    parts = scope.split(".")[:-1]
+    return {scope, *(".".join([*parts[:end], "all"]) for end in range(1, len(parts) + 1))}
+
+
+def _client(client_id: str, client_secret: Secret | None) -> Credentials:
+    if not client_secret:
+        raise ClientRejectedError(_("This client needs its secret."), code="no_client_secret")
+    return Credentials(client_id=client_id, client_secret=client_secret)
+
+
+def _own_client() -> Credentials:
+    mine = conf()
+    if not (mine.CLIENT_ID and mine.CLIENT_SECRET):
+        raise ImproperlyConfigured(
+            _("Set ZOHO_CRM['CLIENT_ID'] and ['CLIENT_SECRET'] to those of your client at Zoho.")
+        )
+    return Credentials(client_id=mine.CLIENT_ID, client_secret=Secret(mine.CLIENT_SECRET))
+
+
+def _center(code: str) -> DataCenter:
+    table = conf().data_centers
+    if code not in table:
+        message = _("There is no data center “%(code)s”; known are %(known)s.")
+        raise ImproperlyConfigured(message % {"code": code, "known": ", ".join(table)})
+    return table[code]
+
+
+def _environment(name: str) -> Environment:
+    if name not in set(Environment):
+        message = _("There is no environment “%(name)s”; known are %(known)s.")
+        raise ImproperlyConfigured(message % {"name": name, "known": ", ".join(Environment)})
+    return Environment(name)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _s256(verifier: str) -> str:
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=") if verifier else ""
+
+
+def _taken_up(user: AbstractBaseUser, session_key: str, state: str) -> AuthorizationRequest:
+    mine = AuthorizationRequest.objects.filter(
+        state_hash=_hash(state), session_hash=_hash(session_key), user_id=user.pk
+    )
+    if not mine.filter(used_at=None, expires_at__gt=DbNow()).update(used_at=DbNow()):
+        message = _("This answer is not to a question asked here and now; please connect again.")
+        raise GrantRefusedError(message, code="bad_state")
+    return mine.select_related("connection").get()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """A consent that was just given: by whom, for what, to which client."""
+
+    center: DataCenter
+    environment: Environment
+    credentials: Credentials
+    tokens: TokenGrant
+    user: User
+    organisation: Organisation
+    mapped_fields: tuple[str, ...]
+
+
+def exchanged(
+    *,
+    center: DataCenter,
+    environment: Environment,
+    credentials: Credentials,
+    code: Secret,
+    redirect_uri: str = "",
+    verifier: str = "",
+) -> Grant:
+    # Zoho's consent is used up by the exchange: what would fail afterwards is tried before.
+    crypto.require_key()
+    accounts = AccountsClient(api=api(center.accounts), credentials=credentials)
+    given = accounts.exchange(code, redirect_uri=redirect_uri, verifier=verifier)
+    if not given.refresh_token:
+        message = _(
+            "Zoho gave no refresh token; take the app's consent back at Zoho, then connect."
+        )
+        raise GrantRefusedError(message, code="no_refresh_token")
+    if given.api_domain and not center.owns_api_domain(given.api_domain):
+        message = _("Zoho named an API server that is not known here.")
+        raise GrantRefusedError(message, code="unknown_server")
+    client = ZohoClient(api=api(center.api(environment), TokenAuth(given.access_token)))
+    organisation = _organisation(client, environment)
+    return Grant(
+        center=center,
+        environment=environment,
+        credentials=credentials,
+        tokens=given,
+        user=client.current_user(),
+        organisation=organisation,
+        mapped_fields=_mapped_fields(client),
+    )
+
+
+def _organisation(client: ZohoClient, environment: Environment) -> Organisation:
+    try:
+        organisation = client.organisation()
+    except AccessTokenRejectedError as error:
+        # A token of one environment is unknown in the others.
+        message = _("The consent is not for a %s organisation.")
+        raise GrantRefusedError(message % environment, code="other_environment") from error
+    if organisation.environment != environment:
+        message = _("The consent is for a %(found)s organisation, not for %(wanted)s.")
+        names = {"found": organisation.environment, "wanted": environment}
+        raise GrantRefusedError(message % names, code="other_environment")
+    return organisation
+
+
+def _mapped_fields(client: ZohoClient) -> tuple[str, ...]:
+    """Return them if Zoho says them now: no reason to lose a consent that is used up already."""
+    try:
+        return client.mapped_lead_fields()
+    except ZohoError:
+        return ()
+
+
+def remember(
+    grant: Grant,
+    *,
+    by: AbstractBaseUser | None,
+    name: str,
+    expected: Connection | None = None,
+) -> Connection:
+    key = {
+        "org_id": grant.organisation.id,
+        "data_center": grant.center.code,
+        "environment": grant.environment.value,
+    }
+    if expected and any(getattr(expected, field) != value for field, value in key.items()):
+        message = _("The consent is for another organisation: %s.")
+        raise GrantRefusedError(message % grant.organisation.name, code="other_organisation")
+    values = {
+        "org_name": grant.organisation.name[:200],
+        "edition": grant.organisation.edition[:50],
+        "licences": grant.organisation.licences,
+        "mapped_fields": list(grant.mapped_fields),
+        "status": Connection.Status.ACTIVE,
+    }
+    with transaction.atomic():
+        connection, created = Connection.objects.update_or_create(
+            **key, defaults=values, create_defaults={**values, "name": _free_name(name, grant)}
+        )
+        _store_token(connection, grant)
+        if not Connection.objects.filter(is_default=True).exists():
+            connection.set_default()
+        kinds = ConnectionEvent.Kind
+        connection.record_event(kinds.CONNECTED if created else kinds.RECONNECTED, by=by)
+    work.end_backoff(connection_id=connection.pk)
+    return connection
+
+
+def _store_token(connection: Connection, grant: Grant) -> None:
+    token, _created = Token.objects.get_or_create(
+        connection=connection, user_id=grant.user.id, client_id=grant.credentials.client_id
+    )
+    Token.objects.filter(connection=connection).exclude(pk=token.pk).update(is_default=False)
+    Token.objects.filter(pk=token.pk).update(
+        user_name=grant.user.name[:200],
+        user_email=grant.user.email[:200],
+        scopes=list(grant.tokens.scopes or conf().SCOPES),
+        status=Token.Status.ACTIVE,
+        is_default=True,
+        generation=F("generation") + 1,
+        expires_at=from_now(grant.tokens.expires_in),
+        refreshed_at=DbNow(),
+        renews_early=tokens.renews_early(grant.tokens),
+        refresh_owner="",
+        refresh_until=None,
+        throttled_until=None,
+        **token.encrypted_columns(
+            client_secret=grant.credentials.client_secret,
+            access_token=grant.tokens.access_token,
+            refresh_token=grant.tokens.refresh_token,
+        ),
+    )
+
+
+def _free_name(name: str, grant: Grant) -> str:
+    wanted = (name or grant.organisation.name or grant.organisation.id)[:100]
+    if not Connection.objects.filter(name=wanted).exists():
+        return wanted
+    return f"{wanted[:40]} ({grant.center.code} {grant.environment} {grant.organisation.id})"
