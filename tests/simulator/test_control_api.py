@@ -104,13 +104,13 @@ def test_what_is_due_happens_in_its_order_and_at_its_moment(sim: Simulator) -> N
         def happens(at: datetime) -> None:
             seen.append((name, at))
             if next_after is not None:
-                sim.world.later(at + timedelta(seconds=next_after), happen("follows"))
+                sim.world.schedule(at + timedelta(seconds=next_after), happen("follows"))
 
         return happens
 
-    sim.world.later(begin + timedelta(seconds=3), happen("third"))
-    sim.world.later(begin + timedelta(seconds=1), happen("first", next_after=1))
-    sim.world.later(begin + timedelta(seconds=3), happen("fourth"))
+    sim.world.schedule(begin + timedelta(seconds=3), happen("third"))
+    sim.world.schedule(begin + timedelta(seconds=1), happen("first", next_after=1))
+    sim.world.schedule(begin + timedelta(seconds=3), happen("fourth"))
 
     sim.advance(2.5)
     sim.advance(2.5)

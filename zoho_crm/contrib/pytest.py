@@ -1,5 +1,5 @@
 """
-Fixtures for projects that test against a simulated Zoho, and the door they go through.
+Pytest fixtures for projects that test against a simulated Zoho, and its ``requests`` adapter.
 
 Load it with ``-p zoho_crm.contrib.pytest``, or with
 ``pytest_plugins = ["zoho_crm.contrib.pytest"]`` in your top ``conftest.py``.
@@ -31,10 +31,10 @@ from zoho_crm.simulator import (
     SimulatorSettings,
 )
 
-#: A key for tests only: everybody can read it here.
+#: A key for tests only: it is public.
 ENCRYPTION_KEY = "c2ltdWxhdG9yLWtleS1mb3ItdGVzdHMtb25seS0wMDA="
 
-#: Waiting times, in seconds, that a test can live with; their order is the one that checks ask for.
+#: Short durations for tests, in seconds; they satisfy the system checks.
 QUICK = {
     "CONNECT_TIMEOUT": 1,
     "CALL_DEADLINE": 2,
@@ -50,9 +50,9 @@ QUICK = {
 
 class SimulatorAdapter(HTTPAdapter):
     """
-    Lets ``requests`` reach a simulator in this process: mount it on a session.
+    A ``requests`` adapter to a simulator in this process; mount it on a session.
 
-    Faults of the network raise what ``requests`` raises for them over HTTP.
+    Network faults raise what ``requests`` raises for them over HTTP.
     """
 
     def __init__(self, simulator: Simulator) -> None:
@@ -69,8 +69,10 @@ class SimulatorAdapter(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """
+        Answer a request.
+
         :raises requests.ConnectionError: when a fault closes the connection
-        :raises requests.ReadTimeout: when the answer takes longer than the caller waits
+        :raises requests.ReadTimeout: when the answer takes longer than the time-out
         """
         answer = self.simulator.answer(_call(request, timeout))
         if answer.delivery is Delivery.CLOSED:
@@ -85,7 +87,7 @@ class SimulatorAdapter(HTTPAdapter):
         self, request: requests.PreparedRequest, answer: Answer, stream: bool
     ) -> requests.Response:
         response = self.build_response(request, _raw(answer))
-        response.connection = self  # an auth object asks once more through it
+        response.connection = self  # an auth object repeats the request through it
         if not stream:
             _ = response.content
         return response
@@ -106,9 +108,9 @@ def _call(request: requests.PreparedRequest, timeout: Any) -> Call:
 
 
 def _raw(answer: Answer) -> HTTPResponse:
-    """The answer as urllib3 would read it from a socket."""
+    """Return the answer as urllib3 reads it from a socket."""
     if answer.delivery is Delivery.DRIP_HEAD:
-        time.sleep(answer.pause * 150)  # about the length of a head
+        time.sleep(answer.pause * 150)  # about the bytes of a head
     cut = answer.delivery is Delivery.TRUNCATED
     body = answer.body[: len(answer.body) // 2] if cut else answer.body
     drips = answer.delivery is Delivery.DRIP_BODY
@@ -122,7 +124,7 @@ def _raw(answer: Answer) -> HTTPResponse:
 
 
 class _DrippingBody(io.BytesIO):
-    """A body that comes byte by byte."""
+    """A body that arrives byte by byte."""
 
     def __init__(self, body: bytes, pause: float) -> None:
         super().__init__(body)
@@ -143,7 +145,7 @@ _running: list[Simulator] = []
 
 def transport() -> SimulatorAdapter:
     """
-    Return an adapter to the running test's simulator; for the setting ``TRANSPORT``.
+    Return an adapter to the simulator of the running test; for the setting ``TRANSPORT``.
 
     :raises RuntimeError: outside a test that uses the fixture ``zoho``
     """
@@ -155,7 +157,7 @@ def transport() -> SimulatorAdapter:
 @pytest.fixture
 def zoho(settings: Any) -> Iterator[Simulator]:
     """
-    An empty simulated Zoho that ``settings.ZOHO_CRM`` points to, without a network.
+    Return an empty simulator in this process and point ``settings.ZOHO_CRM`` to it.
 
     ``zoho.story("one_match")`` adds a lead and returns its id; see :class:`Simulator`.
     """
@@ -168,7 +170,7 @@ def zoho(settings: Any) -> Iterator[Simulator]:
 
 @pytest.fixture
 def live_zoho(settings: Any) -> Iterator[Simulator]:
-    """The same behind a real port, for other processes and browsers."""
+    """Return an empty simulator behind a real port, for other processes and browsers."""
     simulator = new_simulator()
     with Server(simulator):
         _configure(settings, simulator, TRANSPORT="")
@@ -176,7 +178,7 @@ def live_zoho(settings: Any) -> Iterator[Simulator]:
 
 
 def new_simulator() -> Simulator:
-    """Return a simulator without leads that Django's test client may be sent back from."""
+    """Return a simulator without leads that may redirect to Django's test client."""
     return Simulator(SimulatorSettings(leads=0, redirect_hosts=frozenset({"testserver"})))
 
 

@@ -1,12 +1,12 @@
 """
-A Zoho CRM of our own, for trying, testing and breaking without a Zoho account.
+A simulator of Zoho CRM, for development and tests without a Zoho account.
 
 It is written from Zoho's public pages only, imports the standard library only, and knows nothing
-of the app that talks to it. :class:`Simulator` answers a :class:`Call` with an :class:`Answer`;
-:class:`Server` is its door for HTTP.
+of the app that calls it. :class:`Simulator` answers a :class:`Call` with an :class:`Answer`;
+:class:`Server` serves it over HTTP.
 
-Where to look: ``oauth`` is Zoho Accounts, ``crm`` has one module per resource, ``refusals`` and
-``item_refusals`` are every "no" with its page, ``engine`` is a call's way through all of them.
+Where to look: ``oauth`` is Zoho Accounts, ``crm`` has one module per resource, ``refusals``,
+``item_refusals`` and ``mass_refusals`` make every error answer, ``engine`` processes a call.
 
 Not simulated (``docs/simulator.md`` has the whole table):
 

@@ -1,4 +1,4 @@
-"""Who may pass: token, scope, credits, concurrency."""
+"""Checks before a CRM call is processed: host, token, scope, permission, concurrency, credits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoho_crm.simulator.world import World
 
 ITEMS_PER_CREDIT = 10
 API_ACCESS = "Crm_Implied_Api_Access"
-#: https://www.zoho.com/crm/developer/docs/api/v8/scopes.html: which operations contain which.
+#: The operations that include each one: https://www.zoho.com/crm/developer/docs/api/v8/scopes.html
 _CONTAINED_IN = {
     "READ": ("READ", "ALL"),
     "CREATE": ("CREATE", "WRITE", "ALL"),
@@ -23,9 +23,9 @@ _CONTAINED_IN = {
 
 def admit(world: World, context: RequestContext) -> None:
     """
-    Let a call to the CRM in: it holds a place from now on, and has spent its credits.
+    Check a CRM call, take a concurrency slot for it and spend its credits.
 
-    :raises RefusedError: 400, 401, 403 or 429
+    :raises RefusedError: 400, 401, 403 or 429; then no slot is held
     """
     if not world.is_api(context.call.origin):
         raise refusals.wrong_host()
@@ -44,7 +44,7 @@ def admit(world: World, context: RequestContext) -> None:
 
 
 def release(world: World, context: RequestContext) -> None:
-    """Give the place back."""
+    """Return the concurrency slot of a call."""
     world.slots.release(heavy=is_heavy(context), convert=context.kind == "convert")
 
 
@@ -54,7 +54,11 @@ def _acquire_slot(world: World, context: RequestContext) -> bool:
 
 
 def authenticate(world: World, context: RequestContext) -> AccessToken:
-    """Return whose call this is; ``Bearer`` is not promised anywhere, so it is refused here."""
+    """
+    Return the access token that signs the call; the scheme ``Bearer`` is refused.
+
+    :raises RefusedError: 401
+    """
     header = context.call.headers.get("authorization")
     if not header:
         raise refusals.no_authorization()
@@ -66,14 +70,22 @@ def authenticate(world: World, context: RequestContext) -> AccessToken:
 
 
 def is_heavy(context: RequestContext) -> bool:
-    """https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html: what shares ten places."""
+    """
+    Return whether the call counts against the sub-concurrency limit of ten.
+
+    https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
+    """
     if context.route.kind == "list":
         return bool({"sort_by", "cvid"} & context.query.keys())
     return context.route.heavy or _items_in(context) > ITEMS_PER_CREDIT
 
 
 def cost(context: RequestContext) -> int:
-    """Credits: 5 for a conversion, 3 for a list by custom view, 1 for each ten of many records."""
+    """
+    Return the credits of a call.
+
+    5 for a conversion, 3 for a list by custom view, 1 for each ten records of an insert or update.
+    """
     if context.route.kind == "list" and "cvid" in context.query:
         return 3
     return max(context.route.credits, ceil(_items_in(context) / ITEMS_PER_CREDIT))
@@ -88,7 +100,7 @@ def _items_in(context: RequestContext) -> int:
 
 
 def granted(needed: str, scopes: tuple[str, ...]) -> bool:
-    """Whether one of the scopes covers the needed one; letter case does not matter."""
+    """Return whether one of the scopes covers the needed one; letter case does not matter."""
     return any(_covers(scope.casefold(), needed.casefold()) for scope in scopes)
 
 
@@ -103,7 +115,7 @@ _SCOPE = re.compile(r"[A-Za-z]+(\.[A-Za-z_]+)+")
 
 
 def is_scope(text: str) -> bool:
-    """Whether this could be a scope at all: ``service.group[.module].operation``."""
+    """Return whether the text has the form of a scope: ``service.group[.module].operation``."""
     return _SCOPE.fullmatch(text) is not None
 
 

@@ -1,4 +1,4 @@
-"""What comes in through a door, and what goes out of it again."""
+"""Requests and responses, independent of how they are transported."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 class Delivery(Enum):
-    """How a door hands over an answer; all but ``WHOLE`` are ordered by faults."""
+    """How a transport delivers an answer; faults select all but ``WHOLE``."""
 
     WHOLE = "whole"
-    CLOSED = "closed"  # the connection ends without a byte
-    TIMED_OUT = "timed_out"  # the caller has lost timeout meanwhile
-    TRUNCATED = "truncated"  # the body ends half-way
-    DRIP_HEAD = "drip_head"  # the status line and headers come byte by byte
-    DRIP_BODY = "drip_body"  # the body comes byte by byte
+    CLOSED = "closed"  # the connection closes without a byte
+    TIMED_OUT = "timed_out"  # the caller's time-out is over
+    TRUNCATED = "truncated"  # the connection closes half-way through the body
+    DRIP_HEAD = "drip_head"  # status line and headers arrive byte by byte
+    DRIP_BODY = "drip_body"  # the body arrives byte by byte
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One HTTP request; names of headers are lower case."""
+    """One HTTP request; header names are lower case."""
 
     method: str
     path: str
@@ -34,7 +34,7 @@ class Call:
     body: bytes = b""
     origin: str = ""
     timeout: float | None = None
-    """Seconds that the caller waits for an answer, if the door knows it."""
+    """Seconds that the caller waits for an answer, if known."""
 
     @classmethod
     def to(
@@ -46,7 +46,7 @@ class Call:
         body: bytes = b"",
         timeout: float | None = None,
     ) -> Call:
-        """Make a call to an absolute or relative URL."""
+        """Return a call to an absolute or relative URL."""
         parts = urlsplit(url)
         return cls(
             method=method,
@@ -59,7 +59,7 @@ class Call:
         )
 
     def form(self) -> dict[str, str]:
-        """Return the fields of a form in the body, however it is encoded."""
+        """Return the form fields of the body, URL-encoded or multipart."""
         kind = self.headers.get("content-type", "")
         if not kind.startswith("multipart/form-data"):
             return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True))
@@ -71,7 +71,7 @@ class Call:
         }
 
     def json(self) -> Any:
-        """Return the body as JSON, or None when it is no JSON."""
+        """Return the body parsed as JSON, or None if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -80,14 +80,14 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One HTTP response. Every one has a Content-Type: Zoho's own SDK reads it even with 204."""
+    """One HTTP response; each has a Content-Type, which Zoho's own SDK reads even with 204."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     delivery: Delivery = Delivery.WHOLE
     pause: float = 0.0
-    """Seconds between two bytes of a drip."""
+    """Seconds between two bytes of a dripped part."""
     delay: float = 0.0
     """Seconds between the effect and the answer."""
 
@@ -105,12 +105,12 @@ class Answer:
 
     @classmethod
     def no_content(cls) -> Answer:
-        """204, which is how Zoho says "no records"."""
+        """Return a 204, Zoho's answer for "no records"."""
         return cls(status=204, headers={"Content-Type": "application/json;charset=utf-8"})
 
     @classmethod
     def not_modified(cls) -> Answer:
-        """304, for ``If-Modified-Since``."""
+        """Return a 304, for ``If-Modified-Since``."""
         return cls(status=304, headers={"Content-Type": "application/json;charset=utf-8"})
 
     @classmethod
@@ -123,7 +123,7 @@ class Answer:
         return cls(status=0, delivery=Delivery.CLOSED)
 
     def with_objects(self, change: Callable[[dict[str, Any]], Any]) -> Answer:
-        """Return the same answer with every JSON object in its body changed."""
+        """Return the answer with ``change`` applied to every JSON object of its body."""
         try:
             changed = json.loads(self.body, object_hook=change)
         except ValueError:
@@ -131,18 +131,18 @@ class Answer:
         return replace(self, body=json.dumps(changed, ensure_ascii=False).encode())
 
     def sized_headers(self) -> dict[str, str]:
-        """Return the headers with the length of the body, where there can be one."""
+        """Return the headers, with Content-Length unless the status forbids a body."""
         size = {} if self.status in (204, 304) else {"Content-Length": str(len(self.body))}
         return {**self.headers, **size}
 
     @property
     def is_delivered(self) -> bool:
-        """Whether the caller gets anything at all."""
+        """Return whether the caller receives any part of the answer."""
         return self.delivery not in (Delivery.CLOSED, Delivery.TIMED_OUT)
 
     @property
     def code(self) -> str | None:
-        """Zoho's ``code`` in the body, of the whole request or of its only item."""
+        """Return Zoho's ``code`` of the whole body or of its first item, or None."""
         try:
             body = json.loads(self.body)
         except ValueError:

@@ -1,15 +1,15 @@
-"""The simulator's own time: it can be moved on, and it writes instants the way Zoho does."""
+"""The simulator's clock, which can be advanced, and the formats of its instants."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 
-#: Zoho answers in the time zone of the calling user; every simulated user lives here.
+#: The time zone of all simulated users; Zoho answers in that of the calling user.
 USER_ZONE = timezone(timedelta(hours=1))
 
 
 class Clock:
-    """The time of day plus what has been added to it."""
+    """The system time plus an offset."""
 
     def __init__(self) -> None:
         self._ahead = timedelta()
@@ -22,10 +22,10 @@ class Clock:
 
 
 def zoho_time(moment: datetime) -> str:
-    """``2027-02-01T09:00:00+01:00``: ISO 8601 in the user's zone, no fractions."""
+    """Format an instant as Zoho does: ISO 8601 in the user's zone, without fractions."""
     return moment.astimezone(USER_ZONE).isoformat(timespec="seconds")
 
 
 def ledger_time(moment: datetime | None) -> str | None:
-    """ISO 8601 in UTC with microseconds, or None."""
+    """Format an instant as ISO 8601 in UTC with microseconds; None stays None."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None

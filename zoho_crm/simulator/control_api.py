@@ -1,4 +1,4 @@
-"""What a test or a person does to a simulator from outside; the control routes do the same."""
+"""The control API: what tests do to a simulator, in Python and over HTTP under ``/_simulator/``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zoho_crm.simulator.world import Addresses, World
 Json = dict[str, Any]
 CONTROL_PREFIX = "/_simulator/"
 
-#: What a grant code covers unless asked for less.
+#: The default scope of a grant code.
 ALL_SCOPES = (
     "ZohoCRM.modules.ALL,ZohoCRM.mass_convert.leads.CREATE,ZohoCRM.mass_convert.leads.READ,"
     "ZohoCRM.settings.ALL,ZohoCRM.users.READ,ZohoCRM.org.READ,ZohoCRM.coql.READ,"
@@ -31,7 +31,7 @@ ALL_SCOPES = (
 
 class ControlApi:
     """
-    A simulator in the hands of a test: change the world, look at the world.
+    Methods that change and read the state of a simulator, for tests.
 
     ``records`` and ``organisation`` are plain state: reading and writing them is the API.
     """
@@ -51,44 +51,44 @@ class ControlApi:
 
     @property
     def organisation(self) -> Organisation:
-        """Users, choices, settings of the organisation, with everything done that is due."""
+        """Run due events and return the organisation, whose attributes are users, tags and more."""
         with self.engine.lock:
             self.world.run_due_events()
             return self.world.organisation
 
     @property
     def records(self) -> dict[str, Table]:
-        """Tables by module, records by id, values by API name."""
+        """Return the tables by module; a table has records by id, a record values by API name."""
         return self.organisation.records
 
     @property
     def origin(self) -> str:
-        """Where this Zoho answers; what ``LOCAL_URL`` has to say."""
+        """Return the URL that the simulator answers at, for the setting ``LOCAL_URL``."""
         return self.engine.addresses.accounts
 
     def move_to(self, addresses: Addresses) -> None:
-        """Answer at other addresses from now on."""
+        """Use other addresses from now on."""
         self.engine.move_to(addresses)
 
-    # Changing the world
+    # Changing state
 
     def add(self, module: str, **values: Any) -> Record:
-        """Put a record in, without the checks that an API call would meet."""
+        """Add a record without the checks of an API call."""
         with self.engine.lock:
             return self.world.organisation.add(module, values)
 
     def add_lead(self, **values: Any) -> Record:
-        """Put a lead in; what is not given is believable, and like no other lead."""
+        """Add a lead; values that are not given are generated and unlike other leads'."""
         with self.engine.lock:
             return self.engine.story_factory.lead(**values)
 
     def story(self, case: str) -> str:
-        """Add a lead of that case (see the table in `docs/simulator.md`); return its id."""
+        """Add a lead of a case (see the table in `docs/simulator.md`) and return its id."""
         with self.engine.lock:
             return self.engine.story_factory.create(case)
 
     def change(self, record: Record, **values: Any) -> None:
-        """Edit a record as a person in Zoho does: a stale read still shows what stood there."""
+        """Edit a record as a user of Zoho CRM does; stale reads still show its former values."""
         with self.engine.lock:
             self.world.organisation.change(record, values)
 
@@ -97,12 +97,12 @@ class ControlApi:
             del self.records[module][record_id]
 
     def convert_elsewhere(self, lead_id: str) -> None:
-        """Convert a lead as somebody else would in Zoho's own pages."""
+        """Convert a lead as a user of Zoho CRM does, outside the API."""
         with self.engine.lock:
             story.convert_elsewhere(self.world, self.records["Leads"][lead_id])
 
     def grant_code(self, scope: str = ALL_SCOPES, *, seconds: float = 180) -> str:
-        """Return a code as the self client of Zoho's API console makes them."""
+        """Return a grant code of the self client, valid for ``seconds``."""
         with self.engine.lock:
             code = Code(
                 user_id=self.world.organisation.current_user["id"],
@@ -113,9 +113,9 @@ class ControlApi:
 
     def consent(self, authorize_url: str, *, accept: bool = True) -> str:
         """
-        Open the authorization page and press a button; return where the browser is sent.
+        Open the authorization page, press a button and return the URL of the redirect.
 
-        :raises ValueError: with the text of the page, if it asks nothing
+        :raises ValueError: with the text of the page, if it shows no question
         """
         page = self.engine.answer(Call.to("GET", authorize_url))
         question = re.search(rb'name="request" value="([0-9a-f]+)"', page.body)
@@ -128,32 +128,32 @@ class ControlApi:
         answer = self.engine.answer(Call.to("POST", "/oauth/v2/consent", body=body))
         return answer.headers["Location"]
 
-    def fail(self, on: str, do: str, **order: Any) -> Fault:
+    def fail(self, on: str, do: str, **parameters: Any) -> Fault:
         """
-        Order a fault: ``fail("convert", "close_after", lead_id=lead_id)``.
+        Add a fault: ``fail("convert", "close_after", lead_id=lead_id)``.
 
         :raises ValueError: for an ``on`` or ``do`` that does not exist
         :raises TypeError: for a parameter that does not exist
         """
-        fault = Fault(on=on, do=do, **order)
+        fault = Fault(on=on, do=do, **parameters)
         with self.engine.lock:
             self.engine.faults.append(fault)
         return fault
 
     def heal(self) -> None:
-        """Take back all faults."""
+        """Remove all faults."""
         with self.engine.lock:
             self.engine.faults.clear()
 
     def advance(self, seconds: float) -> None:
-        """Move the simulator's clock on; what becomes due, happens."""
+        """Advance the simulator's clock and run the events that become due."""
         with self.engine.lock:
             self.world.clock.advance(seconds)
             self.world.run_due_events()
 
     def tune(self, **settings: Any) -> None:
         """
-        Change settings from now on: ``tune(job_seconds_per_lead=0.5)``.
+        Change settings while the simulator runs: ``tune(job_seconds_per_lead=0.5)``.
 
         :raises TypeError: for a setting that does not exist
         """
@@ -161,37 +161,37 @@ class ControlApi:
             self.engine.tune(**settings)
 
     def reset(self, *, leads: int | None = None, seed: int | None = None) -> None:
-        """Begin anew with a new organisation."""
+        """Replace all state: new organisation, no tokens, no faults, empty ledger and counters."""
         self.engine.reset(leads=leads, seed=seed)
 
-    # Looking at the world
+    # Reading state
 
     def stories(self) -> list[dict[str, str]]:
-        """Return ``{"lead_id", "case"}`` of every lead that has a story."""
+        """Return ``{"lead_id", "case"}`` of every lead that was added by case."""
         return list(self.world.stories)
 
     def ledger(self) -> Json:
-        """Return what truly happened, in the shape of ``GET /_simulator/ledger``."""
+        """Run due events and return the ledger in the shape of ``GET /_simulator/ledger``."""
         with self.engine.lock:
             self.world.run_due_events()
             return self.world.ledger.as_json()
 
     def conversions_of(self, lead_id: str) -> list[Json]:
-        """Return the ledger's conversions of one lead: at most one, if all is well."""
+        """Return the ledger's conversions of one lead."""
         return [each for each in self.ledger()["conversions"] if each["lead_id"] == lead_id]
 
     def stats(self) -> Json:
-        """Return the counters, in the shape of ``GET /_simulator/stats``."""
+        """Return the counters in the shape of ``GET /_simulator/stats``."""
         with self.engine.lock:
             return self.world.stats.as_json(self.world.credits.used(self.world.clock.now()))
 
 
 class BadControlRequestError(Exception):
-    """The body of a control call cannot be used; the text says why."""
+    """Raised when the body of a control request is invalid; the text says why."""
 
 
 def answer_control_call(api: ControlApi, call: Call) -> Answer:
-    """Answer a control call."""
+    """Answer a request to a control route: 404 for an unknown one, 400 for an invalid body."""
     action = CONTROL_ROUTES.get((call.method, call.path.removeprefix(CONTROL_PREFIX)))
     if action is None:
         known = ", ".join(f"{method} {CONTROL_PREFIX}{name}" for method, name in CONTROL_ROUTES)

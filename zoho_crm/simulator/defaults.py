@@ -1,4 +1,4 @@
-"""What an organisation has before anybody works in it: people, modules, pipelines."""
+"""The initial users, modules, pipelines and contact roles of an organisation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zoho_crm.simulator.schema import STAGES
 
 Json = dict[str, Any]
 
-#: API name, singular, whether it holds records that a conversion can make or take.
+#: API name, singular, convertable.
 _MODULES = (
     ("Leads", "Lead", True),
     ("Contacts", "Contact", False),
@@ -33,12 +33,12 @@ _FORECAST = {"Closed Won": "Closed Won", "Closed Lost": "Closed Lost"}
 
 
 def roles(ids: Ids) -> dict[str, Json]:
-    """Roles by name; a user may assign only to roles below their own."""
+    """Return the user roles by name."""
     return {name: {"name": name, "id": ids.next()} for name in _ROLES}
 
 
 def users(ids: Ids, domain: str) -> list[Json]:
-    """The first one is who grants tokens; among the rest one is inactive, one unconfirmed."""
+    """Return the users: the first grants tokens, one is inactive, one unconfirmed."""
     by_name = roles(ids)
     profile = {"name": "Administrator", "id": ids.next()}
     return [
@@ -66,7 +66,7 @@ def users(ids: Ids, domain: str) -> list[Json]:
 
 
 def modules(ids: Ids) -> dict[str, Json]:
-    """Module metadata by API name."""
+    """Return module metadata by API name."""
     return {name: _module(ids, name, singular, converts) for name, singular, converts in _MODULES}
 
 
@@ -104,7 +104,7 @@ def portal_user_types(ids: Ids) -> list[Json]:
 
 
 def pipelines(ids: Ids) -> list[Json]:
-    """Two pipelines; in the second one a stage is shown under another name than its value."""
+    """Return two pipelines; in the second one, a stage has different display and actual values."""
     short = ("Qualification", "Id. Decision Makers", "Closed Won", "Closed Lost")
     return [
         _pipeline(ids, "Standard (Standard)", STAGES, default=True),

@@ -1,4 +1,4 @@
-"""How a call is answered: route, faults, gate, effect, books."""
+"""Processing of a call: route, fault, admission, effect, ledger and counters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from zoho_crm.simulator.world import Addresses, World
 
 
 class Engine:
-    """A Zoho with one organisation and one client; any number of threads may ask it."""
+    """A Zoho with one organisation and one client; safe to call from several threads."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Engine:
         self.reset()
 
     def reset(self, *, leads: int | None = None, seed: int | None = None) -> None:
-        """Begin anew: a new organisation with new ids, empty books, no faults, no tokens."""
+        """Replace all state: new organisation and ids, no tokens, no faults, empty ledger."""
         with self.lock:
             leads = self.settings.leads if leads is None else leads
             seed = self.settings.seed if seed is None else seed
@@ -46,16 +46,16 @@ class Engine:
             self.story_factory = story.create_stories(self.world, leads, seed)
 
     def tune(self, **settings: Any) -> None:
-        """Go by other settings from now on; leads and seed count from the next reset."""
+        """Change settings; new values of ``leads`` and ``seed`` apply from the next reset."""
         self.settings = replace(self.settings, **settings)
         self.world.tune(self.settings)
 
     def move_to(self, addresses: Addresses) -> None:
-        """Live at other addresses from now on."""
+        """Use other addresses from now on."""
         self.addresses = self.world.addresses = addresses
 
     def answer(self, call: Call) -> Answer:
-        """Answer a call as Zoho would, or as the ordered faults want it."""
+        """Answer a call as Zoho does, or as a fault demands."""
         with self.lock:
             now = self.world.run_due_events()
             try:
@@ -71,12 +71,12 @@ class Engine:
         return RequestContext(call=call, route=route, path=path, kind=kind, now=now)
 
     def next_fault(self, context: RequestContext) -> Fault | None:
-        """Return the first ordered fault that strikes this call."""
+        """Return the first fault that applies to the call, counted down, or None."""
         return next((fault for fault in self.faults if fault.triggers(context)), None)
 
 
 def kind_of(call: Call, route: Route, path: Mapping[str, str]) -> str:
-    """Return what faults and counters call this call."""
+    """Return the kind of a call, by which faults and counters name it."""
     if route.kind == "token":
         return grant_kind(call)
     if route.kind in ("get", "list"):
@@ -85,7 +85,7 @@ def kind_of(call: Call, route: Route, path: Mapping[str, str]) -> str:
 
 
 class RequestHandler:
-    """One call's way from the door to its answer."""
+    """Processes one call; faults decide how far."""
 
     def __init__(self, engine: Engine, context: RequestContext) -> None:
         self.engine = engine
@@ -115,7 +115,7 @@ class RequestHandler:
         return ACTIONS[fault.do](fault, self) if fault else self.process()
 
     def process(self) -> Answer:
-        """Let the call happen as if nothing were wrong."""
+        """Admit the call, carry out its effect and return its answer, or the refusal."""
         try:
             self._admit()
             return self._take_effect(self.context)
@@ -138,9 +138,9 @@ class RequestHandler:
 
     def process_later(self, seconds: float) -> None:
         """
-        Let the effect of the call happen after a while, with nobody listening.
+        Schedule the effect of the call; its answer will be discarded.
 
-        :raises RefusedError: if the caller may not come in at all
+        :raises RefusedError: 401
         """
         with self.engine.lock:
             self.context.access_token = admission.authenticate(self.world, self.context)

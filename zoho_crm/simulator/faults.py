@@ -1,8 +1,8 @@
 """
-Trouble to order: what the network and Zoho do on bad days.
+Faults: simulated failures of the network and of Zoho.
 
-A fault names the calls it hits (``on``, perhaps ``lead_id``), what it does to them, and how often.
-Faults strike at the door, before Zoho looks at the token.
+A fault names the calls it applies to (``on``, perhaps ``lead_id``), what it does to them and how
+often. It applies before the token of the call is checked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
 
-#: What ``on`` may say; ``any`` hits these and everything else that is not a control route.
+#: The values of ``on``; ``any`` is these and every other call except control requests.
 REQUEST_KINDS = (
     "exchange",
     "refresh",
@@ -52,14 +52,14 @@ REQUEST_KINDS = (
 
 @dataclass(kw_only=True)
 class Fault:
-    """One order; see `docs/simulator.md` for what each ``do`` does with its parameters."""
+    """One configured fault; `docs/simulator.md` says what each ``do`` does with its parameters."""
 
     on: str
     do: str
     times: int | None = 1
-    """How often at most; None for ever."""
+    """The number of calls, or None without limit."""
     share: float = 1.0
-    """Which part of the fitting calls is hit; which ones is settled by ``seed``."""
+    """The fraction of matching calls; ``seed`` determines which ones."""
     seed: int = 0
     lead_id: str | None = None
     status: int | None = None
@@ -70,7 +70,9 @@ class Fault:
 
     def __post_init__(self) -> None:
         """
-        :raises ValueError: if nothing of the kind can be ordered
+        Validate the parameters.
+
+        :raises ValueError: for an unknown ``on`` or ``do``, a bad ``times`` or ``share``
         """
         if self.on not in REQUEST_KINDS:
             raise ValueError(f"on: {self.on!r} is none of {', '.join(REQUEST_KINDS)}")
@@ -82,7 +84,7 @@ class Fault:
             raise ValueError("share: between 0 and 1")
 
     def triggers(self, context: RequestContext) -> bool:
-        """Whether this call is hit; counts."""
+        """Return whether the fault applies to the call; if so, count ``times`` down."""
         if self.on not in ("any", context.kind) or self.times == 0:
             return False
         if self.lead_id is not None and self.lead_id not in context.lead_ids:
@@ -94,7 +96,11 @@ class Fault:
         return True
 
     def _is_in_share(self, key: str) -> bool:
-        """The nth call about a lead always draws the same digest, in whatever order calls come."""
+        """
+        Return whether the call is in the share.
+
+        The nth call about a lead always gets the same result, in whatever order calls arrive.
+        """
         self._counts[key] += 1
         digest = hashlib.sha256(f"{self.seed}:{key}:{self._counts[key]}".encode()).digest()
         return int.from_bytes(digest[:4], "big") < self.share * 2**32
@@ -103,7 +109,7 @@ class Fault:
         return default if self.seconds is None else self.seconds
 
     def error_answer(self, default: Answer) -> Answer:
-        """Return the ordered status and body; what was not ordered is as in the default."""
+        """Return the default answer with the configured status and body."""
         if self.body is None:
             return replace(default, status=self.status or default.status)
         if isinstance(self.body, str):
@@ -112,16 +118,20 @@ class Fault:
 
 
 class FaultTarget(Protocol):
-    """What a fault can do with the call that it struck."""
+    """The call that a fault applies to."""
 
     world: World
     context: RequestContext
 
     def process(self) -> Answer:
-        """Let the call happen as if nothing were wrong."""
+        """Admit the call, carry out its effect and return its answer, or the refusal."""
 
     def process_later(self, seconds: float) -> None:
-        """Let the effect of the call happen after a while, with nobody listening."""
+        """
+        Schedule the effect of the call; its answer will be discarded.
+
+        :raises RefusedError: 401
+        """
 
 
 Action = Callable[[Fault, FaultTarget], Answer]
@@ -165,7 +175,7 @@ def _early(fault: Fault, target: FaultTarget) -> Answer:
 
 
 def _miscount(fault: Fault, target: FaultTarget) -> Answer:
-    """45 converted and 5 failed of 40, as in one of Zoho's own samples."""
+    """Return a job status with a total that is too small by ten, as in one of Zoho's samples."""
     return target.process().with_objects(_less_in_total)
 
 
@@ -207,7 +217,11 @@ def _drip(fault: Fault, target: FaultTarget) -> Answer:
 
 
 def _scheduled(fault: Fault, target: FaultTarget) -> Answer:
-    """https://github.com/zoho/crm-oas/tree/main/v8.0/convert: the 202 of a single conversion."""
+    """
+    Return the 202 of a single conversion, which takes effect later; delay a mass convert job.
+
+    https://github.com/zoho/crm-oas/tree/main/v8.0/convert
+    """
     if target.context.kind == "mass_convert":
         target.context.job_delay = timedelta(seconds=fault.seconds_or(5))
         return target.process()

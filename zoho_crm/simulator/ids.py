@@ -1,4 +1,4 @@
-"""Ids as Zoho makes them: 19 digits, the first ones common to the organisation."""
+"""Record ids as Zoho makes them: 19 digits with a prefix common to the organisation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import count
 
 
 class Ids:
-    """Ever-growing ids of one organisation; every organisation has a prefix of its own."""
+    """Generator of increasing ids of one organisation, with a random prefix of its own."""
 
     def __init__(self) -> None:
         self.prefix = str(secrets.randbelow(8_000_000) + 1_000_000)
@@ -18,5 +18,5 @@ class Ids:
 
 
 def is_id(text: object) -> bool:
-    """Whether this could be an id: digits, at most 19 of them."""
+    """Return whether the text has the form of an id: at most 19 digits."""
     return isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 19

@@ -1,5 +1,5 @@
 """
-Every "no" to one item of a list: it names what is wrong by ``json_path``.
+Refusals of one item of a list; each names what is wrong by ``json_path``.
 
 `Convert lead <https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html>`_,
 `insert records <https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html>`_,
@@ -37,7 +37,7 @@ def not_subordinate() -> ItemRefusedError:
 
 
 def stage_not_in_pipeline(under: str) -> ItemRefusedError:
-    """The path lacks ``.Deals`` at Zoho, too."""
+    """Return ``MAPPING_MISMATCH``; its path lacks ``.Deals`` at Zoho, too."""
     details = {"mapped_field": "Pipeline", "api_name": "Stage", "json_path": f"{under}.Stage"}
     return ItemRefusedError("MAPPING_MISMATCH", "Pipeline doesn't contain the Stage", details)
 
@@ -48,7 +48,11 @@ def pipeline_not_in_layout(under: str) -> ItemRefusedError:
 
 
 def duplicate(name: str, path: str, module: Json, owner: Json, record_id: str) -> ItemRefusedError:
-    """https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html"""
+    """
+    Return ``DUPLICATE_DATA``, which names the existing record.
+
+    https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html
+    """
     details = {
         "api_name": name,
         "duplicate_record": {"Owner": owner, "module": module, "id": record_id},

@@ -1,4 +1,4 @@
-"""Jobs of *mass convert*: when each lead has its due_at, and how far a job says it is."""
+"""Jobs of *mass convert*: when each lead is due, and the progress that a status call reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import cycle
 from typing import Any
 
-#: One status as Zoho's page and the examples of its OpenAPI description write it.
+#: The spellings of each status on Zoho's page and in the examples of its OpenAPI description.
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "scheduled": ("scheduled", "SCHEDULED", "Scheduled"),
     "in progress": ("in progress", "in_progress"),
@@ -18,7 +18,7 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
 
 
 class Spellings:
-    """Writes every status in all its ways, one after the other."""
+    """Cycles through the documented spellings of each status."""
 
     def __init__(self) -> None:
         self._forms = {status: cycle(forms) for status, forms in SPELLINGS.items()}
@@ -29,16 +29,16 @@ class Spellings:
 
 @dataclass(kw_only=True)
 class Job:
-    """Some leads that are converted one by one."""
+    """Leads that are converted one after another."""
 
     id: str
     due_times: tuple[datetime, ...]
-    """When the nth lead has its due_at."""
+    """The instants at which the leads are converted."""
     outcomes: dict[int, bool] = field(default_factory=dict)
-    """Whether the nth lead was converted, once it had its due_at."""
+    """Whether the nth lead was converted; leads that are not due yet are missing."""
 
     def progress(self, moment: datetime) -> Progress:
-        """Return how the job stood then, or will stand if the rest goes well."""
+        """Return the progress at an instant; in the future it assumes that all leads convert."""
         seen = [number for number, due_at in enumerate(self.due_times) if due_at <= moment]
         converted = sum(self.outcomes.get(number, True) for number in seen)
         return Progress(total=len(self.due_times), done=len(seen), converted=converted)
@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a job is: counts only, no leads."""
+    """The counts that a status call reports."""
 
     total: int
     done: int

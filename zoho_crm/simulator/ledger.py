@@ -1,4 +1,4 @@
-"""What truly happened: every conversion, and every call that asked for one."""
+"""The ledger: every conversion that took effect, and every call that asked for one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoho_crm.simulator.clock import ledger_time
 
 @dataclass(kw_only=True)
 class Conversion:
-    """A lead has become a contact, and perhaps an account and a deal."""
+    """One converted lead and the records it became."""
 
     lead_id: str
     contact_id: str | None
@@ -29,14 +29,14 @@ class Conversion:
 
 @dataclass(kw_only=True)
 class ConvertCall:
-    """One lead that a call names to be converted; what did not happen stays None."""
+    """One lead that a convert or mass convert call names; what has not happened is None."""
 
     lead_id: str
     received_at: datetime
     effect_at: datetime | None = None
     answered_at: datetime | None = None
     resolved_at: datetime | None = None
-    """From then on it is certain: what did not happen will not happen any more."""
+    """When no effect was outstanding any more: what is None here stays None."""
     code: str | None = None
     request: Any = None
 
@@ -54,7 +54,7 @@ class ConvertCall:
 
 @dataclass
 class Ledger:
-    """Append-only; compare your own tables with it."""
+    """Append-only lists of conversions and calls, for tests to compare with their own tables."""
 
     conversions: list[Conversion] = field(default_factory=list)
     calls: list[ConvertCall] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Ledger:
     def add_calls(
         self, lead_ids: Iterable[str], received_at: datetime, request: Any
     ) -> tuple[ConvertCall, ...]:
-        """Write down that a call has come in, once for each lead that it names."""
+        """Record a received call: one entry for each lead that it names."""
         calls = tuple(
             ConvertCall(lead_id=each, received_at=received_at, request=request) for each in lead_ids
         )
@@ -72,12 +72,12 @@ class Ledger:
     def set_answer(
         self, calls: Iterable[ConvertCall], answered_at: datetime, code: str | None
     ) -> None:
-        """Write down what the call was answered, and when."""
+        """Record when the call was answered, and the code of the answer."""
         for call in calls:
             call.answered_at, call.code = answered_at, code
 
     def set_resolved(self, calls: Iterable[ConvertCall], at: datetime) -> None:
-        """Write down that nothing of these calls is still to happen."""
+        """Record that no effect of these entries is outstanding."""
         for call in calls:
             call.resolved_at = at
 

@@ -1,9 +1,9 @@
 """
-Every "no" of *mass convert* that other calls do not say.
+Refusals that only *mass convert* gives.
 
 `Mass convert <https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-lead.html>`_,
-`its status <https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-status.html>`_; words and
-details as in the examples of `Zoho's OpenAPI description
+`its status <https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-status.html>`_; messages
+and details as in the examples of `Zoho's OpenAPI description
 <https://github.com/zoho/crm-oas/tree/main/v8.0/mass_convert>`_.
 """
 
@@ -24,13 +24,13 @@ def too_many(name: str, limit: int) -> ItemRefusedError:
 
 
 def missing_deal_field(name: str) -> ItemRefusedError:
-    """Other words than *Convert Lead* has for it."""
+    """Return ``MANDATORY_NOT_FOUND``, in other words than *Convert Lead* has for it."""
     details = {"api_name": name, "json_path": f"$.Deals.{name}"}
     return ItemRefusedError("MANDATORY_NOT_FOUND", "required field missing", details)
 
 
 def wrong_assignee() -> ItemRefusedError:
-    """The path says ``assignee`` at Zoho, too."""
+    """Return ``INVALID_DATA``; its path says ``assignee`` at Zoho, too."""
     return bad_value("id", "$.assignee.id", "Given assignee param does not match")
 
 

@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 class Organisation:
-    """Records, people and choices; plain attributes that tests may read and write."""
+    """Records, users and metadata; plain attributes that tests may read and write."""
 
     #: Whether mass convert demands ``assign_to``: Zoho's page says so, its OpenAPI does not.
     mass_convert_needs_assign_to = True
@@ -31,51 +31,51 @@ class Organisation:
         self.users = defaults.users(self.ids, self.domain)
         self.modules = defaults.modules(self.ids)
         self.contact_roles = defaults.contact_roles(self.ids)
-        #: Empty = pipelines are switched off.
+        #: Empty if pipelines are disabled.
         self.pipelines = defaults.pipelines(self.ids)
-        #: The layout of each module's records, and of leads that offer a choice of layouts.
+        #: The layout of each module's records, and the one of leads that offer a choice of layouts.
         self.layouts = {
             module: {"name": "Standard", "id": self.ids.next()} for module in RECORD_MODULES
         }
         self.layout_with_choice = {"name": "Trade fair", "id": self.ids.next()}
-        #: The view of each module that shows everything, for ``cvid``.
+        #: The id of the custom view of each module that shows all records, for ``cvid``.
         self.custom_views = {module: self.ids.next() for module in RECORD_MODULES}
         self.records = {module: Table(module) for module in RECORD_MODULES}
         #: Unique fields by module, in the order in which they are compared.
         self.unique: dict[str, list[str]] = {module: [] for module in RECORD_MODULES}
         #: Tags by module and name.
         self.tags: dict[str, dict[str, Json]] = {module: {} for module in RECORD_MODULES}
-        #: Fields that the layout demands besides the system's, by module.
+        #: Fields that the layout requires besides the system's, by module.
         self.required: dict[str, list[str]] = {module: [] for module in RECORD_MODULES}
         #: Permissions that the user's profile lacks, such as ``Crm_Implied_View_Leads``.
         self.denied: set[str] = set()
         #: The role of each contact in a deal, by deal and contact.
         self.deal_roles: dict[str, dict[str, Json]] = defaultdict(dict)
-        #: What users of the portal can be, and what each contact is who is one.
+        #: The types of portal users, and the type of each contact who is one, by contact id.
         self.portal_user_types = defaults.portal_user_types(self.ids)
         self.portal_users: dict[str, Json] = {}
         #: File names by record id.
         self.attachments: dict[str, list[str]] = defaultdict(list)
-        #: E-mails that conversions sent: who, about which record.
+        #: E-mails sent by conversions: ``{"to", "about"}``, an address and a record id.
         self.notifications: list[Json] = []
         self._field_ids: dict[tuple[str, str], str] = {}
         self._history: dict[str, list[tuple[datetime, Json]]] = {}
 
     @property
     def current_user(self) -> Json:
-        """Who grants tokens."""
+        """Return the user who grants tokens."""
         return self.users[0]
 
     def user(self, user_id: object) -> Json | None:
         return next((user for user in self.users if user["id"] == user_id), None)
 
     def active_user(self, user_id: object) -> Json | None:
-        """Return the user if records can belong to them."""
+        """Return the user if records can be assigned to them, or None."""
         user = self.user(str(user_id))
         return user if user and user["status"] == "active" and user["confirm"] else None
 
     def may_assign_to(self, user: Json) -> bool:
-        """A manager assigns to people of the own role and below; the CEO's role is above."""
+        """Return whether the current user may assign records to a user; not to the CEO."""
         return user is self.current_user or bool(user["role"]["name"] != "CEO")
 
     def zuid_of(self, owner: Json) -> str:
@@ -83,7 +83,7 @@ class Organisation:
         return str(user["zuid"]) if user else ""
 
     def module(self, name: str) -> Json:
-        """Return how other resources refer to a module."""
+        """Return a reference to a module: its API name and id."""
         return {"api_name": name, "id": self.modules[name]["id"]}
 
     def layouts_of(self, module: str) -> list[Json]:
@@ -92,7 +92,7 @@ class Organisation:
         return [self.layouts[module], *more]
 
     def tag(self, module: str, name: str) -> Json:
-        """Return a tag of the module by its name, made on first use."""
+        """Return a tag of the module by its name; create it if it does not exist."""
         tags = self.tags[module]
         if name not in tags:
             tags[name] = {"name": name, "id": self.ids.next(), "color_code": None}
@@ -102,7 +102,7 @@ class Organisation:
         return next((role for role in self.contact_roles if role["id"] == role_id), None)
 
     def is_required(self, module: str, name: str) -> bool:
-        """Whether a record of the module, or a conversion that makes one, has to have the field."""
+        """Return whether records of the module must have the field."""
         known = field(module, name)
         always = known is not None and known.mandatory
         for_deals = module == "Deals" and (
@@ -111,18 +111,18 @@ class Organisation:
         return always or for_deals or name in self.required[module]
 
     def is_hidden(self, module: str) -> bool:
-        """Whether an administrator has removed the module under *Organize modules*."""
+        """Return whether an administrator has removed the module under *Organize modules*."""
         return bool(self.modules[module]["status"] != "visible")
 
     def stages_of(self, pipeline: str) -> list[str] | None:
-        """Return the stages' actual values, or None when there is no such pipeline."""
+        """Return the actual values of a pipeline's stages, or None if there is no such pipeline."""
         for each in self.pipelines:
             if each["actual_value"] == pipeline:
                 return [stage["actual_value"] for stage in each["maps"]]
         return None
 
     def add(self, module: str, values: Json, *, at: datetime | None = None) -> Record:
-        """Put a record into a module as it is, without the checks that a call would meet."""
+        """Add a record to a module without the checks of an API call."""
         moment = at or self.clock.now()
         who = self.author()
         created = {
@@ -139,7 +139,7 @@ class Organisation:
         return record
 
     def change(self, record: Record, values: Json, *, at: datetime | None = None) -> None:
-        """Write values, and remember what stood there before for stale reads."""
+        """Write values to a record and keep the former ones for stale reads."""
         moment = at or self.clock.now()
         self._history.setdefault(record.id, []).append((moment, dict(record.data)))
         for name, value in values.items():
@@ -147,7 +147,7 @@ class Organisation:
         record["Modified_Time"] = zoho_time(moment)
 
     def as_of(self, record: Record, moment: datetime) -> Record:
-        """Return the record as it stood then, or its first state if it is younger."""
+        """Return the record as it was at an instant, or as it was created if it is younger."""
         past = self._history.get(record.id, [])
         before = next((values for changed_at, values in past if changed_at > moment), None)
         if before is None:
@@ -157,12 +157,12 @@ class Organisation:
         return old
 
     def account_of(self, contact: Record) -> Record | None:
-        """Return the account that a contact belongs to, under its present name."""
+        """Return the account that a contact belongs to, or None."""
         lookup = contact["Account_Name"]
         return self.records["Accounts"].get(lookup["id"]) if lookup else None
 
     def field_id(self, module: str, name: str) -> str:
-        """Fields have ids, too; the same one at every call."""
+        """Return the id of a field, the same at every call."""
         key = (module, name)
         if key not in self._field_ids:
             self._field_ids[key] = self.ids.next()
@@ -177,7 +177,7 @@ class Organisation:
 
 
 def with_full_name(module: str, values: Json) -> Json:
-    """LeadValueGenerator are shown under first and last name."""
+    """Return the values of a person with the full name added, or first and last name."""
     if module not in ("Leads", "Contacts") or "Full_Name" in values:
         return _with_last_name(values)
     parts = (values.get("First_Name"), values.get("Last_Name"))

@@ -1,4 +1,4 @@
-"""Records and tables: plain mappings that tests may read and write, with look-ups kept right."""
+"""Records and tables: mappings that tests may read and write, with indexes kept up to date."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from zoho_crm.simulator import schema
 
 def normalized(value: Any) -> str:
     """
-    Return what is compared when Zoho looks for matches: case-folded, stripped, white space
-    collapsed; accents count. Zoho does not document how it compares.
+    Return the text that matching compares: case-folded, white space stripped and collapsed.
+
+    Accents count. Zoho does not document how it compares.
     """
     return " ".join(str(value).split()).casefold() if value is not None else ""
 
 
 class Record(UserDict[str, Any]):
-    """The values of one record by API name; a field never written answers its default."""
+    """The values of one record by API name; an unset field has its module's default."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.table: Table | None = None
@@ -31,7 +32,7 @@ class Record(UserDict[str, Any]):
 
     @property
     def name(self) -> str:
-        """What a look-up to this record shows."""
+        """Return the name that a look-up to this record shows."""
         module = self.table.module if self.table else "Leads"
         return str(self.get(schema.NAME_FIELDS[module]) or "")
 
@@ -39,7 +40,7 @@ class Record(UserDict[str, Any]):
         return {"name": self.name, "id": self.id}
 
     def all_values(self) -> dict[str, Any]:
-        """Return every field of the module, empty ones as null."""
+        """Return every field of the module, unset ones with their default."""
         return {**(self.table.defaults if self.table else {}), **self.data}
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -80,7 +81,7 @@ class Table(UserDict[str, Record]):
             self._unindex(record, field)
 
     def find(self, field: str, value: Any) -> list[Record]:
-        """Return the records whose field is the same as the value, oldest first."""
+        """Return the records whose normalized field equals the normalized value, oldest first."""
         key = normalized(value)
         if not key:
             return []
@@ -92,7 +93,7 @@ class Table(UserDict[str, Record]):
         return sorted(found, key=lambda record: record.id)
 
     def reindex(self, record: Record, field: str, value: Any) -> None:
-        """Look the record up under a new value from now on."""
+        """Update the index of a field before a record's value changes."""
         if field in self._indexes:
             self._unindex(record, field)
             self._index(record, field, value)

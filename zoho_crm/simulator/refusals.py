@@ -1,8 +1,8 @@
 """
-Every "no" that this Zoho can say, with the page that documents it.
+Refusals of a whole request, with the pages that document them.
 
-A refusal of the whole request stands at the root of the body; a refusal of one item stands in
-its ``data`` list: `status codes <https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html>`_.
+A refusal of the whole request is the root of the body; a refusal of one item is in its ``data``
+list: `status codes <https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html>`_.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ Json = dict[str, Any]
 
 
 def problem(code: str, message: str, details: Json | None = None) -> Json:
-    """The four keys of every Zoho error."""
+    """Return the four keys of a Zoho error."""
     return {"code": code, "details": details or {}, "message": message, "status": "error"}
 
 
 class RefusedError(Exception):
-    """An answer that says no; raised anywhere while a call is handled, caught in one place."""
+    """Raised to refuse the whole request with an answer."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.body.decode())
@@ -28,7 +28,7 @@ class RefusedError(Exception):
 
 
 class ItemRefusedError(Exception):
-    """A no to one item of ``data``; the others may still succeed."""
+    """Raised to refuse one item of ``data``; the others may still succeed."""
 
     def __init__(self, code: str, message: str, details: Json | None = None) -> None:
         super().__init__(code)
@@ -36,7 +36,7 @@ class ItemRefusedError(Exception):
 
 
 def success(message: str, details: Json) -> Json:
-    """The same four keys when all is well."""
+    """Return the four keys of a Zoho success."""
     return {"code": "SUCCESS", "details": details, "message": message, "status": "success"}
 
 
@@ -100,7 +100,11 @@ def bad_token() -> RefusedError:
 
 
 def missing_scope() -> RefusedError:
-    """https://www.zoho.com/crm/developer/docs/api/v8/scopes.html"""
+    """
+    Return ``OAUTH_SCOPE_MISMATCH``.
+
+    https://www.zoho.com/crm/developer/docs/api/v8/scopes.html
+    """
     return refuse(401, "OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL")
 
 
@@ -110,7 +114,11 @@ def no_permission(*permissions: str) -> RefusedError:
 
 
 def too_many_requests() -> RefusedError:
-    """Credits or concurrency: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html"""
+    """
+    Return 429, for credits and concurrency alike.
+
+    https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
+    """
     message = "too many requests. please try again after some time"
     return refuse(429, "TOO_MANY_REQUESTS", message)
 
@@ -187,7 +195,7 @@ def invalid_query() -> RefusedError:
 
 
 def at_root(refusal: ItemRefusedError) -> RefusedError:
-    """The same refusal, but of the whole request."""
+    """Return the refusal of an item as a refusal of the whole request."""
     return RefusedError(Answer.json(refusal.item, status=400))
 
 
@@ -209,7 +217,11 @@ def not_allowed() -> RefusedError:
 
 
 def no_create_privilege() -> RefusedError:
-    """400, not 403: https://www.zoho.com/crm/developer/docs/api/v7/convert-lead.html"""
+    """
+    Return ``AUTHORIZATION_FAILED``, with 400 instead of 403.
+
+    https://www.zoho.com/crm/developer/docs/api/v7/convert-lead.html
+    """
     message = "User does not have sufficient privilege to create records"
     return refuse(400, "AUTHORIZATION_FAILED", message)
 

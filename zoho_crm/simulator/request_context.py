@@ -1,4 +1,4 @@
-"""One call on its way through the simulator."""
+"""Routes, and the context of one call that their handlers get."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ Handler = Callable[[World, "RequestContext"], Answer]
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One address of Zoho's, and what a call to it needs."""
+    """One path of Zoho's API, and what a call to it requires and costs."""
 
     method: str
     path: str
-    """With names in braces: ``/crm/v8/Leads/{id}``."""
+    """With parameters in braces: ``/crm/v8/Leads/{id}``."""
     kind: str
-    """What faults name it by."""
+    """The name that faults use."""
     handler: Handler
     scopes: tuple[str, ...] = ()
-    """All of these are needed; ``ZohoCRM.modules.{module}.READ`` takes names from the path."""
+    """All are required; path parameters are filled in: ``ZohoCRM.modules.{module}.READ``."""
     permission: str = ""
-    """Which permission the user's profile has to have."""
+    """The permission that the user's profile must have."""
     credits: int = 1
     heavy: bool = False
-    """Whether it shares the sub-concurrency of ten."""
+    """Whether it counts against the sub-concurrency limit of ten."""
     public: bool = False
     """Whether it belongs to Zoho Accounts: no token, no credits, no concurrency."""
 
 
 @dataclass(kw_only=True)
 class RequestContext:
-    """What handlers see: the call, where it went, who made it, and when it takes effect."""
+    """One call with its route, path parameters, access token and the instant of its effect."""
 
     call: Call
     route: Route
@@ -48,13 +48,13 @@ class RequestContext:
     now: datetime
     access_token: AccessToken | None = None
     seen_at: datetime | None = None
-    """The moment whose state is shown, where that is not the present."""
+    """The instant whose state a read shows, if not the present."""
     job_delay: timedelta = timedelta()
-    """How long a job waits before it begins."""
+    """The delay before a job begins."""
     ledger_entries: tuple[ConvertCall, ...] = ()
-    """What the ledger says about the call: one entry for each lead to be converted."""
+    """One entry for each lead that the call asks to convert."""
     is_pending: bool = False
-    """Whether something of it is still to happen when it has been answered."""
+    """Whether an effect is outstanding after the answer."""
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -62,7 +62,7 @@ class RequestContext:
 
     @cached_property
     def lead_ids(self) -> tuple[str, ...]:
-        """The leads that the call names."""
+        """Return the lead ids that the call names in its path, query or body."""
         if self.path.get("module", "Leads") != "Leads":
             return ()
         if self.kind == "mass_convert":
@@ -72,19 +72,19 @@ class RequestContext:
 
     @property
     def body_without_ids(self) -> Any:
-        """The body, without the ids that it may name."""
+        """Return the JSON body without the key ``ids``."""
         body = self.call.json()
         if not isinstance(body, dict):
             return body
         return {name: value for name, value in body.items() if name != "ids"}
 
     def at(self, moment: datetime) -> RequestContext:
-        """Return the same context, taking effect at another moment."""
+        """Return a copy with another instant of effect."""
         return replace(self, now=moment)
 
 
 def _ids_in(call: Call) -> tuple[str, ...]:
-    """Return the ids in the body, however good the body is; Zoho's own SDK writes numbers."""
+    """Return the ids in a body that may be invalid; Zoho's own SDK sends numbers."""
     body = call.json()
     ids = body.get("ids") if isinstance(body, dict) else None
     named = ids if isinstance(ids, list) else []

@@ -1,4 +1,4 @@
-"""From an address to what answers there."""
+"""The routes of Zoho Accounts, and the router for these and those of the CRM."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _accounts(method: str, path: str, kind: str, handler: Handler) -> Route:
     return Route(method=method, path=path, kind=kind, handler=handler, public=True)
 
 
-#: The kind of the token endpoint is told from the body: exchange or refresh.
+#: The kind of a call to the token endpoint depends on its body: exchange or refresh.
 OAUTH_ROUTES = (
     _accounts("*", "/oauth/v2/auth", "authorize", consent.authorize),
     _accounts("POST", "/oauth/v2/consent", "authorize", consent.decide),
@@ -33,7 +33,7 @@ OAUTH_ROUTES = (
 
 
 class Router:
-    """Finds the first address that fits; paths are compared part by part."""
+    """Finds the first route whose path matches, segment by segment."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._by_length: dict[int, dict[str, dict[str, Route]]] = defaultdict(dict)
@@ -43,9 +43,9 @@ class Router:
 
     def find(self, call: Call) -> tuple[Route, dict[str, str]]:
         """
-        Return the route of a call and the names in its path.
+        Return the route of a call and its path parameters.
 
-        :raises RefusedError: for an address or a method that does not exist
+        :raises RefusedError: for a path or a method that does not exist
         """
         parts = call.path.split("/")
         for template, by_method in self._by_length.get(len(parts), {}).items():
@@ -74,7 +74,7 @@ def _fit(template: list[str], parts: list[str]) -> dict[str, str] | None:
 
 @lru_cache(maxsize=1024)
 def without_ids(path: str) -> str:
-    """Return a path that no route knows with its ids taken out, for counting."""
+    """Return a path without a route with its ids replaced by ``{id}``, for counting."""
     return re.sub(r"\d{6,}", "{id}", path)
 
 

@@ -1,5 +1,5 @@
 """
-The modules and fields of a standard organisation, and what a conversion copies where.
+The modules and fields of a standard organisation, and the lead conversion mapping.
 
 The mapping is that of Zoho's sample organisation:
 `field metadata <https://www.zoho.com/crm/developer/docs/api/v8/field-meta.html>`_.
@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-#: Modules that hold records here.
+#: The simulated modules that have records.
 RECORD_MODULES = ("Leads", "Contacts", "Accounts", "Deals")
-#: The field whose value stands for a record.
+#: The field that names a record in look-ups.
 NAME_FIELDS = {
     "Leads": "Full_Name",
     "Contacts": "Full_Name",
@@ -23,7 +23,7 @@ NAME_FIELDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """A field of a module; ``contact``, ``account``, ``deal`` are where conversion copies it."""
+    """One field of a module; ``contact``, ``account``, ``deal`` are the fields it is mapped to."""
 
     name: str
     type: str = "text"
@@ -227,7 +227,7 @@ _MODULE_DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def defaults(module: str) -> dict[str, Any]:
-    """What a record of the module answers where nothing was written: mostly null."""
+    """Return the values of the module's unset fields: mostly null."""
     empty = dict.fromkeys(field.name for field in FIELDS[module])
     return {**empty, **_COMMON_DEFAULTS, **_SYSTEM_KEYS, **_MODULE_DEFAULTS.get(module, {})}
 

@@ -1,4 +1,4 @@
-"""The door for HTTP: a simulator on a loopback port."""
+"""HTTP server: serves a simulator on a loopback port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_BODY_BYTES = 10 * 1024 * 1024
 
 class Server:
     """
-    ``with Server(Simulator()) as server: …`` answers at ``server.origin`` until the block ends.
+    Serves a simulator at ``origin``: ``with Server(Simulator()) as server: …``.
 
     :raises OSError: if the port is taken
     """
@@ -36,11 +36,11 @@ class Server:
         simulator.move_to(Addresses(accounts=self.origin, api=self.origin))
 
     def serve_forever(self) -> None:
-        """Answer calls in this thread until :meth:`stop`."""
+        """Serve in this thread until :meth:`stop`."""
         self._http.serve_forever(poll_interval=0.1)
 
     def start(self) -> None:
-        """Answer calls in a thread of its own."""
+        """Serve in a thread of its own."""
         Thread(target=self.serve_forever, name="zoho-simulator", daemon=True).start()
 
     def stop(self) -> None:
@@ -48,7 +48,7 @@ class Server:
         self.close()
 
     def close(self) -> None:
-        """Let go of the port."""
+        """Close the port."""
         self._http.server_close()
 
     def __enter__(self) -> Server:
@@ -89,13 +89,13 @@ class _HTTPServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Callers may hang up whenever they like; anything else is a bug and is shown."""
+        """Ignore clients that disconnect; print the traceback of any other error."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
 
 class _LineReader(io.BufferedReader):
-    """Reads from a connection, and remembers the last line, which the end of input may cut."""
+    """A buffered reader that keeps the last line it read; end of input may have cut it."""
 
     last_line = b""
 
@@ -105,11 +105,11 @@ class _LineReader(io.BufferedReader):
 
 
 class _HTTPHandler(BaseHTTPRequestHandler):
-    """Turns HTTP into calls and answers into HTTP."""
+    """Turns HTTP requests into calls and answers into HTTP responses."""
 
     server: _HTTPServer
     protocol_version = "HTTP/1.1"
-    # Without these two a client that keeps its connection waits 40 ms for each answer.
+    # Without these two, each answer on a kept-alive connection is delayed by 40 ms.
     wbufsize = -1
     disable_nagle_algorithm = True
     rfile: _LineReader
@@ -120,7 +120,11 @@ class _HTTPHandler(BaseHTTPRequestHandler):
         self.rfile = _LineReader(self.rfile.detach())
 
     def parse_request(self) -> bool:
-        """Read the head; hang up without an answer if the client broke off in it."""
+        """
+        Read the head of a request and return whether it is complete and valid.
+
+        The connection of an incomplete one is closed without an answer.
+        """
         is_parsed = self.raw_requestline.endswith(b"\n") and super().parse_request()
         if is_parsed and self.rfile.last_line in (b"\r\n", b"\n"):
             return True
@@ -133,7 +137,7 @@ class _HTTPHandler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self._deliver(too_large().answer)
         body = self.rfile.read(int(size))
-        if len(body) < int(size):  # the client broke off in its body
+        if len(body) < int(size):  # the client closed the connection
             return self._close_connection()
         path, _, query = self.path.partition("?")
         call = Call(
@@ -158,7 +162,7 @@ class _HTTPHandler(BaseHTTPRequestHandler):
         )
 
     def _head(self, answer: Answer) -> bytes:
-        """Written out here, not by the base class, so that it can be dripped."""
+        """Return the status line and headers as bytes, so that they can be sent slowly."""
         reason = self.responses.get(answer.status, ("",))[0]
         close = {"Connection": "close"} if self.close_connection else {}
         headers = {"Date": self.date_time_string(), **answer.sized_headers(), **close}
@@ -194,7 +198,7 @@ class _HTTPHandler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the books are at ``/_simulator/stats``."""
+        """Log nothing: counters are at ``/_simulator/stats``."""
 
 
 _DELIVERIES = {

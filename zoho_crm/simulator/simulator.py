@@ -1,4 +1,4 @@
-"""The one brain behind both doors."""
+"""The simulator: what transports call, and what tests use."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from zoho_crm.simulator.control_api import CONTROL_PREFIX, ControlApi, answer_co
 
 class Simulator(ControlApi):
     """
-    A Zoho of our own, in memory: one organisation, one client (``1000.SIMULATOR``).
+    A simulated Zoho in memory, with one organisation and one client (``1000.SIMULATOR``).
 
-    Doors turn what they get into a :class:`Call` and hand the :class:`Answer` over; any number of
-    threads may do so at once. Tests use the methods of :class:`ControlApi`.
+    Transports pass a :class:`Call` to :meth:`answer` and deliver the :class:`Answer`; any number of
+    threads may call it. Tests use the methods of :class:`ControlApi`.
     """
 
     def answer(self, call: Call) -> Answer:
-        """Answer as Zoho would, or as the ordered faults want it."""
+        """Answer a control request, or a call as Zoho does or as a fault demands."""
         if call.path.startswith(CONTROL_PREFIX):
             return answer_control_call(self, call)
         return self.engine.answer(call)

@@ -1,4 +1,4 @@
-"""What was called, how often, how many at once, and what it cost."""
+"""Counters of calls, and the limits on credits and concurrency."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CREDIT_WINDOW = timedelta(hours=24)
 
 @dataclass
 class Stats:
-    """Counters that a test reads; nothing here decides anything."""
+    """Counters for tests; no decision depends on them."""
 
     calls: Counter[tuple[str, str, int | None]] = field(default_factory=Counter)
     peak: dict[str, int] = field(default_factory=lambda: {"all": 0, "convert": 0})
@@ -23,7 +23,7 @@ class Stats:
     )
 
     def count(self, method: str, path: str, answer: Answer) -> None:
-        """Count a call; one whose answer never arrived has no status."""
+        """Count a call; the status of an answer that is not delivered is None."""
         self.calls[method, path, answer.status if answer.is_delivered else None] += 1
 
     def as_json(self, credits_used: int) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class Stats:
 
 @dataclass
 class Credits:
-    """Credits spent in the last 24 hours, kept by the minute."""
+    """API credits spent in the last 24 hours, summed by minute."""
 
     allowed: int
     _total: int = 0
@@ -55,7 +55,7 @@ class Credits:
         return self._total
 
     def spend(self, cost: int, now: datetime) -> bool:
-        """Spend, unless that is more than is left."""
+        """Spend credits and return True, or return False if fewer are left."""
         if self.used(now) + cost > self.allowed:
             return False
         minute = int(now.timestamp() // 60)
@@ -66,7 +66,7 @@ class Credits:
         return True
 
     def headers(self, now: datetime) -> dict[str, str]:
-        """``X-API-CREDITS-REMAINING`` appears once half of the credits are used."""
+        """Return ``X-API-CREDITS-REMAINING`` once half of the credits are used, else no headers."""
         used = self.used(now)
         shown = used * 2 >= self.allowed
         return {"X-API-CREDITS-REMAINING": str(self.allowed - used)} if shown else {}
@@ -74,7 +74,7 @@ class Credits:
 
 @dataclass
 class Slots:
-    """Calls in flight, all and heavy ones, against their limits."""
+    """Calls in progress, all and heavy ones, and their limits."""
 
     limit: int
     heavy_limit: int
@@ -83,7 +83,7 @@ class Slots:
     convert: int = 0
 
     def acquire(self, *, heavy: bool, convert: bool, stats: Stats) -> bool:
-        """Take a place, unless all are taken."""
+        """Take a slot and return True, or return False if all are taken."""
         if self.all >= self.limit or (heavy and self.heavy >= self.heavy_limit):
             return False
         self._add(1, heavy=heavy, convert=convert)

@@ -1,8 +1,8 @@
 """
-Leads with a past: each case fixes what a preview of the lead will find.
+Generated leads by case: each case determines what a preview of the lead finds.
 
-Names and companies are different for every lead, so that leads match only what their story gives
-them; the seed settles who is who.
+Names and companies differ for every lead, so that a lead matches only the records that its case
+adds; the seed determines the names.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _HOSTILE: Json = {
 
 
 class LeadValueGenerator:
-    """Names that do not repeat within a million, in an order that the seed shuffles."""
+    """Generator of lead values, shuffled by the seed; a million names do not repeat."""
 
     def __init__(self, seed: int) -> None:
         random = Random(seed)
@@ -70,7 +70,7 @@ class LeadValueGenerator:
         self.number = 0
 
     def next(self) -> Json:
-        """Return the values of one more lead."""
+        """Return the field values of one more lead."""
         number, self.number = self.number, self.number + 1
         first, last = self._person(number)
         company = self._company(number)
@@ -90,7 +90,7 @@ class LeadValueGenerator:
         }
 
     def _person(self, number: int) -> tuple[str, str]:
-        """Pools of 30 and 40 names, walked so that 1,200 pairs differ; then double names."""
+        """Return first and last name: 1,200 pairs differ, then last names are doubled."""
         first = self._first[number % 30]
         last = self._last[(number + number // 30) % 40]
         double, initial = number // 1200 % 41, number // 49_200
@@ -112,7 +112,7 @@ def _plain(text: str) -> str:
 
 
 class StoryFactory:
-    """Writes leads, and what they match, into an organisation."""
+    """Adds leads, and the records that they match, to an organisation."""
 
     def __init__(self, world: World, seed: int) -> None:
         self.world = world
@@ -121,14 +121,14 @@ class StoryFactory:
         self.counts: Counter[str] = Counter()
 
     def create(self, case: str) -> str:
-        """Add a lead whose story is the case; return its id."""
+        """Add a lead of a case and return its id."""
         lead = CASES[case](self)
         self.counts[case] += 1
         self.world.stories.append({"lead_id": lead.id, "case": case})
         return lead.id
 
     def lead(self, **values: Any) -> Record:
-        """Leads came in days ago, so that stale reads find them."""
+        """Add a lead that was created days ago, so that stale reads find it."""
         age = timedelta(days=3 + len(self.world.stories) % 60, hours=len(self.world.stories) % 7)
         born = self.world.clock.now() - age
         return self.organisation.add("Leads", {**self.lead_values.next(), **values}, at=born)
@@ -136,7 +136,7 @@ class StoryFactory:
     def contact(
         self, lead: Record, account: Record | None = None, *, days: int = 0, **values: Any
     ) -> Record:
-        """Add a contact with the lead's e-mail, made some days ago."""
+        """Add a contact with the lead's name and e-mail, created ``days`` ago."""
         same_person = {name: lead[name] for name in ("First_Name", "Last_Name", "Email")}
         link = {"Account_Name": account.lookup()} if account else {}
         born = self.days_ago(days)
@@ -150,7 +150,7 @@ class StoryFactory:
 
 
 def _no_match(factory: StoryFactory) -> Record:
-    """Every other one has a layout with choices: 200 with nulls instead of 204."""
+    """Add a lead without a match; every other one has a layout choice: 200, not 204."""
     lead = factory.lead()
     if factory.counts["no_match"] % 2:
         lead["Layout"] = factory.organisation.layout_with_choice
@@ -170,7 +170,7 @@ def _account_only(factory: StoryFactory) -> Record:
 
 
 def _several(factory: StoryFactory) -> Record:
-    """The older contact is the one that somebody has dealt with lately."""
+    """Add a lead with two contacts; the older contact has the more recent activity."""
     lead = factory.lead()
     lately, long_ago = (zoho_time(factory.days_ago(days)) for days in (2, 60))
     account = factory.account(lead["Company"])
@@ -180,7 +180,7 @@ def _several(factory: StoryFactory) -> Record:
 
 
 def _disagree(factory: StoryFactory) -> Record:
-    """The contact belongs to another account than the one that bears the company's name."""
+    """Add a lead whose contact belongs to another account than the one named like the company."""
     lead = factory.lead()
     factory.account(lead["Company"])
     factory.contact(lead, factory.account(f"{lead['Company']} Holding"))
@@ -194,7 +194,7 @@ def _locked(factory: StoryFactory) -> Record:
 
 
 def _unapproved(factory: StoryFactory) -> Record:
-    """The only match waits for approval."""
+    """Add a lead whose only match waits for approval."""
     lead = factory.lead()
     contact = factory.contact(lead, factory.account(lead["Company"]))
     contact["$approval_state"] = "approval_process_pending"
@@ -214,7 +214,7 @@ def _deleted(factory: StoryFactory) -> Record:
 
 
 def _hostile(factory: StoryFactory) -> Record:
-    """Numbered, so that they do not match each other once they are converted."""
+    """Add a lead with hostile values, numbered so that converted ones do not match each other."""
     number = factory.counts["hostile"]
     numbered = {name: f"{_HOSTILE[name]} {number}" for name in ("Last_Name", "Company")}
     return factory.lead(**{**_HOSTILE, **numbered})
@@ -235,7 +235,7 @@ CASES: dict[str, Callable[[StoryFactory], Record]] = {
 
 
 def create_stories(world: World, leads: int, seed: int) -> StoryFactory:
-    """Fill an organisation with that many leads, all cases in turn."""
+    """Add that many leads, cycling through the cases, and return the factory for more."""
     factory = StoryFactory(world, seed)
     for case in islice(cycle(CASES), leads):
         factory.create(case)
@@ -243,5 +243,5 @@ def create_stories(world: World, leads: int, seed: int) -> StoryFactory:
 
 
 def convert_elsewhere(world: World, lead: Record) -> None:
-    """Convert a lead behind everybody's back, as a person in Zoho's own pages does."""
+    """Convert a lead as a user of Zoho CRM does, outside the API."""
     convert_lead(world, lead, ConvertRequest(), at=world.clock.now(), via="elsewhere")

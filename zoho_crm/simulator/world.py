@@ -1,4 +1,4 @@
-"""Everything that one simulator knows, from one reset to the next."""
+"""The whole state of a simulator, from one reset to the next."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where this Zoho lives; by default at one loopback origin, data center ``local``."""
+    """The data center and origins of the simulator; by default ``local`` at one loopback origin."""
 
     location: str = "local"
     accounts: str = "http://127.0.0.1:1"
@@ -30,7 +30,7 @@ class Addresses:
 
 
 def host_of(url: str) -> str:
-    """Return the host name in a URL, empty when there is none."""
+    """Return the host name in a URL, empty if there is none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -44,7 +44,7 @@ def is_loopback(origin: str) -> bool:
 
 @dataclass(order=True)
 class ScheduledEvent:
-    """Something that happens at a moment of the simulator's clock."""
+    """An action that is due at an instant of the simulator's clock."""
 
     at: datetime
     number: int
@@ -53,17 +53,17 @@ class ScheduledEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class PagePosition:
-    """Where the page after a ``page_token`` starts."""
+    """Where the page of a ``page_token`` starts."""
 
     index: int
-    """Of the first record that is not on an earlier page."""
+    """Index of the first record that is not on an earlier page."""
     page: int
     bound_to: tuple[str, ...]
     expires_at: datetime
 
 
 class World:
-    """One organisation, its tokens, and the books kept about both."""
+    """One organisation, its tokens, ledger, counters, limits, jobs and scheduled events."""
 
     def __init__(self, settings: SimulatorSettings, clock: Clock, addresses: Addresses) -> None:
         self.settings = settings
@@ -75,29 +75,29 @@ class World:
         self.stats = Stats()
         self.credits = Credits(settings.credits)
         self.slots = Slots(settings.concurrency, settings.sub_concurrency)
-        #: Lead id and case of every lead that has a story.
+        #: ``{"lead_id", "case"}`` of every lead that was added by case.
         self.stories: list[dict[str, str]] = []
-        #: By ``page_token``.
+        #: Positions by ``page_token``.
         self.page_tokens: dict[str, PagePosition] = {}
-        #: Mass conversions by id; Zoho does not say how long a job can be asked about.
+        #: Mass convert jobs by id, kept for ever: Zoho documents no expiry.
         self.jobs: dict[str, Job] = {}
         self.spellings = Spellings()
         self._events: list[ScheduledEvent] = []
         self._numbers = count()
 
     def tune(self, settings: SimulatorSettings) -> None:
-        """Go by other settings from now on."""
+        """Apply other settings from now on."""
         self.settings = settings
         self.credits.allowed = settings.credits
         self.slots.limit = settings.concurrency
         self.slots.heavy_limit = settings.sub_concurrency
 
     def schedule(self, at: datetime, action: Callable[[datetime], None]) -> None:
-        """Let something action at that moment, or when anybody looks for the first time after."""
+        """Schedule an action; it runs at the first access at or after that instant."""
         heappush(self._events, ScheduledEvent(at, next(self._numbers), action))
 
     def run_due_events(self) -> datetime:
-        """Let everything action that is due, in its order and at its own moment; return now."""
+        """Run every due event in order, each with the instant it was due; return now."""
         now = self.clock.now()
         while self._events and self._events[0].at <= now:
             due = heappop(self._events)
@@ -105,7 +105,7 @@ class World:
         return now
 
     def is_accounts_server(self, origin: str) -> bool:
-        """Codes and refresh tokens are unknown in other data centers."""
+        """Return whether the origin is the accounts server of this data center."""
         return not origin or is_loopback(origin) or origin == self.addresses.accounts
 
     def is_api(self, origin: str) -> bool:

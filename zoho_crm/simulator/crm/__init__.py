@@ -1,1 +1,1 @@
-"""Zoho CRM itself, one module per resource."""
+"""Zoho CRM's API, one module per resource."""

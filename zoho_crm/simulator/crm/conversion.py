@@ -1,5 +1,5 @@
 """
-Converting a lead: the effect and its answer.
+Conversion of a single lead.
 
 `Convert lead <https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html>`_
 """
@@ -28,7 +28,7 @@ from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
-#: Keys of ``Deals`` in a request that are no fields of a deal.
+#: Keys of ``Deals`` in a request that are not fields of a deal.
 _NOT_DEAL_FIELDS = ("Contact_Role", "$move_attachments")
 
 
@@ -55,7 +55,7 @@ def convert_lead(
     world: World, lead: Record, request: ConvertRequest, *, at: datetime, via: str, body: Any = None
 ) -> Outcome:
     """
-    Convert a lead, and write it into the ledger.
+    Convert a lead and add the conversion to the ledger.
 
     :raises ItemRefusedError: if a new record would break a unique field; then nothing happens
     """
@@ -68,7 +68,7 @@ def convert_lead(
 
 def check_convertible(lead: Record) -> None:
     """
-    Refuse leads that cannot be converted at all.
+    Refuse a lead that cannot be converted.
 
     :raises RefusedError: converted, in merge, not approved or in review
     :raises ItemRefusedError: locked
@@ -87,9 +87,9 @@ def check_convertible(lead: Record) -> None:
 
 def check_target_modules(organisation: Organisation) -> None:
     """
-    Refuse to convert anything at all.
+    Refuse any conversion if the user cannot create what leads become.
 
-    :raises RefusedError: contacts are hidden, or the user may not create what leads become
+    :raises RefusedError: contacts are hidden, or the user lacks the privilege to create records
     """
     if organisation.is_hidden("Contacts"):
         raise refusals.not_allowed()
@@ -99,7 +99,7 @@ def check_target_modules(organisation: Organisation) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a lead has become."""
+    """The records that a lead became."""
 
     contact: Record
     account: Record | None
@@ -135,7 +135,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class LeadConverter:
-    """One conversion at work."""
+    """Carries out one conversion."""
 
     organisation: Organisation
     lead: Record
@@ -144,7 +144,7 @@ class LeadConverter:
 
     def run(self) -> Outcome:
         """
-        Make or merge contact, account and deal, and mark the lead as converted.
+        Create or merge contact, account and deal, and mark the lead as converted.
 
         :raises ItemRefusedError: if a new record would break a unique field; then nothing happens
         """
@@ -160,7 +160,7 @@ class LeadConverter:
 
     @property
     def company(self) -> str:
-        """What a new account is called; none is made when the module is hidden."""
+        """Return the name of a new account; empty if none is created."""
         hidden = self.organisation.is_hidden("Accounts")
         return "" if hidden else self.lead["Company"] or ""
 
@@ -172,14 +172,14 @@ class LeadConverter:
 
     @property
     def existing_account(self) -> Record | None:
-        """The account that was named, or else the one that the named contact belongs to."""
+        """Return the requested account, or else the one that the requested contact belongs to."""
         if self.request.account or not self.request.contact:
             return self.request.account
         account = self.organisation.account_of(self.request.contact)
         return self._account_of_company(account) if self.request.overwrite and account else account
 
     def _account_of_company(self, account: Record) -> Record | None:
-        """The account that ``overwrite`` moves a contact to: the one named like the company."""
+        """Return the account named like the company, to which ``overwrite`` moves the contact."""
         if not self.company or normalized(self.company) == normalized(account.name):
             return account
         named = self.organisation.records["Accounts"].find("Account_Name", self.company)
@@ -192,7 +192,9 @@ class LeadConverter:
             self._check_unique_in("Contacts")
 
     def _check_unique_in(self, module: str) -> None:
-        check_unique(self.organisation, module, mapped(self.lead, module), f"{ITEM_PATH}.{module}")
+        check_unique(
+            self.organisation, module, mapped_values(self.lead, module), f"{ITEM_PATH}.{module}"
+        )
 
     def _account(self) -> Record | None:
         account = self.existing_account
@@ -224,11 +226,11 @@ class LeadConverter:
         return deal
 
     def _add(self, module: str, **more: Any) -> Record:
-        values = {**mapped(self.lead, module), "Owner": self.owner, **more}
+        values = {**mapped_values(self.lead, module), "Owner": self.owner, **more}
         return self.organisation.add(module, values, at=self.now)
 
     def _move_tags_and_attachments(self, outcome: Outcome) -> None:
-        """Tags of the lead that were asked for, and its attachments, go along."""
+        """Copy the requested tags of the lead, and move its attachments."""
         own = {tag["name"]: tag for tag in self.lead["Tag"]}
         for module, names in self.request.tags.items():
             if record := outcome.record(module):
@@ -259,7 +261,7 @@ class LeadConverter:
 def mark_converted(
     organisation: Organisation, lead: Record, outcome: Outcome, now: datetime
 ) -> None:
-    """Write on the lead what it has become."""
+    """Set the fields of the lead that show its conversion."""
     became = {
         "contact": outcome.contact,
         "account": outcome.account,
@@ -277,8 +279,8 @@ def mark_converted(
     organisation.change(lead, values, at=now)
 
 
-def mapped(lead: Record, module: str) -> Json:
-    """Return what the lead hands on to a new record of the module."""
+def mapped_values(lead: Record, module: str) -> Json:
+    """Return the values of a new record of the module, by the conversion mapping."""
     targets = ((each.name, each.mapping[module]) for each in schema.FIELDS["Leads"])
     return {
         target: lead[name] for name, target in targets if target and lead[name] not in (None, "")

@@ -1,5 +1,5 @@
 """
-What a convert call asks for, checked key by key.
+Parsing and validation of a convert request.
 
 `Convert lead <https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html>`_
 """
@@ -35,7 +35,7 @@ _KEYS: Mapping[str, tuple[type, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertRequest:
-    """A request that can be fulfilled: everything it names exists and fits."""
+    """A valid request: every record and user that it names exists."""
 
     contact: Record | None = None
     account: Record | None = None
@@ -65,9 +65,9 @@ def single_item(context: RequestContext) -> Json:
 
 def parse_convert_request(organisation: Organisation, lead: Record, item: Json) -> ConvertRequest:
     """
-    Check an item against the lead and the organisation.
+    Validate an item against the lead and the organisation.
 
-    :raises ItemRefusedError: naming the first thing that is wrong
+    :raises ItemRefusedError: for the first key that is invalid
     """
     _check_types(item)
     contact = _existing_match(organisation, lead, item, "Contacts")
@@ -96,7 +96,11 @@ def _check_types(item: Json) -> None:
 def _existing_match(
     organisation: Organisation, lead: Record, item: Json, module: str
 ) -> Record | None:
-    """Return the existing contact or account to merge into; it has to match the lead."""
+    """
+    Return the contact or account that the item names, or None.
+
+    :raises ItemRefusedError: if it cannot be used, or does not match the lead
+    """
     if module not in item:
         return None
     path = f"{ITEM_PATH}.{module}.id"
@@ -160,16 +164,16 @@ def _tags(item: Json) -> Json:
 
 
 def needed_deal_fields(organisation: Organisation) -> list[str]:
-    """Return what ``Deals`` has to say, in the order in which it is missed."""
+    """Return the fields that ``Deals`` must have, in the order in which they are checked."""
     pipeline = ("Pipeline",) if organisation.pipelines else ()
     return ["Deal_Name", "Closing_Date", *pipeline, "Stage", *organisation.required["Deals"]]
 
 
 def checked_deal(organisation: Organisation, deal: Json, under: str) -> Json:
     """
-    Return what ``Deals`` says under that JSON path.
+    Return the deal if it is valid; ``under`` is the JSON path of its parent.
 
-    :raises ItemRefusedError: naming the first thing that is wrong
+    :raises ItemRefusedError: for the first field that is invalid
     """
     path = f"{under}.Deals"
     for name in needed_deal_fields(organisation):

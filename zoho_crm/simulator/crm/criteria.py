@@ -1,5 +1,5 @@
 r"""
-The little language of ``criteria``: ``((Last_Name:equals:King)and(Company:starts_with:Nord))``.
+Parser of ``criteria``: ``((Last_Name:equals:King)and(Company:starts_with:Nord))``.
 
 `Search records <https://www.zoho.com/crm/developer/docs/api/v8/search-records.html>`_
 """
@@ -15,7 +15,7 @@ from zoho_crm.simulator.records import Record, normalized
 
 MAX_CONDITIONS = 10
 MAX_VALUES = 100
-#: An escaped character is moved out of the way while the text is read.
+#: Escaped characters are shifted into the private use area while the text is parsed.
 _ESCAPE_OFFSET = 0xE000
 
 Condition = Callable[[Record], bool]
@@ -23,7 +23,7 @@ Condition = Callable[[Record], bool]
 
 def parse(module: str, text: str) -> Condition:
     """
-    Return what tells whether a record fits.
+    Return a predicate that tells whether a record of the module fits the criteria.
 
     :raises RefusedError: ``INVALID_QUERY``
     """
@@ -37,7 +37,7 @@ def parse(module: str, text: str) -> Condition:
 
 
 def _sequence(module: str, text: str) -> tuple[Condition, str]:
-    """Read ``(…)and(…)or(…)``; from left to right."""
+    """Parse ``(…)and(…)or(…)`` from left to right; return the condition and the remaining text."""
     condition, rest = _group(module, text)
     while found := re.match(r"\s*(and|or)\s*(?=\()", rest):
         other, rest = _group(module, rest[found.end() :])
@@ -90,19 +90,19 @@ def _unescaped(text: str) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Look-ups are compared by id, everything else as text."""
+    """Return what is compared: the id of a look-up, the text of everything else."""
     return normalized(value.get("id") if isinstance(value, dict) else value)
 
 
 def _equals(value: str, values: list[str], exact: bool) -> bool:
-    """``equals`` behaves like "contains", except for pick lists."""
+    """Return whether a pick list equals the value, or whether another field contains it."""
     return (
         value == normalized(values[0]) if exact else bool(value) and normalized(values[0]) in value
     )
 
 
 def _compare(value: str, other: str) -> int:
-    """As numbers if both are; dates in ISO 8601 compare as text."""
+    """Return -1, 0 or 1: two numbers are compared as numbers, all else, like ISO dates, as text."""
     try:
         left, right = float(value), float(other)
     except ValueError:

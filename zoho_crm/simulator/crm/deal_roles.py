@@ -1,5 +1,5 @@
 """
-The contacts of a deal and their roles.
+Contacts of a deal and their roles.
 
 `Contact roles of a deal
 <https://www.zoho.com/crm/developer/docs/api/v8/get-contact-roles-of-a-specific-deal.html>`_

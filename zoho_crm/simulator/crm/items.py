@@ -1,8 +1,8 @@
 """
-Lists of items in a body: each one has a result of its own.
+Bodies with a list of items, of which each one has its own result.
 
 `Status codes <https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html>`_: 207 is for
-lists of which only a part went well.
+lists that succeeded in part.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def object_of(context: RequestContext) -> Json:
 
 def items_of(context: RequestContext, under: str = "data") -> list[Any]:
     """
-    Return the items that the body lists under a name.
+    Return the items that the body lists under a key.
 
     :raises RefusedError: for none, and for more than a hundred
     """
@@ -53,7 +53,7 @@ def act_on_each(
     under: str = "data",
     done: int = 200,
 ) -> Answer:
-    """Give every item and its JSON path to ``act``; answer the results in the same order."""
+    """Call ``act`` with every item and its JSON path; answer the results in the same order."""
     results = [_result(item, f"$.{under}[{number}]", act) for number, item in enumerate(items)]
     statuses = {result["status"] for result in results}
     if statuses == {"success"}:

@@ -1,9 +1,9 @@
 """
-Converting up to fifty leads in a job, which tells counts and nothing else.
+Conversion of up to fifty leads in a job, whose status is counts only.
 
 `Mass convert <https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-lead.html>`_,
 `its status <https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-status.html>`_. Zoho does
-not say how a job treats a lead that matches somebody; here it always creates, never merges.
+not document how a job treats a lead with a match; here it always creates, never merges.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def status(world: World, context: RequestContext) -> Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class JobRun:
-    """One job at work."""
+    """Carries out one job."""
 
     world: World
     job: Job
@@ -87,7 +87,7 @@ class JobRun:
     entries: tuple[ConvertCall, ...]
 
     def schedule(self) -> None:
-        """Let every lead have its due_at when the clock gets there."""
+        """Schedule the conversion of every lead."""
         for number, due_at in enumerate(self.job.due_times):
             self.world.schedule(due_at, partial(self._run_lead, number))
 

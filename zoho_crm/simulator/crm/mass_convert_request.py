@@ -1,5 +1,5 @@
 """
-What a mass convert call asks for, checked key by key; the keys stand at the root of the body.
+Parsing and validation of a mass convert request; its keys are at the root of the body.
 
 `Mass convert <https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-lead.html>`_
 """
@@ -38,12 +38,12 @@ _KINDS: Mapping[str, tuple[type, str]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class MassConvertRequest:
-    """A request that can be fulfilled: the same for every lead, but for its tags."""
+    """A valid request: one template for all leads, except their tags."""
 
     lead_ids: tuple[str, ...]
     template: ConvertRequest
     tag_modules: tuple[str, ...] = ()
-    """The modules whose new records get all tags of their lead."""
+    """The modules whose new records get all tags of the lead."""
 
     def for_lead(self, lead: Record) -> ConvertRequest:
         """Return the request for one lead, with its tags."""
@@ -53,9 +53,9 @@ class MassConvertRequest:
 
 def parse_mass_convert_request(organisation: Organisation, body: Json) -> MassConvertRequest:
     """
-    Check a body against the organisation.
+    Validate a body against the organisation.
 
-    :raises ItemRefusedError: naming the first thing that is wrong
+    :raises ItemRefusedError: for the first key that is invalid
     """
     for name, (kind, expected) in _KINDS.items():
         if name in body and not isinstance(body[name], kind):
@@ -76,7 +76,7 @@ def parse_mass_convert_request(organisation: Organisation, body: Json) -> MassCo
 
 
 def _lead_ids(organisation: Organisation, body: Json) -> tuple[str, ...]:
-    """Every id has to exist; whether its lead can be converted is not looked at yet."""
+    """Return the ids, which must exist; whether leads are convertible is checked later."""
     if not body.get("ids"):
         raise item_refusals.missing_value("ids", "$.ids")
     if len(body["ids"]) > MAX_LEADS_PER_JOB:
@@ -129,7 +129,7 @@ def _modules(
 
 
 def _module(organisation: Organisation, given: Json, path: str, allowed: tuple[str, ...]) -> str:
-    """Return the name of a module that is given by name and id; both are needed."""
+    """Return the name of a module that is given by name and id; both are required."""
     missing = [name for name in ("id", "api_name") if name not in given]
     if missing:
         raise mass_refusals.incomplete_module(path, missing)

@@ -1,5 +1,5 @@
 """
-What a lead could become: the contacts and accounts that match it.
+Conversion options: the contacts and accounts that match a lead.
 
 `Lead conversion options
 <https://www.zoho.com/crm/developer/docs/api/v8/lead-conversion-options.html>`_
@@ -22,7 +22,7 @@ from zoho_crm.simulator.world import World
 Json = dict[str, Any]
 MAX_MATCHES_PER_MODULE = 100
 
-#: What a match shows of itself, besides the unique fields.
+#: The fields of a match in the answer, besides unique fields.
 _CONTACT_KEYS = ("Full_Name", "Email", "Layout", "Locked__s", "$editable", "id", "$approval_state")
 _ACCOUNT_KEYS = (
     "Layout",
@@ -39,7 +39,7 @@ _ACCOUNT_KEYS = (
 
 @dataclass
 class Matches:
-    """The records of one module that match a lead, and by which field."""
+    """The records of one module that match a lead, and the field they match by."""
 
     module: str
     records: list[Record] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Matches:
 
 
 def matches(organisation: Organisation, lead: Record, module: str) -> Matches:
-    """The first field that finds anybody decides: unique fields, then the usual ones."""
+    """Return the matches by the first field that has any: unique fields, then the usual ones."""
     if organisation.is_hidden(module):
         return Matches(module)
     for own, theirs in _comparisons(organisation, module):
@@ -59,7 +59,7 @@ def matches(organisation: Organisation, lead: Record, module: str) -> Matches:
 
 
 def _comparisons(organisation: Organisation, module: str) -> Iterator[tuple[str, str]]:
-    """Pairs of a lead field and the field of the other module it is compared with."""
+    """Yield pairs of a lead field and the field of the module that it is compared with."""
     for unique in organisation.unique[module]:
         mapped = (each.name for each in schema.FIELDS["Leads"] if each.mapping[module] == unique)
         yield from ((name, unique) for name in mapped)
@@ -70,7 +70,7 @@ def _comparisons(organisation: Organisation, module: str) -> Iterator[tuple[str,
 
 
 def options(world: World, context: RequestContext) -> Answer:
-    """``GET /Leads/{id}/__conversion_options``: 204 when there is nothing to choose."""
+    """``GET /Leads/{id}/__conversion_options``: 204 if there is no match and no layout choice."""
     organisation = world.organisation
     lead = _readable_lead(organisation, context)
     contacts = matches(organisation, lead, "Contacts")
@@ -113,7 +113,7 @@ def _layout_choices(organisation: Organisation, lead: Record) -> list[Json]:
 
 
 def _preference(organisation: Organisation, contacts: Matches, accounts: Matches) -> Json | None:
-    """Contacts first, unless only Accounts has a unique field."""
+    """Return the preferred module: Contacts, unless only Accounts has a unique field."""
     ordered = [contacts, accounts]
     if organisation.unique["Accounts"] and not organisation.unique["Contacts"]:
         ordered.reverse()
@@ -136,7 +136,7 @@ def _account(organisation: Organisation, account: Record) -> Json:
 
 
 def _matched_values(organisation: Organisation, *found: Matches) -> Json | None:
-    """A module without a match is missing here, as in Zoho's own samples."""
+    """Return the matched fields by module; modules without a match are missing."""
     named = {
         each.module: [{"field": _field(organisation, each), "matched_lead_value": each.lead_value}]
         for each in found

@@ -1,5 +1,5 @@
 """
-What a conversion screen has to know: modules, layouts, fields, pipelines, roles.
+Metadata for a conversion form: modules, layouts, fields, pipelines, contact roles.
 
 `Modules <https://www.zoho.com/crm/developer/docs/api/v8/modules-api.html>`_,
 `layouts <https://www.zoho.com/crm/developer/docs/api/v8/layouts-meta.html>`_,
@@ -40,7 +40,7 @@ def modules(world: World, context: RequestContext) -> Answer:
 
 def module_of(world: World, context: RequestContext) -> str:
     """
-    Return what the parameter ``module`` names.
+    Return the module that the parameter ``module`` names.
 
     :raises RefusedError: without it, and for a module without records
     """
@@ -105,7 +105,7 @@ def _choices(organisation: Organisation, module: str, field: schema.Field) -> li
 
 
 def layouts(world: World, context: RequestContext) -> Answer:
-    """``GET /settings/layouts?module=…``: those of Leads tell what a conversion asks for."""
+    """``GET /settings/layouts?module=…``: those of Leads have the deal fields of a conversion."""
     module = module_of(world, context)
     own = world.organisation
     return Answer.json({"layouts": [_layout(own, module, each) for each in own.layouts_of(module)]})
@@ -140,7 +140,7 @@ def _layout_field(organisation: Organisation, module: str, field: schema.Field) 
 
 
 def _targets(organisation: Organisation) -> Json:
-    """The layouts that a conversion creates records in, and the fields of the deal it asks for."""
+    """Return the layouts of converted records, and the deal fields that a conversion form shows."""
     asked = [
         {
             "api_name": each.name,

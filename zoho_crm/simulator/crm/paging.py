@@ -1,5 +1,5 @@
 """
-Which records a list shows, in which order, and on which page.
+Sorting and paging of lists.
 
 `Get records <https://www.zoho.com/crm/developer/docs/api/v8/get-records.html>`_
 """
@@ -34,7 +34,11 @@ class Page:
 
 
 def page_and_size(query: Mapping[str, str]) -> tuple[int, int]:
-    """Return ``page`` and ``per_page``."""
+    """
+    Return ``page`` and ``per_page``.
+
+    :raises RefusedError: if one of them is invalid
+    """
     page, per_page = query.get("page", "1"), query.get("per_page", str(MAX_PER_PAGE))
     if not page.isdigit() or int(page) < 1:
         raise refusals.bad_param("page")
@@ -44,7 +48,11 @@ def page_and_size(query: Mapping[str, str]) -> tuple[int, int]:
 
 
 def sorted_records(world: World, context: RequestContext, table: Table) -> Sequence[Record]:
-    """Return all records of a table as ``sort_by`` and ``sort_order`` want them."""
+    """
+    Return all records of a table in the order of ``sort_by`` and ``sort_order``.
+
+    :raises RefusedError: for another field or order, and for an unknown ``cvid``
+    """
     query = context.query
     _check_view(world, context)
     key, order = query.get("sort_by", "id"), query.get("sort_order", "desc")
@@ -52,7 +60,7 @@ def sorted_records(world: World, context: RequestContext, table: Table) -> Seque
         raise refusals.bad_param("sort_by")
     if order not in ("asc", "desc"):
         raise refusals.bad_param("sort_order")
-    records = list(table.data.values())  # oldest first, which is by id
+    records = list(table.data.values())  # oldest first, so by id
     if key != "id":
         records.sort(key=lambda record: datetime.fromisoformat(record[key]))
     return records if order == "asc" else records[::-1]
@@ -162,7 +170,7 @@ def _info(
 def page_slice(
     context: RequestContext, items: Sequence[Any]
 ) -> tuple[Sequence[Any], dict[str, Any]]:
-    """Return the asked page of a short list, and its ``info``."""
+    """Return the requested page of a list, and its ``info``."""
     page, per_page = page_and_size(context.query)
     shown = items[(page - 1) * per_page : page * per_page]
     info = {

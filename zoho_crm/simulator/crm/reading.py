@@ -1,5 +1,5 @@
 """
-Reading records, one or many.
+Reading of one record and of lists.
 
 `Get records <https://www.zoho.com/crm/developer/docs/api/v8/get-records.html>`_
 """
@@ -23,7 +23,7 @@ MOST_IDS = 100
 
 
 def get_one(world: World, context: RequestContext) -> Answer:
-    """``GET /{module}/{id}``: 204 for what does not exist, and for a converted lead."""
+    """``GET /{module}/{id}``: 204 for an unknown id, and by default for a converted lead."""
     record = table_of(world, context).get(checked_id(context))
     shown = record_view(world, context)(record) if record else None
     if shown is None:
@@ -50,7 +50,7 @@ def get_many(world: World, context: RequestContext) -> Answer:
 
 def table_of(world: World, context: RequestContext) -> Table:
     """
-    Return the module that the path names.
+    Return the table of the module in the path.
 
     :raises RefusedError: ``INVALID_MODULE``
     """
@@ -62,9 +62,9 @@ def table_of(world: World, context: RequestContext) -> Table:
 
 def checked_id(context: RequestContext) -> str:
     """
-    Return the id that the path names; it need not exist.
+    Return the id in the path; it need not exist.
 
-    :raises RefusedError: if it could not be one
+    :raises RefusedError: if it does not have the form of an id
     """
     if not is_id(context.path["id"]):
         raise refusals.malformed_id()
@@ -73,7 +73,7 @@ def checked_id(context: RequestContext) -> str:
 
 def requested_fields(context: RequestContext) -> list[str]:
     """
-    Return what ``fields`` asks for.
+    Return the field names of the parameter ``fields``.
 
     :raises RefusedError: for none, and for more than fifty
     """
@@ -86,13 +86,17 @@ def requested_fields(context: RequestContext) -> list[str]:
 
 
 def project(record: Record, fields: Iterable[str]) -> dict[str, Any]:
-    """Return the asked fields that exist; ``id`` comes unasked."""
+    """Return the requested fields that exist, and ``id``."""
     known = record.all_values()
     return {name: known[name] for name in (*fields, "id") if name in known}
 
 
 def record_view(world: World, context: RequestContext) -> Callable[[Record], Record | None]:
-    """Return what shows a record as the call sees it, or None if it does not see it."""
+    """
+    Return a function that returns a record as this call sees it, or None if it is hidden.
+
+    :raises RefusedError: for an invalid ``converted``
+    """
     wanted = context.query.get("converted", "false")
     if wanted not in ("true", "false", "both"):
         raise refusals.bad_param("converted")
@@ -117,7 +121,7 @@ def _selected(world: World, context: RequestContext, table: Table) -> Sequence[R
 
 
 def _changed_since(context: RequestContext, records: Iterable[Record]) -> bool:
-    """Whether ``If-Modified-Since`` lets anything through."""
+    """Return whether one of the records changed after ``If-Modified-Since``, if that is given."""
     given = context.call.headers.get("if-modified-since")
     if given is None:
         return True
@@ -127,7 +131,7 @@ def _changed_since(context: RequestContext, records: Iterable[Record]) -> bool:
 
 def parse_datetime(text: str) -> datetime:
     """
-    Read a date-time from a header.
+    Return the instant in a header.
 
     :raises RefusedError: if it is not ISO 8601 with an offset
     """

@@ -1,4 +1,4 @@
-"""The addresses of Zoho CRM v8 that answer here, with what each of them needs and costs."""
+"""The routes of Zoho CRM v8, with their scopes, permissions and credits."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _settings(method: str, path: str, handler: Handler, scope: str) -> Route:
 
 _VIEW = "Crm_Implied_View_{module}"
 
-#: The first one that fits is taken.
+#: The first one that matches is used.
 ROUTES = (
     _route("GET", "/users", "users", users.list_users, "users.READ"),
     _route("GET", "/users/{id}", "users", users.get_user, "users.READ"),

@@ -1,5 +1,5 @@
 """
-Searching records; the index may lag behind what was written.
+Search; the index may lag behind writes.
 
 `Search records <https://www.zoho.com/crm/developer/docs/api/v8/search-records.html>`_
 """
@@ -26,7 +26,7 @@ _SEARCH_PARAMETERS = ("criteria", "email", "phone", "word")
 
 
 def search(world: World, context: RequestContext) -> Answer:
-    """``GET /{module}/search`` by criteria, e-mail, phone or word; the first given one counts."""
+    """``GET /{module}/search`` by criteria, e-mail, phone or word; the first one given is used."""
     table = table_of(world, context)
     page, per_page = page_and_size(context.query)
     if page * per_page > MAX_SEARCH_RESULTS:

@@ -1,5 +1,5 @@
 """
-Tags of a module, and on records.
+Tags of modules and of records.
 
 `List <https://www.zoho.com/crm/developer/docs/api/v8/get-tag-list.html>`_,
 `create <https://www.zoho.com/crm/developer/docs/api/v8/create-tag.html>`_,

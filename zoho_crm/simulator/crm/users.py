@@ -1,5 +1,5 @@
 """
-The people and the organisation.
+Users and the organisation.
 
 `Users <https://www.zoho.com/crm/developer/docs/api/v8/get-users.html>`_,
 `organisation <https://www.zoho.com/crm/developer/docs/api/v8/get-org-data.html>`_

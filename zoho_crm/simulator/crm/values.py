@@ -1,5 +1,5 @@
 """
-Which values fit a field.
+Validation of field values.
 
 `Insert records <https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html>`_
 """
@@ -17,9 +17,9 @@ from zoho_crm.simulator.records import Record
 
 def check_value(module: str, name: str, value: object, path: str) -> None:
     """
-    Check type, length and range of a field's value.
+    Check type, length and range of a field's value; an unknown field takes any value.
 
-    :raises ItemRefusedError: if it does not fit; an unknown field fits always
+    :raises ItemRefusedError: if it does not fit
     """
     known = schema.field(module, name)
     if known is None or value is None:
@@ -60,7 +60,7 @@ def check_unique(
     but: Record | None = None,
 ) -> None:
     """
-    Refuse values that a unique field of the module has already, in another record.
+    Refuse values that another record of the module has in a unique field.
 
     :raises ItemRefusedError: ``DUPLICATE_DATA``, or a list of them
     """

@@ -1,5 +1,5 @@
 """
-Inserting, updating and deleting records, item by item.
+Insertion, update and deletion of records, item by item.
 
 `Insert <https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html>`_,
 `update <https://www.zoho.com/crm/developer/docs/api/v8/update-records.html>`_,
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 
 def insert(world: World, context: RequestContext) -> Answer:
-    """``POST /{module}``: 201, 207 when only some are good, 400 when none is."""
+    """``POST /{module}``: 201, 207 if only some items succeed, 400 if none does."""
     table = table_of(world, context)
 
     def add(item: Json, path: str) -> Json:
@@ -55,7 +55,7 @@ def update_one(world: World, context: RequestContext) -> Answer:
 
 
 def update_many(world: World, context: RequestContext) -> Answer:
-    """``PUT /{module}``: the ids stand in the items."""
+    """``PUT /{module}``: each item has its id."""
     return act_on_each(items_of(context), _updater(world, context, table_of(world, context)))
 
 
@@ -104,7 +104,11 @@ def _mandatory(organisation: Organisation, module: str) -> list[str]:
 
 
 def _writable_values(organisation: Organisation, module: str, item: Json, path: str) -> Json:
-    """Return what may be written of an item; what is read-only is passed over."""
+    """
+    Return the validated values of an item without its read-only fields.
+
+    :raises ItemRefusedError: for the first value that is invalid
+    """
     values = {}
     for name, value in item.items():
         known = schema.field(module, name)
@@ -118,7 +122,11 @@ def _writable_values(organisation: Organisation, module: str, item: Json, path: 
 
 
 def _resolved(organisation: Organisation, module: str, name: str, value: Any, path: str) -> Any:
-    """Return a look-up with its name; on write the id alone is enough."""
+    """
+    Return the value to store; a look-up given by id gets its name.
+
+    :raises ItemRefusedError: if the look-up does not exist
+    """
     if name == "Tag":
         return _tags(organisation, module, value or [], path)
     if not isinstance(value, dict) or "id" not in value:
@@ -154,7 +162,7 @@ def _write(organisation: Organisation, record: Record, values: Json, now: dateti
 
 def _check_writable(record: Record) -> None:
     """
-    Refuse what cannot be changed now.
+    Refuse to change a record in its present state.
 
     :raises RefusedError: converted, not approved, in review
     """

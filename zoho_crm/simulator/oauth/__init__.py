@@ -1,1 +1,1 @@
-"""Zoho Accounts: codes, tokens, and the page on which a person says yes or no."""
+"""Zoho Accounts: codes, tokens and the authorization page."""

@@ -1,5 +1,5 @@
 """
-The page on which a person lets a client in, or does not.
+The authorization page, on which a user accepts or rejects a client.
 
 `Authorization request <https://www.zoho.com/accounts/protocol/oauth/web-apps/authorization.html>`_
 """
@@ -63,7 +63,7 @@ _QUESTION = """<p>The client <strong>{client}</strong> would like to access this
 
 
 class PageError(Exception):
-    """Zoho shows this itself; nobody is sent back."""
+    """Raised when Zoho shows an error page instead of redirecting to the client."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -72,7 +72,7 @@ class PageError(Exception):
 
 
 def authorize(world: World, context: RequestContext) -> Answer:
-    """``GET /oauth/v2/auth``: ask, or send back at once who has consented before."""
+    """``GET /oauth/v2/auth``: the page, or a redirect if the user has consented before."""
     query = context.query
     try:
         consent = _requested_consent(world, context)
@@ -116,7 +116,7 @@ def _consent(query: Mapping[str, str], scopes: tuple[str, ...]) -> Consent:
 
 
 def _is_registered_redirect(world: World, uri: str) -> bool:
-    """Every loopback address counts as registered, and the hosts that the settings name."""
+    """Return whether a redirect URI is registered: any loopback one, and hosts in the settings."""
     if not uri.isascii() or not uri.isprintable():
         return False  # it becomes a header
     known = is_loopback(uri) or host_of(uri) in world.settings.redirect_hosts
@@ -138,7 +138,7 @@ def _consent_page(world: World, consent: Consent) -> Answer:
 
 
 def decide(world: World, context: RequestContext) -> Answer:
-    """``POST /oauth/v2/consent``: what the two buttons do; each question is answered once."""
+    """``POST /oauth/v2/consent``: redirect with a code or an error; each page works once."""
     form = context.call.form()
     consent = world.grants.pending_consents.pop(form.get("request", ""), None)
     if consent is None:
@@ -150,7 +150,7 @@ def decide(world: World, context: RequestContext) -> Answer:
 
 
 def _grant(world: World, context: RequestContext, consent: Consent) -> Answer:
-    """More than ten codes in ten minutes are denied, too."""
+    """Redirect with a code; with an error after more than ten codes in a quota period."""
     quota_seconds = world.settings.token_quota_seconds
     if not world.grants.code_rate_limit.allow(context.now, seconds=quota_seconds):
         return _redirect(consent, {"error": "access_denied"})
@@ -171,7 +171,7 @@ def _grant(world: World, context: RequestContext, consent: Consent) -> Answer:
 
 
 def _redirect(consent: Consent, parameters: Mapping[str, str]) -> Answer:
-    """Zoho ends the address with an ``&``."""
+    """Redirect to the client; like Zoho's, the query ends in ``&``."""
     state = {"state": consent.state} if consent.state else {}
     pairs = {**state, **parameters}.items()
     query = "".join(f"{name}={quote(value, safe='')}&" for name, value in pairs)
@@ -192,7 +192,7 @@ def _page(title: str, content: str, *, status: int = 200, redirect_uri: str = ""
 
 
 def _origin(uri: str) -> str:
-    """Browsers apply ``form-action`` to the redirect after the form, too."""
+    """Return the origin for ``form-action``, which browsers also apply to the redirect."""
     parts = urlsplit(uri)
     if "[" in parts.netloc:  # a policy cannot name an IPv6 host
         return f"{parts.scheme}:"

@@ -30,11 +30,11 @@ THROTTLED = {
 
 
 class TokenRefusedError(Exception):
-    """Zoho Accounts says no inside HTTP 200."""
+    """Raised to refuse a token request, with HTTP 200 as Zoho Accounts does."""
 
 
 def parameters(call: Call) -> dict[str, str]:
-    """Return what was sent in the query, as a form or multipart, and by Basic authentication."""
+    """Return the parameters of the query, the form and Basic authentication."""
     return {**call.query, **call.form(), **_basic(call.headers.get("authorization", ""))}
 
 
@@ -50,7 +50,7 @@ def _basic(header: str) -> dict[str, str]:
 
 
 def grant_kind(call: Call) -> str:
-    """Tell an exchange from a refresh: they share one address."""
+    """Return ``refresh`` or ``exchange``, which share one path."""
     return "refresh" if parameters(call).get("grant_type") == "refresh_token" else "exchange"
 
 
@@ -141,14 +141,14 @@ _GRANTS = {"authorization_code": _exchange, "refresh_token": _refresh}
 
 
 def revoke(world: World, context: RequestContext) -> Answer:
-    """``POST /oauth/v2/token/revoke?token=…``, as the pages of the CRM describe it."""
+    """``POST /oauth/v2/token/revoke?token=…``, as documented by Zoho CRM."""
     if world.grants.revoke(parameters(context.call).get("token", "")):
         return Answer.json({"status": "success"})
     return Answer.json({"error": "invalid_token"}, status=400)
 
 
 def revoke_as_client(world: World, context: RequestContext) -> Answer:
-    """``POST /oauth/v2/revoke/token`` with Basic authentication, as Zoho Accounts describes it."""
+    """``POST /oauth/v2/revoke/token`` with Basic authentication, as documented by Zoho Accounts."""
     given = parameters(context.call)
     tokens: dict[str, Mapping[str, object]] = {
         "refresh_token": world.grants.refresh_tokens,

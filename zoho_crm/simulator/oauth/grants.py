@@ -1,5 +1,5 @@
 """
-Codes and tokens given out, and the limits on them.
+Issued codes and tokens, and the limits on them.
 
 `Token validity <https://www.zoho.com/crm/developer/docs/api/v8/token-validity.html>`_
 """
@@ -17,13 +17,13 @@ REFRESH_TOKENS_PER_USER = 20
 
 
 def new_secret() -> str:
-    """Codes and tokens look alike: ``1000.`` and two random parts."""
+    """Return a new code or token: ``1000.`` and two random parts."""
     return f"1000.{secrets.token_hex(16)}.{secrets.token_hex(16)}"
 
 
 @dataclass(kw_only=True)
 class Code:
-    """A grant token: good for one exchange."""
+    """A grant code, valid for one exchange."""
 
     user_id: str
     scopes: tuple[str, ...]
@@ -38,7 +38,7 @@ class Code:
 
 @dataclass(frozen=True, kw_only=True)
 class Consent:
-    """What a client has asked a person for."""
+    """The access that a client has asked a user for."""
 
     redirect_uri: str
     scopes: tuple[str, ...]
@@ -49,7 +49,7 @@ class Consent:
 
 @dataclass(kw_only=True)
 class RefreshToken:
-    """A standing consent; revoking it kills its access tokens."""
+    """A refresh token; revoking it revokes its access tokens."""
 
     value: str
     user_id: str
@@ -59,7 +59,7 @@ class RefreshToken:
 
 @dataclass(kw_only=True)
 class AccessToken:
-    """What signs a call."""
+    """An access token, which signs API calls."""
 
     value: str
     user_id: str
@@ -70,13 +70,13 @@ class AccessToken:
 
 @dataclass
 class RateLimit:
-    """Ten in each window of ten minutes; a window begins with the first call after the last one."""
+    """A fixed window: ten calls, counted from the first call after the last window."""
 
     started_at: datetime | None = None
     count: int = 0
 
     def allow(self, now: datetime, *, seconds: float) -> bool:
-        """Count one more, unless the window of so many seconds is full."""
+        """Count one more call and return True, or False if the window of ``seconds`` is full."""
         if self.started_at is None or now - self.started_at >= timedelta(seconds=seconds):
             self.started_at, self.count = now, 0
         if self.count >= MAX_CALLS_PER_RATE_WINDOW:
@@ -87,14 +87,14 @@ class RateLimit:
 
 @dataclass
 class Grants:
-    """All of the client's codes and tokens; plain dictionaries by value."""
+    """All codes and tokens of the client; dictionaries by value."""
 
     codes: dict[str, Code] = field(default_factory=dict)
     refresh_tokens: dict[str, RefreshToken] = field(default_factory=dict)
     access_tokens: dict[str, AccessToken] = field(default_factory=dict)
-    #: Users who have consented once: asked again only with ``prompt=consent``.
+    #: Ids of users who have consented; they are asked again only with ``prompt=consent``.
     consents: set[str] = field(default_factory=set)
-    #: Pages that were shown and not answered yet.
+    #: Authorization pages that were shown and not answered yet, by key.
     pending_consents: dict[str, Consent] = field(default_factory=dict)
     code_rate_limit: RateLimit = field(default_factory=RateLimit)
 
@@ -104,18 +104,18 @@ class Grants:
         return value
 
     def add_pending_consent(self, consent: Consent) -> str:
-        """Remember a question; its key comes back with the answer."""
+        """Store the question of an authorization page; return the key that its form sends."""
         key = secrets.token_hex(16)
         self.pending_consents[key] = consent
         return key
 
     def redeem_code(self, value: str, now: datetime) -> Code | None:
-        """Return the code if it is still good; it is not from now on."""
+        """Remove a code and return it, or None if it is unknown or expired."""
         code = self.codes.pop(value, None)
         return code if code and code.expires_at > now else None
 
     def add_refresh_token(self, code: Code) -> RefreshToken:
-        """The 21st of a user deletes the oldest one with its access tokens."""
+        """Add a refresh token; the 21st of a user revokes the oldest one."""
         token = RefreshToken(
             value=new_secret(), user_id=code.user_id, scopes=code.scopes, rate_limit=RateLimit()
         )
@@ -128,7 +128,7 @@ class Grants:
     def add_access_token(
         self, source: Code | RefreshToken, refresh_token: str, expires_at: datetime
     ) -> AccessToken:
-        """The 16th of a refresh token makes the oldest one invalid."""
+        """Add an access token; the 16th of a refresh token deletes the oldest one."""
         token = AccessToken(
             value=new_secret(),
             user_id=source.user_id,
@@ -146,7 +146,7 @@ class Grants:
         return token if token and token.expires_at > now else None
 
     def revoke(self, value: str) -> bool:
-        """Forget a token of either kind; a refresh token takes its access tokens along."""
+        """Delete an access token, or a refresh token with its own; return whether it existed."""
         if value in self.refresh_tokens:
             del self.refresh_tokens[value]
             self._delete(self._access_tokens_of(value))
