@@ -1,5 +1,5 @@
 """
-How many calls a second the simulator answers, measured with wrk from outside.
+Measure how many calls a second the simulator answers, with wrk.
 
 Run it from the root of the repository; it needs the program ``wrk`` (``apt-get install wrk``)::
 
@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-#: Calls per second that make a hundred thousand leads a matter of minutes.
-TARGET = 2_000
+#: With this rate, reading a hundred thousand leads takes less than a minute.
+TARGET_RATE = 2_000
 
 
 def main() -> int:
@@ -34,14 +34,14 @@ def main() -> int:
         measure("its conversion options", f"{lead}/__conversion_options", token, seconds)
         leads = f"{origin}/crm/v8/Leads?{urlencode({'fields': 'Last_Name,Email'})}"
         measure("a page of leads", leads, token, seconds)
-    print(f"target for one lead: {TARGET} requests/s")
-    return 0 if rate >= TARGET else 1
+    print(f"target for one lead: {TARGET_RATE} requests/s")
+    return 0 if rate >= TARGET_RATE else 1
 
 
 @contextmanager
 def running_simulator() -> Iterator[str]:
-    """Run the command in a process of its own; yield its origin."""
-    # wrk keeps 50 calls in flight; the limit of an organisation is not what is measured
+    """Run the command ``zoho_simulator`` in a process of its own; yield its origin."""
+    # wrk keeps 50 calls in flight; the concurrency limit must not refuse any of them
     arguments = ("--port", "0", "--concurrency", "1000")
     command = (sys.executable, "manage.py", "zoho_simulator", *arguments)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -64,16 +64,16 @@ def get(url: str, body: bytes | None = None) -> Any:
 
 
 def measure(name: str, url: str, token: str, seconds: int) -> float:
-    """Print and return the requests per second of one thread with 50 connections."""
+    """Print and return the requests per second of one wrk thread with 50 connections."""
     header = f"Authorization: Zoho-oauthtoken {token}"
     command = ("wrk", "-t1", "-c50", f"-d{seconds}s", "--latency", "-H", header, url)
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     lines = [line.split() for line in shown.splitlines()]
     rate = next(float(words[1]) for words in lines if words[:1] == ["Requests/sec:"])
-    half = next(words[1] for words in lines if words[:1] == ["50%"])
-    most = next(words[1] for words in lines if words[:1] == ["99%"])
+    median = next(words[1] for words in lines if words[:1] == ["50%"])
+    p99 = next(words[1] for words in lines if words[:1] == ["99%"])
     refused = [" ".join(words) for words in lines if words[:1] == ["Non-2xx"]]
-    print(f"{name:24} {rate:8.0f} requests/s   p50 {half}   p99 {most}  {' '.join(refused)}")
+    print(f"{name:24} {rate:8.0f} requests/s   p50 {median}   p99 {p99}  {' '.join(refused)}")
     return rate
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 
 import requests
 
-TIMEOUT = 30
+TIMEOUT_SECONDS = 30
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Browser:
 
     def open(self, url: str) -> Page:
         """Go to an address."""
-        return _page(self._session.get(url, timeout=TIMEOUT))
+        return _page(self._session.get(url, timeout=TIMEOUT_SECONDS))
 
     def press(self, page: Page, label: str, **values: str) -> Page:
         """
@@ -53,7 +53,7 @@ class Browser:
             if label in form.buttons:
                 data = {**form.values, **values, **form.buttons[label]}
                 url = urljoin(page.url, form.action)
-                return _page(self._session.post(url, data=data, timeout=TIMEOUT))
+                return _page(self._session.post(url, data=data, timeout=TIMEOUT_SECONDS))
         said = " ".join(page.messages)
         raise LookupError(f"{page.url} (HTTP {page.status}) has no button “{label}”. {said}")
 

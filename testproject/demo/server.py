@@ -24,7 +24,7 @@ class QuietHandler(WSGIRequestHandler):
 
 
 @contextmanager
-def site(port: int, *, quiet: bool = True) -> Iterator[str]:
+def serve_site(port: int, *, quiet: bool = True) -> Iterator[str]:
     """Serve the site until the block ends, on another port if this one is taken; yield its URL."""
     if quiet:
         logging.getLogger("django.request").setLevel(logging.ERROR)

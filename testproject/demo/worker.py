@@ -11,11 +11,11 @@ from celery.beat import Scheduler, Service
 from celery.worker import WorkController
 
 #: Seconds that a worker may take to begin.
-PATIENCE = 30
+MAX_WAIT_SECONDS = 30
 
 
 @contextmanager
-def worker(app: Celery, *, concurrency: int = 4) -> Iterator[None]:
+def run_worker(app: Celery, *, concurrency: int = 4) -> Iterator[None]:
     """
     Run tasks until the block ends; those that run then are waited for.
 
@@ -34,7 +34,7 @@ def worker(app: Celery, *, concurrency: int = 4) -> Iterator[None]:
     thread = Thread(target=controller.start, name="celery-worker", daemon=True)
     thread.start()
     try:
-        if not ready.wait(PATIENCE):
+        if not ready.wait(MAX_WAIT_SECONDS):
             raise RuntimeError("The Celery worker does not begin.")
         yield
     finally:
@@ -43,7 +43,7 @@ def worker(app: Celery, *, concurrency: int = 4) -> Iterator[None]:
 
 
 @contextmanager
-def beat(app: Celery) -> Iterator[None]:
+def run_beat(app: Celery) -> Iterator[None]:
     """Send what is on the app's schedule until the block ends; nothing is kept in a file."""
     service = Service(app, max_interval=1, scheduler_cls=Scheduler)
     thread = Thread(target=service.start, name="celery-beat", daemon=True)

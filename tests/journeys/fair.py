@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from testproject.demo.table import compared
+from testproject.demo.results import compare_with_ledger
 from zoho_crm.matching import POLICIES
 from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.services import mass_convert
@@ -81,7 +81,7 @@ def check(
     assert sorted(row.lead_id for row in rows) == sorted(leads)
     assert {line.reason for line in run.lines.all()} == {"double", "malformed"}
     assert {row.verdict for row in rows} == {verdict.value for verdict in Verdict}
-    assert all(compared(rows, zoho.ledger()).values())
+    assert all(compare_with_ledger(rows, zoho.ledger()).values())
     assert "ID_ALREADY_CONVERTED" not in {call["code"] for call in zoho.ledger()["calls"]}
     assert {row.status for row in rows} == {Status.CONVERTED, Status.FAILED, Status.PREVIEWED}
     assert not [row for row in rows if row.status == Status.PREVIEWED and row.plan]

@@ -12,7 +12,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from testproject.celery import app
-from testproject.demo.table import compared
+from testproject.demo.results import compare_with_ledger
 from tests.journeys import fair
 from tests.journeys.processes import site
 from tests.journeys.waiting import wait_until, wait_until_at_rest
@@ -69,7 +69,7 @@ def test_leads_are_converted_once_each_whatever_becomes_of_the_answers(
 
     rows = LeadConversion.objects.all()
     assert Counter(row.status for row in rows) == {"CONVERTED": LEADS}
-    assert compared(rows, live_zoho.ledger()) == dict.fromkeys(lead_ids, True)
+    assert compare_with_ledger(rows, live_zoho.ledger()) == dict.fromkeys(lead_ids, True)
     assert "ID_ALREADY_CONVERTED" not in {call["code"] for call in live_zoho.ledger()["calls"]}
     assert {row.evidence for row in rows} == {"answer", "read"}
     assert "Traceback" not in complaints(logs)

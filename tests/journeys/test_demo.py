@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from testproject.demo.browser import browser
-from testproject.demo.table import compared
+from testproject.demo.results import compare_with_ledger
 from zoho_crm.models import LeadConversion
 from zoho_crm.types import Verdict
 
@@ -134,12 +134,12 @@ def test_a_converted_row_is_compared_with_the_ledger(
 ) -> None:
     ours = row("1", status="CONVERTED", contact_id="11", converted_by="us")
 
-    assert compared([ours], {"conversions": books}) == {"1": equal}
+    assert compare_with_ledger([ours], {"conversions": books}) == {"1": equal}
 
 
 def test_what_only_one_side_knows_of_is_compared_too() -> None:
     books = {"conversions": [entry("2", "12"), entry("3", "13")]}
 
-    equal = compared([row("1"), row("2")], books)
+    equal = compare_with_ledger([row("1"), row("2")], books)
 
     assert equal == {"1": True, "2": False, "3": False}

@@ -12,8 +12,8 @@ import pytest
 from celery.signals import task_postrun
 
 from testproject.celery import app
-from testproject.demo.table import compared
-from testproject.demo.worker import worker
+from testproject.demo.results import compare_with_ledger
+from testproject.demo.worker import run_worker
 from tests import messages
 from tests.journeys.waiting import wait_until, wait_until_at_rest
 from zoho_crm import tasks
@@ -67,7 +67,7 @@ def statuses(lead_ids: list[str]) -> list[str]:
 
 
 def agree(zoho: Simulator) -> bool:
-    return all(compared(LeadConversion.objects.all(), zoho.ledger()).values())
+    return all(compare_with_ledger(LeadConversion.objects.all(), zoho.ledger()).values())
 
 
 def sends(zoho: Simulator) -> Counter[str]:
@@ -79,7 +79,7 @@ def test_what_the_policy_allows_is_converted_and_the_rest_waits_for_a_person(
 ) -> None:
     lead_ids = [zoho.story(case) for case in CASES]
 
-    with worker(app):
+    with run_worker(app):
         for lead_id in lead_ids:
             tasks.convert_lead.delay(lead_id=lead_id, policy="attach")
         wait_until(lambda: ended["convert_lead"] == len(CASES))
@@ -97,7 +97,7 @@ def test_losing_every_message_costs_nothing_but_the_time_until_the_next_sweep(
         tasks.convert_lead(lead_id=lead_id)
     messages.take_all()
 
-    with worker(app):
+    with run_worker(app):
         tasks.sweep.delay()
         wait_until_at_rest(connection)
 
@@ -116,7 +116,7 @@ def test_repeating_and_reordering_messages_changes_nothing(
     ]
     Random(7).shuffle(send)
 
-    with worker(app):
+    with run_worker(app):
         for message in send:
             message()
         wait_until(lambda: ended["convert_lead"] == 30 and ended["sweep"] == 5)
@@ -132,7 +132,7 @@ def test_a_message_that_comes_long_afterwards_converts_nothing_again(
 ) -> None:
     lead_id = zoho.story("no_match")
 
-    with worker(app):
+    with run_worker(app):
         tasks.convert_lead.delay(lead_id=lead_id)
         wait_until(lambda: LeadConversion.objects.filter(status=Status.CONVERTED).exists())
         tasks.convert_lead.delay(lead_id=lead_id, policy="attach")
@@ -151,7 +151,7 @@ def test_answers_that_are_lost_settle_by_themselves(
     zoho.fail("convert", "close_after", lead_id=happened)
     zoho.fail("convert", "close_before", lead_id=vanished)
 
-    with worker(app):
+    with run_worker(app):
         for lead_id in (happened, vanished):
             tasks.convert_lead.delay(lead_id=lead_id)
         wait_until(lambda: LeadConversion.objects.filter(status=Status.CONVERTED).count() == 2)

@@ -14,23 +14,27 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from testproject.demo import run, story, zoho
-from testproject.demo.stage import Stage, stage
-from testproject.demo.surroundings import TakenError, are_begun, begin_anew
-from testproject.demo.table import compared, table
+from testproject.demo import mass_conversion, scenario, simulator_client
+from testproject.demo.environment import (
+    FolderLockedError,
+    is_demo_process,
+    restart_in_environment,
+)
+from testproject.demo.results import compare_with_ledger, table
+from testproject.demo.stack import DemoStack, run_stack
 from zoho_crm.models import Connection, LeadConversion
 
 INTERRUPTED = 130
 
-TRY = """
+THINGS_TO_TRY = """
 Things to try:
   decide about a lead that waits    {site}/admin/zoho_crm/leadconversion/?status__exact=PREVIEWED
   see what truly happened           curl {zoho}/_simulator/ledger
   lose the answer of a conversion   curl -d '{fault}' {zoho}/_simulator/faults
   see the results of the run        {site}/admin/zoho_crm/massconversion/
-  use the commands, from here       (. {environment} && .venv/bin/python manage.py zoho_status)
+  use the commands, from here       (. {env_file} && .venv/bin/python manage.py zoho_status)
 """
-FAULT = '{"on": "convert", "do": "close_after"}'
+EXAMPLE_FAULT = '{"on": "convert", "do": "close_after"}'
 
 
 class Command(BaseCommand):
@@ -47,12 +51,12 @@ class Command(BaseCommand):
         add("--keep", action="store_true", help="keep the database, and take up the kept one")
 
     def handle(self, *, keep: bool, **options: Any) -> None:
-        if not are_begun():
-            begin_anew(kept=settings.RUN_DIR / "demo" if keep else None)
+        if not is_demo_process():
+            restart_in_environment(kept=settings.RUN_DIR / "demo" if keep else None)
         _stop_on_signals()
         try:
             wrong = self._run(keep=keep, **options)
-        except TakenError as error:
+        except FolderLockedError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
@@ -63,65 +67,65 @@ class Command(BaseCommand):
         self, *, once: bool, port: int, leads: int, keep: bool, verbosity: int, **options: Any
     ) -> str:
         """Start everything, show it, stay until a person has seen enough; return what is wrong."""
-        with stage(port=port, leads=leads, keep=keep, quiet=verbosity < 2) as running:
-            if port and not running.site.endswith(f":{port}"):
-                self._say(f"Port {port} is taken; the site is at {running.site}.")
-            wrong = self._show(running, once=once)
+        with run_stack(port=port, leads=leads, keep=keep, quiet=verbosity < 2) as stack:
+            if port and not stack.site.endswith(f":{port}"):
+                self._print(f"Port {port} is taken; the site is at {stack.site}.")
+            wrong = self._run_scenario(stack, once=once)
             if not once:
-                _stay()
+                _wait_for_interrupt()
         return wrong
 
-    def _show(self, running: Stage, *, once: bool) -> str:
+    def _run_scenario(self, stack: DemoStack, *, once: bool) -> str:
         """Play the story, print what came of it, and return what is wrong."""
-        admin, password = story.administrator()
-        connection = self._connect(running, admin.get_username(), password)
-        rows = story.look(connection, zoho.lead_ids(running.zoho), admin)
-        self._say(f"Looked at {len(rows)} leads.")
-        if lost := story.last_without_match(rows):
-            zoho.lose_answer(running.zoho, lost.lead_id)
-            self._say(f"The answer to the conversion of {lost.lead_id} will be lost.")
-        if decided := story.decide(rows, admin):
-            self._say(f"A person decided about {decided.lead_id}, with a deal.")
-        story.convert([row for row in rows if decided is None or row.pk != decided.pk])
-        rows = story.at_rest(connection)
-        self._say("", *table(rows), "")
-        wrong = self._convert_many(connection, running, admin)
-        wrong = self._compare(story.at_rest(connection), running) or wrong
+        admin, password = scenario.create_administrator()
+        connection = self._connect(stack, admin.get_username(), password)
+        rows = scenario.preview_leads(connection, simulator_client.lead_ids(stack.zoho), admin)
+        self._print(f"Looked at {len(rows)} leads.")
+        if lost := scenario.last_lead_without_match(rows):
+            simulator_client.lose_answer(stack.zoho, lost.lead_id)
+            self._print(f"The answer to the conversion of {lost.lead_id} will be lost.")
+        if decided := scenario.decide_one(rows, admin):
+            self._print(f"A person decided about {decided.lead_id}, with a deal.")
+        scenario.convert_leads([row for row in rows if decided is None or row.pk != decided.pk])
+        rows = scenario.wait_until_at_rest(connection)
+        self._print("", *table(rows), "")
+        wrong = self._convert_many(connection, stack, admin)
+        wrong = self._compare(scenario.wait_until_at_rest(connection), stack) or wrong
         if not once:
-            self._say(TRY.format(fault=FAULT, **vars(running)))
-        self._say(f"Site: {running.site}", f"Log-in: {admin.get_username()} / {password}")
+            self._print(THINGS_TO_TRY.format(fault=EXAMPLE_FAULT, **vars(stack)))
+        self._print(f"Site: {stack.site}", f"Log-in: {admin.get_username()} / {password}")
         return wrong
 
-    def _connect(self, running: Stage, username: str, password: str) -> Connection:
+    def _connect(self, stack: DemoStack, username: str, password: str) -> Connection:
         try:
-            page = story.connect(running.site, username=username, password=password)
+            page = scenario.connect_in_browser(stack.site, username=username, password=password)
         except LookupError as error:
             raise CommandError(str(error)) from error
-        connection = Connection.objects.filter(org_id=running.org_id).first()
+        connection = Connection.objects.filter(org_id=stack.org_id).first()
         if connection is None:
             raise CommandError(f"{page.url} (HTTP {page.status}): {' '.join(page.messages)}")
-        self._say(f"Zoho: {running.zoho}", *page.messages)
+        self._print(f"Zoho: {stack.zoho}", *page.messages)
         return connection
 
-    def _convert_many(self, connection: Connection, running: Stage, admin: User) -> str:
-        """Convert the leads of a fair in one run, and return what is wrong."""
-        fair = run.prepare(connection, running.simulator, admin)
-        self._say(*run.preview_in_words(fair))
-        run.refuse_one(fair, running.zoho)
-        fair = run.convert(fair, admin)
-        self._say(*run.outcome_in_words(fair), "")
-        return "" if fair.ended_at else f"Mass conversion {fair} did not end. {fair.paused_reason}"
+    def _convert_many(self, connection: Connection, stack: DemoStack, admin: User) -> str:
+        """Convert the leads of a run in one run, and return what is wrong."""
+        run = mass_conversion.prepare(connection, stack.simulator, admin)
+        self._print(*mass_conversion.preview_lines(run))
+        mass_conversion.refuse_one(run, stack.zoho)
+        run = mass_conversion.convert(run, admin)
+        self._print(*mass_conversion.outcome_lines(run), "")
+        return "" if run.ended_at else f"Mass conversion {run} did not end. {run.paused_reason}"
 
-    def _compare(self, rows: Sequence[LeadConversion], running: Stage) -> str:
-        equal = compared(rows, zoho.ledger(running.zoho))
-        self._say(f"Ledger: {len(equal)} rows, {sum(equal.values())} equal")
-        moving = [row.lead_id for row in rows if not row.is_at_rest]
-        if moving:
-            return f"Still on their way: {', '.join(moving)}"
+    def _compare(self, rows: Sequence[LeadConversion], stack: DemoStack) -> str:
+        equal = compare_with_ledger(rows, simulator_client.ledger(stack.zoho))
+        self._print(f"Ledger: {len(equal)} rows, {sum(equal.values())} equal")
+        in_progress = [row.lead_id for row in rows if not row.is_at_rest]
+        if in_progress:
+            return f"Still on their way: {', '.join(in_progress)}"
         differing = [lead_id for lead_id, is_equal in equal.items() if not is_equal]
         return f"Rows and ledger differ: {', '.join(differing)}" if differing else ""
 
-    def _say(self, *lines: str) -> None:
+    def _print(self, *lines: str) -> None:
         self.stdout.write("\n".join((*lines, "")))
         self.stdout.flush()
 
@@ -149,6 +153,6 @@ def _stop_on_signals() -> None:
         signal.signal(number, stop)
 
 
-def _stay() -> None:
+def _wait_for_interrupt() -> None:
     with suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -23,10 +23,10 @@ from zoho_crm.types import ConversionPlan, Deal, Match, Verdict
 
 POLICY = "attach"
 #: Seconds in which all rows come to rest, on a slow machine too.
-PATIENCE = 60
+MAX_WAIT_SECONDS = 60
 
 
-def administrator() -> tuple[User, str]:
+def create_administrator() -> tuple[User, str]:
     """Return the user ``admin``, and the new password that was set."""
     password = secrets.token_urlsafe(9)
     admin, _created = get_user_model().objects.get_or_create(
@@ -37,7 +37,7 @@ def administrator() -> tuple[User, str]:
     return admin, password
 
 
-def connect(site: str, *, username: str, password: str) -> Page:
+def connect_in_browser(site: str, *, username: str, password: str) -> Page:
     """
     Log in to the site, connect, press *Accept* on Zoho's page; return where that ended.
 
@@ -50,12 +50,14 @@ def connect(site: str, *, username: str, password: str) -> Page:
         return person.press(person.press(page, "Continue at Zoho"), "Accept")
 
 
-def look(connection: Connection, lead_ids: Sequence[str], by: User) -> list[LeadConversion]:
+def preview_leads(
+    connection: Connection, lead_ids: Sequence[str], by: User
+) -> list[LeadConversion]:
     """Preview leads, one after the other."""
     return [preview(connection_id=connection.pk, lead_id=lead_id, by=by) for lead_id in lead_ids]
 
 
-def decide(rows: Sequence[LeadConversion], by: User) -> LeadConversion | None:
+def decide_one(rows: Sequence[LeadConversion], by: User) -> LeadConversion | None:
     """Convert one of the leads with several matches, with a deal, as a person would; return it."""
     for row in rows:
         contact = _usable(row.options_seen().contacts)
@@ -82,12 +84,12 @@ def _deal(row: LeadConversion) -> Deal:
     )
 
 
-def last_without_match(rows: Sequence[LeadConversion]) -> LeadConversion | None:
+def last_lead_without_match(rows: Sequence[LeadConversion]) -> LeadConversion | None:
     """Return the lead whose answer is to be lost."""
     return next((row for row in reversed(rows) if row.verdict == Verdict.NO_MATCH), None)
 
 
-def convert(rows: Sequence[LeadConversion]) -> None:
+def convert_leads(rows: Sequence[LeadConversion]) -> None:
     """Have Celery convert what the policy allows."""
     for row in rows:
         tasks.convert_lead.delay(
@@ -95,9 +97,9 @@ def convert(rows: Sequence[LeadConversion]) -> None:
         )
 
 
-def at_rest(connection: Connection) -> list[LeadConversion]:
+def wait_until_at_rest(connection: Connection) -> list[LeadConversion]:
     """Wait until no lead is on its way any more, but not for ever, and return their rows."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
     rows = LeadConversion.objects.filter(connection=connection)
     not_asked_for_yet = Q(status=LeadConversion.Status.PREVIEWED, policy="")
     while (rows.unfinished() | rows.filter(not_asked_for_yet)).exists():

@@ -1,7 +1,7 @@
 """
-What benchmarks of the app run in: importing this sets Django up, so it stands first.
+The environment of benchmarks; importing it sets up Django, so import it before the app.
 
-A new database is made beside the one of ``DATABASE_URL``, as for tests, and removed at the end.
+A new database is created beside the one of ``DATABASE_URL``, as for tests, and removed at the end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ django.setup()
 
 @contextmanager
 def new_database() -> Iterator[str]:
-    """Make an empty database, yield what kind it is, and remove it."""
+    """Create an empty database, yield its vendor, and remove it."""
     database.creation.create_test_db(verbosity=0)
     try:
         yield database.vendor
@@ -31,7 +31,7 @@ def new_database() -> Iterator[str]:
 
 
 def point_to(origin: str, **more: object) -> None:
-    """Let the app talk to the Zoho at this address."""
+    """Let the app call the simulator at this origin."""
     settings.ZOHO_CRM = {
         **settings.ZOHO_CRM,
         "CLIENT_ID": "1000.SIMULATOR",

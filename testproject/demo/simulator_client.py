@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-TIMEOUT = 30
+TIMEOUT_SECONDS = 30
 
 
 def lead_ids(origin: str) -> list[str]:
@@ -41,6 +41,6 @@ def ledger(origin: str) -> dict[str, Any]:
 def _call(method: str, url: str, **more: Any) -> Any:
     with requests.Session() as session:
         session.trust_env = False
-        response = session.request(method, url, timeout=TIMEOUT, **more)
+        response = session.request(method, url, timeout=TIMEOUT_SECONDS, **more)
         response.raise_for_status()
         return response.json()

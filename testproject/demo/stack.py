@@ -11,14 +11,14 @@ from django.conf import settings
 from django.core.management import call_command
 
 from testproject.celery import app
-from testproject.demo.server import site
-from testproject.demo.surroundings import surroundings, write_environment
-from testproject.demo.worker import beat, worker
+from testproject.demo.environment import demo_folder, write_env_file
+from testproject.demo.server import serve_site
+from testproject.demo.worker import run_beat, run_worker
 from zoho_crm.simulator import Server, Simulator, SimulatorSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stage:
+class DemoStack:
     """Where to find what runs."""
 
     site: str
@@ -28,26 +28,26 @@ class Stage:
     #: The organisation of this Zoho.
     org_id: str
     #: A file to ``source`` in another shell.
-    environment: Path
+    env_file: Path
 
 
 @contextmanager
-def stage(*, port: int, leads: int, keep: bool, quiet: bool) -> Iterator[Stage]:
+def run_stack(*, port: int, leads: int, keep: bool, quiet: bool) -> Iterator[DemoStack]:
     """
     Run a Zoho, a Celery worker, beat and the site until the block ends.
 
-    :raises TakenError: if another demo holds the folder
+    :raises FolderLockedError: if another demo holds the folder
     """
     simulator = Simulator(SimulatorSettings(leads=leads))
-    with surroundings(keep=keep) as folder, Server(simulator) as zoho:
+    with demo_folder(keep=keep) as folder, Server(simulator) as zoho:
         settings.ZOHO_CRM = {**settings.ZOHO_CRM, "LOCAL_URL": zoho.origin}
-        write_environment(folder / "env", ZOHO_CRM_LOCAL_URL=zoho.origin)
+        write_env_file(folder / "env", ZOHO_CRM_LOCAL_URL=zoho.origin)
         call_command("migrate", verbosity=0, skip_checks=True)
-        with worker(app), beat(app), site(port, quiet=quiet) as url:
-            yield Stage(
+        with run_worker(app), run_beat(app), serve_site(port, quiet=quiet) as url:
+            yield DemoStack(
                 site=url,
                 zoho=zoho.origin,
                 simulator=simulator,
                 org_id=simulator.organisation.id,
-                environment=folder / "env",
+                env_file=folder / "env",
             )

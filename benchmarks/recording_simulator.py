@@ -1,4 +1,4 @@
-"""A simulated Zoho in a process of its own, which remembers what it was asked."""
+"""A simulator in a process of its own that records the calls it receives."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from zoho_crm.simulator import Answer, Call, Server, Simulator, SimulatorSetting
 
 
 @dataclass(frozen=True, kw_only=True)
-class Zoho:
-    """That Zoho, seen from the process that measures."""
+class RemoteSimulator:
+    """A handle to the simulator for the process that measures."""
 
     origin: str
     grant_code: str
-    #: Leads that are like no other, in two sets of the same size.
+    #: Ids of leads without matches: those to convert, and as many others to replay the calls on.
     leads: list[str]
-    twins: list[str]
+    replay_leads: list[str]
     _pipe: Connection
 
     def calls(self) -> list[tuple[str, str, bytes]]:
-        """Return method, path with query, and body of every call to the CRM so far."""
+        """Return method, path with query, and body of every CRM call so far."""
         calls: list[tuple[str, str, bytes]] = self._ask("calls")
         return calls
 
     def converted(self) -> int:
-        """Return how many leads were truly converted."""
+        """Return how many leads the ledger has as converted."""
         return int(self._ask("converted"))
 
     def _ask(self, what: str) -> Any:
@@ -38,44 +38,44 @@ class Zoho:
         return self._pipe.recv()
 
 
-class Listener(Simulator):
-    """Remembers its calls."""
+class RecordingSimulator(Simulator):
+    """Records its CRM calls."""
 
     def __init__(self, settings: SimulatorSettings) -> None:
         super().__init__(settings)
         self.calls: list[tuple[str, str, bytes]] = []
 
     def answer(self, call: Call) -> Answer:
-        """Answer as any simulator."""
+        """Record the call if it goes to the CRM API, and answer it."""
         if call.path.startswith("/crm/"):
             self.calls.append((call.method, f"{call.path}?{urlencode(call.query)}", call.body))
         return super().answer(call)
 
 
 @contextmanager
-def zoho_with(leads: int) -> Iterator[Zoho]:
-    """Run a Zoho with twice as many leads until the block ends."""
+def remote_simulator(leads: int) -> Iterator[RemoteSimulator]:
+    """Run a simulator with ``leads`` leads, and as many for the replay, until the block ends."""
     context = get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, leads), daemon=True)
     process.start()
-    there.close()  # else nobody would notice its end
+    there.close()  # otherwise recv() would not fail when the process ends
     try:
-        yield Zoho(**here.recv(), _pipe=here)
+        yield RemoteSimulator(**here.recv(), _pipe=here)
     finally:
         process.terminate()
         process.join()
 
 
 def _serve(pipe: Connection, leads: int) -> None:
-    simulator = Listener(SimulatorSettings(leads=0, concurrency=25))
+    simulator = RecordingSimulator(SimulatorSettings(leads=0, concurrency=25))
     made = [simulator.add_lead()["id"] for _ in range(2 * leads)]
     answers = {
         "calls": lambda: simulator.calls,
         "converted": lambda: len(simulator.ledger()["conversions"]),
     }
     with Server(simulator) as server:
-        told = {"origin": server.origin, "grant_code": simulator.grant_code()}
-        pipe.send({**told, "leads": made[:leads], "twins": made[leads:]})
+        handle = {"origin": server.origin, "grant_code": simulator.grant_code()}
+        pipe.send({**handle, "leads": made[:leads], "replay_leads": made[leads:]})
         while True:
             pipe.send(answers[pipe.recv()]())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 from django.contrib.auth.models import User
 
-from testproject.demo import zoho
+from testproject.demo import simulator_client
 from zoho_crm import tasks
 from zoho_crm.matching import POLICIES
 from zoho_crm.models import Connection, LeadConversion, MassConversion
@@ -17,23 +17,23 @@ from zoho_crm.services import mass_convert
 from zoho_crm.simulator import Simulator
 from zoho_crm.types import Verdict
 
-LEADS = 240
+LEAD_COUNT = 240
 #: Every so many leads one is of the company of the lead before it, and one matches a contact.
-GROUP, MATCH = 6, 60
+GROUP_SIZE, MATCH_INTERVAL = 6, 60
 #: Seconds until a run is where it should be, on a slow machine too.
-PATIENCE = 90
+MAX_WAIT_SECONDS = 90
 
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
 
 
-def visitors(simulator: Simulator) -> Iterator[str]:
+def add_leads(simulator: Simulator) -> Iterator[str]:
     """Put the leads in; yield their ids, one of them twice, and a line that is no id."""
     company, lead_id = "", ""
-    for number in range(LEADS):
-        if number % MATCH == 0:
+    for number in range(LEAD_COUNT):
+        if number % MATCH_INTERVAL == 0:
             lead_id = simulator.story("one_match")
-        elif number % GROUP == 0:
+        elif number % GROUP_SIZE == 0:
             lead_id = simulator.add_lead(Company=company).id
         else:
             lead = simulator.add_lead()
@@ -47,39 +47,39 @@ def prepare(connection: Connection, simulator: Simulator, by: User) -> MassConve
     """Take the leads in, and have Celery preview them."""
     run = mass_convert.prepare(
         connection_id=connection.pk,
-        lead_ids=visitors(simulator),
+        lead_ids=add_leads(simulator),
         policy=POLICIES["attach"],
         name="Trade fair",
         source="the demo",
         by=by,
     )
-    return _worked(run, lambda run: run.stage == Stage.REVIEW and run.due_at is None)
+    return _wait_until(run, lambda run: run.stage == Stage.REVIEW and run.due_at is None)
 
 
 def refuse_one(run: MassConversion, origin: str) -> None:
     """Let Zoho refuse one of the leads that are to be attached."""
     row = LeadConversion.objects.filter(mass_conversion=run, verdict=Verdict.ONE_MATCH).first()
     if row:
-        zoho.refuse(origin, row.lead_id)
+        simulator_client.refuse(origin, row.lead_id)
 
 
 def convert(run: MassConversion, by: User) -> MassConversion:
     """Start a run as it stands, and have Celery convert its leads."""
     count = mass_convert.decided_count(run)
     run = mass_convert.start(run_id=run.pk, revision=run.revision, count=count, by=by)
-    return _worked(run, lambda run: run.ended_at is not None or bool(run.paused_reason))
+    return _wait_until(run, lambda run: run.ended_at is not None or bool(run.paused_reason))
 
 
-def _worked(run: MassConversion, has_arrived: Callable[[MassConversion], bool]) -> MassConversion:
+def _wait_until(run: MassConversion, condition: Callable[[MassConversion], bool]) -> MassConversion:
     tasks.mass_convert.delay(mass_conversion_id=run.pk)
-    deadline = time.monotonic() + PATIENCE
-    while not has_arrived(run) and time.monotonic() < deadline:
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
+    while not condition(run) and time.monotonic() < deadline:
         time.sleep(0.1)
         run.refresh_from_db()
     return run
 
 
-def preview_in_words(run: MassConversion) -> Iterator[str]:
+def preview_lines(run: MassConversion) -> Iterator[str]:
     """Say what was found, before anything is sent."""
     rows = LeadConversion.objects.filter(mass_conversion=run)
     verdicts = Counter(rows.values_list("verdict", flat=True))
@@ -92,7 +92,7 @@ def preview_in_words(run: MassConversion) -> Iterator[str]:
     yield f"  estimate   {cost.calls} calls, {cost.credits} credits, {cost.seconds} s"
 
 
-def outcome_in_words(run: MassConversion) -> Iterator[str]:
+def outcome_lines(run: MassConversion) -> Iterator[str]:
     """Say what came of it: jobs, single conversions, each failure with its reason, the CSV."""
     rows = LeadConversion.objects.filter(mass_conversion=run)
     statuses = Counter(rows.values_list("status", flat=True))
@@ -102,10 +102,10 @@ def outcome_in_words(run: MassConversion) -> Iterator[str]:
     yield f"  jobs       {len(jobs)}, of {', '.join(jobs) or 'no'} leads; the others one by one"
     for row in rows.filter(status=Status.FAILED):
         yield f"  failure    {row.lead_id}: {row.error_code}, {row.error_message}"
-    yield from _results(run)
+    yield from _csv_lines(run)
 
 
-def _results(run: MassConversion) -> Iterator[str]:
+def _csv_lines(run: MassConversion) -> Iterator[str]:
     header, *lines = mass_convert.export(run_id=run.pk)
     failed = [line for line in lines if Status.FAILED in next(csv.reader([line]))]
     yield f"  CSV        {len(lines)} lines: {header.strip()}"

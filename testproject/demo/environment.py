@@ -19,12 +19,12 @@ from cryptography.fernet import Fernet
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET
 
 #: Names the folder of a demo to the process that runs in it.
-FOLDER = "DEMO_FOLDER"
-DATABASE = "db.sqlite3"
-KEY = "encryption.key"
+FOLDER_VARIABLE = "DEMO_FOLDER"
+DATABASE_FILE = "db.sqlite3"
+KEY_FILE = "encryption.key"
 
 #: Waiting times, in seconds, that a person at a screen can live with.
-QUICK = {
+SHORT_DURATIONS = {
     "CONNECT_TIMEOUT": 2,
     "CALL_DEADLINE": 5,
     "QUIET_PERIOD": 5,
@@ -38,25 +38,29 @@ QUICK = {
 }
 
 
-class TakenError(Exception):
+class FolderLockedError(Exception):
     """Another demo that is kept is at work; stop it first, or leave out --keep."""
 
 
-def are_begun() -> bool:
-    """Whether this process runs in surroundings of a demo already."""
-    return FOLDER in os.environ
+def is_demo_process() -> bool:
+    """Whether this process runs in demo_folder of a demo already."""
+    return FOLDER_VARIABLE in os.environ
 
 
-def begin_anew(*, kept: Path | None) -> NoReturn:
-    """Run this command line once more, in place of this process, in surroundings of its own."""
+def restart_in_environment(*, kept: Path | None) -> NoReturn:
+    """Run this command line once more, in place of this process, in demo_folder of its own."""
     if kept:
         kept.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = kept or Path(tempfile.mkdtemp(prefix="zoho-crm-demo-"))
-    environment = {**_foreign(os.environ), **_own(folder), FOLDER: str(folder)}
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    variables = {
+        **_without_host_settings(os.environ),
+        **_demo_variables(folder),
+        FOLDER_VARIABLE: str(folder),
+    }
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], variables)
 
 
-def _foreign(environment: Mapping[str, str]) -> dict[str, str]:
+def _without_host_settings(environment: Mapping[str, str]) -> dict[str, str]:
     """Leave out whatever the settings would read: no real Zoho, no real database is touched."""
     return {
         name: value
@@ -65,22 +69,22 @@ def _foreign(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _own(folder: Path) -> dict[str, str]:
+def _demo_variables(folder: Path) -> dict[str, str]:
     return {
         "DEBUG": "1",
         "SECRET_KEY": secrets.token_urlsafe(40),
-        "DATABASE_URL": f"sqlite:///{folder / DATABASE}",
+        "DATABASE_URL": f"sqlite:///{folder / DATABASE_FILE}",
         "CACHE_URL": "locmemcache://",
         "CELERY_BROKER_URL": "memory://",
         "ZOHO_CRM_CLIENT_ID": CLIENT_ID,
         "ZOHO_CRM_CLIENT_SECRET": CLIENT_SECRET,
         "ZOHO_CRM_DATA_CENTER": "local",
-        "ZOHO_CRM_ENCRYPTION_KEYS": _key(folder / KEY),
-        **{f"ZOHO_CRM_{name}": str(seconds) for name, seconds in QUICK.items()},
+        "ZOHO_CRM_ENCRYPTION_KEYS": _encryption_key(folder / KEY_FILE),
+        **{f"ZOHO_CRM_{name}": str(seconds) for name, seconds in SHORT_DURATIONS.items()},
     }
 
 
-def _key(path: Path) -> str:
+def _encryption_key(path: Path) -> str:
     """A database that is kept can only be read with the key that it was written with."""
     if not path.exists():
         path.touch(mode=0o600)
@@ -89,28 +93,28 @@ def _key(path: Path) -> str:
 
 
 @contextmanager
-def surroundings(*, keep: bool) -> Iterator[Path]:
+def demo_folder(*, keep: bool) -> Iterator[Path]:
     """
-    Hold the folder that ``begin_anew`` named, and remove it at the end unless it is to be kept.
+    Hold the demo's folder, and remove it at the end unless it is to be kept.
 
-    :raises TakenError: if another demo holds it
+    :raises FolderLockedError: if another demo holds it
     """
-    folder = Path(os.environ[FOLDER])
+    folder = Path(os.environ[FOLDER_VARIABLE])
     with ExitStack() as stack:
-        _hold(stack.enter_context((folder / "lock").open("w")))
+        _lock(stack.enter_context((folder / "lock").open("w")))
         if not keep:
             stack.callback(shutil.rmtree, folder)
         yield folder
 
 
-def _hold(lock: TextIO) -> None:
+def _lock(lock: TextIO) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise TakenError(TakenError.__doc__) from error
+        raise FolderLockedError(FolderLockedError.__doc__) from error
 
 
-def write_environment(path: Path, **more: str) -> None:
+def write_env_file(path: Path, **more: str) -> None:
     """Write what another shell has to ``source`` for commands that work on this demo."""
     path.touch(mode=0o600)
     known = {name: os.environ[name] for name in sorted(os.environ) if _is_for_commands(name)}

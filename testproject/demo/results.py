@@ -13,7 +13,7 @@ from zoho_crm.types import ConversionPlan
 Entry: TypeAlias = tuple[bool, str, str, str]
 
 COLUMNS = ("lead", "verdict", "plan", "result", "contact", "account", "deal")
-NOTHING = "-"
+EMPTY = "-"
 
 
 def table(rows: Iterable[LeadConversion]) -> Iterator[str]:
@@ -32,13 +32,13 @@ def _cells(row: LeadConversion) -> tuple[str, ...]:
         row.verdict,
         _plan(row.planned()),
         _result(row),
-        *(record_id or NOTHING for record_id in ids),
+        *(record_id or EMPTY for record_id in ids),
     )
 
 
 def _plan(plan: ConversionPlan | None) -> str:
     if plan is None:
-        return NOTHING
+        return EMPTY
     target = "contact" if plan.contact_id else "account" if plan.account_id else ""
     words = f"attach {target}" if target else "create"
     return f"{words} + deal" if plan.deal else words
@@ -53,7 +53,7 @@ def _result(row: LeadConversion) -> str:
     return f"{row.status} ({note})" if note else row.status
 
 
-def compared(rows: Iterable[LeadConversion], ledger: dict[str, Any]) -> dict[str, bool]:
+def compare_with_ledger(rows: Iterable[LeadConversion], ledger: dict[str, Any]) -> dict[str, bool]:
     """Return every lead that rows or ledger know of, and whether both say the same of it."""
     ours = {row.lead_id: _ours(row) for row in rows}
     theirs: defaultdict[str, list[Entry]] = defaultdict(list)
