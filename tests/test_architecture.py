@@ -48,11 +48,11 @@ MAY_IMPORT = {
     "apps": WORDS | {"checks", "models"},
     # bridges to other programs
     "contrib": BELOW_THE_WAYS_IN | {"crypto", "client", "simulator"},
-    # a Zoho of our own, without friends
+    # imports nothing of ours
     "simulator": set(),
 }
 
-#: The only doors to the simulator from outside it.
+#: The only modules outside the simulator that may import it.
 MAY_IMPORT_THE_SIMULATOR = {
     "contrib/pytest.py",
     "management/commands/zoho_simulator.py",
@@ -139,7 +139,7 @@ def test_imports_point_down(path):
     assert used <= MAY_IMPORT[layer] | {layer}
 
 
-def test_only_its_doors_import_the_simulator():
+def test_only_these_modules_import_the_simulator():
     users = {
         in_package(path)
         for path in LAYERED_MODULES

@@ -15,7 +15,7 @@ CLIENT = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
 
 @dataclass
 class Caller:
-    """A program that calls a simulator through one of its doors, over and over."""
+    """An API client of a simulator, over one of its transports."""
 
     simulator: Simulator
     session: requests.Session
@@ -47,7 +47,7 @@ class Caller:
         return self.post(f"/Leads/{lead_id}/actions/convert", {"data": [item]})
 
     def mass_convert(self, *lead_ids: str, **keys: Any) -> requests.Response:
-        """Ask for a job that gives everything to the current user, unless told otherwise."""
+        """Post a mass convert request that assigns to the current user by default."""
         assign_to = {"id": self.simulator.organisation.current_user["id"]}
         body = {"ids": list(lead_ids), "assign_to": assign_to, **keys}
         return self.post("/Leads/actions/mass_convert", body)
@@ -59,7 +59,7 @@ class Caller:
         return str(answer.json()["details"]["job_id"])
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """Return how a job stands."""
+        """Return the status of a job."""
         answer = self.get("/Leads/actions/mass_convert", job_id=job_id)
         assert answer.status_code == 200, answer.text
         (job,) = answer.json()["data"]
@@ -70,9 +70,9 @@ class Caller:
         data = {**CLIENT, "grant_type": grant_type, **form}
         return self.call("POST", "/oauth/v2/token", data=data)
 
-    def connect(self, **order: Any) -> dict[str, Any]:
-        """Exchange a fresh code; calls are signed with its token from now on."""
-        code = self.simulator.grant_code(**order)
+    def connect(self, **parameters: Any) -> dict[str, Any]:
+        """Exchange a new code; later calls are signed with its access token."""
+        code = self.simulator.grant_code(**parameters)
         granted: dict[str, Any] = self.token("authorization_code", code=code).json()
         self.headers["Authorization"] = f"Zoho-oauthtoken {granted['access_token']}"
         return granted
@@ -80,7 +80,7 @@ class Caller:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Caller]]:
-    """Start a simulator with other settings, in process, and connect to it."""
+    """Return a function that starts a simulator with other settings, in process, with a caller."""
     sessions: list[requests.Session] = []
 
     def start_one(**settings: Any) -> Caller:
@@ -100,7 +100,7 @@ def start() -> Iterator[Callable[..., Caller]]:
 
 @pytest.fixture
 def caller(start: Callable[..., Caller]) -> Caller:
-    """Connected to an empty simulator in process."""
+    """Return a caller of an empty simulator in process."""
     return start()
 
 
@@ -111,7 +111,7 @@ def sim(caller: Caller) -> Simulator:
 
 @pytest.fixture(params=["in_process", "http"])
 def any_caller(request: pytest.FixtureRequest, start: Callable[..., Caller]) -> Iterator[Caller]:
-    """Connected to an empty simulator through each of the doors in turn."""
+    """Yield a caller of an empty simulator, once for each transport."""
     caller = start()
     if request.param == "in_process":
         yield caller

@@ -1,4 +1,4 @@
-"""Who may come in, how many at once, and what it costs."""
+"""Admission of calls: authorization, concurrency and credits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_call_has_to_be_signed(caller: Caller, header: str, code: str) -> None
     assert (answer.status_code, answer.json()["code"]) == (401, code)
 
 
-def test_bearer_is_not_what_the_crm_asks_for(caller: Caller) -> None:
+def test_the_bearer_scheme_is_refused(caller: Caller) -> None:
     token = caller.headers["Authorization"].split()[1]
     caller.headers["Authorization"] = f"Bearer {token}"
 
@@ -98,7 +98,7 @@ def test_a_profile_may_lack_a_permission(caller: Caller, permission: str, path: 
         ("GET", "/crm/v8/Leads/abc", 400, "INVALID_DATA"),
     ],
 )
-def test_wrong_addresses_are_told_apart(
+def test_unknown_urls_versions_and_methods_have_their_own_codes(
     any_caller: Caller, method: str, path: str, status: int, code: str
 ) -> None:
     answer = any_caller.call(method, path)
@@ -107,13 +107,13 @@ def test_wrong_addresses_are_told_apart(
 
 
 def slow_calls(caller: Caller, paths: list[str], **more: Any) -> list[int]:
-    """Make all calls at once; return the statuses."""
+    """Make all calls in parallel; return the statuses."""
     with ThreadPoolExecutor(len(paths)) as pool:
         answers = list(pool.map(lambda path: caller.get(path, **more), paths))
     return sorted(answer.status_code for answer in answers)
 
 
-def test_more_calls_at_once_than_the_edition_allows_are_429(start: Callable[..., Caller]) -> None:
+def test_calls_beyond_the_concurrency_limit_are_429(start: Callable[..., Caller]) -> None:
     caller = start(concurrency=3)
     caller.simulator.fail("org", "delay", times=None, seconds=0.3)
 
@@ -124,7 +124,7 @@ def test_more_calls_at_once_than_the_edition_allows_are_429(start: Callable[...,
     assert caller.get("/users").status_code == 200
 
 
-def test_heavy_calls_share_fewer_places(start: Callable[..., Caller]) -> None:
+def test_heavy_calls_have_a_lower_limit(start: Callable[..., Caller]) -> None:
     caller = start(concurrency=20, sub_concurrency=2)
     caller.simulator.story("no_match")
     caller.simulator.fail("leads_list", "delay", times=None, seconds=0.3)
@@ -136,7 +136,7 @@ def test_heavy_calls_share_fewer_places(start: Callable[..., Caller]) -> None:
     assert light == [200, 200, 200]
 
 
-def test_converts_in_flight_are_counted(caller: Caller) -> None:
+def test_concurrent_converts_are_counted(caller: Caller) -> None:
     lead_ids = [caller.simulator.story("no_match") for _ in range(3)]
     caller.simulator.fail("convert", "delay", times=None, seconds=0.2)
 
@@ -147,7 +147,7 @@ def test_converts_in_flight_are_counted(caller: Caller) -> None:
     assert caller.simulator.stats()["peak"] == {"all": 3, "convert": 3}
 
 
-def test_latency_holds_a_place_too(start: Callable[..., Caller]) -> None:
+def test_a_call_holds_its_slot_during_the_latency(start: Callable[..., Caller]) -> None:
     caller = start(concurrency=1, latency=0.2)
 
     assert slow_calls(caller, ["/org"] * 2) == [200, 429]

@@ -37,7 +37,7 @@ def run() -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-def test_it_says_where_it_answers_and_ends_with_ctrl_c(
+def test_the_command_prints_its_address_and_ends_with_ctrl_c(
     run: Callable[..., subprocess.Popen[str]],
 ) -> None:
     process = run("--leads", "3", "--token-seconds", "60")
@@ -52,7 +52,7 @@ def test_it_says_where_it_answers_and_ends_with_ctrl_c(
     assert (process.returncode, output, errors) == (130, "", "")
 
 
-def test_jobs_take_as_long_as_they_are_told(
+def test_the_duration_of_jobs_can_be_set(
     run: Callable[..., subprocess.Popen[str]],
 ) -> None:
     process = run("--leads", "1", "--job-ms-per-lead", "3600000")
@@ -66,17 +66,17 @@ def test_jobs_take_as_long_as_they_are_told(
     user = requests.get(f"{origin}/crm/v8/users?type=CurrentUser", headers=headers, timeout=5)
     assign_to = {"id": user.json()["users"][0]["id"]}
     url = f"{origin}/crm/v8/Leads/actions/mass_convert"
-    order = {"ids": [story["lead_id"]], "assign_to": assign_to}
+    body = {"ids": [story["lead_id"]], "assign_to": assign_to}
 
-    job = requests.post(url, json=order, headers=headers, timeout=5).json()["details"]
+    job = requests.post(url, json=body, headers=headers, timeout=5).json()["details"]
 
     shown = requests.get(url, params=job, headers=headers, timeout=5).json()["data"]
     assert [each["Status"] for each in shown] == ["scheduled"]
 
 
-def test_ctrl_c_lets_go_of_the_port() -> None:
+def test_ctrl_c_closes_the_port() -> None:
     class Interrupting(io.StringIO):
-        """Somebody who presses Ctrl-C as soon as there is something to read."""
+        """Raises SIGINT as soon as output is flushed."""
 
         def flush(self) -> None:
             signal.raise_signal(signal.SIGINT)
@@ -92,7 +92,7 @@ def test_ctrl_c_lets_go_of_the_port() -> None:
         assert server.origin.endswith(str(port))
 
 
-def test_a_taken_port_is_said() -> None:
+def test_a_taken_port_is_an_error() -> None:
     with Server(Simulator(SimulatorSettings(leads=0))) as server:
         port = server.origin.rpartition(":")[2]
 

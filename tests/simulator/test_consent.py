@@ -1,4 +1,4 @@
-"""The authorization page, and the codes that it gives out."""
+"""The authorization page, and the codes that it issues."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_what_the_client_sent_is_escaped(caller: Caller) -> None:
     assert "<script" not in answer.text
 
 
-def test_accept_sends_back_a_code_the_state_and_the_server(any_caller: Caller) -> None:
+def test_accept_redirects_with_a_code_the_state_and_the_server(any_caller: Caller) -> None:
     back = any_caller.simulator.consent(any_caller.simulator.origin + url())
 
     assert back.startswith(f"{REDIRECT}?")
@@ -109,7 +109,7 @@ def test_a_request_without_state_gets_none_back(caller: Caller) -> None:
     assert "state" not in press(caller, "accept", state=None)
 
 
-def test_each_question_is_answered_once(caller: Caller) -> None:
+def test_each_page_works_once(caller: Caller) -> None:
     page = caller.call("GET", url()).text
     request = re.search(r'name="request" value="(\w+)"', page)
     assert request
@@ -139,7 +139,7 @@ def test_each_question_is_answered_once(caller: Caller) -> None:
         ({"code_challenge": "x", "code_challenge_method": "plain"}, "An error occurred", 400),
     ],
 )
-def test_a_wrong_request_is_shown_by_zoho_and_sent_nowhere(
+def test_a_wrong_request_shows_an_error_page_without_a_redirect(
     caller: Caller, changes: dict[str, str | None], text: str, status: int
 ) -> None:
     answer = caller.call("GET", url(**changes))
@@ -151,11 +151,11 @@ def test_a_wrong_request_is_shown_by_zoho_and_sent_nowhere(
         caller.simulator.consent(url(**changes))
 
 
-def test_the_page_can_only_be_got(caller: Caller) -> None:
+def test_the_page_answers_get_only(caller: Caller) -> None:
     assert caller.call("POST", url()).status_code == 400
 
 
-def test_who_has_consented_is_not_asked_again_and_gets_no_refresh_token(caller: Caller) -> None:
+def test_after_consent_a_second_request_redirects_without_a_refresh_token(caller: Caller) -> None:
     caller.simulator.consent(url())
 
     back = caller.call("GET", url(prompt=None))

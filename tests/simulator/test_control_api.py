@@ -1,4 +1,4 @@
-"""The simulator in the hands of a test."""
+"""The control API in Python."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.simulator.conftest import Caller
 from zoho_crm.simulator import Simulator
 
 
-def test_a_lead_may_be_changed_and_deleted_by_somebody_else(caller: Caller, sim: Simulator) -> None:
+def test_a_lead_can_be_changed_and_deleted_outside_the_api(caller: Caller, sim: Simulator) -> None:
     lead = sim.add_lead()
 
     sim.change(lead, Company="Other")
@@ -21,7 +21,7 @@ def test_a_lead_may_be_changed_and_deleted_by_somebody_else(caller: Caller, sim:
     assert caller.get(f"/Leads/{lead.id}").status_code == 204
 
 
-def test_a_lead_may_be_converted_by_somebody_else(caller: Caller, sim: Simulator) -> None:
+def test_a_lead_can_be_converted_outside_the_api(caller: Caller, sim: Simulator) -> None:
     lead = sim.add_lead()
 
     sim.convert_elsewhere(lead.id)
@@ -30,7 +30,7 @@ def test_a_lead_may_be_converted_by_somebody_else(caller: Caller, sim: Simulator
     assert [each["via"] for each in sim.conversions_of(lead.id)] == ["elsewhere"]
 
 
-def test_look_ups_follow_what_a_test_writes(caller: Caller, sim: Simulator) -> None:
+def test_indexes_follow_direct_writes(caller: Caller, sim: Simulator) -> None:
     lead = sim.add_lead()
     contact = sim.add("Contacts", Last_Name="A", Email=lead["Email"])
     assert caller.options(lead.id).status_code == 200
@@ -47,7 +47,7 @@ def test_look_ups_follow_what_a_test_writes(caller: Caller, sim: Simulator) -> N
     assert [each["id"] for each in found] == [other.id]
 
 
-def test_a_full_name_is_taken_apart_and_put_together(sim: Simulator) -> None:
+def test_full_name_and_its_parts_complete_each_other(sim: Simulator) -> None:
     whole = sim.add("Contacts", Full_Name="Ines Maria Albrecht")
     parts = sim.add("Contacts", First_Name="Ines", Last_Name="Albrecht")
     single = sim.add("Contacts", Full_Name="Ines")
@@ -59,7 +59,7 @@ def test_a_full_name_is_taken_apart_and_put_together(sim: Simulator) -> None:
     assert (both["Full_Name"], both["Last_Name"]) == ("Shown", "Given")
 
 
-def test_a_field_never_written_answers_its_default(sim: Simulator) -> None:
+def test_an_unset_field_has_its_default(sim: Simulator) -> None:
     lead = sim.add_lead()
 
     assert lead["Fax"] is None
@@ -87,7 +87,7 @@ def test_only_settings_that_exist_can_be_changed(sim: Simulator) -> None:
         sim.tune(colour="red")
 
 
-def test_whoever_looks_sees_everything_done_that_is_due(caller: Caller, sim: Simulator) -> None:
+def test_reading_runs_due_events_first(caller: Caller, sim: Simulator) -> None:
     lead = sim.add_lead()
 
     caller.start_job(lead.id)
@@ -96,21 +96,21 @@ def test_whoever_looks_sees_everything_done_that_is_due(caller: Caller, sim: Sim
     assert lead["Converted__s"]
 
 
-def test_what_is_due_happens_in_its_order_and_at_its_moment(sim: Simulator) -> None:
+def test_due_events_run_in_order_with_the_instant_they_were_due(sim: Simulator) -> None:
     seen: list[tuple[str, datetime]] = []
     begin = sim.world.clock.now()
 
-    def happen(name: str, next_after: float | None = None) -> Callable[[datetime], None]:
-        def happens(at: datetime) -> None:
+    def event(name: str, next_after: float | None = None) -> Callable[[datetime], None]:
+        def run(at: datetime) -> None:
             seen.append((name, at))
             if next_after is not None:
-                sim.world.schedule(at + timedelta(seconds=next_after), happen("follows"))
+                sim.world.schedule(at + timedelta(seconds=next_after), event("follows"))
 
-        return happens
+        return run
 
-    sim.world.schedule(begin + timedelta(seconds=3), happen("third"))
-    sim.world.schedule(begin + timedelta(seconds=1), happen("first", next_after=1))
-    sim.world.schedule(begin + timedelta(seconds=3), happen("fourth"))
+    sim.world.schedule(begin + timedelta(seconds=3), event("third"))
+    sim.world.schedule(begin + timedelta(seconds=1), event("first", next_after=1))
+    sim.world.schedule(begin + timedelta(seconds=3), event("fourth"))
 
     sim.advance(2.5)
     sim.advance(2.5)

@@ -1,4 +1,4 @@
-"""The control routes: what a test in another process, or a person with curl, can do."""
+"""The control routes, over HTTP."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def test_grant_codes_come_without_limit_and_with_the_client(any_caller: Caller) 
 
 
 def test_a_grant_code_may_have_less_scope_and_time(caller: Caller) -> None:
-    order = {"scope": "ZohoCRM.org.READ", "seconds": 10}
+    body = {"scope": "ZohoCRM.org.READ", "seconds": 10}
 
-    made = control(caller, "POST", "/grant-codes", order)
+    made = control(caller, "POST", "/grant-codes", body)
 
     assert made["expires_in"] == 10
     granted = caller.token("authorization_code", code=made["code"]).json()
@@ -120,10 +120,10 @@ def test_the_ledger_has_instants_in_utc_with_microseconds(any_caller: Caller) ->
         datetime.fromisoformat(instant)
 
 
-def test_faults_are_ordered_and_cleared(any_caller: Caller) -> None:
-    order = {"on": "org", "do": "error_before", "times": 2, "status": 503}
+def test_faults_are_added_and_cleared(any_caller: Caller) -> None:
+    body = {"on": "org", "do": "error_before", "times": 2, "status": 503}
 
-    first, second = (control(any_caller, "POST", "/faults", order) for _ in range(2))
+    first, second = (control(any_caller, "POST", "/faults", body) for _ in range(2))
 
     assert first["id"] != second["id"]
     assert any_caller.get("/org").status_code == 503
@@ -131,13 +131,13 @@ def test_faults_are_ordered_and_cleared(any_caller: Caller) -> None:
     assert any_caller.get("/org").status_code == 200
 
 
-def test_control_routes_know_no_faults(any_caller: Caller) -> None:
+def test_faults_do_not_apply_to_control_routes(any_caller: Caller) -> None:
     control(any_caller, "POST", "/faults", {"on": "any", "do": "close_before", "times": None})
 
     assert control(any_caller, "GET", "/story") == []
 
 
-def test_a_reset_makes_a_new_organisation_and_forgets_everything(any_caller: Caller) -> None:
+def test_a_reset_replaces_all_state(any_caller: Caller) -> None:
     before = any_caller.simulator.organisation.id
     refresh_token = any_caller.connect()["refresh_token"]
     control(any_caller, "POST", "/faults", {"on": "org", "do": "error_before"})
@@ -158,7 +158,7 @@ def test_a_reset_makes_a_new_organisation_and_forgets_everything(any_caller: Cal
     assert refused.json() == {"error": "invalid_code"}
 
 
-def test_the_clock_can_be_moved_on(any_caller: Caller) -> None:
+def test_the_clock_can_be_advanced(any_caller: Caller) -> None:
     control(any_caller, "POST", "/clock", {"advance_seconds": 3600})
 
     assert any_caller.get("/org").json()["code"] == "INVALID_TOKEN"
@@ -176,7 +176,7 @@ def test_the_clock_can_be_moved_on(any_caller: Caller) -> None:
         ("POST", "/clock", {"advance_seconds": "soon"}, 400, "seconds"),
     ],
 )
-def test_a_wrong_order_is_explained(
+def test_an_invalid_control_request_is_explained(
     any_caller: Caller, method: str, path: str, body: Any, status: int, text: str
 ) -> None:
     answer = any_caller.call(method, ROOT + path, json=body)

@@ -1,4 +1,4 @@
-"""Converting a lead: what is made, what is joined, what is refused."""
+"""Converting a lead: created records, merged records, refusals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEAL = {
 
 
 def refusal_of(caller: Caller, lead_id: str, **item: Any) -> dict[str, Any]:
-    """Return the refusal of the item; nothing may have happened."""
+    """Return the refusal of the item; assert that nothing changed."""
     answer = caller.convert(lead_id, **item)
     assert answer.status_code == 400, answer.text
     assert caller.simulator.conversions_of(lead_id) == []
@@ -87,7 +87,7 @@ def test_without_a_company_no_account_is_made(caller: Caller, sim: Simulator) ->
     assert not sim.records["Accounts"]
 
 
-def test_the_lead_shows_what_it_has_become(caller: Caller, sim: Simulator) -> None:
+def test_the_lead_shows_its_conversion(caller: Caller, sim: Simulator) -> None:
     lead = sim.add_lead()
     sim.advance(timedelta(days=3).total_seconds())
     caller.connect()
@@ -110,7 +110,7 @@ def test_the_lead_shows_what_it_has_become(caller: Caller, sim: Simulator) -> No
     }
 
 
-def test_the_ledger_keeps_the_call_and_what_came_of_it(caller: Caller, sim: Simulator) -> None:
+def test_the_ledger_keeps_the_call_and_the_conversion(caller: Caller, sim: Simulator) -> None:
     lead_id = sim.story("no_match")
 
     caller.convert(lead_id, overwrite=False)
@@ -143,7 +143,7 @@ def test_a_second_call_is_refused_at_the_root(caller: Caller, sim: Simulator) ->
 # Joining what exists
 
 
-def test_a_contact_brings_its_account_along(caller: Caller, sim: Simulator) -> None:
+def test_a_contact_implies_its_account(caller: Caller, sim: Simulator) -> None:
     lead_id = sim.story("one_match")
     (contact,), (account,) = sim.records["Contacts"].values(), sim.records["Accounts"].values()
 
@@ -245,7 +245,7 @@ def test_overwrite_makes_the_account_if_there_is_none(caller: Caller, sim: Simul
 
 
 @pytest.mark.parametrize("company", [None, "same"])
-def test_overwrite_has_nothing_to_do_without_another_company(
+def test_overwrite_changes_nothing_without_another_company(
     caller: Caller, sim: Simulator, company: str | None
 ) -> None:
     lead = sim.add_lead(Company=company)
@@ -305,7 +305,7 @@ def test_a_deal_without_a_mandatory_field_is_refused(
     }
 
 
-def test_a_layout_may_demand_more_of_a_deal(caller: Caller, sim: Simulator) -> None:
+def test_a_layout_may_require_more_fields_of_a_deal(caller: Caller, sim: Simulator) -> None:
     sim.organisation.required["Deals"] = ["Type"]
     lead_id = sim.story("no_match")
 
@@ -373,7 +373,7 @@ def test_without_pipelines_the_stage_has_to_be_a_known_one(caller: Caller, sim: 
 # Owner, tags, attachments, notifications
 
 
-def test_everything_new_belongs_to_whom_it_is_assigned(caller: Caller, sim: Simulator) -> None:
+def test_new_records_belong_to_the_assignee(caller: Caller, sim: Simulator) -> None:
     lead_id = sim.story("no_match")
     colleague = sim.organisation.users[1]
 
@@ -395,7 +395,7 @@ def test_a_user_above_cannot_be_assigned(caller: Caller, sim: Simulator) -> None
 
 
 @pytest.mark.parametrize("number", [4, 5, None])
-def test_users_who_are_gone_unconfirmed_or_unknown_cannot_be_assigned(
+def test_inactive_unconfirmed_or_unknown_users_cannot_be_assigned(
     caller: Caller, sim: Simulator, number: int | None
 ) -> None:
     lead_id = sim.story("no_match")
@@ -427,7 +427,7 @@ def test_only_tags_that_the_lead_has_are_carried_over(caller: Caller, sim: Simul
         ({"Deals": {**DEAL, "$move_attachments": True}}, "Deals"),
     ],
 )
-def test_attachments_go_where_they_are_sent(
+def test_attachments_move_to_the_requested_module(
     caller: Caller, sim: Simulator, item: dict[str, Any], target: str
 ) -> None:
     lead_id = sim.story("no_match")
@@ -439,7 +439,7 @@ def test_attachments_go_where_they_are_sent(
     assert dict(sim.organisation.attachments) == {record.id: ["offer.pdf"]}
 
 
-def test_nobody_is_notified_unless_asked(caller: Caller, sim: Simulator) -> None:
+def test_owners_are_notified_only_if_requested(caller: Caller, sim: Simulator) -> None:
     caller.convert(sim.story("no_match"))
     assert sim.organisation.notifications == []
 
@@ -541,7 +541,7 @@ def test_an_unknown_or_malformed_lead_is_refused_at_the_root(caller: Caller, lea
         ({"$review": {"id": "1"}}, "NOT_REVIEWED", "record in review"),
     ],
 )
-def test_leads_in_a_process_are_refused_at_the_root(
+def test_leads_under_approval_review_or_merge_are_refused_at_the_root(
     caller: Caller, sim: Simulator, values: dict[str, Any], code: str, message: str
 ) -> None:
     lead = sim.add_lead(**values)
@@ -562,7 +562,7 @@ def test_a_locked_lead_is_refused(caller: Caller, sim: Simulator) -> None:
     ("values", "code"),
     [({"Locked__s": True}, "RECORD_LOCKED"), ({"$approval_state": "pending"}, "NOT_APPROVED")],
 )
-def test_matches_that_are_locked_or_unapproved_cannot_be_joined(
+def test_locked_or_unapproved_matches_cannot_be_used(
     caller: Caller, sim: Simulator, values: dict[str, Any], code: str
 ) -> None:
     lead = sim.add_lead()
@@ -607,7 +607,7 @@ def test_a_unique_field_of_a_new_record_may_collide(caller: Caller, sim: Simulat
     assert not sim.records["Accounts"]
 
 
-def test_several_collisions_are_told_together(caller: Caller, sim: Simulator) -> None:
+def test_several_collisions_are_reported_together(caller: Caller, sim: Simulator) -> None:
     sim.organisation.unique["Accounts"] = ["Account_Name", "Website"]
     lead = sim.add_lead(Website="https://x.example")
     sim.add("Accounts", Account_Name=lead["Company"])

@@ -1,4 +1,4 @@
-"""The page about the simulator names everything that there is, and nothing else."""
+"""``docs/simulator.md`` names every case, fault, route and option, and no other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
 
 
 def first_cells(heading: str) -> list[str]:
-    """Return what stands in backticks in the first column of the tables under a heading."""
+    """Return the names in backticks in the first column of the tables under a heading."""
     section = re.split(r"^## ", PAGE, flags=re.MULTILINE)
     (text,) = (part for part in section if part.startswith(heading))
     cells = re.findall(r"^\| (`[^|]+`) \|", text, flags=re.MULTILINE)

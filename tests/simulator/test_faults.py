@@ -1,4 +1,4 @@
-"""Trouble that can be ordered, and that it strikes exactly where it was ordered."""
+"""Faults: what each one does, and which calls it applies to."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_an_error_comes_before_or_after_the_effect(
 
 
 @pytest.mark.parametrize(
-    ("order", "status", "text"),
+    ("parameters", "status", "text"),
     [
         ({"status": 503}, 503, "INTERNAL_ERROR"),
         ({"body": {"code": "NEWS", "status": "error"}, "status": 202}, 202, "NEWS"),
@@ -42,9 +42,9 @@ def test_an_error_comes_before_or_after_the_effect(
     ],
 )
 def test_status_and_body_of_an_error_can_be_chosen(
-    caller: Caller, sim: Simulator, order: dict[str, Any], status: int, text: str
+    caller: Caller, sim: Simulator, parameters: dict[str, Any], status: int, text: str
 ) -> None:
-    sim.fail("org", "error_before", **order)
+    sim.fail("org", "error_before", **parameters)
 
     answer = caller.get("/org")
 
@@ -64,13 +64,13 @@ def test_an_answer_without_a_code_has_none_in_the_ledger(
     assert codes(caller, lead_id) == [None]
 
 
-def test_a_fault_strikes_as_often_as_ordered(caller: Caller, sim: Simulator) -> None:
+def test_a_fault_applies_as_many_times_as_configured(caller: Caller, sim: Simulator) -> None:
     sim.fail("org", "error_before", times=2)
 
     assert [caller.get("/org").status_code for _ in range(3)] == [500, 500, 200]
 
 
-def test_a_fault_without_a_number_strikes_for_ever_until_healed(
+def test_a_fault_without_a_limit_applies_until_it_is_removed(
     caller: Caller, sim: Simulator
 ) -> None:
     sim.fail("org", "error_before", times=None)
@@ -81,7 +81,7 @@ def test_a_fault_without_a_number_strikes_for_ever_until_healed(
     assert caller.get("/org").status_code == 200
 
 
-def test_a_fault_can_be_about_one_lead(caller: Caller, sim: Simulator) -> None:
+def test_a_fault_can_apply_to_one_lead(caller: Caller, sim: Simulator) -> None:
     first, second = sim.story("no_match"), sim.story("no_match")
     sim.fail("any", "error_before", lead_id=second, times=None)
 
@@ -93,7 +93,7 @@ def test_a_fault_can_be_about_one_lead(caller: Caller, sim: Simulator) -> None:
     assert caller.get("/org").status_code == 200
 
 
-def test_a_share_hits_the_same_leads_in_any_order(caller: Caller, sim: Simulator) -> None:
+def test_a_share_selects_the_same_leads_in_any_order(caller: Caller, sim: Simulator) -> None:
     lead_ids = [sim.add_lead().id for _ in range(60)]
 
     def hit(order: list[str], seed: int) -> set[str]:
@@ -108,7 +108,7 @@ def test_a_share_hits_the_same_leads_in_any_order(caller: Caller, sim: Simulator
     assert 10 <= len(first) <= 30
 
 
-def test_the_first_fault_that_fits_is_taken(caller: Caller, sim: Simulator) -> None:
+def test_the_first_matching_fault_is_used(caller: Caller, sim: Simulator) -> None:
     sim.fail("users", "error_before", status=501)
     sim.fail("org", "error_before", status=502)
     sim.fail("any", "error_before", status=503)
@@ -117,7 +117,7 @@ def test_the_first_fault_that_fits_is_taken(caller: Caller, sim: Simulator) -> N
 
 
 @pytest.mark.parametrize(
-    ("order", "message"),
+    ("parameters", "message"),
     [
         ({"on": "dragons", "do": "delay"}, "on: 'dragons' is none of"),
         ({"on": "org", "do": "sing"}, "do: 'sing' is none of"),
@@ -126,15 +126,15 @@ def test_the_first_fault_that_fits_is_taken(caller: Caller, sim: Simulator) -> N
         ({"on": "org", "do": "delay", "share": 2}, "share"),
     ],
 )
-def test_what_cannot_be_ordered_is_said(
-    sim: Simulator, order: dict[str, Any], message: str
+def test_an_invalid_fault_is_refused(
+    sim: Simulator, parameters: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        sim.fail(**order)
+        sim.fail(**parameters)
 
 
 @pytest.mark.parametrize("do", ["error_before", "close_before", "html", "throttle"])
-def test_a_call_struck_before_has_no_effect(caller: Caller, sim: Simulator, do: str) -> None:
+def test_a_fault_before_the_effect_prevents_it(caller: Caller, sim: Simulator, do: str) -> None:
     lead_id = sim.story("no_match")
     sim.fail("convert", do)
 
@@ -154,7 +154,7 @@ def test_a_short_delay_only_delays(caller: Caller, sim: Simulator) -> None:
     assert caller.convert(lead_id).status_code == 200
 
 
-def test_a_delay_that_nobody_waits_for_has_no_answer_in_the_ledger(
+def test_a_delay_beyond_the_timeout_has_no_answer_in_the_ledger(
     caller: Caller, sim: Simulator
 ) -> None:
     lead_id = sim.story("no_match")
@@ -170,7 +170,7 @@ def test_a_delay_that_nobody_waits_for_has_no_answer_in_the_ledger(
     assert entry["status"] is None
 
 
-def test_a_late_effect_comes_after_the_connection_is_gone(any_caller: Caller) -> None:
+def test_a_late_effect_happens_after_the_connection_closed(any_caller: Caller) -> None:
     sim = any_caller.simulator
     lead_id = sim.story("no_match")
     sim.fail("convert", "late", seconds=30)
@@ -192,7 +192,7 @@ def test_a_late_effect_comes_after_the_connection_is_gone(any_caller: Caller) ->
 
 
 @pytest.mark.parametrize("fault", ["close_before", "error_before", "close_after", "truncate"])
-def test_a_call_that_was_dealt_with_is_resolved_whether_its_caller_knows_or_not(
+def test_a_processed_call_is_resolved_even_without_an_answer(
     caller: Caller, sim: Simulator, fault: str
 ) -> None:
     lead_id = sim.story("no_match")
@@ -218,9 +218,7 @@ def test_a_late_effect_may_find_the_lead_converted(caller: Caller, sim: Simulato
 
 
 @pytest.mark.parametrize("do", ["late", "scheduled"])
-def test_nothing_happens_later_for_who_may_not_come_in(
-    caller: Caller, sim: Simulator, do: str
-) -> None:
+def test_an_unauthorized_call_has_no_later_effect(caller: Caller, sim: Simulator, do: str) -> None:
     lead_id = sim.story("no_match")
     sim.fail("convert", do)
     caller.headers = {}
@@ -248,9 +246,7 @@ def test_a_scheduled_conversion_happens_later(any_caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("on", ["leads_get", "leads_list", "options"])
-def test_a_stale_read_does_not_know_of_the_conversion(
-    caller: Caller, sim: Simulator, on: str
-) -> None:
+def test_a_stale_read_does_not_show_the_conversion(caller: Caller, sim: Simulator, on: str) -> None:
     lead_id = sim.story("one_match")
     caller.convert(lead_id)
     sim.fail("any", "stale", times=3)
@@ -281,7 +277,7 @@ def test_a_stale_read_shows_the_state_of_so_many_seconds_ago(
 
 
 @pytest.mark.parametrize(
-    ("order", "status", "body"),
+    ("parameters", "status", "body"),
     [
         ({}, 204, ""),
         ({"body": "204"}, 204, ""),
@@ -291,11 +287,11 @@ def test_a_stale_read_shows_the_state_of_so_many_seconds_ago(
         ({"status": 404}, 404, "INVALID_URL_PATTERN"),
     ],
 )
-def test_an_empty_read_has_many_faces(
-    caller: Caller, sim: Simulator, order: dict[str, Any], status: int, body: str
+def test_an_empty_read_has_several_forms(
+    caller: Caller, sim: Simulator, parameters: dict[str, Any], status: int, body: str
 ) -> None:
     lead_id = sim.story("no_match")
-    sim.fail("leads_get", "empty", **order)
+    sim.fail("leads_get", "empty", **parameters)
 
     answer = caller.get(f"/Leads/{lead_id}")
 
@@ -316,7 +312,7 @@ def test_a_gateway_answers_with_a_page(caller: Caller, sim: Simulator) -> None:
     assert "<h1>502</h1>" in first.text
 
 
-def test_throttling_looks_different_at_accounts_and_crm(caller: Caller, sim: Simulator) -> None:
+def test_throttling_differs_between_accounts_and_crm(caller: Caller, sim: Simulator) -> None:
     sim.fail("refresh", "throttle")
     sim.fail("org", "throttle")
 
@@ -345,7 +341,7 @@ def test_a_token_call_may_be_lost_after_its_effect(caller: Caller, sim: Simulato
     assert sim.stats()["tokens"]["exchanged"] == 2
 
 
-def test_a_refusal_may_keep_to_itself_what_it_is_about(any_caller: Caller) -> None:
+def test_a_refusal_may_come_without_details(any_caller: Caller) -> None:
     lead_id = any_caller.simulator.story("no_match")
     any_caller.simulator.fail("convert", "unnamed", times=None)
 
@@ -359,7 +355,7 @@ def test_a_refusal_may_keep_to_itself_what_it_is_about(any_caller: Caller) -> No
     assert done.json()["data"][0]["details"]["Contacts"]["id"]
 
 
-def test_what_is_no_json_keeps_what_it_says(caller: Caller, sim: Simulator) -> None:
+def test_a_body_that_is_not_json_is_unchanged(caller: Caller, sim: Simulator) -> None:
     sim.fail("authorize", "unnamed")
 
     answer = caller.call("GET", "/oauth/v2/auth", params={"response_type": "code"})

@@ -1,4 +1,4 @@
-"""Converting leads in a job: what becomes of each of them, and what the books say."""
+"""Converting leads in a job: the outcome of each lead, and the ledger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def leads_of(sim: Simulator, number: int) -> list[str]:
 
 
 def became(sim: Simulator, lead_id: str, module: str) -> Record:
-    """Return the one record of the module that the lead has become."""
+    """Return the record of the module that the lead became."""
     (conversion,) = sim.conversions_of(lead_id)
     return sim.records[module][conversion[f"{module.removesuffix('s').lower()}_id"]]
 
@@ -96,7 +96,7 @@ def test_everything_that_is_made_belongs_to_the_assignee(caller: Caller, sim: Si
     assert lead["Owner"]["id"] != tomas["id"]
 
 
-def test_where_nobody_need_be_named_owners_stay(caller: Caller, sim: Simulator) -> None:
+def test_without_an_assignee_owners_stay(caller: Caller, sim: Simulator) -> None:
     sim.organisation.mass_convert_needs_assign_to = False
     lead = sim.add_lead(Owner=sim.organisation.owner(sim.organisation.users[2]))
 
@@ -105,7 +105,7 @@ def test_where_nobody_need_be_named_owners_stay(caller: Caller, sim: Simulator) 
     assert became(sim, lead.id, "Contacts")["Owner"] == lead["Owner"]
 
 
-def test_one_deal_template_serves_all(caller: Caller, sim: Simulator) -> None:
+def test_one_deal_template_is_used_for_all_leads(caller: Caller, sim: Simulator) -> None:
     first, second = leads_of(sim, 2)
 
     caller.start_job(first, second, Deals=DEAL)
@@ -141,7 +141,9 @@ def test_all_tags_of_each_lead_go_to_the_modules_that_are_named(
 
 
 @pytest.mark.parametrize("target", ["Contacts", "Accounts", "Deals"])
-def test_attachments_move_where_they_are_told(caller: Caller, sim: Simulator, target: str) -> None:
+def test_attachments_move_to_the_requested_module(
+    caller: Caller, sim: Simulator, target: str
+) -> None:
     lead_id = sim.add_lead().id
     sim.organisation.attachments[lead_id] = ["offer.pdf"]
 
@@ -198,7 +200,7 @@ def _colliding(sim: Simulator) -> str:
 @pytest.mark.parametrize(
     "bad", [_converted, _locked, _unapproved, _in_review, _in_merge, _colliding]
 )
-def test_what_cannot_be_converted_is_counted_and_nothing_says_why(
+def test_a_lead_that_cannot_be_converted_only_counts_as_failed(
     caller: Caller, sim: Simulator, bad: Callable[[Simulator], str]
 ) -> None:
     bad_id, good_id = bad(sim), sim.add_lead().id
@@ -228,7 +230,7 @@ def test_a_collision_within_a_job_fails_the_later_lead(caller: Caller, sim: Simu
     assert not sim.conversions_of(second)
 
 
-def test_what_happens_to_a_lead_before_its_turn_counts(start: Callable[..., Caller]) -> None:
+def test_changes_before_a_lead_is_due_count(start: Callable[..., Caller]) -> None:
     caller = start(job_seconds_per_lead=1)
     sim = caller.simulator
     deleted, converted, kept = leads_of(sim, 3)
@@ -242,7 +244,7 @@ def test_what_happens_to_a_lead_before_its_turn_counts(start: Callable[..., Call
     assert [each["via"] for each in sim.ledger()["conversions"]] == ["convert", "mass"]
 
 
-def test_a_permission_lost_before_a_turn_counts(start: Callable[..., Caller]) -> None:
+def test_a_permission_lost_before_a_lead_is_due_counts(start: Callable[..., Caller]) -> None:
     caller = start(job_seconds_per_lead=1)
     job_id = caller.start_job(*leads_of(caller.simulator, 2))
 
@@ -366,7 +368,7 @@ def test_an_error_comes_before_or_after_the_job(
     assert len(sim.ledger()["conversions"]) == converted
 
 
-def test_a_job_can_begin_late_with_nobody_listening(start: Callable[..., Caller]) -> None:
+def test_a_job_can_begin_after_the_connection_closed(start: Callable[..., Caller]) -> None:
     caller = start(job_seconds_per_lead=1)
     sim = caller.simulator
     lead_ids = leads_of(sim, 2)
@@ -384,7 +386,7 @@ def test_a_job_can_begin_late_with_nobody_listening(start: Callable[..., Caller]
     assert apart == timedelta(seconds=1)
 
 
-def test_a_job_can_be_told_to_begin_later(caller: Caller, sim: Simulator) -> None:
+def test_the_begin_of_a_job_can_be_delayed(caller: Caller, sim: Simulator) -> None:
     sim.fail("mass_convert", "scheduled", seconds=60)
     job_id = caller.start_job(sim.add_lead().id)
     assert caller.job(job_id)["Status"] == "scheduled"

@@ -1,4 +1,4 @@
-"""Every "no" to a mass convert call: in Zoho's words, and nothing has happened."""
+"""Every refusal of a mass convert call, in Zoho's words and without effect."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_body_has_to_be_an_object(caller: Caller) -> None:
     assert answer.json()["details"] == {"expected_data_type": "jsonobject"}
 
 
-def test_an_unknown_id_is_named_and_nothing_happens(caller: Caller, sim: Simulator) -> None:
+def test_an_unknown_id_is_named_and_no_lead_is_converted(caller: Caller, sim: Simulator) -> None:
     lead_ids = leads_of(sim, 9)
     lead_ids[7] = sim.story("deleted")
 
@@ -60,7 +60,7 @@ def test_an_unknown_id_is_named_and_nothing_happens(caller: Caller, sim: Simulat
 
 
 @pytest.mark.parametrize("wrong", ["abc", "", None, 1.5, True, ["7"], {"id": "7"}, "9" * 20, -7])
-def test_an_id_that_is_none_is_named_with_what_it_should_be(
+def test_a_malformed_id_is_named_with_the_expected_type(
     caller: Caller, sim: Simulator, wrong: Any
 ) -> None:
     problem = refusal_of(caller, sim.add_lead().id, wrong)
@@ -68,7 +68,7 @@ def test_an_id_that_is_none_is_named_with_what_it_should_be(
     assert problem == bad("$.ids[1]", expected_data_type="long", api_name="ids")
 
 
-def test_a_refusal_can_be_told_not_to_name_anything(caller: Caller, sim: Simulator) -> None:
+def test_a_fault_removes_the_details_of_a_refusal(caller: Caller, sim: Simulator) -> None:
     sim.fail("mass_convert", "unnamed")
 
     assert refusal_of(caller, sim.story("deleted")) == no("INVALID_DATA", "invalid data")
@@ -110,7 +110,7 @@ def test_every_key_has_a_type(
     assert problem == bad(f"$.{name}", expected_data_type=expected, api_name=name)
 
 
-def test_somebody_has_to_be_assigned(caller: Caller, sim: Simulator) -> None:
+def test_an_assignee_is_required(caller: Caller, sim: Simulator) -> None:
     answer = caller.post("/Leads/actions/mass_convert", {"ids": leads_of(sim, 1)})
 
     assert answer.json()["code"] == "MANDATORY_NOT_FOUND"
@@ -139,9 +139,9 @@ def test_the_assignee_has_to_be_an_active_user(
 def test_name_and_id_of_the_assignee_have_to_belong_together(
     caller: Caller, sim: Simulator
 ) -> None:
-    somebody = {"id": sim.organisation.users[1]["id"], "name": "Mara Lind"}
+    assignee = {"id": sim.organisation.users[1]["id"], "name": "Mara Lind"}
 
-    problem = refusal_of(caller, sim.add_lead().id, assign_to=somebody)
+    problem = refusal_of(caller, sim.add_lead().id, assign_to=assignee)
 
     assert problem["details"]["json_path"] == "$.assignee.id"
 
@@ -180,7 +180,7 @@ def test_a_deal_needs_its_mandatory_fields(caller: Caller, sim: Simulator, name:
         ({"Contact_Role": "77"}, "INVALID_DATA", "$.Deals.Contact_Role"),
     ],
 )
-def test_a_deal_has_to_fit(
+def test_a_deal_has_to_be_valid(
     caller: Caller, sim: Simulator, values: Json, code: str, path: str
 ) -> None:
     problem = refusal_of(caller, sim.add_lead().id, Deals={**DEAL, **values})
@@ -237,7 +237,9 @@ def test_name_and_id_of_a_module_have_to_belong_together(
 @pytest.mark.parametrize(
     ("key", "module"), [("related_modules", "Contacts"), ("carry_over_tags", "Tasks")]
 )
-def test_only_some_modules_fit(caller: Caller, sim: Simulator, key: str, module: str) -> None:
+def test_only_some_modules_are_allowed(
+    caller: Caller, sim: Simulator, key: str, module: str
+) -> None:
     given = [sim.organisation.module(module)]
 
     problem = refusal_of(caller, sim.add_lead().id, **{key: given})

@@ -1,4 +1,4 @@
-"""Asking how far a job is: counts that grow with the clock, and lie when they are told to."""
+"""The status of a job: counts that grow with the clock, and faults that falsify them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.simulator.test_mass_convert import counts_of, leads_of
 
 @pytest.fixture
 def slow(start: Callable[..., Caller]) -> Caller:
-    """Connected to a Zoho whose jobs take an hour for a lead, so that only ``advance`` counts."""
+    """Return a caller whose jobs take an hour a lead, so that they advance only by ``advance``."""
     return start(job_seconds_per_lead=3600, token_seconds=10**6)
 
 
@@ -58,7 +58,7 @@ def test_a_job_of_which_nothing_was_converted_has_failed(slow: Caller) -> None:
     }
 
 
-def test_jobs_run_side_by_side(slow: Caller) -> None:
+def test_jobs_run_in_parallel(slow: Caller) -> None:
     first = slow.start_job(*leads_of(slow.simulator, 2))
     slow.simulator.advance(3600)
     second = slow.start_job(*leads_of(slow.simulator, 2))
@@ -69,7 +69,7 @@ def test_jobs_run_side_by_side(slow: Caller) -> None:
     assert counts_of(slow.job(second)) == (1, 1, 0)
 
 
-def test_a_finished_job_can_be_asked_about_for_ever(slow: Caller) -> None:
+def test_a_finished_job_keeps_its_status(slow: Caller) -> None:
     job_id = slow.start_job(*leads_of(slow.simulator, 1))
 
     slow.simulator.advance(30 * 24 * 3600)
@@ -107,7 +107,7 @@ def test_a_failed_job_is_spelled_in_turn(slow: Caller) -> None:
     ]
 
 
-def test_counts_can_be_told_not_to_add_up(slow: Caller) -> None:
+def test_a_fault_makes_counts_inconsistent(slow: Caller) -> None:
     job_id = slow.start_job(*leads_of(slow.simulator, 12))
     slow.simulator.advance(12 * 3600)
     slow.simulator.fail("mass_status", "miscount", times=None)
@@ -119,7 +119,7 @@ def test_counts_can_be_told_not_to_add_up(slow: Caller) -> None:
     assert slow.job(job_id)["Total_Count"] == 12
 
 
-def test_a_miscount_is_never_below_nothing(slow: Caller) -> None:
+def test_a_miscount_is_never_negative(slow: Caller) -> None:
     slow.simulator.fail("mass_status", "miscount")
 
     assert slow.job(slow.start_job(*leads_of(slow.simulator, 1)))["Total_Count"] == 0
@@ -132,7 +132,7 @@ def test_other_bodies_are_not_touched_by_a_miscount(slow: Caller) -> None:
     assert slow.get("/Leads/77").status_code == 204
 
 
-def test_a_job_can_say_completed_while_its_last_leads_are_open(slow: Caller) -> None:
+def test_a_job_can_read_as_completed_while_its_last_leads_are_open(slow: Caller) -> None:
     lead_ids = [*leads_of(slow.simulator, 2), slow.simulator.story("locked")]
     job_id = slow.start_job(*lead_ids)
     slow.simulator.advance(3600)
@@ -169,7 +169,7 @@ def test_leads_can_read_as_open_after_their_job(slow: Caller) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "status", "body"),
+    ("parameters", "status", "body"),
     [
         ({"do": "error_before", "status": 503}, 503, None),
         ({"do": "html"}, 502, None),
@@ -178,11 +178,11 @@ def test_leads_can_read_as_open_after_their_job(slow: Caller) -> None:
         ({"do": "throttle"}, 429, None),
     ],
 )
-def test_asking_can_go_wrong_in_every_way(
-    slow: Caller, order: dict[str, Any], status: int, body: Any
+def test_faults_apply_to_status_calls(
+    slow: Caller, parameters: dict[str, Any], status: int, body: Any
 ) -> None:
     job_id = slow.start_job(*leads_of(slow.simulator, 1))
-    slow.simulator.fail("mass_status", **order)
+    slow.simulator.fail("mass_status", **parameters)
 
     answer = slow.get("/Leads/actions/mass_convert", job_id=job_id)
 
@@ -191,7 +191,7 @@ def test_asking_can_go_wrong_in_every_way(
     assert slow.job(job_id)["Total_Count"] == 1
 
 
-def test_asking_does_not_hit_the_order(slow: Caller) -> None:
+def test_faults_on_status_calls_do_not_apply_to_the_post(slow: Caller) -> None:
     slow.simulator.fail("mass_convert", "close_before")
     answer = slow.get("/Leads/actions/mass_convert", job_id="77")
     assert answer.status_code == 400

@@ -1,4 +1,4 @@
-"""What a conversion screen has to know."""
+"""Metadata for a conversion form."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_pipelines_have_stages(caller: Caller, sim: Simulator) -> None:
         ("/settings/tags", "module"),
     ],
 )
-def test_metadata_wants_to_know_of_what(caller: Caller, path: str, name: str) -> None:
+def test_metadata_requires_its_parameter(caller: Caller, path: str, name: str) -> None:
     answer = caller.get(path)
 
     assert answer.status_code == 400

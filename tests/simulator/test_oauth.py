@@ -1,4 +1,4 @@
-"""Tokens: how they are got, how long they last, how many there may be."""
+"""Tokens: how they are issued, their lifetime and their limits."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _with_basic_auth(form: dict[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("way", [_as_query, _as_multipart, _with_basic_auth])
-def test_parameters_come_in_any_documented_way(
+def test_parameters_are_accepted_in_every_documented_form(
     any_caller: Caller, way: Callable[[dict[str, str]], dict[str, Any]]
 ) -> None:
     code = any_caller.simulator.grant_code()
@@ -136,7 +136,7 @@ def test_the_eleventh_refresh_in_ten_minutes_is_denied(caller: Caller) -> None:
     assert "access_token" in caller.token("refresh_token", refresh_token=refresh_token).json()
 
 
-def test_the_quota_of_tokens_can_be_that_of_a_shorter_time(start: Callable[..., Caller]) -> None:
+def test_the_token_quota_can_have_a_shorter_window(start: Callable[..., Caller]) -> None:
     caller = start(token_quota_seconds=10)
     refresh_token = caller.connect()["refresh_token"]
     for _ in range(10):
@@ -194,7 +194,7 @@ def test_legacy_clients_get_milliseconds(start: Callable[..., Caller]) -> None:
     assert (granted["expires_in_sec"], granted["expires_in"]) == (120, 120_000)
 
 
-def test_revoking_a_refresh_token_kills_its_access_tokens(any_caller: Caller) -> None:
+def test_revoking_a_refresh_token_revokes_its_access_tokens(any_caller: Caller) -> None:
     granted = any_caller.connect()
     token = granted["refresh_token"]
 
@@ -220,7 +220,7 @@ def test_an_access_token_can_be_revoked_alone(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])
-def test_the_other_revoke_path_wants_the_client(any_caller: Caller, kind: str) -> None:
+def test_the_other_revoke_path_requires_the_client(any_caller: Caller, kind: str) -> None:
     granted = any_caller.connect()
     form = {"token": granted[kind], "token_type": kind}
     path = "/oauth/v2/revoke/token"
@@ -247,7 +247,7 @@ def test_server_info_names_the_accounts_servers(any_caller: Caller) -> None:
     assert answer.json() == {"result": "success", "locations": {"local": origin}}
 
 
-def test_it_can_live_in_another_data_center(caller: Caller) -> None:
+def test_it_can_be_in_another_data_center(caller: Caller) -> None:
     caller.simulator.move_to(
         Addresses(location="eu", accounts="https://accounts.zoho.eu", api="https://www.zohoapis.eu")
     )
@@ -262,7 +262,7 @@ def test_it_can_live_in_another_data_center(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("grant_type", ["authorization_code", "refresh_token"])
-def test_another_data_center_knows_neither_code_nor_token(caller: Caller, grant_type: str) -> None:
+def test_another_data_center_refuses_code_and_token(caller: Caller, grant_type: str) -> None:
     form = {
         **CLIENT,
         "grant_type": grant_type,

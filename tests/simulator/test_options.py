@@ -1,4 +1,4 @@
-"""Conversion options: what a lead could become."""
+"""Conversion options: the matches of a lead."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_inner_white_space_of_a_company_is_collapsed(caller: Caller, sim: Simula
     assert list(found["preference_field_matched_value"]) == ["Accounts"]
 
 
-def test_the_name_is_compared_when_the_email_finds_nobody(caller: Caller, sim: Simulator) -> None:
+def test_the_name_is_compared_when_the_email_has_no_match(caller: Caller, sim: Simulator) -> None:
     lead = sim.add_lead(**INES)
     contact = sim.add("Contacts", **INES, Email="another@address.example")
 
@@ -147,7 +147,7 @@ def test_the_name_is_compared_when_the_email_finds_nobody(caller: Caller, sim: S
     assert match["field"]["api_name"] == "Full_Name"
 
 
-def test_the_first_field_that_finds_somebody_decides(caller: Caller, sim: Simulator) -> None:
+def test_the_first_field_with_a_match_decides(caller: Caller, sim: Simulator) -> None:
     lead = sim.add_lead(**INES)
     by_email = sim.add("Contacts", Last_Name="Other", Email=lead["Email"])
     sim.add("Contacts", **INES)

@@ -41,7 +41,7 @@ def test_a_live_simulator_answers_at_its_port(live_zoho: Simulator, settings: An
     assert live_zoho.origin == url
 
 
-def test_djangos_test_client_may_be_sent_back(zoho: Simulator) -> None:
+def test_redirects_to_djangos_test_client_are_allowed(zoho: Simulator) -> None:
     url = (
         "/oauth/v2/auth?response_type=code&client_id=1000.SIMULATOR&scope=ZohoCRM.modules.ALL"
         "&redirect_uri=http://testserver/zoho/oauth/callback/"
@@ -51,7 +51,7 @@ def test_djangos_test_client_may_be_sent_back(zoho: Simulator) -> None:
 
 
 @pytest.mark.parametrize("timeout", [1, (1, 2), Timeout(total=2)])
-def test_a_caller_may_say_in_any_way_how_long_it_waits(zoho: Simulator, timeout: Any) -> None:
+def test_every_form_of_timeout_is_accepted(zoho: Simulator, timeout: Any) -> None:
     zoho.fail("serverinfo", "delay", seconds=60)
 
     with requests.Session() as session:
@@ -60,7 +60,7 @@ def test_a_caller_may_say_in_any_way_how_long_it_waits(zoho: Simulator, timeout:
             session.get(f"{zoho.origin}/oauth/serverinfo", timeout=timeout)
 
 
-def test_a_streamed_answer_is_read_when_the_caller_wants_it(zoho: Simulator) -> None:
+def test_a_streamed_answer_is_read_on_demand(zoho: Simulator) -> None:
     with requests.Session() as session:
         session.mount("http://", SimulatorAdapter(zoho))
 

@@ -28,7 +28,7 @@ def test_one_record_shows_every_field(caller: Caller, sim: Simulator) -> None:
     assert shown["Owner"]["email"] == "mara@nordwind.example"
 
 
-def test_one_record_shows_asked_fields_only(caller: Caller, sim: Simulator) -> None:
+def test_one_record_shows_requested_fields_only(caller: Caller, sim: Simulator) -> None:
     lead = sim.add_lead()
 
     (shown,) = caller.get(f"/Leads/{lead.id}", fields="Email,$approval_state").json()["data"]
@@ -40,7 +40,7 @@ def test_one_record_shows_asked_fields_only(caller: Caller, sim: Simulator) -> N
 @pytest.mark.parametrize(
     ("converted", "shown"), [(None, False), ("false", False), ("true", True), ("both", True)]
 )
-def test_a_converted_lead_hides_from_those_who_do_not_ask(
+def test_a_converted_lead_is_hidden_by_default(
     any_caller: Caller, converted: str | None, shown: bool
 ) -> None:
     lead_id = any_caller.simulator.story("converted")
@@ -62,7 +62,7 @@ def test_an_open_lead_is_not_among_the_converted(caller: Caller, sim: Simulator)
     assert ids_of(both) == [converted_id, open_id]
 
 
-def test_a_list_shows_asked_fields_and_says_where_it_stands(any_caller: Caller) -> None:
+def test_a_list_shows_requested_fields_and_its_page(any_caller: Caller) -> None:
     first, second = any_caller.simulator.add_lead(), any_caller.simulator.add_lead()
 
     answer = any_caller.get("/Leads", fields="Last_Name")
@@ -97,7 +97,7 @@ def test_only_named_ids_are_listed(caller: Caller, sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize("module", ["Contacts", "Accounts"])
-def test_matches_can_be_asked_how_old_and_how_busy_they_are(
+def test_matches_can_be_read_with_age_and_activity(
     caller: Caller, sim: Simulator, module: str
 ) -> None:
     busy = sim.add(module, Last_Activity_Time="2026-11-01T10:00:00+01:00")
@@ -164,7 +164,7 @@ def test_other_modules_are_listed_too(caller: Caller, sim: Simulator) -> None:
         ),
     ],
 )
-def test_a_list_refuses_what_does_not_fit(
+def test_a_list_refuses_invalid_parameters(
     caller: Caller, query: dict[str, str], code: str, details: dict[str, Any]
 ) -> None:
     answer = caller.get("/Leads", **query)
@@ -254,7 +254,7 @@ def test_unchanged_records_are_304(any_caller: Caller, since: str, status: int) 
 
 
 @pytest.mark.parametrize("since", ["yesterday", "2026-01-01T00:00:00"])
-def test_an_unreadable_moment_is_refused(caller: Caller, sim: Simulator, since: str) -> None:
+def test_an_invalid_date_time_is_refused(caller: Caller, sim: Simulator, since: str) -> None:
     path = f"/crm/v8/Leads/{sim.add_lead().id}"
 
     answer = caller.call("GET", path, headers={"If-Modified-Since": since})

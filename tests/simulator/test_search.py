@@ -1,4 +1,4 @@
-"""Searching, and the little language of criteria."""
+"""Search and its criteria."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoho_crm.simulator import Simulator
 
 @pytest.fixture
 def people(sim: Simulator) -> dict[str, str]:
-    """Three leads; their ids by last name."""
+    """Add three leads; return their ids by last name."""
     leads = (
         sim.add_lead(Last_Name="Albrecht", Company="Nordwind (Nord), GmbH", Annual_Revenue=900),
         sim.add_lead(Last_Name="Alba", Company="Südwind GmbH", Annual_Revenue=1000),
@@ -92,7 +92,7 @@ def test_an_email_is_found_whole_a_phone_and_a_word_in_part(
     assert any_caller.get("/Leads/search", word=lead["Company"][:7]).status_code == 200
 
 
-def test_criteria_count_before_everything_else(caller: Caller, people: dict[str, str]) -> None:
+def test_criteria_take_precedence(caller: Caller, people: dict[str, str]) -> None:
     answer = caller.get("/Leads/search", criteria="(Last_Name:equals:Alba)", word="Okafor")
 
     assert [lead["id"] for lead in answer.json()["data"]] == [people["Alba"]]
@@ -133,13 +133,13 @@ def test_a_search_has_pages(caller: Caller, people: dict[str, str]) -> None:
         ({"word": "abc", "page": "11"}, "LIMIT_REACHED"),
     ],
 )
-def test_a_search_refuses_what_does_not_fit(
+def test_a_search_refuses_invalid_parameters(
     caller: Caller, query: dict[str, str], code: str
 ) -> None:
     assert caller.get("/Leads/search", **query).json()["code"] == code
 
 
-def test_the_index_may_lag_behind(start: Callable[..., Caller]) -> None:
+def test_the_index_may_lag(start: Callable[..., Caller]) -> None:
     caller = start(search_lag=60)
     lead = caller.simulator.add_lead()
     lead["Modified_Time"] = caller.simulator.organisation.add("Leads", {})["Modified_Time"]

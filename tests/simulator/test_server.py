@@ -1,4 +1,4 @@
-"""The door for HTTP, where it differs from the one in process."""
+"""The HTTP server, where it differs from the transport in process."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def say(origin: str, text: str | bytes, *, end: bool = False) -> bytes:
-    """Send text, and its end if asked; return everything until the server hangs up."""
+def send(origin: str, text: str | bytes, *, end: bool = False) -> bytes:
+    """Send text, then end of input if ``end``; return all bytes until the server closes."""
     host, _, port = origin.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(text.encode() if isinstance(text, str) else text)
@@ -37,7 +37,7 @@ def test_a_connection_is_kept_for_the_next_call(server: Server) -> None:
     text = "GET /_simulator/story HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     last = "GET /_simulator/story HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 
-    answers = say(server.origin, text + last)
+    answers = send(server.origin, text + last)
 
     assert answers.count(b"HTTP/1.1 200 OK") == 2
     assert answers.count(b"Connection: close") == 1
@@ -45,7 +45,7 @@ def test_a_connection_is_kept_for_the_next_call(server: Server) -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:1", "[::1]"])
 def test_any_loopback_name_is_this_zoho(server: Server, host: str) -> None:
-    answer = say(
+    answer = send(
         server.origin, f"GET /crm/v8/org HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
     )
 
@@ -54,7 +54,7 @@ def test_any_loopback_name_is_this_zoho(server: Server, host: str) -> None:
 
 @pytest.mark.parametrize("host", ["www.zohoapis.example", "[", ""])
 def test_any_other_name_is_not(server: Server, host: str) -> None:
-    answer = say(
+    answer = send(
         server.origin, f"GET /crm/v8/org HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
     )
 
@@ -62,7 +62,7 @@ def test_any_other_name_is_not(server: Server, host: str) -> None:
 
 
 def test_a_path_is_not_taken_for_a_host(server: Server) -> None:
-    answer = say(
+    answer = send(
         server.origin, "GET //[crm/v8/org HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     )
 
@@ -74,7 +74,7 @@ def test_a_path_is_not_taken_for_a_host(server: Server) -> None:
     ["Content-Length: 99999999", "Content-Length: many", "Transfer-Encoding: chunked"],
 )
 def test_a_body_that_is_too_large_or_has_no_size_is_refused(server: Server, header: str) -> None:
-    answer = say(server.origin, f"POST /crm/v8/Leads HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n")
+    answer = send(server.origin, f"POST /crm/v8/Leads HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"REQUEST_ENTITY_TOO_LARGE" in answer
@@ -87,7 +87,7 @@ def test_a_head_has_no_body(server: Server) -> None:
     assert int(answer.headers["Content-Length"]) > 0
 
 
-def test_a_stopped_server_hangs_up_on_waiting_callers() -> None:
+def test_a_stopped_server_closes_kept_alive_connections() -> None:
     simulator = Simulator(SimulatorSettings(leads=0))
     with Server(simulator) as running, requests.Session() as session:
         session.get(f"{running.origin}/oauth/serverinfo", timeout=5)
@@ -97,7 +97,7 @@ def test_a_stopped_server_hangs_up_on_waiting_callers() -> None:
             session.get(f"{running.origin}/oauth/serverinfo", timeout=5)
 
 
-def test_a_caller_who_hangs_up_disturbs_nobody(
+def test_a_client_that_disconnects_does_not_affect_others(
     server: Server, capfd: pytest.CaptureFixture[str]
 ) -> None:
     server.simulator.fail("serverinfo", "drip", seconds=0.01)
@@ -113,14 +113,14 @@ def test_a_caller_who_hangs_up_disturbs_nobody(
 
 @pytest.fixture
 def connected(start: Callable[..., Caller]) -> Iterator[Caller]:
-    """A caller with a token, over HTTP."""
+    """Yield a caller with a token, over HTTP."""
     caller = start()
     with Server(caller.simulator), requests.Session() as session:
         yield Caller(caller.simulator, session, caller.headers)
 
 
 def convert_request(caller: Caller, kind: str) -> bytes:
-    """Return the bytes of a request that converts a new lead, alone or in a job."""
+    """Return the bytes of a request that converts a new lead, single or in a job."""
     lead_id = caller.simulator.story("no_match")
     path, body = f"/Leads/{lead_id}/actions/convert", {"data": [{}]}
     if kind == "mass_convert":
@@ -134,25 +134,25 @@ def convert_request(caller: Caller, kind: str) -> bytes:
     return head + (request.body if isinstance(request.body, bytes) else b"")
 
 
-HEAD_ENDS = b"\r\n\r\n"
-CUT_OFF = {
+END_OF_HEAD = b"\r\n\r\n"
+INCOMPLETE_REQUESTS = {
     "in its first line": lambda request: request[:20],
     "in a header": lambda request: request[: request.index(b"Content-Length") + 9],
     "after a header": lambda request: request[: request.index(b"Content-Length")],
-    "before its body": lambda request: request[: request.index(HEAD_ENDS) + len(HEAD_ENDS)],
+    "before its body": lambda request: request[: request.index(END_OF_HEAD) + len(END_OF_HEAD)],
     "in its body": lambda request: request[:-4],
 }
 
 
 @pytest.mark.parametrize("kind", ["convert", "mass_convert"])
-@pytest.mark.parametrize("where", CUT_OFF)
-def test_a_request_that_breaks_off_is_dropped(connected: Caller, kind: str, where: str) -> None:
+@pytest.mark.parametrize("where", INCOMPLETE_REQUESTS)
+def test_an_incomplete_request_is_dropped(connected: Caller, kind: str, where: str) -> None:
     zoho = connected.simulator
     request = convert_request(connected, kind)
     fault = zoho.fail(kind, "error_before")
     before = zoho.stats()
 
-    answer = say(zoho.origin, CUT_OFF[where](request), end=True)
+    answer = send(zoho.origin, INCOMPLETE_REQUESTS[where](request), end=True)
 
     assert answer == b""
     assert zoho.ledger() == {"conversions": [], "calls": []}
@@ -160,11 +160,11 @@ def test_a_request_that_breaks_off_is_dropped(connected: Caller, kind: str, wher
     assert fault.times == 1
 
     zoho.heal()
-    assert say(zoho.origin, request).startswith(b"HTTP/1.1 20")
+    assert send(zoho.origin, request).startswith(b"HTTP/1.1 20")
     assert len(zoho.ledger()["conversions"]) == 1
 
 
-def test_a_bug_is_shown_on_stderr_and_the_call_dies(
+def test_an_error_is_printed_to_stderr_and_closes_the_connection(
     server: Server, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lead = server.simulator.add_lead()

@@ -1,4 +1,4 @@
-"""The leads that a simulator begins with: each case is what it says."""
+"""Generated leads: each case has the records that it describes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_converted_was_converted_elsewhere(caller: Caller, sim: Simulator) -> No
     assert options_of(caller, lead_id)[0] == 400
 
 
-def test_deleted_is_gone(caller: Caller, sim: Simulator) -> None:
+def test_deleted_does_not_exist(caller: Caller, sim: Simulator) -> None:
     lead_id = sim.story("deleted")
 
     assert caller.get(f"/Leads/{lead_id}", converted="both").status_code == 204
@@ -101,7 +101,7 @@ def test_hostile_values_are_kept_as_they_are(caller: Caller, sim: Simulator) -> 
     assert caller.convert(lead_id).status_code == 200
 
 
-def test_leads_match_only_what_their_own_story_gives_them(start: Callable[..., Caller]) -> None:
+def test_leads_match_only_the_records_of_their_own_case(start: Callable[..., Caller]) -> None:
     caller = start(leads=300)
 
     for each in caller.simulator.stories():
@@ -132,7 +132,7 @@ def test_ids_have_a_prefix_of_the_organisation_and_fit_into_64_bits() -> None:
     assert not set(ids) & set(second.records["Leads"])
 
 
-def test_another_seed_makes_other_people() -> None:
+def test_another_seed_makes_other_names() -> None:
     def names(seed: int) -> list[str]:
         simulator = Simulator(SimulatorSettings(leads=5, seed=seed))
         return [lead["Full_Name"] for lead in simulator.records["Leads"].values()]
@@ -142,7 +142,7 @@ def test_another_seed_makes_other_people() -> None:
 
 
 @pytest.mark.parametrize("number", [1_300, 50_000, 100_000, 900_000])
-def test_names_go_on_and_on(number: int) -> None:
+def test_names_differ_for_large_numbers_too(number: int) -> None:
     values = Simulator(SimulatorSettings(leads=0)).engine.story_factory.lead_values
     values.number = number
 

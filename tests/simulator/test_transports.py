@@ -1,4 +1,4 @@
-"""Both transports give the same answers and the same trouble."""
+"""Both transports deliver the same answers and the same faults."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_lead_is_converted_once(any_caller: Caller) -> None:
 
 
 @pytest.mark.parametrize(("fault", "conversions"), [("close_before", 0), ("close_after", 1)])
-def test_a_closed_connection_says_nothing_about_the_effect(
+def test_a_connection_closes_before_or_after_the_effect(
     any_caller: Caller, fault: str, conversions: int
 ) -> None:
     lead_id = any_caller.simulator.story("no_match")
@@ -76,7 +76,7 @@ def test_a_truncated_body_breaks_while_it_is_read(any_caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("part", ["header", "body"])
-def test_a_dripping_answer_arrives_whole_in_the_end(any_caller: Caller, part: str) -> None:
+def test_a_dripping_answer_arrives_complete(any_caller: Caller, part: str) -> None:
     lead_id = any_caller.simulator.story("no_match")
     any_caller.simulator.fail("leads_get", "drip", body=part, seconds=0.0001)
 

@@ -38,7 +38,7 @@ def test_a_lead_is_inserted(any_caller: Caller) -> None:
     assert [tag["name"] for tag in lead["Tag"]] == ["fair"]
 
 
-def test_items_succeed_and_fail_by_themselves(caller: Caller, sim: Simulator) -> None:
+def test_items_succeed_and_fail_independently(caller: Caller, sim: Simulator) -> None:
     mixed = caller.post("/Leads", {"data": [{"Last_Name": "A"}, {}, "x"]})
     none = caller.post("/Leads", {"data": [{}]})
 
@@ -96,7 +96,7 @@ def test_tags_of_a_record_are_objects(caller: Caller, tags: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["Owner", "Layout", "Account_Name"])
-def test_a_lookup_to_nothing_is_refused(caller: Caller, name: str) -> None:
+def test_a_lookup_to_an_unknown_record_is_refused(caller: Caller, name: str) -> None:
     answer = caller.post("/Contacts", {"data": [{"Last_Name": "A", name: {"id": "1"}}]})
 
     assert item_of(answer)["code"] == "INVALID_DATA"
@@ -185,7 +185,7 @@ def test_an_update_may_keep_its_own_unique_value(caller: Caller, sim: Simulator)
         ({"$review": {"id": "1"}}, "NOT_REVIEWED", "record in review"),
     ],
 )
-def test_a_record_in_a_process_cannot_be_updated(
+def test_a_record_under_approval_or_review_cannot_be_updated(
     caller: Caller, sim: Simulator, values: dict[str, Any], code: str, message: str
 ) -> None:
     lead = sim.add_lead(**values)
@@ -212,7 +212,7 @@ def test_an_unknown_record_cannot_be_updated(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize(("since", "status"), [("2026-01-15", 412), ("2026-03-01", 200)])
-def test_an_update_may_ask_that_nobody_else_was_faster(
+def test_an_update_can_require_an_unmodified_record(
     caller: Caller, sim: Simulator, since: str, status: int
 ) -> None:
     lead = sim.add_lead()

@@ -131,9 +131,9 @@ class _DrippingBody(io.BytesIO):
         self._pause = pause
 
     def read(self, size: int | None = -1) -> bytes:
-        everything = size is None or size < 0
+        reads_all = size is None or size < 0
         parts: list[bytes] = []
-        while (everything or len(parts) < (size or 0)) and (byte := super().read(1)):
+        while (reads_all or len(parts) < (size or 0)) and (byte := super().read(1)):
             time.sleep(self._pause)
             parts.append(byte)
         return b"".join(parts)
@@ -170,7 +170,7 @@ def zoho(settings: Any) -> Iterator[Simulator]:
 
 @pytest.fixture
 def live_zoho(settings: Any) -> Iterator[Simulator]:
-    """Return an empty simulator behind a real port, for other processes and browsers."""
+    """Return an empty simulator on a real port, for other processes and browsers."""
     simulator = new_simulator()
     with Server(simulator):
         _configure(settings, simulator, TRANSPORT="")

@@ -130,8 +130,8 @@ class StoryFactory:
     def lead(self, **values: Any) -> Record:
         """Add a lead that was created days ago, so that stale reads find it."""
         age = timedelta(days=3 + len(self.world.stories) % 60, hours=len(self.world.stories) % 7)
-        born = self.world.clock.now() - age
-        return self.organisation.add("Leads", {**self.lead_values.next(), **values}, at=born)
+        created_at = self.world.clock.now() - age
+        return self.organisation.add("Leads", {**self.lead_values.next(), **values}, at=created_at)
 
     def contact(
         self, lead: Record, account: Record | None = None, *, days: int = 0, **values: Any
@@ -139,8 +139,8 @@ class StoryFactory:
         """Add a contact with the lead's name and e-mail, created ``days`` ago."""
         same_person = {name: lead[name] for name in ("First_Name", "Last_Name", "Email")}
         link = {"Account_Name": account.lookup()} if account else {}
-        born = self.days_ago(days)
-        return self.organisation.add("Contacts", {**same_person, **link, **values}, at=born)
+        created_at = self.days_ago(days)
+        return self.organisation.add("Contacts", {**same_person, **link, **values}, at=created_at)
 
     def days_ago(self, days: int) -> datetime:
         return self.world.clock.now() - timedelta(days=days)
@@ -172,10 +172,10 @@ def _account_only(factory: StoryFactory) -> Record:
 def _several(factory: StoryFactory) -> Record:
     """Add a lead with two contacts; the older contact has the more recent activity."""
     lead = factory.lead()
-    lately, long_ago = (zoho_time(factory.days_ago(days)) for days in (2, 60))
+    recent, older = (zoho_time(factory.days_ago(days)) for days in (2, 60))
     account = factory.account(lead["Company"])
-    factory.contact(lead, account, days=400, Last_Activity_Time=lately)
-    factory.contact(lead, days=90, Last_Activity_Time=long_ago, Title="Assistant")
+    factory.contact(lead, account, days=400, Last_Activity_Time=recent)
+    factory.contact(lead, days=90, Last_Activity_Time=older, Title="Assistant")
     return lead
 
 

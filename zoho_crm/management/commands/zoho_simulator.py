@@ -23,13 +23,16 @@ class Command(BaseCommand):
         default = SimulatorSettings()
         numbers = {
             "--port": (8080, "0 picks a free one"),
-            "--leads": (default.leads, "how many leads to begin with"),
+            "--leads": (default.leads, "number of leads at the start"),
             "--seed": (default.seed, "seed of the leads' names"),
-            "--latency-ms": (0, "how long every CRM call takes"),
-            "--concurrency": (default.concurrency, "calls in flight before Zoho answers 429"),
-            "--credits": (default.credits, "credits of 24 hours"),
-            "--job-ms-per-lead": (0, "how long a mass convert job takes for each lead"),
-            "--token-seconds": (int(default.token_seconds), "lifetime of access tokens"),
+            "--latency-ms": (0, "milliseconds added to every CRM call"),
+            "--concurrency": (
+                default.concurrency,
+                "limit of calls in progress, beyond which the answer is 429",
+            ),
+            "--credits": (default.credits, "API credits in 24 hours"),
+            "--job-ms-per-lead": (0, "milliseconds that a mass convert job takes for each lead"),
+            "--token-seconds": (int(default.token_seconds), "lifetime of access tokens in seconds"),
         }
         for name, (value, meaning) in numbers.items():
             parser.add_argument(
