@@ -1,4 +1,4 @@
-"""A small host project: what a site that uses ``zoho_crm`` has to say, and no more."""
+"""A small host project that uses ``zoho_crm``."""
 
 from __future__ import annotations
 

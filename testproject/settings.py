@@ -1,7 +1,7 @@
 """
-Settings of the host project; everything that differs between machines is read from the environment.
+Settings of the host project; what differs between machines is read from environment variables.
 
-It starts with no environment at all: SQLite, a broker of plain files, no server.
+Without any of them it uses SQLite and a broker of plain files; no server is needed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ USE_TZ = True
 
 DATABASE_EXTRAS: dict[str, dict[str, Any]] = {
     "django.db.backends.sqlite3": {
-        # With Django's defaults, threads that read and then write meet "database is locked".
+        # With Django's defaults, threads that read and then write get "database is locked".
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -82,12 +82,12 @@ DATABASE_EXTRAS: dict[str, dict[str, Any]] = {
         "TEST": {"CHARSET": "utf8mb4"},
     },
 }
-#: Backends that empty tables faster.
+#: Backends whose flush is faster, which matters in tests only.
 ENGINES_IN_TESTS = {"django.db.backends.postgresql": "tests.postgresql"}
 
 
 def database(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what ``DATABASE_URL`` says, opened the way that this kind of database needs."""
+    """Return the settings from ``DATABASE_URL`` with the options that its engine needs."""
     extras = DATABASE_EXTRAS.get(given["ENGINE"], {})
     options = extras.get("OPTIONS", {}) | given.get("OPTIONS", {})
     engine = ENGINES_IN_TESTS.get(given["ENGINE"], given["ENGINE"]) if TESTING else given["ENGINE"]
@@ -100,7 +100,7 @@ DATABASES = {
 }
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 
-# In tests, what is sent must not wait in a folder for the next worker to find it.
+# In tests, messages must not stay in a folder where a later worker would find them.
 CELERY_BROKER_URL = env("CELERY_BROKER_URL", default="memory://" if TESTING else "filesystem://")
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "filesystem": {
@@ -111,7 +111,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     },
     "memory": {"polling_interval": 0.02},
 }.get(CELERY_BROKER_URL.partition(":")[0], {})
-# Otherwise a full window in one process stalls for seconds.
+# With a prefetch limit, a memory broker in one process stalls for seconds when it is reached.
 CELERY_WORKER_PREFETCH_MULTIPLIER = 0 if CELERY_BROKER_URL.startswith("memory:") else 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
@@ -120,6 +120,6 @@ CELERY_TASK_IGNORE_RESULT = True
 ZOHO_CRM = from_env(env)
 SILENCED_SYSTEM_CHECKS = env.list("SILENCED_SYSTEM_CHECKS", default=[])
 
-# Signing in is slow on purpose; a suite that signs in hundreds of times cannot wait for it.
+# Hashing passwords is slow on purpose; a suite that signs in hundreds of times cannot wait.
 if TESTING:
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,1 +1,1 @@
-"""A site with a Zoho of its own: each module is one of the things that a demo needs."""
+"""The demo: a site with its own simulated Zoho, a Celery worker and beat, in one process."""

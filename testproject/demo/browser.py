@@ -1,4 +1,4 @@
-"""What a browser does for a person: keep cookies, follow redirects, fill in and send forms."""
+"""A minimal browser: keeps cookies, follows redirects, fills in and submits forms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 30
 
 @dataclass
 class Form:
-    """A form of a page: where it goes, what it says, and what each button adds, by its label."""
+    """A form of a page: its action, its values, and the values that each button adds, by label."""
 
     action: str
     values: dict[str, str] = field(default_factory=dict)
@@ -24,28 +24,28 @@ class Form:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What a browser shows."""
+    """A page that was loaded."""
 
     url: str
     status: int
     forms: list[Form]
-    #: What Django's admin says at the top of its page.
+    #: The messages at the top of a page of Django's admin.
     messages: list[str]
 
 
 class Browser:
-    """One person at one screen."""
+    """A browser session of one person."""
 
     def __init__(self, session: requests.Session) -> None:
         self._session = session
 
     def open(self, url: str) -> Page:
-        """Go to an address."""
+        """Load the page of a URL."""
         return _page(self._session.get(url, timeout=TIMEOUT_SECONDS))
 
     def press(self, page: Page, label: str, **values: str) -> Page:
         """
-        Fill in the form that has this button, and press it; such forms are sent by POST.
+        Fill in the form that has this button and submit it by POST.
 
         :raises LookupError: if the page has no such button
         """
@@ -54,13 +54,13 @@ class Browser:
                 data = {**form.values, **values, **form.buttons[label]}
                 url = urljoin(page.url, form.action)
                 return _page(self._session.post(url, data=data, timeout=TIMEOUT_SECONDS))
-        said = " ".join(page.messages)
-        raise LookupError(f"{page.url} (HTTP {page.status}) has no button “{label}”. {said}")
+        messages = " ".join(page.messages)
+        raise LookupError(f"{page.url} (HTTP {page.status}) has no button “{label}”. {messages}")
 
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """Open a browser in which no proxy and no ``.netrc`` of this machine has a part."""
+    """Open a browser session that ignores the proxies and the ``.netrc`` of this machine."""
     with requests.Session() as session:
         session.trust_env = False
         yield Browser(session)

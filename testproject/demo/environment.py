@@ -1,4 +1,4 @@
-"""What a demo runs in: a folder and an environment of its own, never those of the host."""
+"""The demo's own folder and environment variables, so that it uses nothing of the host."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from cryptography.fernet import Fernet
 
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET
 
-#: Names the folder of a demo to the process that runs in it.
+#: Environment variable with the folder of the demo, set in the demo's process.
 FOLDER_VARIABLE = "DEMO_FOLDER"
 DATABASE_FILE = "db.sqlite3"
 KEY_FILE = "encryption.key"
 
-#: Waiting times, in seconds, that a person at a screen can live with.
+#: Durations in seconds for ``ZOHO_CRM``, short enough for a person who watches.
 SHORT_DURATIONS = {
     "CONNECT_TIMEOUT": 2,
     "CALL_DEADLINE": 5,
@@ -39,16 +39,16 @@ SHORT_DURATIONS = {
 
 
 class FolderLockedError(Exception):
-    """Another demo that is kept is at work; stop it first, or leave out --keep."""
+    """Another demo with --keep is running; stop it first, or leave out --keep."""
 
 
 def is_demo_process() -> bool:
-    """Whether this process runs in demo_folder of a demo already."""
+    """Return whether this process was started by ``restart_in_environment``."""
     return FOLDER_VARIABLE in os.environ
 
 
 def restart_in_environment(*, kept: Path | None) -> NoReturn:
-    """Run this command line once more, in place of this process, in demo_folder of its own."""
+    """Replace this process by the same command line with the demo's variables."""
     if kept:
         kept.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = kept or Path(tempfile.mkdtemp(prefix="zoho-crm-demo-"))
@@ -61,7 +61,7 @@ def restart_in_environment(*, kept: Path | None) -> NoReturn:
 
 
 def _without_host_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Leave out whatever the settings would read: no real Zoho, no real database is touched."""
+    """Return the variables without those that the settings read, so that no real Zoho is used."""
     return {
         name: value
         for name, value in environment.items()
@@ -85,7 +85,7 @@ def _demo_variables(folder: Path) -> dict[str, str]:
 
 
 def _encryption_key(path: Path) -> str:
-    """A database that is kept can only be read with the key that it was written with."""
+    """Return the key in the file; create one if there is none. A kept database needs its key."""
     if not path.exists():
         path.touch(mode=0o600)
         path.write_bytes(Fernet.generate_key())
@@ -95,9 +95,9 @@ def _encryption_key(path: Path) -> str:
 @contextmanager
 def demo_folder(*, keep: bool) -> Iterator[Path]:
     """
-    Hold the demo's folder, and remove it at the end unless it is to be kept.
+    Lock the demo's folder and yield it; remove it at the end unless it is to be kept.
 
-    :raises FolderLockedError: if another demo holds it
+    :raises FolderLockedError: if another demo uses it
     """
     folder = Path(os.environ[FOLDER_VARIABLE])
     with ExitStack() as stack:
@@ -115,7 +115,7 @@ def _lock(lock: TextIO) -> None:
 
 
 def write_env_file(path: Path, **more: str) -> None:
-    """Write what another shell has to ``source`` for commands that work on this demo."""
+    """Write a file to ``source`` in another shell, so that commands there use this demo."""
     path.touch(mode=0o600)
     known = {name: os.environ[name] for name in sorted(os.environ) if _is_for_commands(name)}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in {**known, **more}.items()]
@@ -123,5 +123,5 @@ def write_env_file(path: Path, **more: str) -> None:
 
 
 def _is_for_commands(name: str) -> bool:
-    """A broker in the memory of this process is nothing for them; they need none."""
+    """Return whether commands need a variable; the broker's is left out: they use none."""
     return name in ("DATABASE_URL", "SECRET_KEY") or name.startswith("ZOHO_CRM_")

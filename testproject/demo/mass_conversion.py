@@ -1,4 +1,4 @@
-"""A mass conversion in a demo: a few hundred leads of a fair, some of them of the same company."""
+"""The demo's mass conversion: a few hundred leads, some of them of the same company."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from zoho_crm.simulator import Simulator
 from zoho_crm.types import Verdict
 
 LEAD_COUNT = 240
-#: Every so many leads one is of the company of the lead before it, and one matches a contact.
+#: Every sixth lead has the company of the lead before it; every sixtieth matches a contact.
 GROUP_SIZE, MATCH_INTERVAL = 6, 60
-#: Seconds until a run is where it should be, on a slow machine too.
+#: Time limit for previewing or converting the run, on a slow machine too.
 MAX_WAIT_SECONDS = 90
 
 Stage = MassConversion.Stage
@@ -28,7 +28,7 @@ Status = LeadConversion.Status
 
 
 def add_leads(simulator: Simulator) -> Iterator[str]:
-    """Put the leads in; yield their ids, one of them twice, and a line that is no id."""
+    """Add leads to the simulator; yield their ids, one of them twice, and a line that is no id."""
     company, lead_id = "", ""
     for number in range(LEAD_COUNT):
         if number % MATCH_INTERVAL == 0:
@@ -44,7 +44,7 @@ def add_leads(simulator: Simulator) -> Iterator[str]:
 
 
 def prepare(connection: Connection, simulator: Simulator, by: User) -> MassConversion:
-    """Take the leads in, and have Celery preview them."""
+    """Create a run of new leads and wait until Celery has previewed them."""
     run = mass_convert.prepare(
         connection_id=connection.pk,
         lead_ids=add_leads(simulator),
@@ -57,14 +57,14 @@ def prepare(connection: Connection, simulator: Simulator, by: User) -> MassConve
 
 
 def refuse_one(run: MassConversion, origin: str) -> None:
-    """Let Zoho refuse one of the leads that are to be attached."""
+    """Make Zoho refuse the conversion of one of the leads that will be attached."""
     row = LeadConversion.objects.filter(mass_conversion=run, verdict=Verdict.ONE_MATCH).first()
     if row:
         simulator_client.refuse(origin, row.lead_id)
 
 
 def convert(run: MassConversion, by: User) -> MassConversion:
-    """Start a run as it stands, and have Celery convert its leads."""
+    """Start the run with all its decided leads and wait until Celery has converted them."""
     count = mass_convert.decided_count(run)
     run = mass_convert.start(run_id=run.pk, revision=run.revision, count=count, by=by)
     return _wait_until(run, lambda run: run.ended_at is not None or bool(run.paused_reason))
@@ -80,7 +80,7 @@ def _wait_until(run: MassConversion, condition: Callable[[MassConversion], bool]
 
 
 def preview_lines(run: MassConversion) -> Iterator[str]:
-    """Say what was found, before anything is sent."""
+    """Yield lines on the preview: verdicts, lines left out, groups, estimate."""
     rows = LeadConversion.objects.filter(mass_conversion=run)
     verdicts = Counter(rows.values_list("verdict", flat=True))
     found = ", ".join(f"{verdict} {number}" for verdict, number in sorted(verdicts.items()))
@@ -93,7 +93,7 @@ def preview_lines(run: MassConversion) -> Iterator[str]:
 
 
 def outcome_lines(run: MassConversion) -> Iterator[str]:
-    """Say what came of it: jobs, single conversions, each failure with its reason, the CSV."""
+    """Yield lines on the outcome: statuses, jobs, each failure with its reason, the CSV."""
     rows = LeadConversion.objects.filter(mass_conversion=run)
     statuses = Counter(rows.values_list("status", flat=True))
     became = ", ".join(f"{status} {number}" for status, number in sorted(statuses.items()))

@@ -1,4 +1,4 @@
-"""What came of each lead, as a table for people, and whether it is what Zoho's books say."""
+"""The outcome of each lead as a table, and its comparison with the simulator's ledger."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from zoho_crm.models import LeadConversion
 from zoho_crm.types import ConversionPlan
 
-#: How, and what it became: an entry of the ledger, or what a row says that it should be.
+#: A conversion: whether the app did it, and the ids of contact, account and deal.
 Entry: TypeAlias = tuple[bool, str, str, str]
 
 COLUMNS = ("lead", "verdict", "plan", "result", "contact", "account", "deal")
@@ -17,7 +17,7 @@ EMPTY = "-"
 
 
 def table(rows: Iterable[LeadConversion]) -> Iterator[str]:
-    """Yield the lines of the table, its columns aligned and two blanks apart."""
+    """Yield the lines of a table of the rows, with aligned columns."""
     lines = [COLUMNS, *map(_cells, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for cells in lines:
@@ -54,7 +54,7 @@ def _result(row: LeadConversion) -> str:
 
 
 def compare_with_ledger(rows: Iterable[LeadConversion], ledger: dict[str, Any]) -> dict[str, bool]:
-    """Return every lead that rows or ledger know of, and whether both say the same of it."""
+    """Return for each lead in rows or ledger whether both have the same conversion of it."""
     ours = {row.lead_id: _ours(row) for row in rows}
     theirs: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in ledger["conversions"]:

@@ -1,4 +1,4 @@
-"""What happens in a demo: connect, look, decide, convert."""
+"""The demo's steps with single leads: connect, preview, decide, convert, wait."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from zoho_crm.services.preview import preview
 from zoho_crm.types import ConversionPlan, Deal, Match, Verdict
 
 POLICY = "attach"
-#: Seconds in which all rows come to rest, on a slow machine too.
+#: Time limit until no row is in progress, on a slow machine too.
 MAX_WAIT_SECONDS = 60
 
 
 def create_administrator() -> tuple[User, str]:
-    """Return the user ``admin``, and the new password that was set."""
+    """Create the superuser ``admin`` if necessary, set a new password, and return both."""
     password = secrets.token_urlsafe(9)
     admin, _created = get_user_model().objects.get_or_create(
         username="admin", defaults={"is_staff": True, "is_superuser": True}
@@ -39,7 +39,7 @@ def create_administrator() -> tuple[User, str]:
 
 def connect_in_browser(site: str, *, username: str, password: str) -> Page:
     """
-    Log in to the site, connect, press *Accept* on Zoho's page; return where that ended.
+    Log in to the site, connect, press *Accept* on Zoho's page; return the last page.
 
     :raises LookupError: if a page on the way is not what it should be
     """
@@ -53,12 +53,12 @@ def connect_in_browser(site: str, *, username: str, password: str) -> Page:
 def preview_leads(
     connection: Connection, lead_ids: Sequence[str], by: User
 ) -> list[LeadConversion]:
-    """Preview leads, one after the other."""
+    """Preview leads one by one and return their rows."""
     return [preview(connection_id=connection.pk, lead_id=lead_id, by=by) for lead_id in lead_ids]
 
 
 def decide_one(rows: Sequence[LeadConversion], by: User) -> LeadConversion | None:
-    """Convert one of the leads with several matches, with a deal, as a person would; return it."""
+    """Approve a plan with a deal for one lead with several matches; return its row, if any."""
     for row in rows:
         contact = _usable(row.options_seen().contacts)
         if row.verdict == Verdict.SEVERAL_MATCHES and contact:
@@ -85,12 +85,12 @@ def _deal(row: LeadConversion) -> Deal:
 
 
 def last_lead_without_match(rows: Sequence[LeadConversion]) -> LeadConversion | None:
-    """Return the lead whose answer is to be lost."""
+    """Return the last row without a match, or ``None``."""
     return next((row for row in reversed(rows) if row.verdict == Verdict.NO_MATCH), None)
 
 
 def convert_leads(rows: Sequence[LeadConversion]) -> None:
-    """Have Celery convert what the policy allows."""
+    """Send a task for each lead, which converts it if the policy ``attach`` decides it."""
     for row in rows:
         tasks.convert_lead.delay(
             lead_id=row.lead_id, connection_id=row.connection_id, policy=POLICY
@@ -98,11 +98,11 @@ def convert_leads(rows: Sequence[LeadConversion]) -> None:
 
 
 def wait_until_at_rest(connection: Connection) -> list[LeadConversion]:
-    """Wait until no lead is on its way any more, but not for ever, and return their rows."""
+    """Wait until no lead of the connection is in progress, or the time limit; return all rows."""
     deadline = time.monotonic() + MAX_WAIT_SECONDS
     rows = LeadConversion.objects.filter(connection=connection)
-    not_asked_for_yet = Q(status=LeadConversion.Status.PREVIEWED, policy="")
-    while (rows.unfinished() | rows.filter(not_asked_for_yet)).exists():
+    not_requested_yet = Q(status=LeadConversion.Status.PREVIEWED, policy="")
+    while (rows.unfinished() | rows.filter(not_requested_yet)).exists():
         if time.monotonic() > deadline:
             break
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The site on a port: admin, static files and all, a thread for each visitor."""
+"""A threaded web server for the site, with the admin and the static files."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ HOST = "127.0.0.1"
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Says nothing of the calls that it answers."""
+    """Does not log requests."""
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Leave the screen to the table."""
+        """Write nothing: stdout and stderr are for the demo's own output."""
 
 
 @contextmanager
 def serve_site(port: int, *, quiet: bool = True) -> Iterator[str]:
-    """Serve the site until the block ends, on another port if this one is taken; yield its URL."""
+    """Serve the site until the block ends, on a free port if this one is taken; yield its URL."""
     if quiet:
         logging.getLogger("django.request").setLevel(logging.ERROR)
     server = _server(port, QuietHandler if quiet else WSGIRequestHandler)

@@ -1,4 +1,4 @@
-"""What a demo asks of its Zoho beside the API: who the leads are, a fault, the books."""
+"""A client of the simulator's control API: story, faults and ledger."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ TIMEOUT_SECONDS = 30
 
 
 def lead_ids(origin: str) -> list[str]:
-    """Return the leads that a story was written for."""
+    """Return the ids of the leads that the simulator began with."""
     return [entry["lead_id"] for entry in _call("GET", f"{origin}/_simulator/story")]
 
 
 def lose_answer(origin: str, lead_id: str) -> None:
-    """Have the next conversion of this lead happen, and its answer get lost."""
+    """Make the next conversion of this lead succeed without an answer."""
     fault = {"on": "convert", "do": "close_after", "lead_id": lead_id}
     _call("POST", f"{origin}/_simulator/faults", json=fault)
 
 
 def refuse(origin: str, lead_id: str) -> None:
-    """Have the next conversion of this lead refused, as if somebody had locked its contact."""
+    """Make the next conversion of this lead fail as if its contact were locked."""
     body = {
         "code": "RECORD_LOCKED",
         "details": {"api_name": "Contacts"},
@@ -33,9 +33,9 @@ def refuse(origin: str, lead_id: str) -> None:
 
 
 def ledger(origin: str) -> dict[str, Any]:
-    """Return what truly happened."""
-    books: dict[str, Any] = _call("GET", f"{origin}/_simulator/ledger")
-    return books
+    """Return the simulator's ledger: all conversions and calls."""
+    found: dict[str, Any] = _call("GET", f"{origin}/_simulator/ledger")
+    return found
 
 
 def _call(method: str, url: str, **more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Everything that a demo runs, in one process and without a server of anybody else's."""
+"""Everything that the demo runs in its one process: simulator, worker, beat and site."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from zoho_crm.simulator import Server, Simulator, SimulatorSettings
 
 @dataclass(frozen=True, kw_only=True)
 class DemoStack:
-    """Where to find what runs."""
+    """Addresses and objects of what is running."""
 
+    #: URLs of the site and of the simulator.
     site: str
     zoho: str
-    #: The same, in this process.
+    #: The simulator itself, as it runs in this process.
     simulator: Simulator
-    #: The organisation of this Zoho.
+    #: Id of the simulator's organisation.
     org_id: str
-    #: A file to ``source`` in another shell.
+    #: File to ``source`` in another shell, for commands that use this demo.
     env_file: Path
 
 
 @contextmanager
 def run_stack(*, port: int, leads: int, keep: bool, quiet: bool) -> Iterator[DemoStack]:
     """
-    Run a Zoho, a Celery worker, beat and the site until the block ends.
+    Run a simulator, a Celery worker, beat and the site until the block ends.
 
-    :raises FolderLockedError: if another demo holds the folder
+    :raises FolderLockedError: if another demo uses the folder
     """
     simulator = Simulator(SimulatorSettings(leads=leads))
     with demo_folder(keep=keep) as folder, Server(simulator) as zoho:

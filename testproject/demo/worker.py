@@ -1,4 +1,4 @@
-"""A Celery worker, and the beat that wakes it, in threads of this process: never fork from it."""
+"""A Celery worker and beat in threads of this process, which must not fork while they run."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from celery import Celery
 from celery.beat import Scheduler, Service
 from celery.worker import WorkController
 
-#: Seconds that a worker may take to begin.
+#: Time limit for the start of the worker.
 MAX_WAIT_SECONDS = 30
 
 
 @contextmanager
 def run_worker(app: Celery, *, concurrency: int = 4) -> Iterator[None]:
     """
-    Run tasks until the block ends; those that run then are waited for.
+    Run a Celery worker until the block ends, then wait for the running tasks.
 
-    :raises RuntimeError: if the worker does not begin
+    :raises RuntimeError: if the worker does not start in time
     """
     ready = Event()
     controller = WorkController(
@@ -35,7 +35,7 @@ def run_worker(app: Celery, *, concurrency: int = 4) -> Iterator[None]:
     thread.start()
     try:
         if not ready.wait(MAX_WAIT_SECONDS):
-            raise RuntimeError("The Celery worker does not begin.")
+            raise RuntimeError("The Celery worker did not start.")
         yield
     finally:
         controller.stop()
@@ -44,7 +44,7 @@ def run_worker(app: Celery, *, concurrency: int = 4) -> Iterator[None]:
 
 @contextmanager
 def run_beat(app: Celery) -> Iterator[None]:
-    """Send what is on the app's schedule until the block ends; nothing is kept in a file."""
+    """Run beat with the app's schedule, kept in memory, until the block ends."""
     service = Service(app, max_interval=1, scheduler_cls=Scheduler)
     thread = Thread(target=service.start, name="celery-beat", daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""``manage.py demo``, as a person starts it."""
+"""``manage.py demo`` as a process."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def temporary(tmp_path: Path) -> Path:
 
 @contextmanager
 def demo(temporary: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Start a demo in the surroundings of a person, not in those of this test."""
+    """Start a demo with the environment variables of a person, not those of this test run."""
     outside = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-    # What would harm if the demo did not leave it aside.
+    # The demo must ignore these variables.
     outside |= {"DATABASE_URL": "sqlite:////nowhere/db.sqlite3", "ZOHO_CRM_DATA_CENTER": "eu"}
     process = subprocess.Popen(
         [sys.executable, "manage.py", "demo", "--leads", "11", *arguments],

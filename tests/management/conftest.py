@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 
-from zoho_crm.contrib.pytest import ENCRYPTION_KEY, QUICK
+from zoho_crm.contrib.pytest import ENCRYPTION_KEY, SHORT_DURATIONS
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
 MANAGE = Path(django_settings.BASE_DIR) / "manage.py"
@@ -109,7 +109,7 @@ class Site:
 def site(live_zoho: Simulator, migrated: Path, tmp_path: Path) -> Site:
     """Return a site with its own database, not connected, that calls Zoho over HTTP."""
     path = shutil.copy(migrated, tmp_path / "site.sqlite3")
-    quick = {f"ZOHO_CRM_{name}": str(value) for name, value in QUICK.items()}
+    quick = {f"ZOHO_CRM_{name}": str(value) for name, value in SHORT_DURATIONS.items()}
     return Site(
         {
             **quick,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from zoho_crm.contrib.pytest import ENCRYPTION_KEY, QUICK, SimulatorAdapter
+from zoho_crm.contrib.pytest import ENCRYPTION_KEY, SHORT_DURATIONS, SimulatorAdapter
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
 _standing: list[Simulator] = []
@@ -21,7 +21,7 @@ def transport() -> SimulatorAdapter:
 def standing(simulator: Simulator, settings: Any, **more: object) -> Iterator[Simulator]:
     """Point the settings at this simulator."""
     settings.ZOHO_CRM = {
-        **QUICK,
+        **SHORT_DURATIONS,
         "CLIENT_ID": CLIENT_ID,
         "CLIENT_SECRET": CLIENT_SECRET,
         "ENCRYPTION_KEYS": [ENCRYPTION_KEY],

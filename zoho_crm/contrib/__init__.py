@@ -1,1 +1,1 @@
-"""Bridges to other programs; import only the ones you use."""
+"""Integrations with other packages; import only those that you use."""

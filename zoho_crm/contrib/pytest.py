@@ -35,7 +35,7 @@ from zoho_crm.simulator import (
 ENCRYPTION_KEY = "c2ltdWxhdG9yLWtleS1mb3ItdGVzdHMtb25seS0wMDA="
 
 #: Short durations for tests, in seconds; they satisfy the system checks.
-QUICK = {
+SHORT_DURATIONS = {
     "CONNECT_TIMEOUT": 1,
     "CALL_DEADLINE": 2,
     "QUIET_PERIOD": 2,
@@ -139,7 +139,7 @@ class _DrippingBody(io.BytesIO):
         return b"".join(parts)
 
 
-#: The simulators of running tests, the innermost last.
+#: The simulators of the running tests, the innermost last.
 _running: list[Simulator] = []
 
 
@@ -185,7 +185,7 @@ def new_simulator() -> Simulator:
 def _configure(settings: Any, simulator: Simulator, **more: str) -> None:
     settings.ZOHO_CRM = {
         **getattr(settings, "ZOHO_CRM", {}),
-        **QUICK,
+        **SHORT_DURATIONS,
         "CLIENT_ID": CLIENT_ID,
         "CLIENT_SECRET": CLIENT_SECRET,
         "DATA_CENTER": "local",

@@ -1,4 +1,4 @@
-"""``manage.py demo``: a site with a Zoho of its own, at work."""
+"""``manage.py demo``: run a site with its own simulated Zoho and convert leads with it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INTERRUPTED = 130
 THINGS_TO_TRY = """
 Things to try:
   decide about a lead that waits    {site}/admin/zoho_crm/leadconversion/?status__exact=PREVIEWED
-  see what truly happened           curl {zoho}/_simulator/ledger
+  see the simulator's ledger        curl {zoho}/_simulator/ledger
   lose the answer of a conversion   curl -d '{fault}' {zoho}/_simulator/faults
   see the results of the run        {site}/admin/zoho_crm/massconversion/
   use the commands, from here       (. {env_file} && .venv/bin/python manage.py zoho_status)
@@ -38,17 +38,19 @@ EXAMPLE_FAULT = '{"on": "convert", "do": "close_after"}'
 
 
 class Command(BaseCommand):
-    help = "Run a site with a Zoho of its own: connect, preview, convert; then it is yours to try."
-    # They would warn of a broker in memory, which is right for one process.
+    help = (
+        "Run a site with its own simulated Zoho: connect, preview, convert; then try it yourself."
+    )
+    # The checks would warn of a broker in memory, which is right for one process.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add("--once", action="store_true", help="end when the table is printed")
-        port, leads = number(most=65_535), number(most=1_000)
+        port, leads = whole_number(maximum=65_535), whole_number(maximum=1_000)
         add("--port", type=port, default=8000, help="of the site, if it is free (default: 8000)")
         add("--leads", type=leads, default=20, help="how many leads there are (default: 20)")
-        add("--keep", action="store_true", help="keep the database, and take up the kept one")
+        add("--keep", action="store_true", help="keep the database, and use the one that was kept")
 
     def handle(self, *, keep: bool, **options: Any) -> None:
         if not is_demo_process():
@@ -66,7 +68,7 @@ class Command(BaseCommand):
     def _run(
         self, *, once: bool, port: int, leads: int, keep: bool, verbosity: int, **options: Any
     ) -> str:
-        """Start everything, show it, stay until a person has seen enough; return what is wrong."""
+        """Start everything, run the scenario, wait for Ctrl-C unless ``once``; return the error."""
         with run_stack(port=port, leads=leads, keep=keep, quiet=verbosity < 2) as stack:
             if port and not stack.site.endswith(f":{port}"):
                 self._print(f"Port {port} is taken; the site is at {stack.site}.")
@@ -76,11 +78,11 @@ class Command(BaseCommand):
         return wrong
 
     def _run_scenario(self, stack: DemoStack, *, once: bool) -> str:
-        """Play the story, print what came of it, and return what is wrong."""
+        """Run all steps, print their results, and return an error message or an empty text."""
         admin, password = scenario.create_administrator()
         connection = self._connect(stack, admin.get_username(), password)
         rows = scenario.preview_leads(connection, simulator_client.lead_ids(stack.zoho), admin)
-        self._print(f"Looked at {len(rows)} leads.")
+        self._print(f"Previewed {len(rows)} leads.")
         if lost := scenario.last_lead_without_match(rows):
             simulator_client.lose_answer(stack.zoho, lost.lead_id)
             self._print(f"The answer to the conversion of {lost.lead_id} will be lost.")
@@ -108,7 +110,7 @@ class Command(BaseCommand):
         return connection
 
     def _convert_many(self, connection: Connection, stack: DemoStack, admin: User) -> str:
-        """Convert the leads of a run in one run, and return what is wrong."""
+        """Run the mass conversion, print its results, and return an error message."""
         run = mass_conversion.prepare(connection, stack.simulator, admin)
         self._print(*mass_conversion.preview_lines(run))
         mass_conversion.refuse_one(run, stack.zoho)
@@ -121,7 +123,7 @@ class Command(BaseCommand):
         self._print(f"Ledger: {len(equal)} rows, {sum(equal.values())} equal")
         in_progress = [row.lead_id for row in rows if not row.is_at_rest]
         if in_progress:
-            return f"Still on their way: {', '.join(in_progress)}"
+            return f"Still in progress: {', '.join(in_progress)}"
         differing = [lead_id for lead_id, is_equal in equal.items() if not is_equal]
         return f"Rows and ledger differ: {', '.join(differing)}" if differing else ""
 
@@ -130,19 +132,19 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def number(*, most: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers for an argument."""
+def whole_number(*, maximum: int) -> Callable[[str], int]:
+    """Return an argument type for whole numbers from 0 to a maximum."""
 
     def read(text: str) -> int:
-        if not text.isdecimal() or int(text) > most:
-            raise ArgumentTypeError(f"{text} is no number from 0 to {most}")
+        if not text.isdecimal() or int(text) > maximum:
+            raise ArgumentTypeError(f"{text} is no number from 0 to {maximum}")
         return int(text)
 
     return read
 
 
 def _stop_on_signals() -> None:
-    """Let the first signal end everything in order, and later ones not disturb that."""
+    """Let the first SIGINT or SIGTERM start an orderly shutdown, and ignore later ones."""
 
     def stop(_number: int, _frame: FrameType | None) -> NoReturn:
         for number in (signal.SIGINT, signal.SIGTERM):
