@@ -93,7 +93,7 @@ def test_the_list_leaves_what_was_read_in_the_table(
         page = visit.get(LIST)
 
     assert row.lead_name in page.text
-    listing = [q["sql"] for q in queries if "person" in q["sql"]]
+    listing = [q["sql"] for q in queries if "snapshot_name" in q["sql"]]
     assert listing
     assert '"options_snapshot",' not in listing[0]
 

@@ -210,8 +210,8 @@ def test_breadcrumbs_know_both_kinds_of_mark_up(as_list: bool, element: str) -> 
         "as_list": as_list,
         "app": "Zoho CRM",
         "app_label": "zoho_crm",
-        "places": [("/admin/zoho_crm/connection/", "Connections"), ("", "<Main> office")],
-        "here": "Disconnect",
+        "links": [("/admin/zoho_crm/connection/", "Connections"), ("", "<Main> office")],
+        "page_name": "Disconnect",
     }
 
     page = Page(render_to_string("admin/zoho_crm/breadcrumbs.html", context))

@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploaded
 from tests import messages
 from tests.admin.pages import Page, Visitor
 from tests.admin.runs import LIST, page_of, rows_of, work_off
-from zoho_crm.forms._runs import MOST_BYTES
+from zoho_crm.forms._runs import MAX_UPLOAD_BYTES
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Connection, LeadConversion, MassConversion, Policy
 from zoho_crm.services.choices import choices
@@ -130,7 +130,7 @@ def test_a_file_that_django_put_on_disk_is_taken_in_as_well(
         (b"\n\n  \n", {}, "file", "There is not one lead in this source."),
         (b"id,name\n1,x\n", {"column": "lead"}, "column", "There is no column “lead”"),
         (b"4711", {"ids": "4712"}, "file", "Either ids, or a file, or the open leads."),
-        (b"1" * (MOST_BYTES + 1), {}, "file", "at most 1.0\xa0MB can be taken in here"),
+        (b"1" * (MAX_UPLOAD_BYTES + 1), {}, "file", "at most 1.0\xa0MB can be taken in here"),
     ],
     ids=["no-text", "empty", "blank", "no-column", "both", "too-large"],
 )

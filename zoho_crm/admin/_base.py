@@ -25,10 +25,57 @@ from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection, LeadConversion, MassConversion, MassConversionJob, Token
 
 #: What a person is told instead of a server error.
-TROUBLE = (ZohoError, ImproperlyConfigured)
+EXPECTED_ERRORS = (ZohoError, ImproperlyConfigured)
+#: Stands where there is nothing to show.
+EMPTY_TEXT = "–"
+
+#: Symbol and tone, by status.
+BadgeStyles: TypeAlias = Mapping[str, tuple[str, str]]
+
+_CONNECTION: BadgeStyles = {
+    Connection.Status.ACTIVE: ("●", "good"),
+    Connection.Status.NEEDS_RECONNECT: ("▲", "bad"),
+    Connection.Status.DISABLED: ("○", "neutral"),
+}
+_TOKEN: BadgeStyles = {
+    Token.Status.ACTIVE: ("●", "good"),
+    Token.Status.NEEDS_RECONNECT: ("▲", "bad"),
+    Token.Status.REVOKED: ("○", "neutral"),
+}
+_S = LeadConversion.Status
+_CONVERSION: BadgeStyles = {
+    _S.NEW: ("○", "neutral"),
+    _S.PREVIEWED: ("◇", "neutral"),
+    _S.READY: ("→", "neutral"),
+    _S.RUNNING: ("↻", "neutral"),
+    _S.SCHEDULED: ("↻", "neutral"),
+    _S.UNKNOWN: ("?", "warn"),
+    _S.CONVERTED: ("✓", "good"),
+    _S.FAILED: ("✗", "bad"),
+    _S.SKIPPED: ("–", "neutral"),
+    _S.NEEDS_REVIEW: ("▲", "warn"),
+}
+_R = MassConversion.Stage
+_RUN: BadgeStyles = {
+    _R.STAGING: ("…", "neutral"),
+    _R.PREVIEWING: ("○", "neutral"),
+    _R.REVIEW: ("◇", "warn"),
+    _R.CONVERTING: ("↻", "neutral"),
+    _R.FINISHED: ("✓", "good"),
+    _R.CANCELLED: ("–", "neutral"),
+}
+_J = MassConversionJob.Status
+_JOB: BadgeStyles = {
+    _J.POSTING: ("→", "neutral"),
+    _J.ACCEPTED: ("↻", "neutral"),
+    _J.FINISHED: ("✓", "good"),
+    _J.REFUSED: ("✗", "bad"),
+    _J.LOST: ("?", "warn"),
+    _J.GIVEN_UP: ("▲", "warn"),
+}
 
 
-class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to subscript at run time
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to subscript at run time
     """Shows what the app wrote; nobody adds, changes or deletes it here."""
 
     list_per_page = 50
@@ -48,17 +95,17 @@ class RecordAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to su
         return False
 
 
-class PagesAdmin(RecordAdmin):
+class CustomPagesAdmin(ReadOnlyAdmin):
     """Has pages of its own beside the list and the record."""
 
-    def pages(self) -> list[URLPattern]:
+    def url_patterns(self) -> list[URLPattern]:
         """Return the addresses of these pages."""
         raise NotImplementedError
 
     def get_urls(self) -> list[Any]:
-        return [*self.pages(), *super().get_urls()]
+        return [*self.url_patterns(), *super().get_urls()]
 
-    def page(
+    def url_pattern(
         self,
         route: str,
         view: Callable[..., HttpResponseBase],
@@ -72,31 +119,31 @@ class PagesAdmin(RecordAdmin):
         back.
         """
         guarded = self.admin_site.admin_view(
-            guard(require_http_methods(list(methods))(view), permissions)
+            require_permission(require_http_methods(list(methods))(view), permissions)
         )
         name = f"{self.opts.app_label}_{self.opts.model_name}_{route.strip('/').split('/')[-1]}"
         return path(route, transaction.non_atomic_requests(guarded), name=name)
 
-    def address(self, name: str, *args: Any) -> str:
+    def page_url(self, name: str, *args: Any) -> str:
         """Return the address of one of this model's pages."""
         full = f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}"
         return reverse(full, args=args, current_app=self.admin_site.name)
 
-    def home_of(self, request: HttpRequest, row: Model) -> str:
+    def record_url(self, request: HttpRequest, row: Model) -> str:
         """Return where a person goes after acting on a record: the best page that is allowed."""
         if self.has_view_permission(request, row):
-            return self.address("change", row.pk)
+            return self.page_url("change", row.pk)
         return reverse("admin:index", current_app=self.admin_site.name)
 
-    def show(
-        self, request: HttpRequest, template: str, *, here: str, **context: Any
+    def render_page(
+        self, request: HttpRequest, template: str, *, page_name: str, **context: Any
     ) -> TemplateResponse:
         """Return one of our pages; ``here`` is its name, and its title unless it has another."""
         common = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "here": here,
-            "title": here,
+            "page_name": page_name,
+            "title": page_name,
             "media": self.media,
             "has_view_permission": self.has_view_permission(request),
         }
@@ -105,86 +152,36 @@ class PagesAdmin(RecordAdmin):
         return TemplateResponse(request, name, {**common, **context})
 
 
-def guard(
+def require_permission(
     view: Callable[..., HttpResponseBase], permissions: tuple[str, ...]
 ) -> Callable[..., HttpResponseBase]:
     """Return the view for people with one of these permissions of this app, and 403 for others."""
 
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not may(request, *permissions):
+        if not has_any_permission(request, *permissions):
             raise PermissionDenied
         return view(request, *args, **kwargs)
 
     return guarded
 
 
-def may(request: HttpRequest, *permissions: str) -> bool:
+def has_any_permission(request: HttpRequest, *permissions: str) -> bool:
     """Whether the person has one of these permissions of this app."""
-    return any(person(request).has_perm(f"zoho_crm.{name}") for name in permissions)
+    return any(signed_in_user(request).has_perm(f"zoho_crm.{name}") for name in permissions)
 
 
-def person(request: HttpRequest) -> Any:
+def signed_in_user(request: HttpRequest) -> Any:
     """Return who is signed in; the admin lets nobody else in."""
     assert isinstance(request.user, AbstractBaseUser)
     return request.user
 
 
-#: Stands where there is nothing to show.
-NOTHING = "–"
-
-
-def when(moment: datetime | None) -> SafeString | str:
+def time_html(instant: datetime | None) -> SafeString | str:
     """Show a moment in the reader's time zone, with the exact one behind it."""
-    if moment is None:
-        return NOTHING
-    text = date_format(timezone.localtime(moment), "SHORT_DATETIME_FORMAT")
-    return format_html('<time datetime="{0}" title="{0}">{1}</time>', moment.isoformat(), text)
-
-
-#: Symbol and tone, by status.
-Known: TypeAlias = Mapping[str, tuple[str, str]]
-
-_CONNECTION: Known = {
-    Connection.Status.ACTIVE: ("●", "good"),
-    Connection.Status.NEEDS_RECONNECT: ("▲", "bad"),
-    Connection.Status.DISABLED: ("○", "quiet"),
-}
-_TOKEN: Known = {
-    Token.Status.ACTIVE: ("●", "good"),
-    Token.Status.NEEDS_RECONNECT: ("▲", "bad"),
-    Token.Status.REVOKED: ("○", "quiet"),
-}
-_S = LeadConversion.Status
-_CONVERSION: Known = {
-    _S.NEW: ("○", "quiet"),
-    _S.PREVIEWED: ("◇", "quiet"),
-    _S.READY: ("→", "quiet"),
-    _S.RUNNING: ("↻", "quiet"),
-    _S.SCHEDULED: ("↻", "quiet"),
-    _S.UNKNOWN: ("?", "warn"),
-    _S.CONVERTED: ("✓", "good"),
-    _S.FAILED: ("✗", "bad"),
-    _S.SKIPPED: ("–", "quiet"),
-    _S.NEEDS_REVIEW: ("▲", "warn"),
-}
-_R = MassConversion.Stage
-_RUN: Known = {
-    _R.STAGING: ("…", "quiet"),
-    _R.PREVIEWING: ("○", "quiet"),
-    _R.REVIEW: ("◇", "warn"),
-    _R.CONVERTING: ("↻", "quiet"),
-    _R.FINISHED: ("✓", "good"),
-    _R.CANCELLED: ("–", "quiet"),
-}
-_J = MassConversionJob.Status
-_JOB: Known = {
-    _J.POSTING: ("→", "quiet"),
-    _J.ACCEPTED: ("↻", "quiet"),
-    _J.FINISHED: ("✓", "good"),
-    _J.REFUSED: ("✗", "bad"),
-    _J.LOST: ("?", "warn"),
-    _J.GIVEN_UP: ("▲", "warn"),
-}
+    if instant is None:
+        return EMPTY_TEXT
+    text = date_format(timezone.localtime(instant), "SHORT_DATETIME_FORMAT")
+    return format_html('<time datetime="{0}" title="{0}">{1}</time>', instant.isoformat(), text)
 
 
 def connection_badge(connection: Connection) -> SafeString:
@@ -212,11 +209,11 @@ def job_badge(job: MassConversionJob) -> SafeString:
     return _badge(_JOB, job.status, job.get_status_display())
 
 
-def _badge(known: Known, status: str, word: str) -> SafeString:
-    symbol, tone = known[status]
+def _badge(styles: BadgeStyles, status: str, label: str) -> SafeString:
+    symbol, tone = styles[status]
     return format_html(
         '<span class="zoho-badge zoho-{}"><span aria-hidden="true">{}</span> {}</span>',
         tone,
         symbol,
-        word,
+        label,
     )

@@ -12,14 +12,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from zoho_crm.admin._base import when
+from zoho_crm.admin._base import time_html
 from zoho_crm.models import Connection
 from zoho_crm.services import heartbeat
 
 Text: TypeAlias = str | SafeString
 
 
-def blockers(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
+def find_blockers(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
     """
     Say what keeps the machine from going on with these rows now, if anything does.
 
@@ -30,18 +30,18 @@ def blockers(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
     work = getattr(connection, "work", None)
     if work and work.backoff_until and work.backoff_until > timezone.now():
         text = _("The connection waits until {}: {}")
-        return [format_html(text, when(work.backoff_until), work.backoff_reason)]
-    return list(_missed(heartbeat.missing_workers(rows)))
+        return [format_html(text, time_html(work.backoff_until), work.backoff_reason)]
+    return list(_missing_processes(heartbeat.missing_workers(rows)))
 
 
-def _missed(missing: heartbeat.MissingWorkers | None) -> Iterator[Text]:
+def _missing_processes(missing: heartbeat.MissingWorkers | None) -> Iterator[Text]:
     if missing is None:
         return
     if missing.worker:
         at, command = missing.worker_seen_at, heartbeat.worker_command()
         since = _("No worker has been seen since {} on this connection. Start one: {}")
         never = _("No worker has been seen yet. Start one: {}")
-        yield _told(since if at else never, at, command)
+        yield _missing_text(since if at else never, at, command)
     if missing.sweep:
         at = missing.sweep_seen_at
         since = _(
@@ -49,9 +49,9 @@ def _missed(missing: heartbeat.MissingWorkers | None) -> Iterator[Text]:
             " Start beat: {}"
         )
         never = _("No sweep, which wakes the workers, has been seen yet. Start beat: {}")
-        yield _told(since if at else never, at, heartbeat.BEAT_COMMAND)
+        yield _missing_text(since if at else never, at, heartbeat.BEAT_COMMAND)
 
 
-def _told(text: str, at: datetime | None, command: str) -> SafeString:
+def _missing_text(text: str, at: datetime | None, command: str) -> SafeString:
     shown = format_html("<code>{}</code>", command)
-    return format_html(text, *([when(at)] if at else []), shown)
+    return format_html(text, *([time_html(at)] if at else []), shown)

@@ -20,15 +20,15 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from zoho_crm import tasks
 from zoho_crm.admin._base import (
-    NOTHING,
-    TROUBLE,
-    PagesAdmin,
-    RecordAdmin,
+    EMPTY_TEXT,
+    EXPECTED_ERRORS,
+    CustomPagesAdmin,
+    ReadOnlyAdmin,
     connection_badge,
-    may,
-    person,
+    has_any_permission,
+    signed_in_user,
+    time_html,
     token_badge,
-    when,
 )
 from zoho_crm.conf import conf
 from zoho_crm.forms import ConnectForm, SelfClientForm, VersionForm
@@ -45,14 +45,14 @@ from zoho_crm.services.keys import fingerprint
 from zoho_crm.views import redirect_uri
 
 #: Events that the page of a connection shows.
-EVENTS = 20
+MAX_EVENTS = 20
 
 
-class ConnectionAdmin(PagesAdmin):
+class ConnectionAdmin(CustomPagesAdmin):
     list_display = (
         "name",
         "badge",
-        "place",
+        "location",
         "user",
         "validity",
         "last_refresh",
@@ -66,35 +66,38 @@ class ConnectionAdmin(PagesAdmin):
         (None, {"fields": ("name", "is_default")}),
         (
             gettext_lazy("Health"),
-            {"fields": ("badge", "waiting", "organisation", "center", "environment")},
+            {"fields": ("badge", "backoff", "organisation", "data_center_name", "environment")},
         ),
         (
             gettext_lazy("Token"),
             {"fields": ("user", "validity", "access_token", "refresh_token", "last_refresh")},
         ),
-        (gettext_lazy("Work"), {"fields": ("seen", "swept", "credits", "limit", "created_at")}),
+        (
+            gettext_lazy("Work"),
+            {"fields": ("worker_seen", "sweep_seen", "credits", "concurrency_limit", "created_at")},
+        ),
     )
     readonly_fields: ClassVar = (
         "is_default",
         "badge",
-        "waiting",
+        "backoff",
         "organisation",
-        "center",
+        "data_center_name",
         "environment",
         "user",
         "validity",
         "access_token",
         "refresh_token",
         "last_refresh",
-        "seen",
-        "swept",
+        "worker_seen",
+        "sweep_seen",
         "credits",
-        "limit",
+        "concurrency_limit",
         "created_at",
     )
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may(request, "change_connection")
+        return has_any_permission(request, "change_connection")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
         default = Prefetch("tokens", Token.objects.filter(is_default=True), "default_tokens")
@@ -129,13 +132,15 @@ class ConnectionAdmin(PagesAdmin):
         self.log_change(request, connection, _("Made the default."))
         self.message_user(request, _("%s is the default connection now.") % connection)
 
-    def pages(self) -> list[URLPattern]:
+    def url_patterns(self) -> list[URLPattern]:
         post = ("POST",)
         return [
-            self.page("connect/", self.connect_view, "connect_connection"),
-            self.page("<int:pk>/test/", self.test_view, "refresh_connection", methods=post),
-            self.page("<int:pk>/refresh/", self.refresh_view, "refresh_connection", methods=post),
-            self.page("<int:pk>/disconnect/", self.disconnect_view, "disconnect_connection"),
+            self.url_pattern("connect/", self.connect_view, "connect_connection"),
+            self.url_pattern("<int:pk>/test/", self.test_view, "refresh_connection", methods=post),
+            self.url_pattern(
+                "<int:pk>/refresh/", self.refresh_view, "refresh_connection", methods=post
+            ),
+            self.url_pattern("<int:pk>/disconnect/", self.disconnect_view, "disconnect_connection"),
         ]
 
     @method_decorator(sensitive_post_parameters("code", "client_secret"))
@@ -144,24 +149,26 @@ class ConnectionAdmin(PagesAdmin):
         form = SelfClientForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
-                connection = connect.with_grant_code(by=person(request), **form.cleaned_data)
-            except TROUBLE as error:
-                form.refuse(error)
+                connection = connect.with_grant_code(
+                    by=signed_in_user(request), **form.cleaned_data
+                )
+            except EXPECTED_ERRORS as error:
+                form.add_service_error(error)
             else:
                 return self._connected(request, connection)
-        # Both forms ask for the same; on one page their entries need different ids.
-        web, mine = ConnectForm(auto_id="web_%s"), conf()
-        return self.show(
+        # Both forms have the same fields; on one page they need different ids.
+        web, settings = ConnectForm(auto_id="web_%s"), conf()
+        return self.render_page(
             request,
             "connect.html",
-            here=_("Connect to Zoho"),
+            page_name=_("Connect to Zoho"),
             form=form,
             web=web,
             connect_url=connect_url(),
             redirect_uri=redirect_uri(request) if connect_url() else "",
-            next=self.home(request),
-            settings=mine,
-            scopes=",".join(mine.SCOPES),
+            next=self.list_url(request),
+            settings=settings,
+            scopes=",".join(settings.SCOPES),
         )
 
     def _connected(self, request: HttpRequest, connection: Connection) -> HttpResponse:
@@ -173,14 +180,14 @@ class ConnectionAdmin(PagesAdmin):
         if missing:
             text = _("These scopes were not granted, and what needs them will not work: %s")
             messages.warning(request, text % ", ".join(missing))
-        return redirect(self.home_of(request, connection))
+        return redirect(self.record_url(request, connection))
 
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask Zoho whether the connection works."""
         connection = get_object_or_404(Connection, pk=pk)
         try:
-            problem = connect.check_connection(connection_id=pk, by=person(request))
-        except TROUBLE as error:
+            problem = connect.check_connection(connection_id=pk, by=signed_in_user(request))
+        except EXPECTED_ERRORS as error:
             problem = str(error)
         if problem:
             text = _("%(name)s cannot be used now: %(problem)s")
@@ -189,48 +196,48 @@ class ConnectionAdmin(PagesAdmin):
             tasks.wake(pk)
             messages.success(request, _("%s works.") % connection)
         self.log_change(request, connection, _("Tested."))
-        return redirect(self.home_of(request, connection))
+        return redirect(self.record_url(request, connection))
 
     def refresh_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Renew the access token now."""
         connection = get_object_or_404(Connection, pk=pk)
         try:
-            tokens.refresh(connection_id=pk, generation=VersionForm(request.POST).seen)
-        except TROUBLE as error:
+            tokens.refresh(connection_id=pk, generation=VersionForm(request.POST).seen_version)
+        except EXPECTED_ERRORS as error:
             messages.error(request, _("The access token was not renewed. %s") % error)
         else:
             self.log_change(request, connection, _("Access token renewed."))
             messages.success(request, _("The access token was renewed."))
-        return redirect(self.home_of(request, connection))
+        return redirect(self.record_url(request, connection))
 
     def disconnect_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Say what stops, then take the consent back."""
         connection = get_object_or_404(Connection, pk=pk)
         if request.method == "POST":
             return self._disconnect(request, connection)
-        return self.show(
+        return self.render_page(
             request,
             "disconnect.html",
-            here=_("Disconnect"),
+            page_name=_("Disconnect"),
             original=connection,
-            stops=what_stops(connection),
-            cancel=self.home_of(request, connection),
+            unfinished=unfinished_counts(connection),
+            cancel=self.record_url(request, connection),
         )
 
     def _disconnect(self, request: HttpRequest, connection: Connection) -> HttpResponse:
         try:
-            connect.disconnect(connection_id=connection.pk, by=person(request))
-        except TROUBLE as error:
+            connect.disconnect(connection_id=connection.pk, by=signed_in_user(request))
+        except EXPECTED_ERRORS as error:
             messages.error(request, _("Not disconnected, and nothing was forgotten. %s") % error)
         else:
             self.log_change(request, connection, _("Disconnected."))
             messages.success(request, _("%s is disconnected; its history stays.") % connection)
-        return redirect(self.home_of(request, connection))
+        return redirect(self.record_url(request, connection))
 
-    def home(self, request: HttpRequest) -> str:
+    def list_url(self, request: HttpRequest) -> str:
         """Return where a person goes after connecting: the list, for those who may see it."""
         if self.has_view_permission(request):
-            return self.address("changelist")
+            return self.page_url("changelist")
         return reverse("admin:index", current_app=self.admin_site.name)
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
@@ -238,13 +245,13 @@ class ConnectionAdmin(PagesAdmin):
         return connection_badge(connection)
 
     @admin.display(description=gettext_lazy("data center"), ordering="data_center")
-    def center(self, connection: Connection) -> str:
-        center = conf().data_centers.get(connection.data_center)
-        return center.name if center else connection.data_center
+    def data_center_name(self, connection: Connection) -> str:
+        found = conf().data_centers.get(connection.data_center)
+        return found.name if found else connection.data_center
 
     @admin.display(description=gettext_lazy("where"), ordering="data_center")
-    def place(self, connection: Connection) -> str:
-        return f"{self.center(connection)}, {connection.get_environment_display()}"
+    def location(self, connection: Connection) -> str:
+        return f"{self.data_center_name(connection)}, {connection.get_environment_display()}"
 
     @admin.display(description=gettext_lazy("organisation"))
     def organisation(self, connection: Connection) -> str:
@@ -253,55 +260,55 @@ class ConnectionAdmin(PagesAdmin):
     @admin.display(description=gettext_lazy("user"))
     def user(self, connection: Connection) -> str:
         token = default_token(connection)
-        return (token.user_email or token.user_name) if token else NOTHING
+        return (token.user_email or token.user_name) if token else EMPTY_TEXT
 
     @admin.display(description=gettext_lazy("access token"))
     def validity(self, connection: Connection) -> str:
-        return expiry(default_token(connection))
+        return expiry_text(default_token(connection))
 
     @admin.display(description=gettext_lazy("fingerprint"))
     def access_token(self, connection: Connection) -> SafeString | str:
         token = default_token(connection)
-        return named(token, "access_token") if token else NOTHING
+        return secret_text(token, "access_token") if token else EMPTY_TEXT
 
     @admin.display(description=gettext_lazy("refresh token"))
     def refresh_token(self, connection: Connection) -> SafeString | str:
         token = default_token(connection)
-        return named(token, "refresh_token") if token else NOTHING
+        return secret_text(token, "refresh_token") if token else EMPTY_TEXT
 
     @admin.display(description=gettext_lazy("last refresh"))
     def last_refresh(self, connection: Connection) -> SafeString | str:
         token = default_token(connection)
-        return when(token.refreshed_at) if token else NOTHING
+        return time_html(token.refreshed_at) if token else EMPTY_TEXT
 
     @admin.display(description=gettext_lazy("waiting"))
-    def waiting(self, connection: Connection) -> SafeString | str:
-        work = work_of(connection)
+    def backoff(self, connection: Connection) -> SafeString | str:
+        work = connection_work(connection)
         if work is None or work.backoff_until is None or work.backoff_until <= timezone.now():
             return _("no")
-        return format_html(_("until {}: {}"), when(work.backoff_until), work.backoff_reason)
+        return format_html(_("until {}: {}"), time_html(work.backoff_until), work.backoff_reason)
 
     @admin.display(description=gettext_lazy("worker last seen"))
-    def seen(self, connection: Connection) -> SafeString | str:
-        work = work_of(connection)
-        return when(work.seen_at) if work and work.seen_at else _("never")
+    def worker_seen(self, connection: Connection) -> SafeString | str:
+        work = connection_work(connection)
+        return time_html(work.seen_at) if work and work.seen_at else _("never")
 
     @admin.display(description=gettext_lazy("sweep last seen"))
-    def swept(self, connection: Connection) -> SafeString | str:
-        work = work_of(connection)
-        return when(work.swept_at) if work and work.swept_at else _("never")
+    def sweep_seen(self, connection: Connection) -> SafeString | str:
+        work = connection_work(connection)
+        return time_html(work.swept_at) if work and work.swept_at else _("never")
 
     @admin.display(description=gettext_lazy("credits remaining"))
     def credits(self, connection: Connection) -> str:
-        work = work_of(connection)
+        work = connection_work(connection)
         if work is None or work.credits_remaining is None:
             return _("Zoho has not said: more than half of them.")
         return str(work.credits_remaining)
 
     @admin.display(description=gettext_lazy("calls at a time"))
-    def limit(self, connection: Connection) -> str:
-        work = work_of(connection)
-        return str(int(work.limit)) if work else NOTHING
+    def concurrency_limit(self, connection: Connection) -> str:
+        work = connection_work(connection)
+        return str(int(work.limit)) if work else EMPTY_TEXT
 
 
 def default_token(connection: Connection) -> Token | None:
@@ -310,7 +317,7 @@ def default_token(connection: Connection) -> Token | None:
     return tokens[0] if tokens else None
 
 
-def work_of(connection: Connection) -> ConnectionWork | None:
+def connection_work(connection: Connection) -> ConnectionWork | None:
     """Return what its workers left behind, if there ever was one."""
     return getattr(connection, "work", None)
 
@@ -324,8 +331,11 @@ def scopes(connection: Connection) -> list[tuple[str, bool]]:
 
 def recent_events(connection: Connection) -> list[dict[str, Any]]:
     """Return the latest events, newest first."""
-    events = connection.events.select_related("by").order_by("-pk")[:EVENTS]
-    return [{"event": event, "when": when(event.at), "details": details(event)} for event in events]
+    events = connection.events.select_related("by").order_by("-pk")[:MAX_EVENTS]
+    return [
+        {"event": event, "when": time_html(event.at), "details": event_details(event)}
+        for event in events
+    ]
 
 
 def connect_url() -> str:
@@ -336,35 +346,35 @@ def connect_url() -> str:
         return ""
 
 
-def what_stops(connection: Connection) -> list[tuple[str, int]]:
+def unfinished_counts(connection: Connection) -> list[tuple[str, int]]:
     """Return how many leads of a connection are under way, by status in words."""
-    under_way = LeadConversion.objects.unfinished().filter(connection=connection)
-    counts: dict[str, Any] = dict(under_way.order_by().values_list("status").annotate(Count("pk")))
-    words = LeadConversion.Status
-    return [(str(word.label), counts[word]) for word in words if word in counts]
+    unfinished = LeadConversion.objects.unfinished().filter(connection=connection)
+    counts: dict[str, Any] = dict(unfinished.order_by().values_list("status").annotate(Count("pk")))
+    statuses = LeadConversion.Status
+    return [(str(status.label), counts[status]) for status in statuses if status in counts]
 
 
-def expiry(token: Token | None) -> str:
+def expiry_text(token: Token | None) -> str:
     """Say until when an access token serves; an expired one with a good consent is fine."""
     if token is None or token.status != Token.Status.ACTIVE or token.expires_at is None:
-        return NOTHING
+        return EMPTY_TEXT
     if token.expires_at > timezone.now():
         return _("expires in %s") % timeuntil(token.expires_at)
     return _("renews by itself")
 
 
-def named(token: Token, word: str) -> SafeString | str:
+def secret_text(token: Token, name: str) -> SafeString | str:
     """Return what may be shown of a secret: its fingerprint, and the key that it needs."""
-    found = fingerprint(token, word)
+    found = fingerprint(token, name)
     if found.problem:
         return _("cannot be read: %s") % found.problem
     if not found.digits:
-        return NOTHING
+        return EMPTY_TEXT
     text = _("encrypted with key %s") % found.key_id
     return format_html("<code>{}</code> · {}", found.digits, text)
 
 
-class TokenAdmin(RecordAdmin):
+class TokenAdmin(ReadOnlyAdmin):
     list_display = (
         "user",
         "connection",
@@ -382,7 +392,7 @@ class TokenAdmin(RecordAdmin):
         "user",
         "user_id",
         "client_id",
-        "granted",
+        "scope_list",
         "badge",
         "is_default",
         "access_token",
@@ -406,48 +416,50 @@ class TokenAdmin(RecordAdmin):
 
     @admin.display(description=gettext_lazy("access token"))
     def access_token(self, token: Token) -> SafeString | str:
-        return named(token, "access_token")
+        return secret_text(token, "access_token")
 
     @admin.display(description=gettext_lazy("refresh token"))
     def refresh_token(self, token: Token) -> SafeString | str:
-        return named(token, "refresh_token")
+        return secret_text(token, "refresh_token")
 
     @admin.display(description=gettext_lazy("validity"), ordering="expires_at")
     def expires(self, token: Token) -> str:
-        return expiry(token)
+        return expiry_text(token)
 
     @admin.display(description=gettext_lazy("scopes"))
-    def granted(self, token: Token) -> str:
-        return ", ".join(token.scopes) or NOTHING
+    def scope_list(self, token: Token) -> str:
+        return ", ".join(token.scopes) or EMPTY_TEXT
 
 
-class ConnectionEventAdmin(RecordAdmin):
-    list_display = ("at", "connection", "kind", "by", "told")
+class ConnectionEventAdmin(ReadOnlyAdmin):
+    list_display = ("at", "connection", "kind", "by", "details_text")
     list_filter = ("kind", "connection")
     list_select_related = ("connection", "by")
     ordering = ("-pk",)
-    fields = ("connection", "at", "kind", "by", "told")
+    fields = ("connection", "at", "kind", "by", "details_text")
     readonly_fields: ClassVar = fields
 
     @admin.display(description=gettext_lazy("details"))
-    def told(self, event: ConnectionEvent) -> str:
-        return details(event)
+    def details_text(self, event: ConnectionEvent) -> str:
+        return event_details(event)
 
 
-def details(event: ConnectionEvent) -> str:
+def event_details(event: ConnectionEvent) -> str:
     """Return what else is known of an event, in one line."""
-    told = (f"{name}: {value}" for name, value in event.details.items() if value not in ("", None))
-    return ", ".join(told) or NOTHING
+    details = (
+        f"{name}: {value}" for name, value in event.details.items() if value not in ("", None)
+    )
+    return ", ".join(details) or EMPTY_TEXT
 
 
-class ApiUsageAdmin(RecordAdmin):
-    list_display = ("begins", "connection", "kind", "calls", "credits", "refusals")
+class ApiUsageAdmin(ReadOnlyAdmin):
+    list_display = ("hour_start", "connection", "kind", "calls", "credits", "refusals")
     list_filter = ("connection", "kind")
     list_select_related = ("connection",)
     ordering = ("-hour", "connection", "kind")
-    fields = ("connection", "begins", "kind", "calls", "credits", "refusals")
+    fields = ("connection", "hour_start", "kind", "calls", "credits", "refusals")
     readonly_fields: ClassVar = fields
 
     @admin.display(description=gettext_lazy("hour"), ordering="hour")
-    def begins(self, usage: ApiUsage) -> SafeString | str:
-        return when(usage.hour)
+    def hour_start(self, usage: ApiUsage) -> SafeString | str:
+        return time_html(usage.hour)

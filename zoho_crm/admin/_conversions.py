@@ -17,9 +17,21 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from zoho_crm import tasks
-from zoho_crm.admin._base import NOTHING, TROUBLE, conversion_badge, may, person, when
-from zoho_crm.admin._decision import Decision, label_of, may_decide
-from zoho_crm.admin._states import can_be_decided, can_be_left_out, is_held, state_of
+from zoho_crm.admin._base import (
+    EMPTY_TEXT,
+    EXPECTED_ERRORS,
+    conversion_badge,
+    has_any_permission,
+    signed_in_user,
+    time_html,
+)
+from zoho_crm.admin._conversion_states import (
+    can_be_decided,
+    can_be_skipped,
+    describe_conversion,
+    is_in_open_run,
+)
+from zoho_crm.admin._decision import DecisionPages, field_label, may_decide
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.forms import CloseForm, LookUpForm
 from zoho_crm.models import Connection, LeadConversion, MassConversion
@@ -31,12 +43,16 @@ from zoho_crm.types import Lead, Match
 
 Status = LeadConversion.Status
 #: Steps of the journal that the page of a lead shows.
-STEPS = 100
+MAX_EVENTS = 100
 #: Who may see whose lead it is.
-MAY_SEE_NAMES = ("view_payload_leadconversion", "preview_leadconversion", "approve_leadconversion")
+LEAD_NAME_PERMISSIONS = (
+    "view_payload_leadconversion",
+    "preview_leadconversion",
+    "approve_leadconversion",
+)
 #: Mass conversions that are offered; others are reached from their own page.
-MOST = 10
-SINGLY = "none"
+MAX_FILTER_CHOICES = 10
+NO_RUN = "none"
 
 
 class RunFilter(admin.SimpleListFilter):
@@ -46,24 +62,24 @@ class RunFilter(admin.SimpleListFilter):
     parameter_name = "run"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        latest = MassConversion.objects.only("name").order_by("-pk")[:MOST]
+        latest = MassConversion.objects.only("name").order_by("-pk")[:MAX_FILTER_CHOICES]
         offered = {str(run.pk): str(run) for run in latest}
         chosen = self.value()
         if chosen and chosen.isdecimal() and chosen not in offered:
             offered[chosen] = f"#{chosen}"
-        return [*offered.items(), (SINGLY, gettext_lazy("in none"))]
+        return [*offered.items(), (NO_RUN, gettext_lazy("in none"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.value()
         if not chosen:
             return queryset
-        if chosen == SINGLY:
+        if chosen == NO_RUN:
             return queryset.filter(mass_conversion=None)
         known = chosen.isascii() and chosen.isdecimal() and len(chosen) < 19
         return queryset.filter(mass_conversion_id=int(chosen)) if known else queryset.none()
 
 
-class CauseFilter(admin.SimpleListFilter):
+class ErrorCodeFilter(admin.SimpleListFilter):
     """The leads of a mass conversion that were refused for the same cause."""
 
     title = gettext_lazy("cause")
@@ -77,24 +93,24 @@ class CauseFilter(admin.SimpleListFilter):
             mass_conversion_id=int(run_id), status=LeadConversion.Status.FAILED
         )
         codes = refused.order_by("error_code").values_list("error_code", flat=True).distinct()
-        return [(code, code) for code in codes[:MOST]]
+        return [(code, code) for code in codes[:MAX_FILTER_CHOICES]]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.value()
         return queryset if chosen is None else queryset.filter(error_code=chosen)
 
 
-class ConversionList(ChangeList):
+class ConversionChangeList(ChangeList):
     """Reads the lead's name out of its before-image, and leaves the rest of that in the table."""
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(*args, **kwargs)
-        rows = rows.annotate(person=KT("lead_snapshot__name")).select_related(None)
+        rows = rows.annotate(snapshot_name=KT("lead_snapshot__name")).select_related(None)
         return rows.select_related("connection").defer("lead_snapshot", "options_snapshot", "plan")
 
 
-class LeadConversionAdmin(Decision):
-    list_filter = ("status", "verdict", RunFilter, CauseFilter, "connection")
+class LeadConversionAdmin(DecisionPages):
+    list_filter = ("status", "verdict", RunFilter, ErrorCodeFilter, "connection")
     search_fields = ("^lead_id",)
     ordering = ("-pk",)
     fieldsets = (
@@ -131,10 +147,10 @@ class LeadConversionAdmin(Decision):
     readonly_fields: ClassVar = ("badge", "created_at")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return ConversionList
+        return ConversionChangeList
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
-        name = ("name",) if may(request, *MAY_SEE_NAMES) else ()
+        name = ("name",) if has_any_permission(request, *LEAD_NAME_PERMISSIONS) else ()
         return ("lead_id", *name, "connection", "badge", "verdict", "contact_id", "finished_at")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LeadConversion]:
@@ -147,33 +163,36 @@ class LeadConversionAdmin(Decision):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         row: LeadConversion = kwargs["obj"]
-        context |= self.state_context(request, row) | journal(row)
-        context |= seen(row) if may(request, "view_payload_leadconversion") else {}
+        context |= self.state_context(request, row) | events_context(row)
+        if has_any_permission(request, "view_payload_leadconversion"):
+            context |= payload_context(row)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def state_context(self, request: HttpRequest, row: LeadConversion) -> dict[str, Any]:
         return {
             "row": row,
-            "state": state_of(row),
-            "to_decide": can_be_decided(row),
+            "state": describe_conversion(row),
+            "can_decide": can_be_decided(row),
             "may_decide": may_decide(request, row),
-            "to_look_again": row.status in PREVIEWABLE | REOPENABLE and not is_held(row),
-            "to_leave_out": can_be_left_out(row),
-            "to_settle": row.status in IN_DOUBT,
-            "to_follow": not row.is_at_rest,
-            "to_close": row.status == LeadConversion.Status.NEEDS_REVIEW,
+            "can_preview_again": row.status in PREVIEWABLE | REOPENABLE and not is_in_open_run(row),
+            "can_skip": can_be_skipped(row),
+            "can_settle": row.status in IN_DOUBT,
+            "is_in_progress": not row.is_at_rest,
+            "can_close": row.status == LeadConversion.Status.NEEDS_REVIEW,
         }
 
-    def pages(self) -> list[URLPattern]:
-        look, approve = "preview_leadconversion", "approve_leadconversion"
-        # In a run that waits for decisions these are a matter of those who prepare it.
-        decide = "prepare_massconversion"
-        resolve, post = "resolve_leadconversion", ("POST",)
+    def url_patterns(self) -> list[URLPattern]:
+        may_preview, may_approve = "preview_leadconversion", "approve_leadconversion"
+        # In a run under review the decisions are made by those who may prepare runs.
+        may_prepare = "prepare_massconversion"
+        may_resolve, post = "resolve_leadconversion", ("POST",)
         return [
-            self.page("preview/", self.preview_view, look),
-            self.page("<int:pk>/decide/", self.decide_view, look, approve, decide),
-            self.page("<int:pk>/settle/", self.settle_view, resolve, methods=post),
-            self.page("<int:pk>/close/", self.close_view, resolve),
+            self.url_pattern("preview/", self.preview_view, may_preview),
+            self.url_pattern(
+                "<int:pk>/decide/", self.decide_view, may_preview, may_approve, may_prepare
+            ),
+            self.url_pattern("<int:pk>/settle/", self.settle_view, may_resolve, methods=post),
+            self.url_pattern("<int:pk>/close/", self.close_view, may_resolve),
         ]
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
@@ -181,15 +200,17 @@ class LeadConversionAdmin(Decision):
         form = LookUpForm(request.POST or None)
         found: tuple[Lead, ...] = ()
         try:
-            found = self._found(form) if form.is_valid() else ()
+            found = self._find_leads(form) if form.is_valid() else ()
             if len(found) == 1:
-                return self._previewed(request, form.cleaned_data["connection"], found[0].id)
-        except TROUBLE as error:
+                return self._preview(request, form.cleaned_data["connection"], found[0].id)
+        except EXPECTED_ERRORS as error:
             form.add_error(None, str(error))
-        here = _("Preview a conversion")
-        return self.show(request, "preview.html", here=here, form=form, found=found)
+        page_name = _("Preview a conversion")
+        return self.render_page(
+            request, "preview.html", page_name=page_name, form=form, found=found
+        )
 
-    def _found(self, form: LookUpForm) -> tuple[Lead, ...]:
+    def _find_leads(self, form: LookUpForm) -> tuple[Lead, ...]:
         connection, text = form.cleaned_data["connection"], form.cleaned_data["lead"]
         if not form.by_email:
             return (Lead(id=text),)
@@ -202,12 +223,12 @@ class LeadConversionAdmin(Decision):
             form.add_error("lead", message)
         return found
 
-    def _previewed(
-        self, request: HttpRequest, connection: Connection, lead_id: str
-    ) -> HttpResponse:
-        row = preview.preview(connection_id=connection.pk, lead_id=lead_id, by=person(request))
+    def _preview(self, request: HttpRequest, connection: Connection, lead_id: str) -> HttpResponse:
+        row = preview.preview(
+            connection_id=connection.pk, lead_id=lead_id, by=signed_in_user(request)
+        )
         self.log_change(request, row, _("Previewed."))
-        return redirect(self.address("decide", row.pk))
+        return redirect(self.page_url("decide", row.pk))
 
     def settle_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Read a lead in doubt back now."""
@@ -215,32 +236,34 @@ class LeadConversionAdmin(Decision):
         before = row.status
         try:
             row = settle.settle(conversion_id=pk)
-        except TROUBLE as error:
+        except EXPECTED_ERRORS as error:
             messages.error(request, _("Zoho could not be asked. %s") % error)
         else:
             self.log_change(request, row, _("Settled by hand."))
             tasks.wake(row.connection_id)
-            messages.info(request, _settled(before, row))
-        return redirect(self.home_of(request, row))
+            messages.info(request, _settle_message(before, row))
+        return redirect(self.record_url(request, row))
 
     def close_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Close a lead that needs a person, with a note."""
         row = get_object_or_404(LeadConversion, pk=pk)
         form = CloseForm(request.POST or None, initial={"version": row.version})
         if form.is_valid() and row.status == Status.NEEDS_REVIEW:
-            return self._close(request, row, form)
-        here = _("Close without converting")
-        to_close = row.status == Status.NEEDS_REVIEW
-        context = {"original": row, "form": form, "to_close": to_close}
-        return self.show(request, "close.html", here=here, **context)
+            return self._close_with_note(request, row, form)
+        page_name = _("Close without converting")
+        can_close = row.status == Status.NEEDS_REVIEW
+        context = {"original": row, "form": form, "can_close": can_close}
+        return self.render_page(request, "close.html", page_name=page_name, **context)
 
-    def _close(self, request: HttpRequest, row: LeadConversion, form: CloseForm) -> HttpResponse:
+    def _close_with_note(
+        self, request: HttpRequest, row: LeadConversion, form: CloseForm
+    ) -> HttpResponse:
         try:
-            convert.skip(conversion_id=row.pk, by=person(request), **form.cleaned_data)
+            convert.skip(conversion_id=row.pk, by=signed_in_user(request), **form.cleaned_data)
         except RequestRefusedError as error:
             messages.warning(request, str(error))
-            return redirect(self.home_of(request, row))
-        return self._done(request, row, _("Lead %s is closed.") % row.lead_name)
+            return redirect(self.record_url(request, row))
+        return self._redirect_with_success(request, row, _("Lead %s is closed.") % row.lead_name)
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, row: LeadConversion) -> SafeString:
@@ -248,17 +271,17 @@ class LeadConversionAdmin(Decision):
 
     @admin.display(description=gettext_lazy("name"))
     def name(self, row: Any) -> str:
-        return row.person or NOTHING
+        return row.snapshot_name or EMPTY_TEXT
 
 
-def journal(row: LeadConversion) -> dict[str, Any]:
+def events_context(row: LeadConversion) -> dict[str, Any]:
     """Return the latest steps of a row, newest first, and whether there are older ones."""
-    steps = list(row.events.order_by("-version")[: STEPS + 1])
-    shown = [(step, when(step.at)) for step in steps[:STEPS]]
-    return {"steps": shown, "has_older_steps": len(steps) > STEPS}
+    events = list(row.events.order_by("-version")[: MAX_EVENTS + 1])
+    shown = [(event, time_html(event.at)) for event in events[:MAX_EVENTS]]
+    return {"events": shown, "has_older_events": len(events) > MAX_EVENTS}
 
 
-def seen(row: LeadConversion) -> dict[str, Any]:
+def payload_context(row: LeadConversion) -> dict[str, Any]:
     """Return what was read and sent, for those who may see it."""
     lead, plan, options = row.lead_seen(), row.planned(), row.options_seen()
     return {
@@ -271,10 +294,10 @@ def seen(row: LeadConversion) -> dict[str, Any]:
 
 
 def _values(record: Lead | Match) -> list[tuple[str, str]]:
-    return [(label_of(name), value) for name, value in record.fields.items() if value]
+    return [(field_label(name), value) for name, value in record.fields.items() if value]
 
 
-def _settled(before: str, row: LeadConversion) -> str:
+def _settle_message(before: str, row: LeadConversion) -> str:
     if before not in IN_DOUBT:
         return _("There is nothing to check: it is known what became of this lead.")
     if row.status == Status.CONVERTED:

@@ -16,7 +16,7 @@ from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Policy
 
 #: What people read for a rule and what it says.
-SAYINGS = {
+RULE_TEXTS = {
     "on_no_match": {
         Action.CREATE: gettext_lazy("Nothing matches: contact and account are created."),
         Action.REVIEW: gettext_lazy("Nothing matches: a person decides."),
@@ -47,33 +47,33 @@ class PolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to su
     """Runs keep a copy of their own: changing or deleting a policy changes none of them."""
 
     form = PolicyForm
-    list_display = ("name", "says", "changed_at")
+    list_display = ("name", "summary", "changed_at")
     search_fields = ("name",)
     ordering = ("name",)
     fieldsets = (
         (None, {"fields": ("name",)}),
-        (gettext_lazy("Verdicts"), {"fields": PolicyForm.RULES}),
-        (gettext_lazy("Deal"), {"fields": ("deal", *PolicyForm.DEAL)}),
-        (gettext_lazy("Also"), {"fields": PolicyForm.ALSO}),
+        (gettext_lazy("Verdicts"), {"fields": PolicyForm.RULE_FIELDS}),
+        (gettext_lazy("Deal"), {"fields": ("deal", *PolicyForm.DEAL_FIELDS)}),
+        (gettext_lazy("Also"), {"fields": PolicyForm.OTHER_FIELDS}),
     )
 
     class Media:
         css: ClassVar = {"all": ["zoho_crm/admin.css"]}
 
     @admin.display(description=gettext_lazy("what it says"))
-    def says(self, policy: Policy) -> str:
-        return " ".join(in_words(policy.as_value())[: len(PolicyForm.RULES)])
+    def summary(self, policy: Policy) -> str:
+        return " ".join(describe_policy(policy.as_value())[: len(PolicyForm.RULE_FIELDS)])
 
 
-def in_words(policy: matching.Policy, names: Mapping[str, str] | None = None) -> list[str]:
+def describe_policy(policy: matching.Policy, names: Mapping[str, str] | None = None) -> list[str]:
     """Return the sentences of a policy; ``names`` are those of users and contact roles, by id."""
     known = names or {}
     return [
-        *(str(sayings[getattr(policy, rule)]) for rule, sayings in SAYINGS.items()),
+        *(str(texts[getattr(policy, rule)]) for rule, texts in RULE_TEXTS.items()),
         *_deal(policy.deal, known),
         *_owner(policy, known),
-        *_homes(policy),
-        *_notices(policy),
+        *_targets(policy),
+        *_notifications(policy),
     ]
 
 
@@ -106,7 +106,7 @@ def _owner(policy: matching.Policy, names: Mapping[str, str]) -> Iterator[str]:
         yield _("A lead whose owner is inactive is left to a person.")
 
 
-def _homes(policy: matching.Policy) -> Iterator[str]:
+def _targets(policy: matching.Policy) -> Iterator[str]:
     if policy.tags_to:
         where = ", ".join(str(MODULES.get(module, module)) for module in policy.tags_to)
         yield _("Tags go to: %s.") % where
@@ -117,7 +117,7 @@ def _homes(policy: matching.Policy) -> Iterator[str]:
         yield _("Attachments go to: %s.") % where
 
 
-def _notices(policy: matching.Policy) -> Iterator[str]:
+def _notifications(policy: matching.Policy) -> Iterator[str]:
     if policy.notify_lead_owner:
         yield _("Zoho tells the lead's owner.")
     if policy.notify_new_owner:

@@ -13,9 +13,9 @@ from django.utils.translation import ngettext, ngettext_lazy
 
 from zoho_crm import tasks
 from zoho_crm.admin import _run_statistics
-from zoho_crm.admin._base import PagesAdmin, may, person
-from zoho_crm.admin._policies import in_words
-from zoho_crm.admin._run_states import may_be_done, state_of_run
+from zoho_crm.admin._base import CustomPagesAdmin, has_any_permission, signed_in_user
+from zoho_crm.admin._policies import describe_policy
+from zoho_crm.admin._run_states import available_actions, describe_run
 from zoho_crm.exceptions import PlanError, RequestRefusedError, StaleDecisionError
 from zoho_crm.forms import StartForm, VerdictForm
 from zoho_crm.models import LeadConversion, MassConversion
@@ -23,25 +23,25 @@ from zoho_crm.services import mass_convert
 
 Status = LeadConversion.Status
 NEW_CONTACT, NEW_ACCOUNT = Q(plan__contact_id=""), Q(plan__account_id="")
-ALONE = Q(follows=None)
+NOT_FOLLOWING = Q(follows=None)
 #: What may be true of a row that is sent, and how it is told of many.
-FACTS = {
+START_FACTS = {
     "contact": (
-        ALONE & ~NEW_CONTACT,
+        NOT_FOLLOWING & ~NEW_CONTACT,
         ngettext_lazy(
             "%(count)s joins an existing contact.", "%(count)s join existing contacts.", "count"
         ),
     ),
     "account": (
-        ALONE & NEW_CONTACT & ~NEW_ACCOUNT,
+        NOT_FOLLOWING & NEW_CONTACT & ~NEW_ACCOUNT,
         ngettext_lazy(
             "%(count)s becomes a new contact in an existing account.",
             "%(count)s become new contacts in existing accounts.",
             "count",
         ),
     ),
-    "anew": (
-        ALONE & NEW_CONTACT & NEW_ACCOUNT,
+    "new": (
+        NOT_FOLLOWING & NEW_CONTACT & NEW_ACCOUNT,
         ngettext_lazy(
             "%(count)s becomes a new contact, and a new account if it has a company.",
             "%(count)s become new contacts, and new accounts if they have a company.",
@@ -49,7 +49,7 @@ FACTS = {
         ),
     ),
     "follows": (
-        ~ALONE,
+        ~NOT_FOLLOWING,
         ngettext_lazy(
             "%(count)s joins what another lead of this run becomes.",
             "%(count)s join what other leads of this run become.",
@@ -66,7 +66,7 @@ FACTS = {
             "%(count)s is given to another owner.", "%(count)s are given to another owner.", "count"
         ),
     ),
-    "told": (
+    "notified": (
         Q(plan__notify_lead_owner=True) | Q(plan__notify_new_owner=True),
         ngettext_lazy(
             "Of %(count)s Zoho tells the owner.", "Of %(count)s Zoho tells the owners.", "count"
@@ -75,34 +75,37 @@ FACTS = {
 }
 
 
-class RunDecisions(PagesAdmin):
+class RunDecisionPages(CustomPagesAdmin):
     """The pages on which people say what is to be done, and that it be done."""
 
     def decide_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show what is decided and what is not, and decide a whole verdict."""
-        run = run_or_404(pk)
+        run = get_run_or_404(pk)
         if request.method == "POST":
             return self._decide(request, run)
         counts = mass_convert.counts(run)
         in_review = run.stage == MassConversion.Stage.REVIEW
-        return self.show(
+        return self.render_page(
             request,
             "decide.html",
-            here=_("Decide"),
+            page_name=_("Decide"),
             title=_("Decide: %s") % run,
             original=run,
             run=run,
-            state=state_of_run(run, counts),
-            figures=[(figure, _form(run, figure)) for figure in _run_statistics.decisions(run)],
+            state=describe_run(run, counts),
+            verdicts=[
+                (verdict, _verdict_form(run, verdict))
+                for verdict in _run_statistics.decision_counts(run)
+            ],
             in_review=in_review,
-            **may_be_done(run, counts),
+            **available_actions(run, counts),
         )
 
     def _decide(self, request: HttpRequest, run: MassConversion) -> HttpResponse:
         form = VerdictForm(request.POST)
         if not form.is_valid():
             messages.error(request, _("Please choose a decision."))
-            return redirect(self.address("decide", run.pk))
+            return redirect(self.page_url("decide", run.pk))
         try:
             if form.cleaned_data["revision"] != run.revision:
                 raise StaleDecisionError
@@ -110,15 +113,15 @@ class RunDecisions(PagesAdmin):
                 run_id=run.pk,
                 verdict=form.cleaned_data["verdict"],
                 action=form.cleaned_data["action"],
-                by=person(request),
+                by=signed_in_user(request),
             )
         except RequestRefusedError as error:
             messages.warning(request, str(error))
         else:
-            self._decided(request, run, decided)
-        return redirect(self.address("decide", run.pk))
+            self._report_decided(request, run, decided)
+        return redirect(self.page_url("decide", run.pk))
 
-    def _decided(self, request: HttpRequest, run: MassConversion, count: int) -> None:
+    def _report_decided(self, request: HttpRequest, run: MassConversion, count: int) -> None:
         text = ngettext(
             "%(count)s lead is decided; nothing is sent yet.",
             "%(count)s leads are decided; nothing is sent yet.",
@@ -130,41 +133,43 @@ class RunDecisions(PagesAdmin):
 
     def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Say what will happen, and do it when the count is typed in."""
-        run = run_or_404(pk)
+        run = get_run_or_404(pk)
         form = StartForm.for_run(run.revision, request.POST or None)
         if form.is_valid():
             return self._start(request, run, form)
-        return self._ask(request, run, form)
+        return self._show_start_page(request, run, form)
 
-    def _ask(self, request: HttpRequest, run: MassConversion, form: StartForm) -> HttpResponse:
+    def _show_start_page(
+        self, request: HttpRequest, run: MassConversion, form: StartForm
+    ) -> HttpResponse:
         counts = mass_convert.counts(run)
         in_review = run.stage == MassConversion.Stage.REVIEW
-        return self.show(
+        return self.render_page(
             request,
             "start.html",
-            here=_("Start"),
+            page_name=_("Start"),
             title=_("Start: %s") % run,
             original=run,
             run=run,
-            state=state_of_run(run, counts),
+            state=describe_run(run, counts),
             form=form,
             count=counts["decided"],
             can_be_started=in_review and run.due_at is None and counts["decided"] > 0,
-            sentences=what_will_happen(run) if in_review else [],
-            policy=in_words(run.rules),
-            **_run_statistics.estimated(run),
-            **may_be_done(run, counts),
+            sentences=describe_start(run) if in_review else [],
+            policy=describe_policy(run.rules),
+            **_run_statistics.estimate_context(run),
+            **available_actions(run, counts),
         )
 
     def _start(self, request: HttpRequest, run: MassConversion, form: StartForm) -> HttpResponse:
         try:
-            mass_convert.start(run_id=run.pk, by=person(request), **form.cleaned_data)
+            mass_convert.start(run_id=run.pk, by=signed_in_user(request), **form.cleaned_data)
         except PlanError as error:
-            form.refuse(error)
-            return self._ask(request, run, form)
+            form.add_service_error(error)
+            return self._show_start_page(request, run, form)
         except StaleDecisionError as error:
             messages.warning(request, str(error))
-            return redirect(self.address("start", run.pk))
+            return redirect(self.page_url("start", run.pk))
         text = ngettext(
             "Started: %(count)s lead is being converted.",
             "Started: %(count)s leads are being converted.",
@@ -173,33 +178,37 @@ class RunDecisions(PagesAdmin):
         self.log_change(request, run, text % form.cleaned_data)
         tasks.wake(run.connection_id)
         messages.success(request, text % form.cleaned_data)
-        return redirect(self.home_of(request, run))
+        return redirect(self.record_url(request, run))
 
-    def home_of(self, request: HttpRequest, row: Model) -> str:
-        if not self.has_view_permission(request, row) and may(request, "prepare_massconversion"):
-            return self.address("decide", row.pk)
-        return super().home_of(request, row)
+    def record_url(self, request: HttpRequest, row: Model) -> str:
+        if not self.has_view_permission(request, row) and has_any_permission(
+            request, "prepare_massconversion"
+        ):
+            return self.page_url("decide", row.pk)
+        return super().record_url(request, row)
 
 
-def run_or_404(pk: int) -> MassConversion:
+def get_run_or_404(pk: int) -> MassConversion:
     """Return a run with what its page tells of its connection."""
     return get_object_or_404(MassConversion.objects.select_related("connection__work"), pk=pk)
 
 
-def _form(run: MassConversion, figure: _run_statistics.VerdictFigure) -> VerdictForm | None:
-    is_open = run.stage == MassConversion.Stage.REVIEW and figure.can_be_decided
-    if not is_open or not figure.to_decide:
+def _verdict_form(run: MassConversion, verdict: _run_statistics.VerdictCount) -> VerdictForm | None:
+    is_open = run.stage == MassConversion.Stage.REVIEW and verdict.can_be_decided
+    if not is_open or not verdict.affected:
         return None
-    return VerdictForm.about(figure.verdict, run.revision)
+    return VerdictForm.for_verdict(verdict.verdict, run.revision)
 
 
-def what_will_happen(run: MassConversion) -> list[str]:
+def describe_start(run: MassConversion) -> list[str]:
     """Return the sentences for the rows that are sent if the run is started as it is, one query."""
     sent = LeadConversion.objects.filter(
         mass_conversion=run, status=Status.PREVIEWED, plan__isnull=False
     )
     found: Mapping[str, int] = sent.aggregate(
-        **{name: Count("pk", filter=condition) for name, (condition, _words) in FACTS.items()}
+        **{name: Count("pk", filter=condition) for name, (condition, _texts) in START_FACTS.items()}
     )
-    told = [words % {"count": found[n]} for n, (_when, words) in FACTS.items() if found[n]]
-    return told if found["told"] else [*told, _("Nobody is notified by Zoho.")]
+    sentences = [
+        texts % {"count": found[n]} for n, (_condition, texts) in START_FACTS.items() if found[n]
+    ]
+    return sentences if found["notified"] else [*sentences, _("Nobody is notified by Zoho.")]

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from zoho_crm import tasks
-from zoho_crm.admin._base import TROUBLE, person
-from zoho_crm.admin._policies import in_words
-from zoho_crm.admin._run_decisions import RunDecisions
+from zoho_crm.admin._base import EXPECTED_ERRORS, signed_in_user
+from zoho_crm.admin._policies import describe_policy
+from zoho_crm.admin._run_decisions import RunDecisionPages
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.forms import PrepareForm
 from zoho_crm.models import Connection, MassConversion
@@ -21,85 +21,87 @@ from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices, choices
 
 #: Zoho tells of no more users; with so many the one that is missing may be there.
-MOST_USERS = 200
+MAX_LISTED_USERS = 200
 
 
-class RunPreparation(RunDecisions):
+class RunPreparePages(RunDecisionPages):
     """The page on which a mass conversion begins."""
 
     def prepare_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for leads and a policy, and take the leads in."""
-        connection = _connection_of(request)
-        offered, trouble = _offer(connection)
+        connection = _chosen_connection(request)
+        offered, problem = _available_choices(connection)
         if request.method == "POST" and request.POST.get("step") != "look":
             form = PrepareForm(request.POST, request.FILES, offered=offered)
-            if trouble:
-                form.add_error("connection", trouble)
-            if form.is_valid() and (run := self._prepared(request, form, offered)):
-                return redirect(self.home_of(request, run))
+            if problem:
+                form.add_error("connection", problem)
+            if form.is_valid() and (run := self._prepare(request, form, offered)):
+                return redirect(self.record_url(request, run))
         else:
-            entered: dict[str, Any] = {**request.POST.dict(), "tags": request.POST.getlist("tags")}
-            entered["connection"] = connection
-            form = PrepareForm(initial=entered, offered=offered)
-        return self.show(
+            initial: dict[str, Any] = {**request.POST.dict(), "tags": request.POST.getlist("tags")}
+            initial["connection"] = connection
+            form = PrepareForm(initial=initial, offered=offered)
+        return self.render_page(
             request,
             "prepare.html",
-            here=_("Prepare"),
+            page_name=_("Prepare"),
             title=_("Prepare a mass conversion"),
             form=form,
-            trouble=trouble,
+            problem=problem,
             has_connection=connection is not None,
             has_several=Connection.objects.count() > 1,
-            policies=[(name, in_words(p, offered.names)) for name, p in form.policies.items()],
+            policies=[
+                (name, describe_policy(p, offered.names)) for name, p in form.policies.items()
+            ],
         )
 
-    def _prepared(
+    def _prepare(
         self, request: HttpRequest, form: PrepareForm, offered: Choices
     ) -> MassConversion | None:
         users, given = [user.id for user in offered.users], form.cleaned_data
-        wanted: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "connection_id": given["connection"].pk,
             "policy": form.chosen_policy(),
-            "active_owners": users if len(users) < MOST_USERS else (),
+            "active_owners": users if len(users) < MAX_LISTED_USERS else (),
             "name": given["name"],
-            "by": person(request),
+            "by": signed_in_user(request),
         }
         try:
             if given["open_leads"]:
-                run = mass_convert.prepare_open(filters=given["filters"], **wanted)
+                run = mass_convert.prepare_open(filters=given["filters"], **arguments)
             else:
                 lead_ids, source = form.lead_ids(), form.source()
-                run = mass_convert.prepare(lead_ids=lead_ids, source=source, **wanted)
+                run = mass_convert.prepare(lead_ids=lead_ids, source=source, **arguments)
         except RequestRefusedError as error:
-            form.refuse(error)
+            form.add_service_error(error)
             return None
         tasks.wake(run.connection_id)
         self.log_change(request, run, _("Prepared."))
-        self._tell(request, run)
+        self._report_prepared(request, run)
         return run
 
-    def _tell(self, request: HttpRequest, run: MassConversion) -> None:
+    def _report_prepared(self, request: HttpRequest, run: MassConversion) -> None:
         if run.filters is not None:
             text = _("The open leads are being taken in and previewed; nothing is converted yet.")
             messages.success(request, text)
             return
-        taken, left_out = run.rows.count(), run.lines.count()
+        row_count, line_count = run.rows.count(), run.lines.count()
         text = ngettext(
             "%(count)s lead is taken in and is previewed now; nothing is converted yet.",
             "%(count)s leads are taken in and are previewed now; nothing is converted yet.",
-            taken,
+            row_count,
         )
-        messages.success(request, text % {"count": taken})
-        if left_out:
+        messages.success(request, text % {"count": row_count})
+        if line_count:
             text = ngettext(
                 "%(count)s line was left out; the reason stands on the page of the run.",
                 "%(count)s lines were left out; the reasons stand on the page of the run.",
-                left_out,
+                line_count,
             )
-            messages.warning(request, text % {"count": left_out})
+            messages.warning(request, text % {"count": line_count})
 
 
-def _connection_of(request: HttpRequest) -> Connection | None:
+def _chosen_connection(request: HttpRequest) -> Connection | None:
     """Return the connection that was chosen, or else the default one."""
     chosen = request.POST.get("connection") or request.GET.get("connection") or ""
     known = Connection.objects.order_by("-is_default", "name")
@@ -108,11 +110,11 @@ def _connection_of(request: HttpRequest) -> Connection | None:
     return known.first()
 
 
-def _offer(connection: Connection | None) -> tuple[Choices, str]:
+def _available_choices(connection: Connection | None) -> tuple[Choices, str]:
     """Return what a policy may name over this connection, and why that cannot be told, if so."""
     if connection is None:
         return Choices(), ""
     try:
         return choices(connection), ""
-    except TROUBLE as error:
+    except EXPECTED_ERRORS as error:
         return Choices(), _("Zoho cannot be asked what may be chosen: %s") % error

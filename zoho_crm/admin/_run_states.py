@@ -8,8 +8,8 @@ from typing import TypeAlias
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from zoho_crm.admin._blockers import Text, blockers
-from zoho_crm.admin._states import State
+from zoho_crm.admin._blockers import Text, find_blockers
+from zoho_crm.admin._conversion_states import StateText
 from zoho_crm.models import LeadConversion, MassConversion
 
 Stage = MassConversion.Stage
@@ -17,31 +17,33 @@ Status = LeadConversion.Status
 Counts: TypeAlias = Mapping[str, int]
 
 
-def state_of_run(run: MassConversion, counts: Counts) -> State:
+def describe_run(run: MassConversion, counts: Counts) -> StateText:
     """Return what to tell of a run; its connection has to be at hand."""
-    tone, tell = TOLD[run.stage]
-    alone = MassConversion.objects.filter(pk=run.pk)
-    held_up = blockers(run.connection, alone) if run.due_at else []
-    sentences = [sentence for sentence in [*tell(run, counts), *_pause(run), *held_up] if sentence]
-    return State(sentences=sentences, tone="warn" if run.paused_reason else tone)
+    tone, describe = DESCRIPTIONS[run.stage]
+    this_run = MassConversion.objects.filter(pk=run.pk)
+    blockers = find_blockers(run.connection, this_run) if run.due_at else []
+    sentences = [
+        sentence for sentence in [*describe(run, counts), *_pause(run), *blockers] if sentence
+    ]
+    return StateText(sentences=sentences, tone="warn" if run.paused_reason else tone)
 
 
-def may_be_done(run: MassConversion, counts: Counts) -> dict[str, bool]:
+def available_actions(run: MassConversion, counts: Counts) -> dict[str, bool]:
     """Return which buttons make sense for a run as it is."""
     in_review = run.stage == Stage.REVIEW
-    goes_on = run.stage in (Stage.PREVIEWING, Stage.CONVERTING)
-    again = counts.get(Status.FAILED, 0) + counts.get(Status.PREVIEWED, 0)
+    is_running = run.stage in (Stage.PREVIEWING, Stage.CONVERTING)
+    retryable = counts.get(Status.FAILED, 0) + counts.get(Status.PREVIEWED, 0)
     return {
-        "to_decide": in_review,
-        "to_start": in_review,
-        "to_pause": goes_on and not run.paused_reason,
-        "to_resume": run.is_open and bool(run.paused_reason),
-        "to_cancel": run.is_open,
-        "to_retry": run.stage == Stage.FINISHED and again > 0,
+        "can_decide": in_review,
+        "can_start": in_review,
+        "can_pause": is_running and not run.paused_reason,
+        "can_resume": run.is_open and bool(run.paused_reason),
+        "can_cancel": run.is_open,
+        "can_retry": run.stage == Stage.FINISHED and retryable > 0,
     }
 
 
-def size_of(counts: Counts) -> int:
+def lead_count(counts: Counts) -> int:
     """Return how many leads a run has."""
     return sum(counts.get(status, 0) for status in Status)
 
@@ -62,7 +64,7 @@ def _staging(run: MassConversion, counts: Counts) -> list[Text]:
             "%(count)s open leads were read, and %(taken)s taken in; the worker goes on by itself.",
             run.seen,
         )
-        return [text % {"count": run.seen, "taken": size_of(counts)}]
+        return [text % {"count": run.seen, "taken": lead_count(counts)}]
     return [
         _("The leads are being taken in from their source."),
         _("If that was interrupted, cancel this mass conversion and prepare it anew."),
@@ -82,19 +84,19 @@ def _previewing(run: MassConversion, counts: Counts) -> list[Text]:
 def _review(run: MassConversion, counts: Counts) -> list[Text]:
     decided = counts["decided"]
     left = counts.get(Status.PREVIEWED, 0) - decided
-    would = ngettext(
+    ready = ngettext(
         "%(count)s lead is decided; it is sent when somebody starts this.",
         "%(count)s leads are decided; they are sent when somebody starts this.",
         decided,
     )
-    stay = ngettext(
+    undecided = ngettext(
         "%(count)s lead has no decision and stays as it is.",
         "%(count)s leads have no decision and stay as they are.",
         left,
     )
     return [
-        would % {"count": decided},
-        stay % {"count": left} if left else "",
+        ready % {"count": decided},
+        undecided % {"count": left} if left else "",
         _("The last decisions are still being taken in.") if run.due_at else "",
     ]
 
@@ -111,11 +113,11 @@ def _finished(run: MassConversion, counts: Counts) -> list[Text]:
         failed,
     )
     refused = text % {"count": failed} if failed else ""
-    return [_progress(counts), refused, _rest(counts)]
+    return [_progress(counts), refused, _unconverted(counts)]
 
 
 def _cancelled(run: MassConversion, counts: Counts) -> list[Text]:
-    if not size_of(counts):
+    if not lead_count(counts):
         return [_("There is not one lead in its source.")]
     if run.ended_at is None:
         left = _("What was not sent yet is left out; what is under way is still being settled.")
@@ -123,7 +125,7 @@ def _cancelled(run: MassConversion, counts: Counts) -> list[Text]:
     return [_progress(counts), _("It was cancelled; what had not been sent was left out.")]
 
 
-def _rest(counts: Counts) -> str:
+def _unconverted(counts: Counts) -> str:
     left = counts.get(Status.PREVIEWED, 0) + counts.get(Status.SKIPPED, 0)
     text = ngettext(
         "%(count)s lead stays as it was: undecided, left out, or it cannot be converted.",
@@ -134,7 +136,7 @@ def _rest(counts: Counts) -> str:
 
 
 def _progress(counts: Counts) -> str:
-    size = size_of(counts)
+    size = lead_count(counts)
     text = ngettext(
         "%(converted)s of %(count)s lead is converted.",
         "%(converted)s of %(count)s leads are converted.",
@@ -143,11 +145,11 @@ def _progress(counts: Counts) -> str:
     return text % {"converted": counts.get(Status.CONVERTED, 0), "count": size}
 
 
-TOLD: Mapping[str, tuple[str, Callable[[MassConversion, Counts], list[Text]]]] = {
-    Stage.STAGING: ("quiet", _staging),
-    Stage.PREVIEWING: ("quiet", _previewing),
+DESCRIPTIONS: Mapping[str, tuple[str, Callable[[MassConversion, Counts], list[Text]]]] = {
+    Stage.STAGING: ("neutral", _staging),
+    Stage.PREVIEWING: ("neutral", _previewing),
     Stage.REVIEW: ("warn", _review),
-    Stage.CONVERTING: ("quiet", _converting),
+    Stage.CONVERTING: ("neutral", _converting),
     Stage.FINISHED: ("good", _finished),
-    Stage.CANCELLED: ("quiet", _cancelled),
+    Stage.CANCELLED: ("neutral", _cancelled),
 }

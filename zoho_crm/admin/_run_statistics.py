@@ -14,31 +14,31 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 
-from zoho_crm.admin._base import job_badge, when
+from zoho_crm.admin._base import job_badge, time_html
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob, MassConversionLine
 from zoho_crm.services import mass_convert
 from zoho_crm.types import Verdict
 
 Status = LeadConversion.Status
-Verdicts = LeadConversion._meta.get_field("verdict")
+VERDICT_FIELD = LeadConversion._meta.get_field("verdict")
 #: Rows of each table that the page of a run shows.
-MOST = 50
+MAX_TABLE_ROWS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class LeadCount:
     """A number of leads, and where they are listed."""
 
-    word: str
+    label: str
     count: int
-    address: str
+    url: str
     #: For a cause: what Zoho said of one of them.
     example: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerdictFigure(Figure):
+class VerdictCount(LeadCount):
     """The leads of one verdict, and what was decided about them."""
 
     verdict: str
@@ -48,13 +48,13 @@ class VerdictFigure(Figure):
     can_be_decided: bool
 
     @property
-    def to_decide(self) -> int:
+    def affected(self) -> int:
         """How many leads a decision is about."""
         return self.decided + self.undecided
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobFigure:
+class JobRow:
     """One of Zoho's jobs."""
 
     job: MassConversionJob
@@ -66,91 +66,91 @@ class JobFigure:
     counts: Mapping[str, Any]
 
 
-def list_of(run: MassConversion, **having: str) -> str:
+def leads_url(run: MassConversion, **filters: str) -> str:
     """Return the address of the list of a run's leads that have these values."""
-    query = {"run": run.pk, **{f"{name}__exact": value for name, value in having.items()}}
+    query = {"run": run.pk, **{f"{name}__exact": value for name, value in filters.items()}}
     return f"{reverse('admin:zoho_crm_leadconversion_changelist')}?{urlencode(query)}"
 
 
-def by_status(run: MassConversion, counts: Mapping[str, int]) -> list[Figure]:
+def by_status(run: MassConversion, counts: Mapping[str, int]) -> list[LeadCount]:
     """Return how many leads have each status, in the order of a lead's life."""
     return [
-        Figure(word=str(status.label), count=counts[status], address=list_of(run, status=status))
+        LeadCount(label=str(status.label), count=counts[status], url=leads_url(run, status=status))
         for status in Status
         if counts.get(status)
     ]
 
 
-def by_verdict(run: MassConversion, counts: Mapping[str, int]) -> list[Figure]:
+def by_verdict(run: MassConversion, counts: Mapping[str, int]) -> list[LeadCount]:
     """Return how many leads have each verdict."""
     return [
-        Figure(word=str(word), count=counts[verdict], address=list_of(run, verdict=verdict))
-        for verdict, word in Verdicts.flatchoices
+        LeadCount(label=str(label), count=counts[verdict], url=leads_url(run, verdict=verdict))
+        for verdict, label in VERDICT_FIELD.flatchoices
         if counts.get(verdict)
     ]
 
 
-def decisions(run: MassConversion) -> list[VerdictFigure]:
+def decision_counts(run: MassConversion) -> list[VerdictCount]:
     """Return how many leads of each verdict are decided, undecided and left out, in one query."""
     waiting = Q(status=Status.PREVIEWED)
     rows = LeadConversion.objects.filter(mass_conversion=run).exclude(verdict="")
     groups = rows.order_by().values("verdict")
-    counted = groups.annotate(
+    counts = groups.annotate(
         count=Count("pk"),
         decided=Count("pk", filter=waiting & Q(plan__isnull=False)),
         undecided=Count("pk", filter=waiting & Q(plan__isnull=True)),
         left_out=Count("pk", filter=Q(status=Status.SKIPPED)),
     )
-    found = {group["verdict"]: group for group in counted}
+    found = {group["verdict"]: group for group in counts}
     return [
-        VerdictFigure(
-            word=str(word),
-            address=list_of(run, verdict=verdict),
+        VerdictCount(
+            label=str(label),
+            url=leads_url(run, verdict=verdict),
             can_be_decided=Verdict(verdict) in CONVERTIBLE,
             **found[verdict],
         )
-        for verdict, word in Verdicts.flatchoices
+        for verdict, label in VERDICT_FIELD.flatchoices
         if verdict in found
     ]
 
 
-def failures(run: MassConversion) -> list[Figure]:
+def failures(run: MassConversion) -> list[LeadCount]:
     """Return why leads were refused, the most frequent cause first."""
     refused = LeadConversion.objects.filter(mass_conversion=run, status=Status.FAILED)
     groups = refused.order_by().values("error_code")
-    counted = groups.annotate(count=Count("pk"), example=Max("error_message"))
+    counts = groups.annotate(count=Count("pk"), example=Max("error_message"))
     return [
-        Figure(
-            word=group["error_code"],
+        LeadCount(
+            label=group["error_code"],
             count=group["count"],
             example=group["example"],
-            address=list_of(run, status=Status.FAILED, error_code=group["error_code"]),
+            url=leads_url(run, status=Status.FAILED, error_code=group["error_code"]),
         )
-        for group in counted.order_by("-count", "error_code")[:MOST]
+        for group in counts.order_by("-count", "error_code")[:MAX_TABLE_ROWS]
     ]
 
 
-def left_out(run: MassConversion) -> dict[str, Any]:
+def left_out_context(run: MassConversion) -> dict[str, Any]:
     """Return the lines that became no lead of the run: how many for each reason, and the first."""
     reasons = MassConversionLine.Reason
     groups = run.lines.order_by().values_list("reason").annotate(Count("pk"))
-    counted: dict[str, int] = dict(groups)
+    counts: dict[str, int] = dict(groups)
     return {
-        "left_out": sum(counted.values()),
-        "left_out_by_reason": [(r.label, counted[r]) for r in reasons if r in counted],
-        "lines": run.lines.order_by("number")[:MOST] if counted else [],
+        "left_out": sum(counts.values()),
+        "left_out_by_reason": [(r.label, counts[r]) for r in reasons if r in counts],
+        "lines": run.lines.order_by("number")[:MAX_TABLE_ROWS] if counts else [],
     }
 
 
-def jobs(run: MassConversion) -> list[JobFigure]:
+def jobs(run: MassConversion) -> list[JobRow]:
     """Return Zoho's latest jobs for the run."""
-    rows = run.jobs.annotate(leads=Count("rows")).order_by("-pk")[:MOST]
+    rows = run.jobs.annotate(leads=Count("rows")).order_by("-pk")[:MAX_TABLE_ROWS]
     return [
-        JobFigure(
+        JobRow(
             job=job,
             badge=job_badge(job),
-            posted=when(job.posted_at),
-            ended=when(job.ended_at),
+            posted=time_html(job.posted_at),
+            ended=time_html(job.ended_at),
             leads=job.leads,
             counts=job.counts or {},
         )
@@ -158,13 +158,13 @@ def jobs(run: MassConversion) -> list[JobFigure]:
     ]
 
 
-def estimated(run: MassConversion) -> dict[str, Any]:
+def estimate_context(run: MassConversion) -> dict[str, Any]:
     """Return what is still to come, roughly, with the time in words."""
     estimate = mass_convert.estimate(run)
-    return {"estimate": estimate, "duration": _lasting(estimate.seconds)}
+    return {"estimate": estimate, "duration": _duration_text(estimate.seconds)}
 
 
-def _lasting(seconds: int) -> str:
+def _duration_text(seconds: int) -> str:
     minutes = math.ceil(seconds / 60)
     if minutes < 120:
         return ngettext("%(count)s minute", "%(count)s minutes", minutes) % {"count": minutes}
@@ -172,16 +172,16 @@ def _lasting(seconds: int) -> str:
     return ngettext("%(count)s hour", "%(count)s hours", hours) % {"count": hours}
 
 
-def standings(runs: Collection[MassConversion]) -> Mapping[int, Mapping[str, int]]:
+def status_counts_by_run(runs: Collection[MassConversion]) -> Mapping[int, Mapping[str, int]]:
     """Return how many leads of each run have each status: one query for all that have not ended."""
     found: dict[int, Counter[str]] = {run.pk: Counter(run.counts or {}) for run in runs}
-    unfrozen = [run.pk for run in runs if run.counts is None]
-    for run_id, status, count in _grouped(unfrozen):
+    not_ended = [run.pk for run in runs if run.counts is None]
+    for run_id, status, count in _counts_by_run_and_status(not_ended):
         found[run_id][status] = count
     return found
 
 
-def _grouped(run_ids: Collection[int]) -> Iterable[tuple[int, str, int]]:
+def _counts_by_run_and_status(run_ids: Collection[int]) -> Iterable[tuple[int, str, int]]:
     rows = LeadConversion.objects.filter(mass_conversion__in=run_ids).order_by()
     groups = rows.values_list("mass_conversion_id", "status").annotate(Count("pk"))
     return groups if run_ids else ()

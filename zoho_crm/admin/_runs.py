@@ -17,11 +17,17 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from zoho_crm import tasks
 from zoho_crm.admin import _run_statistics
-from zoho_crm.admin._base import NOTHING, may, person, run_badge, when
-from zoho_crm.admin._policies import in_words
-from zoho_crm.admin._run_decisions import run_or_404
-from zoho_crm.admin._run_prepare import RunPreparation
-from zoho_crm.admin._run_states import may_be_done, size_of, state_of_run
+from zoho_crm.admin._base import (
+    EMPTY_TEXT,
+    has_any_permission,
+    run_badge,
+    signed_in_user,
+    time_html,
+)
+from zoho_crm.admin._policies import describe_policy
+from zoho_crm.admin._run_decisions import get_run_or_404
+from zoho_crm.admin._run_prepare import RunPreparePages
+from zoho_crm.admin._run_states import available_actions, describe_run, lead_count
 from zoho_crm.exceptions import StaleDecisionError
 from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.services import mass_convert
@@ -44,7 +50,7 @@ class PausedFilter(admin.SimpleListFilter):
         return queryset.filter(paused_reason="") if self.value() == "no" else queryset
 
 
-class RunList(ChangeList):
+class RunChangeList(ChangeList):
     """Counts the leads of all the runs of a page at once."""
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
@@ -54,19 +60,19 @@ class RunList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         runs = list(self.result_list)
-        standings = _run_statistics.standings(runs)
+        counts = _run_statistics.status_counts_by_run(runs)
         for run in runs:
-            run.standing = standings[run.pk]
+            run.status_counts = counts[run.pk]
         self.result_list = runs
 
 
-class MassConversionAdmin(RunPreparation):
+class MassConversionAdmin(RunPreparePages):
     list_display = (
         "title",
         "badge",
         "progress",
         "refused",
-        "doubtful",
+        "in_doubt",
         "paused_reason",
         "connection",
         "created",
@@ -88,7 +94,7 @@ class MassConversionAdmin(RunPreparation):
     readonly_fields: ClassVar = ("badge", "created", "started", "ended")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return RunList
+        return RunChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MassConversion]:
         runs: QuerySet[MassConversion] = super().get_queryset(request)
@@ -101,103 +107,115 @@ class MassConversionAdmin(RunPreparation):
         counts = mass_convert.counts(run)
         context |= {
             "run": run,
-            "state": state_of_run(run, counts),
-            **may_be_done(run, counts),
-            **figures(run, counts),
+            "state": describe_run(run, counts),
+            **available_actions(run, counts),
+            **statistics_context(run, counts),
             "policy_name": run.rules.name,
-            "policy": in_words(run.rules),
-            "may_see_lines": may(request, "prepare_massconversion", "view_payload_leadconversion"),
+            "policy": describe_policy(run.rules),
+            "may_see_lines": has_any_permission(
+                request, "prepare_massconversion", "view_payload_leadconversion"
+            ),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def pages(self) -> list[URLPattern]:
-        prepare, start, hold = (f"{word}_massconversion" for word in ("prepare", "run", "pause"))
+    def url_patterns(self) -> list[URLPattern]:
+        prepare, start, pause = (f"{word}_massconversion" for word in ("prepare", "run", "pause"))
         post = ("POST",)
         return [
-            self.page("prepare/", self.prepare_view, prepare),
-            self.page("<int:pk>/decide/", self.decide_view, prepare),
-            self.page("<int:pk>/start/", self.start_view, start),
-            self.page("<int:pk>/pause/", self.pause_view, hold, methods=post),
-            self.page("<int:pk>/resume/", self.resume_view, hold, methods=post),
-            self.page("<int:pk>/retry/", self.retry_view, hold, methods=post),
-            self.page("<int:pk>/cancel/", self.cancel_view, hold),
-            self.page(
+            self.url_pattern("prepare/", self.prepare_view, prepare),
+            self.url_pattern("<int:pk>/decide/", self.decide_view, prepare),
+            self.url_pattern("<int:pk>/start/", self.start_view, start),
+            self.url_pattern("<int:pk>/pause/", self.pause_view, pause, methods=post),
+            self.url_pattern("<int:pk>/resume/", self.resume_view, pause, methods=post),
+            self.url_pattern("<int:pk>/retry/", self.retry_view, pause, methods=post),
+            self.url_pattern("<int:pk>/cancel/", self.cancel_view, pause),
+            self.url_pattern(
                 "<int:pk>/export/", self.export_view, "export_leadconversion", methods=("GET",)
             ),
         ]
 
     def pause_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Let no lead begin any more."""
-        run = run_or_404(pk)
-        if mass_convert.pause(run_id=pk, by=person(request)):
-            return self._done(request, run, _("Paused; what was sent already is settled."))
-        return self._nothing_done(request, run, _("It is not going on, so it was not paused."))
+        run = get_run_or_404(pk)
+        if mass_convert.pause(run_id=pk, by=signed_in_user(request)):
+            return self._redirect_with_success(
+                request, run, _("Paused; what was sent already is settled.")
+            )
+        return self._redirect_with_warning(
+            request, run, _("It is not going on, so it was not paused.")
+        )
 
     def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Let it go on."""
-        run = run_or_404(pk)
+        run = get_run_or_404(pk)
         if mass_convert.resume(run_id=pk):
-            return self._done(request, run, _("It goes on; the first leads go one by one."))
-        return self._nothing_done(request, run, _("It was not paused."))
+            return self._redirect_with_success(
+                request, run, _("It goes on; the first leads go one by one.")
+            )
+        return self._redirect_with_warning(request, run, _("It was not paused."))
 
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Preview again what failed or was left undecided."""
-        run = run_or_404(pk)
+        run = get_run_or_404(pk)
         try:
-            count = mass_convert.retry(run_id=pk, by=person(request))
+            count = mass_convert.retry(run_id=pk, by=signed_in_user(request))
         except StaleDecisionError as error:
-            return self._nothing_done(request, run, str(error))
+            return self._redirect_with_warning(request, run, str(error))
         text = ngettext(
             "%(count)s lead is previewed again; it is sent when somebody starts this once more.",
             "%(count)s leads are previewed again; they are sent when somebody starts this "
             "once more.",
             count,
         )
-        return self._done(request, run, text % {"count": count})
+        return self._redirect_with_success(request, run, text % {"count": count})
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Say what is left out, then leave it out."""
-        run = run_or_404(pk)
+        run = get_run_or_404(pk)
         if request.method == "POST" and mass_convert.cancel(run_id=pk):
-            return self._done(request, run, _("Cancelled; what was not sent is left out."))
+            return self._redirect_with_success(
+                request, run, _("Cancelled; what was not sent is left out.")
+            )
         if request.method == "POST" or not run.is_open:
-            return self._nothing_done(request, run, _("It is over already."))
+            return self._redirect_with_warning(request, run, _("It is over already."))
         counts = mass_convert.counts(run)
         unsent = (Status.NEW, Status.PREVIEWED, Status.READY)
         sent = (Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
-        return self.show(
+        return self.render_page(
             request,
             "cancel.html",
-            here=_("Cancel"),
+            page_name=_("Cancel"),
             title=_("Cancel: %s") % run,
             original=run,
-            state=state_of_run(run, counts),
+            state=describe_run(run, counts),
             unsent=sum(counts.get(status, 0) for status in unsent),
             sent=sum(counts.get(status, 0) for status in sent),
             converted=counts.get(Status.CONVERTED, 0),
-            back=self.home_of(request, run),
+            back=self.record_url(request, run),
         )
 
     def export_view(self, request: HttpRequest, pk: int) -> StreamingHttpResponse:
         """Send the results as CSV, line by line."""
-        run = run_or_404(pk)
+        run = get_run_or_404(pk)
         self.log_change(request, run, _("Exported."))
         lines = mass_convert.export(run_id=pk)
         response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = f'attachment; filename="mass-conversion-{pk}.csv"'
         return response
 
-    def _done(self, request: HttpRequest, run: MassConversion, message: str) -> HttpResponse:
+    def _redirect_with_success(
+        self, request: HttpRequest, run: MassConversion, message: str
+    ) -> HttpResponse:
         self.log_change(request, run, message)
         tasks.wake(run.connection_id)
         messages.success(request, message)
-        return redirect(self.home_of(request, run))
+        return redirect(self.record_url(request, run))
 
-    def _nothing_done(
+    def _redirect_with_warning(
         self, request: HttpRequest, run: MassConversion, message: str
     ) -> HttpResponse:
         messages.warning(request, message)
-        return redirect(self.home_of(request, run))
+        return redirect(self.record_url(request, run))
 
     @admin.display(description=gettext_lazy("mass conversion"), ordering="pk")
     def title(self, run: MassConversion) -> str:
@@ -209,37 +227,42 @@ class MassConversionAdmin(RunPreparation):
 
     @admin.display(description=gettext_lazy("converted"))
     def progress(self, run: Any) -> str:
-        of = {"converted": run.standing[Status.CONVERTED], "all": size_of(run.standing)}
-        return _("%(converted)s of %(all)s") % of
+        parts = {
+            "converted": run.status_counts[Status.CONVERTED],
+            "all": lead_count(run.status_counts),
+        }
+        return _("%(converted)s of %(all)s") % parts
 
     @admin.display(description=gettext_lazy("refused"))
     def refused(self, run: Any) -> str:
-        return str(run.standing[Status.FAILED] or NOTHING)
+        return str(run.status_counts[Status.FAILED] or EMPTY_TEXT)
 
     @admin.display(description=gettext_lazy("in doubt"))
-    def doubtful(self, run: Any) -> str:
-        return str(run.standing[Status.UNKNOWN] + run.standing[Status.NEEDS_REVIEW] or NOTHING)
+    def in_doubt(self, run: Any) -> str:
+        return str(
+            run.status_counts[Status.UNKNOWN] + run.status_counts[Status.NEEDS_REVIEW] or EMPTY_TEXT
+        )
 
     @admin.display(description=gettext_lazy("created"), ordering="created_at")
     def created(self, run: MassConversion) -> SafeString | str:
-        return when(run.created_at)
+        return time_html(run.created_at)
 
     @admin.display(description=gettext_lazy("started"))
     def started(self, run: MassConversion) -> SafeString | str:
-        return when(run.started_at)
+        return time_html(run.started_at)
 
     @admin.display(description=gettext_lazy("ended"))
     def ended(self, run: MassConversion) -> SafeString | str:
-        return when(run.ended_at)
+        return time_html(run.ended_at)
 
 
-def figures(run: MassConversion, counts: Mapping[str, int]) -> dict[str, Any]:
+def statistics_context(run: MassConversion, counts: Mapping[str, int]) -> dict[str, Any]:
     """Return the tables of a run's page."""
     return {
         "by_status": _run_statistics.by_status(run, counts),
         "by_verdict": _run_statistics.by_verdict(run, counts),
         "failures": _run_statistics.failures(run),
         "jobs": _run_statistics.jobs(run),
-        **(_run_statistics.estimated(run) if run.is_open else {}),
-        **_run_statistics.left_out(run),
+        **(_run_statistics.estimate_context(run) if run.is_open else {}),
+        **_run_statistics.left_out_context(run),
     }

@@ -5,19 +5,19 @@ from __future__ import annotations
 from zoho_crm.forms._connect import ConnectForm, SelfClientForm, data_center_choices
 from zoho_crm.forms._conversion import (
     MODULES,
-    NEW,
+    NEW_RECORD,
     CloseForm,
     ConversionForm,
     LookUpForm,
     VersionForm,
-    why_unusable,
+    unusable_reason,
 )
 from zoho_crm.forms._policy import PolicyForm
 from zoho_crm.forms._runs import PrepareForm, StartForm, VerdictForm
 
 __all__ = [
     "MODULES",
-    "NEW",
+    "NEW_RECORD",
     "CloseForm",
     "ConnectForm",
     "ConversionForm",
@@ -29,5 +29,5 @@ __all__ = [
     "VerdictForm",
     "VersionForm",
     "data_center_choices",
-    "why_unusable",
+    "unusable_reason",
 ]

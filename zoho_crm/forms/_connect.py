@@ -14,7 +14,7 @@ from zoho_crm.models import Connection
 from zoho_crm.types import Secret
 
 
-class PlaceForm(forms.Form):
+class BaseConnectForm(forms.Form):
     """Which of Zoho's worlds the organisation lives in."""
 
     environment = forms.ChoiceField(
@@ -29,19 +29,19 @@ class PlaceForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        mine = conf()
+        settings = conf()
         self.fields["data_center"] = forms.ChoiceField(
             label=_("Data center"),
             choices=data_center_choices(),
             required=False,
-            initial=mine.DATA_CENTER,
+            initial=settings.DATA_CENTER,
             help_text=_("The one whose address you see when you are signed in to Zoho CRM."),
         )
-        self.fields["environment"].initial = mine.ENVIRONMENT
+        self.fields["environment"].initial = settings.ENVIRONMENT
         self.order_fields(["data_center", "environment", "name"])
 
 
-class ConnectForm(PlaceForm):
+class ConnectForm(BaseConnectForm):
     """Where to ask Zoho for consent; what is empty is taken from the settings."""
 
     connection = forms.ModelChoiceField(
@@ -55,13 +55,13 @@ class ConnectForm(PlaceForm):
         return f"{label}: {errors[0]}" if label else str(errors[0])
 
 
-class OnceInput(forms.PasswordInput):
+class WriteOnlyInput(forms.PasswordInput):
     """What is typed can be seen, but is never sent back to the browser."""
 
     input_type = "text"
 
 
-class SelfClientForm(PlaceForm):
+class SelfClientForm(BaseConnectForm):
     """The grant code of a self client, and the client if it is not the one in the settings."""
 
     client_id = forms.CharField(
@@ -74,7 +74,7 @@ class SelfClientForm(PlaceForm):
     )
     code = forms.CharField(
         label=_("Code"),
-        widget=OnceInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=WriteOnlyInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         help_text=_(
             "Works once, for the 3 to 10 minutes that you chose in the console, and only in the "
             "data center where it was made: paste it now."
@@ -91,15 +91,15 @@ class SelfClientForm(PlaceForm):
         return Secret(self.cleaned_data["client_secret"])
 
     def clean(self) -> dict[str, Any]:
-        given, mine = self.cleaned_data, conf()
-        given["data_center"] = given.get("data_center") or mine.DATA_CENTER
-        given["environment"] = given.get("environment") or mine.ENVIRONMENT
+        given, settings = self.cleaned_data, conf()
+        given["data_center"] = given.get("data_center") or settings.DATA_CENTER
+        given["environment"] = given.get("environment") or settings.ENVIRONMENT
         if bool(given.get("client_id")) != bool(given.get("client_secret")):
             missing = "client_secret" if given.get("client_id") else "client_id"
             self.add_error(missing, _("A client has both an ID and a secret."))
         return given
 
-    def refuse(self, error: Exception) -> None:
+    def add_service_error(self, error: Exception) -> None:
         """Show what Zoho, or the settings, had against it: at the field where it can be mended."""
         field = self.FIELDS_BY_CODE.get(getattr(error, "code", ""))
         if isinstance(error, GrantRefusedError):

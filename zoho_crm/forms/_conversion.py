@@ -14,13 +14,13 @@ from django.utils.translation import gettext_lazy
 
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError
-from zoho_crm.forms._deal import DealPart
+from zoho_crm.forms._deal import DealFieldsForm
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services.choices import Choices
 from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict, is_record_id
 
 #: Stands for "none of these".
-NEW = "new"
+NEW_RECORD = "new"
 MODULES = {
     "Contacts": gettext_lazy("Contact"),
     "Accounts": gettext_lazy("Account"),
@@ -70,7 +70,7 @@ class VersionForm(forms.Form):
     version = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
 
     @property
-    def seen(self) -> int:
+    def seen_version(self) -> int:
         """The version that was seen; -1, which none has, where that cannot be told."""
         return int(self.cleaned_data["version"]) if self.is_valid() else -1
 
@@ -98,18 +98,20 @@ class MatchField(forms.ChoiceField):
             "required": _("Please choose."),
             "invalid_choice": _("%(value)s is not among the matches of this lead."),
         }
-        super().__init__(label=label, choices=[*choices, (NEW, new)], error_messages=texts)
-        self.why = {match.id: why for match in matches if (why := why_unusable(match))}
+        super().__init__(label=label, choices=[*choices, (NEW_RECORD, new)], error_messages=texts)
+        self.unusable_reasons = {
+            match.id: reason for match in matches if (reason := unusable_reason(match))
+        }
         assert isinstance(self.widget, MatchSelect)
-        self.widget.unusable = frozenset(self.why)
+        self.widget.unusable = frozenset(self.unusable_reasons)
 
     def validate(self, value: str) -> None:
         super().validate(value)
-        if value in self.why:
-            raise ValidationError(self.why[value], code="unusable")
+        if value in self.unusable_reasons:
+            raise ValidationError(self.unusable_reasons[value], code="unusable")
 
 
-class ConversionForm(DealPart):
+class ConversionForm(DealFieldsForm):
     """A person's decision about a previewed lead."""
 
     version = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
@@ -136,7 +138,14 @@ class ConversionForm(DealPart):
         label=gettext_lazy("Let Zoho tell the owner of the new records"), required=False
     )
 
-    ALSO = ("owner", "tags", "attachments", "overwrite", "notify_lead_owner", "notify_new_owner")
+    OTHER_FIELDS = (
+        "owner",
+        "tags",
+        "attachments",
+        "overwrite",
+        "notify_lead_owner",
+        "notify_new_owner",
+    )
     #: Where a plan that does not fit can be put right.
     FIELDS_BY_CODE: Mapping[str, str] = {"disagree": "account"}
 
@@ -147,31 +156,31 @@ class ConversionForm(DealPart):
         self.row, self.lead, self.options = row, lead, row.options_seen()
         plan = row.planned()
         self.fields["contact"] = MatchField(
-            self.options.contacts, label=_("Contact"), new=_new_contact(lead)
+            self.options.contacts, label=_("Contact"), new=_new_contact_label(lead)
         )
         self.fields["account"] = MatchField(
-            self.options.accounts, label=_("Account"), new=_new_account(lead, self.options)
+            self.options.accounts, label=_("Account"), new=_new_account_label(lead, self.options)
         )
-        self._let_choose("owner", _owners(lead, offered))
+        self._set_choices("owner", _owner_choices(lead, offered))
         if not lead.tags:
             del self.fields["tags"]
         if not lead.company:
             del self.fields["overwrite"]
         self.initial.update(_initial(row.version, plan or ConversionPlan()))
-        self.initial.update(_chosen(plan, self.options))
-        self.offer_deal(offered, plan.deal if plan else None, lead.company or lead.name)
+        self.initial.update(_initial_choices(plan, self.options))
+        self.set_deal_choices(offered, plan.deal if plan else None, lead.company or lead.name)
 
     @property
-    def also_entries(self) -> Iterator[BoundField]:
+    def other_bound_fields(self) -> Iterator[BoundField]:
         """The entries beside contact, account and deal."""
-        return (self[name] for name in self.ALSO if name in self.fields)
+        return (self[name] for name in self.OTHER_FIELDS if name in self.fields)
 
     def clean(self) -> dict[str, Any]:
         given = super().clean()
         for name in ("tags", "attachments"):
             if "Deals" in (given.get(name) or ()) and not given.get("deal"):
                 self.add_error(name, _("There will be no deal."))
-        if given.get("overwrite") and {given.get("contact"), given.get("account")} == {NEW}:
+        if given.get("overwrite") and {given.get("contact"), given.get("account")} == {NEW_RECORD}:
             self.add_error("overwrite", _("There is no existing account to rename."))
         if not self.errors:
             self._check_plan()
@@ -187,8 +196,8 @@ class ConversionForm(DealPart):
         """Return the decision as a plan."""
         given = self.cleaned_data
         return ConversionPlan(
-            contact_id=_existing(given["contact"]),
-            account_id=_existing(given["account"]),
+            contact_id=_record_id(given["contact"]),
+            account_id=_record_id(given["account"]),
             deal=self.planned_deal(),
             owner_id=given["owner"],
             overwrite=given.get("overwrite", False),
@@ -210,7 +219,7 @@ class CloseForm(VersionForm):
     )
 
 
-def why_unusable(match: Match) -> str:
+def unusable_reason(match: Match) -> str:
     """Return why a lead cannot be attached to a match; empty if it can."""
     if match.locked:
         return _("It is locked at Zoho: unlock it there, then look again.")
@@ -221,25 +230,25 @@ def why_unusable(match: Match) -> str:
     return ""
 
 
-def _existing(choice: str) -> str:
-    return "" if choice == NEW else choice
+def _record_id(choice: str) -> str:
+    return "" if choice == NEW_RECORD else choice
 
 
-def _chosen(plan: ConversionPlan | None, options: ConversionOptions) -> dict[str, str]:
+def _initial_choices(plan: ConversionPlan | None, options: ConversionOptions) -> dict[str, str]:
     """Return what is chosen at first: nothing, where a person has to think."""
     if plan:
-        return {"contact": plan.contact_id or NEW, "account": plan.account_id or NEW}
+        return {"contact": plan.contact_id or NEW_RECORD, "account": plan.account_id or NEW_RECORD}
     return {
-        "contact": "" if options.contacts else NEW,
-        "account": "" if options.accounts else NEW,
+        "contact": "" if options.contacts else NEW_RECORD,
+        "account": "" if options.accounts else NEW_RECORD,
     }
 
 
-def _new_contact(lead: Lead) -> str:
+def _new_contact_label(lead: Lead) -> str:
     return _("Create a new contact “%s”") % lead.name
 
 
-def _new_account(lead: Lead, options: ConversionOptions) -> str:
+def _new_account_label(lead: Lead, options: ConversionOptions) -> str:
     names = {"company": lead.company}
     if lead.company and options.contacts:
         return _("The contact's own account; for a new contact a new one “%(company)s”") % names
@@ -250,7 +259,7 @@ def _new_account(lead: Lead, options: ConversionOptions) -> str:
     return _("No account: the lead has no company")
 
 
-def _owners(lead: Lead, offered: Choices) -> list[tuple[str, str]]:
+def _owner_choices(lead: Lead, offered: Choices) -> list[tuple[str, str]]:
     keep = _("Keep the lead's owner, %s") % lead.owner.name if lead.owner else _("Keep the owner")
     return [("", keep), *((user.id, user.name) for user in offered.users)]
 

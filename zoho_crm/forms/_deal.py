@@ -14,12 +14,14 @@ from zoho_crm.services.choices import Choices
 from zoho_crm.types import Deal, DealField, Pipeline
 
 #: Fields of a deal that have an entry of their own.
-OWN = frozenset({"Deal_Name", "Closing_Date", "Pipeline", "Stage", "Amount", "Contact_Role"})
-ALWAYS = ("deal_name", "deal_stage", "deal_closing_date")
-PREFIX = "deal_field_"
+DEDICATED_FIELDS = frozenset(
+    {"Deal_Name", "Closing_Date", "Pipeline", "Stage", "Amount", "Contact_Role"}
+)
+REQUIRED_FIELDS = ("deal_name", "deal_stage", "deal_closing_date")
+EXTRA_FIELD_PREFIX = "deal_field_"
 
 
-class DealPart(forms.Form):
+class DealFieldsForm(forms.Form):
     """The part of a form that describes a deal; nothing of it is asked for without one."""
 
     deal = forms.BooleanField(label=gettext_lazy("Create a deal"), required=False)
@@ -36,55 +38,61 @@ class DealPart(forms.Form):
     )
     deal_contact_role = forms.ChoiceField(label=gettext_lazy("Role of the contact"), required=False)
 
-    def offer_deal(self, offered: Choices, planned: Deal | None, name: str) -> None:
+    def set_deal_choices(self, offered: Choices, planned: Deal | None, default_name: str) -> None:
         """Fill in what may be chosen, and what is chosen at first."""
         self.pipelines = {pipeline.value: pipeline for pipeline in offered.pipelines}
-        self.others = {PREFIX + f.api_name: f for f in offered.deal_fields if _is_other(f)}
+        self.extra_fields = {
+            EXTRA_FIELD_PREFIX + f.api_name: f for f in offered.deal_fields if _is_extra(f)
+        }
         if not self.pipelines:
             for name in [name for name in self.fields if name.startswith("deal_")]:
                 del self.fields[name]
             return
         roles = [("", _("none")), *((role.id, role.name) for role in offered.contact_roles)]
-        self._let_choose("deal_pipeline", [(p.value, p.label) for p in self.pipelines.values()])
-        self._let_choose("deal_stage", [("", _("please choose")), *_stages(offered.pipelines)])
-        self._let_choose("deal_contact_role", roles)
+        self._set_choices("deal_pipeline", [(p.value, p.label) for p in self.pipelines.values()])
+        self._set_choices(
+            "deal_stage", [("", _("please choose")), *_stage_choices(offered.pipelines)]
+        )
+        self._set_choices("deal_contact_role", roles)
         if self.pipelines.keys() == {""}:
             del self.fields["deal_pipeline"]
-        for entry, asked in self.others.items():
-            self.fields[entry] = forms.CharField(label=asked.label, max_length=2000, required=False)
-        self.initial.update(_initial(planned, name, offered.pipelines))
+        for field_name, field in self.extra_fields.items():
+            self.fields[field_name] = forms.CharField(
+                label=field.label, max_length=2000, required=False
+            )
+        self.initial.update(_initial(planned, default_name, offered.pipelines))
 
-    def _let_choose(self, name: str, choices: list[tuple[str, str]]) -> None:
+    def _set_choices(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)
         field.choices = choices
 
     @property
-    def deal_entries(self) -> Iterator[BoundField]:
+    def deal_bound_fields(self) -> Iterator[BoundField]:
         """The entries of the deal, in order."""
         names = [name for name in self.fields if name.startswith("deal_")]
         return (self[name] for name in names)
 
     def clean_deal(self) -> bool:
-        wanted: bool = self.cleaned_data["deal"]
-        if wanted and not self.pipelines:
+        is_wanted: bool = self.cleaned_data["deal"]
+        if is_wanted and not self.pipelines:
             message = _(
                 "No deal can be created now: the stages of this organisation's deals are unknown."
             )
             raise forms.ValidationError(message, code="no_stages")
-        return wanted
+        return is_wanted
 
     def clean(self) -> dict[str, Any]:
         if self.cleaned_data.get("deal"):
-            self._ask_for(self._mandatory())
+            self._require(self._required_names())
             self._check_stage()
         return self.cleaned_data
 
-    def _mandatory(self) -> list[str]:
-        asked = [name for name, field in self.others.items() if field.required]
-        return [*ALWAYS, *({"deal_pipeline"} & self.fields.keys()), *asked]
+    def _required_names(self) -> list[str]:
+        extra = [name for name, field in self.extra_fields.items() if field.required]
+        return [*REQUIRED_FIELDS, *({"deal_pipeline"} & self.fields.keys()), *extra]
 
-    def _ask_for(self, names: Collection[str]) -> None:
+    def _require(self, names: Collection[str]) -> None:
         for name in names:
             if self.cleaned_data.get(name) in (None, "") and name not in self.errors:
                 self.add_error(name, _("A deal needs this."))
@@ -103,7 +111,7 @@ class DealPart(forms.Form):
         given = self.cleaned_data
         if not given["deal"]:
             return None
-        others = {field.api_name: given[name] for name, field in self.others.items()}
+        extra = {field.api_name: given[name] for name, field in self.extra_fields.items()}
         return Deal(
             name=given["deal_name"],
             stage=given["deal_stage"],
@@ -111,26 +119,28 @@ class DealPart(forms.Form):
             pipeline=given.get("deal_pipeline", ""),
             amount=given["deal_amount"],
             contact_role=given["deal_contact_role"],
-            other={name: value for name, value in others.items() if value},
+            other={name: value for name, value in extra.items() if value},
         )
 
 
-def _is_other(field: DealField) -> bool:
-    return field.api_name not in OWN
+def _is_extra(field: DealField) -> bool:
+    return field.api_name not in DEDICATED_FIELDS
 
 
-def _stages(pipelines: Collection[Pipeline]) -> list[tuple[str, str]]:
+def _stage_choices(pipelines: Collection[Pipeline]) -> list[tuple[str, str]]:
     """Every stage once, in the order in which the pipelines name them."""
     found = {stage.value: stage.label for each in pipelines for stage in each.stages}
     return list(found.items())
 
 
-def _initial(planned: Deal | None, name: str, pipelines: Collection[Pipeline]) -> Mapping[str, Any]:
+def _initial(
+    planned: Deal | None, default_name: str, pipelines: Collection[Pipeline]
+) -> Mapping[str, Any]:
     if planned is None:
         default = next((each.value for each in pipelines if each.is_default), "")
-        return {"deal_name": name[:120], "deal_pipeline": default}
-    others = {PREFIX + api_name: value for api_name, value in planned.other.items()}
-    return others | {
+        return {"deal_name": default_name[:120], "deal_pipeline": default}
+    extra = {EXTRA_FIELD_PREFIX + api_name: value for api_name, value in planned.other.items()}
+    return extra | {
         "deal": True,
         "deal_name": planned.name,
         "deal_pipeline": planned.pipeline,

@@ -19,10 +19,10 @@ from zoho_crm.models import Policy
 from zoho_crm.types import as_json, is_record_id
 
 #: Chosen where a policy says something, to have it say nothing.
-NOTHING = "nothing"
+UNSET = "nothing"
 YES, NO = "yes", "no"
 #: What is done with leads, in the words of a choice.
-ACTIONS: Mapping[str, Mapping[str, Any]] = {
+ACTIONS_BY_RULE: Mapping[str, Mapping[str, Any]] = {
     "on_no_match": {
         Action.CREATE: gettext_lazy("create contact and account"),
         Action.REVIEW: gettext_lazy("ask a person"),
@@ -46,12 +46,12 @@ ACTIONS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 #: Entries that hold one text, by the policy's word for it.
-TEXTS = {
+FIELD_BY_ATTRIBUTE = {
     "owner_id": "owner",
     "owner_for_inactive_id": "owner_for_inactive",
     "attachments_to": "attachments",
 }
-DEAL = (
+DEAL_FIELDS = (
     "deal_name",
     "deal_pipeline",
     "deal_stage",
@@ -59,33 +59,36 @@ DEAL = (
     "deal_amount",
     "deal_contact_role",
 )
-NOTICES = ("notify_lead_owner", "notify_new_owner")
-HOMES = list(MODULES.items())
-DEALS = [(NO, gettext_lazy("none")), (YES, gettext_lazy("one for each lead"))]
-WHERE_ZOHO_PUTS_THEM = gettext_lazy("where Zoho puts them: the contact")
-ANSWERS = [(YES, gettext_lazy("yes")), (NO, gettext_lazy("no"))]
-USER_ID = gettext_lazy("The id of a user: a number of up to 19 digits.")
+NOTIFICATION_FIELDS = ("notify_lead_owner", "notify_new_owner")
+MODULE_CHOICES = list(MODULES.items())
+DEAL_CHOICES = [(NO, gettext_lazy("none")), (YES, gettext_lazy("one for each lead"))]
+DEFAULT_TARGET_LABEL = gettext_lazy("where Zoho puts them: the contact")
+YES_NO_CHOICES = [(YES, gettext_lazy("yes")), (NO, gettext_lazy("no"))]
+USER_ID_HELP = gettext_lazy("The id of a user: a number of up to 19 digits.")
 
 
-class RulesPart(forms.Form):
+class PolicyFieldsForm(forms.Form):
     """The part of a form that says what a policy does; what is empty stays as it was."""
 
     on_no_match = forms.ChoiceField(
-        label=gettext_lazy("If nothing matches"), choices=list(ACTIONS["on_no_match"].items())
+        label=gettext_lazy("If nothing matches"),
+        choices=list(ACTIONS_BY_RULE["on_no_match"].items()),
     )
     on_one_match = forms.ChoiceField(
-        label=gettext_lazy("If one contact matches"), choices=list(ACTIONS["on_one_match"].items())
+        label=gettext_lazy("If one contact matches"),
+        choices=list(ACTIONS_BY_RULE["on_one_match"].items()),
     )
     on_account_only = forms.ChoiceField(
         label=gettext_lazy("If only an account matches"),
-        choices=list(ACTIONS["on_account_only"].items()),
+        choices=list(ACTIONS_BY_RULE["on_account_only"].items()),
     )
     on_several_matches = forms.ChoiceField(
-        label=gettext_lazy("If several match"), choices=list(ACTIONS["on_several_matches"].items())
+        label=gettext_lazy("If several match"),
+        choices=list(ACTIONS_BY_RULE["on_several_matches"].items()),
     )
     deal = forms.ChoiceField(
         label=gettext_lazy("Deal"),
-        choices=DEALS,
+        choices=DEAL_CHOICES,
     )
     deal_name = forms.CharField(
         label=gettext_lazy("Name"),
@@ -118,75 +121,85 @@ class RulesPart(forms.Form):
         label=gettext_lazy("Carry the tags over to"),
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        choices=HOMES,
+        choices=MODULE_CHOICES,
     )
     attachments = forms.ChoiceField(
         label=gettext_lazy("Attachments go to"),
         required=False,
-        choices=[("", WHERE_ZOHO_PUTS_THEM), *HOMES],
+        choices=[("", DEFAULT_TARGET_LABEL), *MODULE_CHOICES],
     )
     notify_lead_owner = forms.ChoiceField(
-        label=gettext_lazy("Let Zoho tell the lead's owner"), choices=ANSWERS, initial=NO
+        label=gettext_lazy("Let Zoho tell the lead's owner"), choices=YES_NO_CHOICES, initial=NO
     )
     notify_new_owner = forms.ChoiceField(
         label=gettext_lazy("Let Zoho tell the owner of the new records"),
-        choices=ANSWERS,
+        choices=YES_NO_CHOICES,
         initial=NO,
     )
 
-    RULES = tuple(ACTIONS)
-    DEAL = DEAL
-    ALSO = ("owner", "owner_for_inactive", "tags", "attachments", *NOTICES)
+    RULE_FIELDS = tuple(ACTIONS_BY_RULE)
+    DEAL_FIELDS = DEAL_FIELDS
+    OTHER_FIELDS = ("owner", "owner_for_inactive", "tags", "attachments", *NOTIFICATION_FIELDS)
 
-    def entries(self, *names: str) -> Iterator[BoundField]:
+    def bound_fields(self, *names: str) -> Iterator[BoundField]:
         """Return those of these entries that there are."""
         return (self[name] for name in names if name in self.fields)
 
     @property
-    def rule_entries(self) -> Iterator[BoundField]:
+    def rule_bound_fields(self) -> Iterator[BoundField]:
         """What is done with each verdict."""
-        return self.entries(*self.RULES)
+        return self.bound_fields(*self.RULE_FIELDS)
 
     @property
-    def deal_entries(self) -> Iterator[BoundField]:
+    def deal_bound_fields(self) -> Iterator[BoundField]:
         """The deal."""
-        return self.entries("deal", *DEAL)
+        return self.bound_fields("deal", *DEAL_FIELDS)
 
     @property
-    def also_entries(self) -> Iterator[BoundField]:
+    def other_bound_fields(self) -> Iterator[BoundField]:
         """The rest."""
-        return self.entries(*self.ALSO)
+        return self.bound_fields(*self.OTHER_FIELDS)
 
     def clean(self) -> dict[str, Any]:
         super().clean()
         given = self.cleaned_data
         if given.get("deal") == YES:
-            self.ask_for("deal_name", "deal_stage")
-        elif any(given.get(name) not in (None, "") for name in DEAL):
+            self.require("deal_name", "deal_stage")
+        elif any(given.get(name) not in (None, "") for name in DEAL_FIELDS):
             self.add_error("deal", _("Choose one for each lead, or leave its entries empty."))
-        if NOTHING in given.get("tags", ()) and len(given["tags"]) > 1:
+        if UNSET in given.get("tags", ()) and len(given["tags"]) > 1:
             self.add_error("tags", _("To none and to some: choose one."))
         return given
 
-    def ask_for(self, *names: str) -> None:
+    def require(self, *names: str) -> None:
         """Insist on entries that every deal needs."""
         for name in names:
             if not self.cleaned_data.get(name) and name not in self.errors:
                 self.add_error(name, _("A deal needs this."))
 
-    def changed(self, policy: matching.Policy) -> matching.Policy:
+    def apply_to(self, policy: matching.Policy) -> matching.Policy:
         """Return the policy with what was entered in place of what it says."""
         given = self.cleaned_data
-        parts: dict[str, Any] = {rule: Action(given[rule]) for rule in self.RULES if given[rule]}
-        parts |= {word: _text(given[entry]) for word, entry in TEXTS.items() if given[entry]}
-        parts |= {word: given[word] == YES for word in NOTICES if given[word]}
+        parts: dict[str, Any] = {
+            rule: Action(given[rule]) for rule in self.RULE_FIELDS if given[rule]
+        }
+        parts |= {
+            attribute: _value_or_empty(given[field_name])
+            for attribute, field_name in FIELD_BY_ATTRIBUTE.items()
+            if given[field_name]
+        }
+        parts |= {
+            attribute: given[attribute] == YES
+            for attribute in NOTIFICATION_FIELDS
+            if given[attribute]
+        }
         if given["tags"]:
-            parts["tags_to"] = tuple(home for home in given["tags"] if home != NOTHING)
+            parts["tags_to"] = tuple(module for module in given["tags"] if module != UNSET)
         if given["deal"]:
-            parts["deal"] = self._template() if given["deal"] == YES else None
+            parts["deal"] = self._deal_template() if given["deal"] == YES else None
         return replace(policy, **parts)
 
-    def _template(self) -> DealTemplate:
+    def _deal_template(self) -> DealTemplate:
         given = self.cleaned_data
         days = given["deal_closing_days"]
         return DealTemplate(
@@ -198,16 +211,19 @@ class RulesPart(forms.Form):
             contact_role=given["deal_contact_role"],
         )
 
-    def check_homes(self, policy: matching.Policy) -> None:
+    def check_deal_targets(self, policy: matching.Policy) -> None:
         """Refuse to send anything to a deal that will not be."""
         if policy.deal:
             return
-        for entry, homes in (("tags", policy.tags_to), ("attachments", (policy.attachments_to,))):
-            if "Deals" in homes:
-                self.add_error(entry, _("There will be no deal."))
+        for field_name, modules in (
+            ("tags", policy.tags_to),
+            ("attachments", (policy.attachments_to,)),
+        ):
+            if "Deals" in modules:
+                self.add_error(field_name, _("There will be no deal."))
 
 
-class PolicyForm(RulesPart, forms.ModelForm):  # type: ignore[type-arg]  # no class at run time
+class PolicyForm(PolicyFieldsForm, forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
     """A policy's name and all that it says."""
 
     class Meta:
@@ -219,9 +235,9 @@ class PolicyForm(RulesPart, forms.ModelForm):  # type: ignore[type-arg]  # no cl
         policy = instance.as_value() if instance else matching.POLICIES["careful"]
         kwargs["initial"] = {**_initial(policy), **kwargs.get("initial", {})}
         super().__init__(*args, **kwargs)
-        self.fields["owner"].help_text = _("%s Empty: each lead's own.") % USER_ID
+        self.fields["owner"].help_text = _("%s Empty: each lead's own.") % USER_ID_HELP
         self.fields["owner_for_inactive"].help_text = (
-            _("%s Empty: such leads are left to a person.") % USER_ID
+            _("%s Empty: such leads are left to a person.") % USER_ID_HELP
         )
         self.fields["deal_stage"].help_text = _("Its value in Zoho.")
         self.fields["deal_pipeline"].help_text = _(
@@ -244,8 +260,8 @@ class PolicyForm(RulesPart, forms.ModelForm):  # type: ignore[type-arg]  # no cl
     def clean_deal_contact_role(self) -> str:
         return self._record_id("deal_contact_role")
 
-    def _record_id(self, entry: str) -> str:
-        text = str(self.cleaned_data[entry])
+    def _record_id(self, field_name: str) -> str:
+        text = str(self.cleaned_data[field_name])
         if text and not is_record_id(text):
             raise ValidationError(_("This is no id: a number of up to 19 digits."))
         return text
@@ -253,8 +269,8 @@ class PolicyForm(RulesPart, forms.ModelForm):  # type: ignore[type-arg]  # no cl
     def clean(self) -> dict[str, Any]:
         given = super().clean()
         if not self.errors:
-            policy = self.changed(matching.Policy(name=given["name"]))
-            self.check_homes(policy)
+            policy = self.apply_to(matching.Policy(name=given["name"]))
+            self.check_deal_targets(policy)
             self.instance.rules = as_json(policy)
         return given
 
@@ -263,8 +279,8 @@ def _initial(policy: matching.Policy) -> dict[str, Any]:
     deal = policy.deal
     parts = as_json(deal) if deal else {}
     return {
-        **{rule: getattr(policy, rule) for rule in RulesPart.RULES},
-        **{f"deal_{word}": value for word, value in parts.items()},
+        **{rule: getattr(policy, rule) for rule in PolicyFieldsForm.RULE_FIELDS},
+        **{f"deal_{name}": value for name, value in parts.items()},
         "deal": YES if deal else NO,
         "owner": policy.owner_id,
         "owner_for_inactive": policy.owner_for_inactive_id,
@@ -275,5 +291,5 @@ def _initial(policy: matching.Policy) -> dict[str, Any]:
     }
 
 
-def _text(chosen: str) -> str:
-    return "" if chosen == NOTHING else chosen
+def _value_or_empty(chosen: str) -> str:
+    return "" if chosen == UNSET else chosen

@@ -15,15 +15,15 @@ from django.utils.translation import gettext_lazy
 
 from zoho_crm.exceptions import PlanError
 from zoho_crm.forms._policy import (
-    ACTIONS,
-    ANSWERS,
-    DEALS,
-    HOMES,
-    NOTHING,
-    NOTICES,
-    WHERE_ZOHO_PUTS_THEM,
+    ACTIONS_BY_RULE,
+    DEAL_CHOICES,
+    DEFAULT_TARGET_LABEL,
+    MODULE_CHOICES,
+    NOTIFICATION_FIELDS,
+    UNSET,
     YES,
-    RulesPart,
+    YES_NO_CHOICES,
+    PolicyFieldsForm,
 )
 from zoho_crm.matching import CONVERTIBLE, Action, Policy
 from zoho_crm.models import Connection
@@ -31,18 +31,17 @@ from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices
 from zoho_crm.types import Verdict
 
-#: What one request may bring; taking leads in must not last longer than a web server waits.
-MOST_BYTES = 1024 * 1024
-MOST_LETTERS = 1_000_000
-SEPARATORS = re.compile(r"[,;\n\r\t]")
-#: The API name of a field.
-FIELD = re.compile(r"\w{1,50}", re.ASCII)
-#: Fields of a deal that a policy fills.
-FILLED = frozenset({"Deal_Name", "Closing_Date", "Pipeline", "Stage"})
-AS_THE_POLICY_SAYS = ("", gettext_lazy("as the policy says"))
-#: Where it is clear what a lead would join.
-CLEAR = frozenset({Verdict.ONE_MATCH, Verdict.ACCOUNT_ONLY})
-WORDS = {
+#: Limits of one request: leads are stored while the web server waits.
+MAX_UPLOAD_BYTES = 1024 * 1024
+MAX_PASTED_CHARACTERS = 1_000_000
+ID_SEPARATORS = re.compile(r"[,;\n\r\t]")
+API_NAME = re.compile(r"\w{1,50}", re.ASCII)
+#: Fields of a deal that every policy with a deal fills.
+POLICY_DEAL_FIELDS = frozenset({"Deal_Name", "Closing_Date", "Pipeline", "Stage"})
+POLICY_DEFAULT = ("", gettext_lazy("as the policy says"))
+#: Verdicts for which there is one record to attach to.
+SINGLE_TARGET_VERDICTS = frozenset({Verdict.ONE_MATCH, Verdict.ACCOUNT_ONLY})
+DECISION_LABELS = {
     Action.ATTACH: gettext_lazy("join what matches"),
     Action.CREATE: gettext_lazy("create everything anew"),
     Action.SKIP: gettext_lazy("leave out"),
@@ -53,10 +52,10 @@ def _file_help() -> str:
     return _(
         "Text in UTF-8, one id a line, or CSV. At most %(size)s, that is some 50,000 ids; a "
         "larger one is taken in by manage.py zoho_mass_convert create --ids-file."
-    ) % {"size": filesizeformat(MOST_BYTES)}
+    ) % {"size": filesizeformat(MAX_UPLOAD_BYTES)}
 
 
-class PrepareForm(RulesPart):
+class PrepareForm(PolicyFieldsForm):
     """Leads by their ids, a policy, and what this mass conversion does otherwise than it says."""
 
     connection = forms.ModelChoiceField(
@@ -71,7 +70,7 @@ class PrepareForm(RulesPart):
     ids = forms.CharField(
         label=gettext_lazy("Ids of leads"),
         required=False,
-        max_length=MOST_LETTERS,
+        max_length=MAX_PASTED_CHARACTERS,
         widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
         help_text=gettext_lazy(
             "One a line, or with commas between them; up to some 50,000. More go by a file."
@@ -109,8 +108,8 @@ class PrepareForm(RulesPart):
     )
     policy = forms.ChoiceField(label=gettext_lazy("Policy"))
 
-    SOURCE = ("connection", "name", "ids", "file", "column", "open_leads", "filters")
-    #: Where a source that cannot be read can be put right.
+    SOURCE_FIELDS = ("connection", "name", "ids", "file", "column", "open_leads", "filters")
+    #: The field that shows an error of the source, by the error's code.
     FIELDS_BY_CODE: Mapping[str, str] = {"no_column": "column"}
 
     def __init__(self, *args: Any, offered: Choices, **kwargs: Any) -> None:
@@ -119,63 +118,69 @@ class PrepareForm(RulesPart):
         connections = self.fields["connection"]
         assert isinstance(connections, forms.ModelChoiceField)
         connections.queryset = Connection.objects.order_by("-is_default", "name")
-        self._offer("policy", [(name, name) for name in self.policies])
-        self._leave_to_the_policy()
-        self._offer_what_zoho_has()
+        self._set_choice_field("policy", [(name, name) for name in self.policies])
+        self._add_policy_default()
+        self._set_choices_of_organisation()
 
-    def _offer(self, entry: str, choices: Iterable[tuple[str, Any]]) -> None:
-        field = self.fields[entry]
-        self.fields[entry] = forms.ChoiceField(
+    def _set_choice_field(self, field_name: str, choices: Iterable[tuple[str, Any]]) -> None:
+        field = self.fields[field_name]
+        self.fields[field_name] = forms.ChoiceField(
             label=field.label,
-            required=entry == "policy",
+            required=field_name == "policy",
             help_text=field.help_text,
             choices=list(choices),
         )
 
-    def _leave_to_the_policy(self) -> None:
-        for rule, actions in ACTIONS.items():
-            self._offer(rule, [AS_THE_POLICY_SAYS, *actions.items()])
-        for notice in NOTICES:
-            self._offer(notice, [AS_THE_POLICY_SAYS, *ANSWERS])
-        self._offer("deal", [AS_THE_POLICY_SAYS, *DEALS])
-        self._offer("attachments", [AS_THE_POLICY_SAYS, (NOTHING, WHERE_ZOHO_PUTS_THEM), *HOMES])
+    def _add_policy_default(self) -> None:
+        for rule, actions in ACTIONS_BY_RULE.items():
+            self._set_choice_field(rule, [POLICY_DEFAULT, *actions.items()])
+        for notice in NOTIFICATION_FIELDS:
+            self._set_choice_field(notice, [POLICY_DEFAULT, *YES_NO_CHOICES])
+        self._set_choice_field("deal", [POLICY_DEFAULT, *DEAL_CHOICES])
+        self._set_choice_field(
+            "attachments", [POLICY_DEFAULT, (UNSET, DEFAULT_TARGET_LABEL), *MODULE_CHOICES]
+        )
         tags = self.fields["tags"]
         assert isinstance(tags, forms.MultipleChoiceField)
-        tags.choices = [*HOMES, (NOTHING, _("none of them"))]
+        tags.choices = [*MODULE_CHOICES, (UNSET, _("none of them"))]
         tags.help_text = _("None ticked: as the policy says.")
 
-    def _offer_what_zoho_has(self) -> None:
+    def _set_choices_of_organisation(self) -> None:
         offered = self.offered
         users = [(user.id, user.name) for user in offered.users]
         roles = [(role.id, role.name) for role in offered.contact_roles]
         stages = {stage.value: stage.label for each in offered.pipelines for stage in each.stages}
         pipelines = [(each.value, each.label) for each in offered.pipelines if each.value]
-        keep, review = (NOTHING, _("the lead's own")), (NOTHING, _("leave it to a person"))
-        self._offer("owner", [AS_THE_POLICY_SAYS, keep, *users])
-        self._offer("owner_for_inactive", [AS_THE_POLICY_SAYS, review, *users])
-        self._offer("deal_stage", [("", _("please choose")), *stages.items()])
-        self._offer("deal_contact_role", [("", _("none")), *roles])
+        keep, review = (UNSET, _("the lead's own")), (UNSET, _("leave it to a person"))
+        self._set_choice_field("owner", [POLICY_DEFAULT, keep, *users])
+        self._set_choice_field("owner_for_inactive", [POLICY_DEFAULT, review, *users])
+        self._set_choice_field("deal_stage", [("", _("please choose")), *stages.items()])
+        self._set_choice_field("deal_contact_role", [("", _("none")), *roles])
         if pipelines:
-            self._offer("deal_pipeline", [("", _("please choose")), *pipelines])
+            self._set_choice_field("deal_pipeline", [("", _("please choose")), *pipelines])
         else:
             del self.fields["deal_pipeline"]
 
     @property
-    def source_entries(self) -> Iterator[Any]:
+    def source_bound_fields(self) -> Iterator[Any]:
         """Which leads."""
-        return self.entries(*self.SOURCE)
+        return self.bound_fields(*self.SOURCE_FIELDS)
 
     @property
-    def is_policy_changed(self) -> bool:
+    def has_policy_overrides(self) -> bool:
         """Whether any of the entries that change the policy is filled in, or wrong."""
-        names = (*self.RULES, *(n for n in self.fields if n.startswith("deal")), *self.ALSO)
+        names = (
+            *self.RULE_FIELDS,
+            *(n for n in self.fields if n.startswith("deal")),
+            *self.OTHER_FIELDS,
+        )
         return any(self[name].value() or self[name].errors for name in names)
 
     def clean_file(self) -> Any:
         file = self.cleaned_data["file"]
-        if file and file.size > MOST_BYTES:
+        if file and file.size > MAX_UPLOAD_BYTES:
             message = _("This file has %(real)s; at most %(most)s can be taken in here.")
-            sizes = {"real": filesizeformat(file.size), "most": filesizeformat(MOST_BYTES)}
+            sizes = {"real": filesizeformat(file.size), "most": filesizeformat(MAX_UPLOAD_BYTES)}
             raise ValidationError(message % sizes, code="too_large")
         return file
 
@@ -184,7 +189,7 @@ class PrepareForm(RulesPart):
         values: dict[str, str] = {}
         for line in lines:
             field, _equals, value = (part.strip() for part in line.partition("="))
-            if not FIELD.fullmatch(field) or not value:
+            if not API_NAME.fullmatch(field) or not value:
                 message = _("“%s” is not of the form FIELD=VALUE.")
                 raise ValidationError(message % line[:60], code="no_filter")
             values[field] = value
@@ -193,17 +198,17 @@ class PrepareForm(RulesPart):
     def clean(self) -> dict[str, Any]:
         given = super().clean()
         if given.get("deal") == YES and "deal_pipeline" in self.fields:
-            self.ask_for("deal_pipeline")
+            self.require("deal_pipeline")
         self._check_source(given)
         if not self.errors:
             self._check_policy(self.chosen_policy())
         return given
 
     def _check_source(self, given: Mapping[str, Any]) -> None:
-        named = [name for name in ("ids", "file", "open_leads") if given.get(name)]
-        if len(named) > 1:
-            self.add_error(named[-1], _("Either ids, or a file, or the open leads."))
-        elif not named and not self.errors:
+        sources = [name for name in ("ids", "file", "open_leads") if given.get(name)]
+        if len(sources) > 1:
+            self.add_error(sources[-1], _("Either ids, or a file, or the open leads."))
+        elif not sources and not self.errors:
             self.add_error("ids", _("Which leads? Paste their ids, or choose a file."))
         if given.get("column") and not given.get("file") and "file" not in self.errors:
             self.add_error("column", _("Only a file has columns."))
@@ -212,7 +217,7 @@ class PrepareForm(RulesPart):
 
     def _check_policy(self, policy: Policy) -> None:
         own_deal = self.cleaned_data["deal"] == YES
-        self.check_homes(policy)
+        self.check_deal_targets(policy)
         if policy.deal and (missing := self._missing_fields(policy)):
             message = _("Deals of this organisation also need: %s. A policy cannot give that.")
             self.add_error("deal" if own_deal else "policy", message % missing)
@@ -224,21 +229,23 @@ class PrepareForm(RulesPart):
 
     def _missing_fields(self, policy: Policy) -> str:
         deal = policy.deal
-        filled = FILLED | ({"Amount"} if deal and deal.amount is not None else frozenset())
+        filled = POLICY_DEAL_FIELDS | (
+            {"Amount"} if deal and deal.amount is not None else frozenset()
+        )
         filled |= {"Contact_Role"} if deal and deal.contact_role else frozenset()
         asked = (f for f in self.offered.deal_fields if f.required and f.api_name not in filled)
         return ", ".join(field.label for field in asked)
 
     def chosen_policy(self) -> Policy:
         """Return the policy of the mass conversion: its own copy, with what it does otherwise."""
-        return self.changed(self.policies[self.cleaned_data["policy"]])
+        return self.apply_to(self.policies[self.cleaned_data["policy"]])
 
     def lead_ids(self) -> Iterator[str]:
         """Return the lines of the source; what is wrong with it shows when they are read."""
         given = self.cleaned_data
         if given["file"]:
             return mass_convert.ids_in_file(given["file"].file, column=given["column"])
-        parts = (part.strip() for part in SEPARATORS.split(given["ids"]))
+        parts = (part.strip() for part in ID_SEPARATORS.split(given["ids"]))
         return mass_convert.ids_in_lines(filter(None, parts))
 
     def source(self) -> str:
@@ -246,7 +253,7 @@ class PrepareForm(RulesPart):
         file = self.cleaned_data["file"]
         return str(file.name)[:200] if file else _("ids that were pasted")
 
-    def refuse(self, error: Exception) -> None:
+    def add_service_error(self, error: Exception) -> None:
         """Show what was wrong with the source at the entry where it can be mended."""
         source = "file" if self.cleaned_data["file"] else "ids"
         self.add_error(self.FIELDS_BY_CODE.get(getattr(error, "code", ""), source), str(error))
@@ -266,19 +273,24 @@ class VerdictForm(RevisionForm):
     )
     action = forms.ChoiceField(
         label=gettext_lazy("Decision"),
-        choices=[("", gettext_lazy("please choose")), *WORDS.items()],
+        choices=[("", gettext_lazy("please choose")), *DECISION_LABELS.items()],
     )
 
     @classmethod
-    def about(cls, verdict: str, revision: int) -> VerdictForm:
+    def for_verdict(cls, verdict: str, revision: int) -> VerdictForm:
         """Return the form for one verdict, with what can be said of it."""
         form = cls(
             initial={"verdict": verdict, "revision": revision}, auto_id=f"{verdict.lower()}_%s"
         )
         field = form.fields["action"]
         assert isinstance(field, forms.ChoiceField)
-        offered = [a for a in WORDS if a != Action.ATTACH or verdict in CLEAR]
-        field.choices = [("", gettext_lazy("please choose")), *((a, WORDS[a]) for a in offered)]
+        offered = [
+            a for a in DECISION_LABELS if a != Action.ATTACH or verdict in SINGLE_TARGET_VERDICTS
+        ]
+        field.choices = [
+            ("", gettext_lazy("please choose")),
+            *((a, DECISION_LABELS[a]) for a in offered),
+        ]
         return form
 
 
@@ -292,7 +304,7 @@ class StartForm(RevisionForm):
         help_text=gettext_lazy("Type in the number that stands above, without separators."),
     )
 
-    def refuse(self, error: Exception) -> None:
+    def add_service_error(self, error: Exception) -> None:
         """Show what the service had against it at the count."""
         self.add_error("count", str(error))
 

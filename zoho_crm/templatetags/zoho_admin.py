@@ -1,4 +1,4 @@
-"""For the templates of our admin pages."""
+"""Template tags of our admin pages."""
 
 from __future__ import annotations
 
@@ -12,30 +12,29 @@ from django.utils.text import capfirst
 
 register = template.Library()
 
-#: Django 6.1 made a list of its breadcrumbs, and shows the old mark-up without style.
-AS_LIST = django.VERSION >= (6, 1)
+#: Since Django 6.1 the admin's breadcrumbs are an ordered list; its styles fit no other mark-up.
+BREADCRUMBS_AS_LIST = django.VERSION >= (6, 1)
 
 
 @register.inclusion_tag("admin/zoho_crm/breadcrumbs.html", takes_context=True)
 def breadcrumbs(context: RequestContext) -> dict[str, Any]:
     """
-    Show the way from the front page here, in the mark-up of the Django that runs.
+    Render the breadcrumbs of a page, in the mark-up of the installed Django.
 
-    Reads ``opts``, ``here``, ``has_view_permission`` and, if there is one, ``original``.
+    Reads ``opts``, ``page_name``, ``has_view_permission`` and, if there is one, ``original``.
     """
     opts, original = context["opts"], context.get("original")
-    name = f"admin:{opts.app_label}_{opts.model_name}"
-    places = [("", capfirst(opts.verbose_name_plural))]
-    if context["has_view_permission"]:
-        places = [(reverse(f"{name}_changelist"), places[0][1])]
+    url_name = f"admin:{opts.app_label}_{opts.model_name}"
+    may_view = context["has_view_permission"]
+    list_url = reverse(f"{url_name}_changelist") if may_view else ""
+    links = [(list_url, capfirst(opts.verbose_name_plural))]
     if original is not None:
-        allowed = context["has_view_permission"]
-        address = reverse(f"{name}_change", args=[original.pk]) if allowed else ""
-        places.append((address, str(original)))
+        record_url = reverse(f"{url_name}_change", args=[original.pk]) if may_view else ""
+        links.append((record_url, str(original)))
     return {
-        "as_list": AS_LIST,
+        "as_list": BREADCRUMBS_AS_LIST,
         "app": opts.app_config.verbose_name,
         "app_label": opts.app_label,
-        "places": places,
-        "here": context["here"],
+        "links": links,
+        "page_name": context["page_name"],
     }

@@ -9,8 +9,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from zoho_crm.admin._base import when
-from zoho_crm.admin._blockers import Text, blockers
+from zoho_crm.admin._base import time_html
+from zoho_crm.admin._blockers import Text, find_blockers
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.types import Verdict
@@ -19,24 +19,24 @@ Status = LeadConversion.Status
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class StateText:
     """What a person is told of a lead."""
 
     sentences: list[Text]
     #: ``good``, ``warn``, ``bad`` or ``quiet``.
-    tone: str = "quiet"
+    tone: str = "neutral"
 
 
-def state_of(row: LeadConversion) -> State:
+def describe_conversion(row: LeadConversion) -> StateText:
     """Return what to tell of a row; its connection has to be at hand."""
-    tone, tell = TOLD[row.status]
-    alone = LeadConversion.objects.workable().filter(pk=row.pk)
-    held_up = blockers(row.connection, alone) if row.due_at else []
-    sentences = [sentence for sentence in [*tell(row), *held_up] if sentence]
-    return State(sentences=sentences, tone=tone)
+    tone, describe = DESCRIPTIONS[row.status]
+    this_row = LeadConversion.objects.workable().filter(pk=row.pk)
+    blockers = find_blockers(row.connection, this_row) if row.due_at else []
+    sentences = [sentence for sentence in [*describe(row), *blockers] if sentence]
+    return StateText(sentences=sentences, tone=tone)
 
 
-def is_held(row: LeadConversion) -> bool:
+def is_in_open_run(row: LeadConversion) -> bool:
     """Whether a mass conversion that has not ended decides about this row."""
     return row.mass_conversion is not None and row.mass_conversion.is_open
 
@@ -49,21 +49,23 @@ def is_in_review(row: LeadConversion) -> bool:
 
 def can_be_decided(row: LeadConversion) -> bool:
     """Whether there is something to decide about this row; in a run also what was left out."""
-    if row.verdict not in CONVERTIBLE or (is_held(row) and not is_in_review(row)):
+    if row.verdict not in CONVERTIBLE or (is_in_open_run(row) and not is_in_review(row)):
         return False
     return row.status == Status.PREVIEWED or (is_in_review(row) and row.status == Status.SKIPPED)
 
 
-def can_be_left_out(row: LeadConversion) -> bool:
+def can_be_skipped(row: LeadConversion) -> bool:
     """Whether nothing may be sent for this row, if a person wants that."""
     return row.status in (Status.PREVIEWED, Status.READY)
 
 
 def _new(row: LeadConversion) -> list[Text]:
-    told: list[Text] = [_("This lead waits to be read from Zoho; the worker does it by itself.")]
+    sentences: list[Text] = [
+        _("This lead waits to be read from Zoho; the worker does it by itself.")
+    ]
     if row.retry_count:
-        told.append(_("Zoho could not be asked yet; it will be tried again."))
-    return [*told, _next_try(row)]
+        sentences.append(_("Zoho could not be asked yet; it will be tried again."))
+    return [*sentences, _next_try(row)]
 
 
 def _previewed(row: LeadConversion) -> list[Text]:
@@ -74,17 +76,17 @@ def _previewed(row: LeadConversion) -> list[Text]:
             _("Check the id and the connection, then look again."),
         ]
     if verdict == Verdict.NOT_CONVERTIBLE:
-        return _blocked(row)
-    told: list[Text] = [str(SEVERAL.get(row.reason, ""))]
-    if is_held(row):
-        return [*told, *_in_run(row)]
+        return _not_convertible(row)
+    sentences: list[Text] = [str(REASON_TEXTS.get(row.reason, ""))]
+    if is_in_open_run(row):
+        return [*sentences, *_in_run(row)]
     if row.decided_by:
-        told.append(_("%s has decided how; nothing is sent yet.") % row.decided_by)
+        sentences.append(_("%s has decided how; nothing is sent yet.") % row.decided_by)
     elif row.plan is None:
-        told.append(_("A person has to choose."))
+        sentences.append(_("A person has to choose."))
     else:
-        told.append(_("Nothing is sent before somebody agrees."))
-    return told
+        sentences.append(_("Nothing is sent before somebody agrees."))
+    return sentences
 
 
 def _in_run(row: LeadConversion) -> list[Text]:
@@ -103,7 +105,7 @@ def _in_run(row: LeadConversion) -> list[Text]:
 
 
 #: Why there is more than one answer, or none any more.
-SEVERAL = {
+REASON_TEXTS = {
     "several": gettext_lazy("Several existing records match this lead."),
     "unusable": gettext_lazy("A match cannot be used as it is."),
     "disagree": gettext_lazy(
@@ -125,7 +127,7 @@ SEVERAL = {
 }
 
 #: Why Zoho would not convert it, and what helps.
-BLOCKED = {
+NOT_CONVERTIBLE_TEXTS = {
     "locked": (
         gettext_lazy("The lead is locked at Zoho."),
         gettext_lazy("Unlock it there, then look again."),
@@ -145,10 +147,12 @@ BLOCKED = {
 }
 
 
-def _blocked(row: LeadConversion) -> list[Text]:
-    said = _("Zoho would not convert it: %s") % row.reason
-    why, help_ = BLOCKED.get(row.reason, (said, _("Put that right at Zoho, then look again.")))
-    return [str(why), str(help_)]
+def _not_convertible(row: LeadConversion) -> list[Text]:
+    default = _("Zoho would not convert it: %s") % row.reason
+    problem, advice = NOT_CONVERTIBLE_TEXTS.get(
+        row.reason, (default, _("Put that right at Zoho, then look again."))
+    )
+    return [str(problem), str(advice)]
 
 
 def _ready(row: LeadConversion) -> list[Text]:
@@ -187,14 +191,16 @@ def _converted(row: LeadConversion) -> list[Text]:
         _("It was converted elsewhere, {} (known from {})."),
     )
     return [
-        format_html(ours if by_us else theirs, when(row.finished_at), row.get_evidence_display()),
-        *_became(row),
+        format_html(
+            ours if by_us else theirs, time_html(row.finished_at), row.get_evidence_display()
+        ),
+        *_record_sentences(row),
         _("Decided by %s.") % row.decided_by if row.decided_by else "",
         _("Approved by %s.") % row.approved_by if row.approved_by else "",
     ]
 
 
-def _became(row: LeadConversion) -> list[Text]:
+def _record_sentences(row: LeadConversion) -> list[Text]:
     ids = {
         _("It became the contact %s."): row.contact_id,
         _("Its account is %s."): row.account_id,
@@ -205,9 +211,8 @@ def _became(row: LeadConversion) -> list[Text]:
 
 def _failed(row: LeadConversion) -> list[Text]:
     refusal = _("Zoho refused the conversion: %(message)s (%(code)s).")
-    told = refusal % {"message": row.error_message, "code": row.error_code}
     return [
-        told,
+        refusal % {"message": row.error_message, "code": row.error_code},
         _refused_field(row),
         _("The lead is still open. Correct the lead or the choice, then look again."),
     ]
@@ -222,7 +227,7 @@ def _refused_field(row: LeadConversion) -> Text:
 def _skipped(row: LeadConversion) -> list[Text]:
     by = row.decided_by
     who = _("%s left this lead out.") % by if by else _("This lead was left out.")
-    if is_held(row):
+    if is_in_open_run(row):
         return [who, _("It is in the mass conversion %s.") % row.mass_conversion]
     if row.reason == "cancelled":
         who = _("This lead was left out: the mass conversion %s was cancelled.")
@@ -242,19 +247,19 @@ def _needs_review(row: LeadConversion) -> list[Text]:
     ]
 
 
-TOLD: Mapping[str, tuple[str, Callable[[LeadConversion], list[Text]]]] = {
-    Status.NEW: ("quiet", _new),
-    Status.PREVIEWED: ("quiet", _previewed),
-    Status.READY: ("quiet", _ready),
-    Status.RUNNING: ("quiet", _running),
+DESCRIPTIONS: Mapping[str, tuple[str, Callable[[LeadConversion], list[Text]]]] = {
+    Status.NEW: ("neutral", _new),
+    Status.PREVIEWED: ("neutral", _previewed),
+    Status.READY: ("neutral", _ready),
+    Status.RUNNING: ("neutral", _running),
     Status.SCHEDULED: ("warn", _scheduled),
     Status.UNKNOWN: ("warn", _unknown),
     Status.CONVERTED: ("good", _converted),
     Status.FAILED: ("bad", _failed),
-    Status.SKIPPED: ("quiet", _skipped),
+    Status.SKIPPED: ("neutral", _skipped),
     Status.NEEDS_REVIEW: ("warn", _needs_review),
 }
 
 
 def _next_try(row: LeadConversion) -> Text:
-    return format_html(_("Next look: {}"), when(row.due_at)) if row.due_at else ""
+    return format_html(_("Next look: {}"), time_html(row.due_at)) if row.due_at else ""
