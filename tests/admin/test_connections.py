@@ -307,7 +307,7 @@ def test_disconnecting_takes_the_consent_back_and_keeps_the_history(
     assert told(connection) == ["Disconnected."]
 
 
-def test_when_zoho_cannot_be_told_nothing_is_forgotten(
+def test_when_zoho_cannot_be_told_nothing_is_deleted(
     visit: Visitor, connection: Connection, zoho: Simulator
 ) -> None:
     zoho.fail("revoke", "error_before", status=500, times=9)
@@ -315,7 +315,7 @@ def test_when_zoho_cannot_be_told_nothing_is_forgotten(
 
     page = visit.press("Disconnect")
 
-    assert "Not disconnected, and nothing was forgotten." in page.text
+    assert "Not disconnected; nothing was deleted." in page.text
     assert connection.tokens.get().refresh_token_cipher
 
 

@@ -170,7 +170,7 @@ def test_only_the_latest_steps_of_a_long_story_are_told(
 
     page = visit.get(story(row))
 
-    assert "There are older steps than these." in page.text
+    assert "There are older events than these." in page.text
 
 
 def test_a_row_that_nobody_read_yet_has_a_story_too(visit: Visitor, connection: Connection) -> None:

@@ -423,10 +423,10 @@ def test_a_run_is_paused_and_resumed(
 
     page = visit.press("Resume")
 
-    assert "It goes on; the first leads go one by one." in page.text
+    assert "Resumed; the first leads are sent one by one." in page.text
     assert fresh(run).paused_reason == ""
     assert messages.take_all()
-    assert logged() == "It goes on; the first leads go one by one."
+    assert logged() == "Resumed; the first leads are sent one by one."
 
 
 def test_what_does_not_go_on_is_neither_paused_nor_resumed(

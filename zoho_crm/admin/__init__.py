@@ -1,4 +1,4 @@
-"""The admin shows what the app wrote, asks people what they want, and hands over to a service."""
+"""The admin: shows the rows that the app writes, and calls the services for what users ask."""
 
 from __future__ import annotations
 

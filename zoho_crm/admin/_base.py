@@ -1,4 +1,4 @@
-"""What our admin pages have in common: records that nobody edits, and pages that act."""
+"""Base classes of our admins, permission checks, times and status badges."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from django.views.decorators.http import require_http_methods
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection, LeadConversion, MassConversion, MassConversionJob, Token
 
-#: What a person is told instead of a server error.
+#: Errors that a page shows as a message.
 EXPECTED_ERRORS = (ZohoError, ImproperlyConfigured)
-#: Stands where there is nothing to show.
+#: Shown in place of an empty value.
 EMPTY_TEXT = "–"
 
 #: Symbol and tone, by status.
@@ -76,7 +76,7 @@ _JOB: BadgeStyles = {
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to subscript at run time
-    """Shows what the app wrote; nobody adds, changes or deletes it here."""
+    """An admin without adding, changing and deleting, for rows that the app writes."""
 
     list_per_page = 50
     show_full_result_count = False
@@ -96,10 +96,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to 
 
 
 class CustomPagesAdmin(ReadOnlyAdmin):
-    """Has pages of its own beside the list and the record."""
+    """An admin with pages of its own beside the change list and the change form."""
 
     def url_patterns(self) -> list[URLPattern]:
-        """Return the addresses of these pages."""
+        """Return the URL patterns of these pages."""
         raise NotImplementedError
 
     def get_urls(self) -> list[Any]:
@@ -113,10 +113,10 @@ class CustomPagesAdmin(ReadOnlyAdmin):
         methods: tuple[str, ...] = ("GET", "POST"),
     ) -> URLPattern:
         """
-        Return an address for a view that may talk to Zoho, for people with one of the permissions.
+        Return the URL pattern of a view that requires one of these permissions of the app.
 
-        It is never cached and stays outside ``ATOMIC_REQUESTS``: what Zoho does cannot be rolled
-        back.
+        The view may call Zoho: it is never cached and stays outside ``ATOMIC_REQUESTS``, because
+        what Zoho does cannot be rolled back.
         """
         guarded = self.admin_site.admin_view(
             require_permission(require_http_methods(list(methods))(view), permissions)
@@ -125,12 +125,12 @@ class CustomPagesAdmin(ReadOnlyAdmin):
         return path(route, transaction.non_atomic_requests(guarded), name=name)
 
     def page_url(self, name: str, *args: Any) -> str:
-        """Return the address of one of this model's pages."""
+        """Return the URL of one of this model's admin pages."""
         full = f"admin:{self.opts.app_label}_{self.opts.model_name}_{name}"
         return reverse(full, args=args, current_app=self.admin_site.name)
 
     def record_url(self, request: HttpRequest, row: Model) -> str:
-        """Return where a person goes after acting on a record: the best page that is allowed."""
+        """Return the URL of a record's page; without view permission that of the admin index."""
         if self.has_view_permission(request, row):
             return self.page_url("change", row.pk)
         return reverse("admin:index", current_app=self.admin_site.name)
@@ -138,7 +138,7 @@ class CustomPagesAdmin(ReadOnlyAdmin):
     def render_page(
         self, request: HttpRequest, template: str, *, page_name: str, **context: Any
     ) -> TemplateResponse:
-        """Return one of our pages; ``here`` is its name, and its title unless it has another."""
+        """Render a template of this model; ``page_name`` is also the title unless one is given."""
         common = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -155,7 +155,7 @@ class CustomPagesAdmin(ReadOnlyAdmin):
 def require_permission(
     view: Callable[..., HttpResponseBase], permissions: tuple[str, ...]
 ) -> Callable[..., HttpResponseBase]:
-    """Return the view for people with one of these permissions of this app, and 403 for others."""
+    """Return the view, guarded: users without any of these permissions of the app get 403."""
 
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not has_any_permission(request, *permissions):
@@ -166,18 +166,18 @@ def require_permission(
 
 
 def has_any_permission(request: HttpRequest, *permissions: str) -> bool:
-    """Whether the person has one of these permissions of this app."""
+    """Return whether the user has at least one of these permissions of the app."""
     return any(signed_in_user(request).has_perm(f"zoho_crm.{name}") for name in permissions)
 
 
 def signed_in_user(request: HttpRequest) -> Any:
-    """Return who is signed in; the admin lets nobody else in."""
+    """Return the user; the admin admits signed-in users only."""
     assert isinstance(request.user, AbstractBaseUser)
     return request.user
 
 
 def time_html(instant: datetime | None) -> SafeString | str:
-    """Show a moment in the reader's time zone, with the exact one behind it."""
+    """Return a time in the user's time zone, with the exact instant as a tooltip."""
     if instant is None:
         return EMPTY_TEXT
     text = date_format(timezone.localtime(instant), "SHORT_DATETIME_FORMAT")
@@ -185,27 +185,27 @@ def time_html(instant: datetime | None) -> SafeString | str:
 
 
 def connection_badge(connection: Connection) -> SafeString:
-    """Whether a connection works."""
+    """Return the badge of a connection's status."""
     return _badge(_CONNECTION, connection.status, connection.get_status_display())
 
 
 def token_badge(token: Token) -> SafeString:
-    """Whether a token works."""
+    """Return the badge of a token's status."""
     return _badge(_TOKEN, token.status, token.get_status_display())
 
 
 def conversion_badge(row: LeadConversion) -> SafeString:
-    """Where a lead is on its way."""
+    """Return the badge of a conversion's status."""
     return _badge(_CONVERSION, row.status, row.get_status_display())
 
 
 def run_badge(run: MassConversion) -> SafeString:
-    """How far a mass conversion is."""
+    """Return the badge of a mass conversion's stage."""
     return _badge(_RUN, run.stage, run.get_stage_display())
 
 
 def job_badge(job: MassConversionJob) -> SafeString:
-    """How one of Zoho's jobs stands."""
+    """Return the badge of a job's status."""
     return _badge(_JOB, job.status, job.get_status_display())
 
 

@@ -1,4 +1,4 @@
-"""What keeps the machine from going on, in sentences, with what a person can do about it."""
+"""Why due rows are not worked on, in sentences with what to do about it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Text: TypeAlias = str | SafeString
 
 def find_blockers(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
     """
-    Say what keeps the machine from going on with these rows now, if anything does.
+    Return why these rows are not worked on now, as sentences; empty if nothing blocks them.
 
-    :param rows: of this connection, without those that a pause holds back
+    :param rows: of this connection, without those of paused runs
     """
     if connection.status != Connection.Status.ACTIVE:
         return [_("The connection %s has to be connected again first.") % connection]

@@ -1,4 +1,4 @@
-"""Connections: whether they work, what they may do, and what happened to them."""
+"""Admin pages of connections, and of their tokens, events and API usage."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from zoho_crm.services import connect, tokens
 from zoho_crm.services.keys import fingerprint
 from zoho_crm.views import redirect_uri
 
-#: Events that the page of a connection shows.
+#: Events on the page of a connection.
 MAX_EVENTS = 20
 
 
@@ -145,7 +145,7 @@ class ConnectionAdmin(CustomPagesAdmin):
 
     @method_decorator(sensitive_post_parameters("code", "client_secret"))
     def connect_view(self, request: HttpRequest) -> HttpResponse:
-        """Ask how to connect; take a self client's code, or leave for Zoho's consent page."""
+        """Show both ways to connect; connect with a self client's grant code."""
         form = SelfClientForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
@@ -183,7 +183,7 @@ class ConnectionAdmin(CustomPagesAdmin):
         return redirect(self.record_url(request, connection))
 
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Ask Zoho whether the connection works."""
+        """Test a connection by a call to Zoho."""
         connection = get_object_or_404(Connection, pk=pk)
         try:
             problem = connect.check_connection(connection_id=pk, by=signed_in_user(request))
@@ -199,7 +199,7 @@ class ConnectionAdmin(CustomPagesAdmin):
         return redirect(self.record_url(request, connection))
 
     def refresh_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Renew the access token now."""
+        """Refresh the access token that was shown, if nobody refreshed it since."""
         connection = get_object_or_404(Connection, pk=pk)
         try:
             tokens.refresh(connection_id=pk, generation=VersionForm(request.POST).seen_version)
@@ -211,7 +211,7 @@ class ConnectionAdmin(CustomPagesAdmin):
         return redirect(self.record_url(request, connection))
 
     def disconnect_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Say what stops, then take the consent back."""
+        """Show which leads are unfinished; on POST revoke the token at Zoho and delete it here."""
         connection = get_object_or_404(Connection, pk=pk)
         if request.method == "POST":
             return self._disconnect(request, connection)
@@ -228,14 +228,14 @@ class ConnectionAdmin(CustomPagesAdmin):
         try:
             connect.disconnect(connection_id=connection.pk, by=signed_in_user(request))
         except EXPECTED_ERRORS as error:
-            messages.error(request, _("Not disconnected, and nothing was forgotten. %s") % error)
+            messages.error(request, _("Not disconnected; nothing was deleted. %s") % error)
         else:
             self.log_change(request, connection, _("Disconnected."))
             messages.success(request, _("%s is disconnected; its history stays.") % connection)
         return redirect(self.record_url(request, connection))
 
     def list_url(self, request: HttpRequest) -> str:
-        """Return where a person goes after connecting: the list, for those who may see it."""
+        """Return the URL of the change list; without view permission that of the admin index."""
         if self.has_view_permission(request):
             return self.page_url("changelist")
         return reverse("admin:index", current_app=self.admin_site.name)
@@ -312,25 +312,25 @@ class ConnectionAdmin(CustomPagesAdmin):
 
 
 def default_token(connection: Connection) -> Token | None:
-    """Return the token that does the work."""
+    """Return the default token, which ``get_queryset`` has fetched; ``None`` if there is none."""
     tokens: list[Token] = getattr(connection, "default_tokens", [])
     return tokens[0] if tokens else None
 
 
 def connection_work(connection: Connection) -> ConnectionWork | None:
-    """Return what its workers left behind, if there ever was one."""
+    """Return the work state of a connection; ``None`` if no worker ever ran for it."""
     return getattr(connection, "work", None)
 
 
 def scopes(connection: Connection) -> list[tuple[str, bool]]:
-    """Return each scope that the features need, and whether it was granted."""
+    """Return the scopes that the settings ask for, each with whether it was granted."""
     token = default_token(connection)
     missing = connect.missing_scopes(token.scopes if token else [])
     return [(scope, scope not in missing) for scope in conf().SCOPES]
 
 
 def recent_events(connection: Connection) -> list[dict[str, Any]]:
-    """Return the latest events, newest first."""
+    """Return the latest ``MAX_EVENTS`` events, newest first."""
     events = connection.events.select_related("by").order_by("-pk")[:MAX_EVENTS]
     return [
         {"event": event, "when": time_html(event.at), "details": event_details(event)}
@@ -339,7 +339,7 @@ def recent_events(connection: Connection) -> list[dict[str, Any]]:
 
 
 def connect_url() -> str:
-    """Return where the web flow starts; empty if the site did not include ``zoho_crm.urls``."""
+    """Return the URL that starts the web flow; empty if the site does not include our URLs."""
     try:
         return reverse("zoho_crm:connect")
     except NoReverseMatch:
@@ -347,7 +347,7 @@ def connect_url() -> str:
 
 
 def unfinished_counts(connection: Connection) -> list[tuple[str, int]]:
-    """Return how many leads of a connection are under way, by status in words."""
+    """Return how many conversions of a connection are unfinished, as (status label, count)."""
     unfinished = LeadConversion.objects.unfinished().filter(connection=connection)
     counts: dict[str, Any] = dict(unfinished.order_by().values_list("status").annotate(Count("pk")))
     statuses = LeadConversion.Status
@@ -355,7 +355,11 @@ def unfinished_counts(connection: Connection) -> list[tuple[str, int]]:
 
 
 def expiry_text(token: Token | None) -> str:
-    """Say until when an access token serves; an expired one with a good consent is fine."""
+    """
+    Return how long the access token of a token is valid, in words.
+
+    An expired one is no problem: it is refreshed when it is needed.
+    """
     if token is None or token.status != Token.Status.ACTIVE or token.expires_at is None:
         return EMPTY_TEXT
     if token.expires_at > timezone.now():
@@ -364,7 +368,7 @@ def expiry_text(token: Token | None) -> str:
 
 
 def secret_text(token: Token, name: str) -> SafeString | str:
-    """Return what may be shown of a secret: its fingerprint, and the key that it needs."""
+    """Return what may be shown of a stored secret: its fingerprint and the id of its key."""
     found = fingerprint(token, name)
     if found.problem:
         return _("cannot be read: %s") % found.problem
@@ -445,7 +449,7 @@ class ConnectionEventAdmin(ReadOnlyAdmin):
 
 
 def event_details(event: ConnectionEvent) -> str:
-    """Return what else is known of an event, in one line."""
+    """Return the details of an event in one line."""
     details = (
         f"{name}: {value}" for name, value in event.details.items() if value not in ("", None)
     )

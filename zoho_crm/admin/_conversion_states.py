@@ -1,4 +1,4 @@
-"""Where a lead stands, in sentences: what happened, why, and what comes next."""
+"""The state of a conversion in sentences: what happened, why, and what to do next."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ Status = LeadConversion.Status
 
 @dataclass(frozen=True, kw_only=True)
 class StateText:
-    """What a person is told of a lead."""
+    """The description of a conversion or of a run."""
 
     sentences: list[Text]
-    #: ``good``, ``warn``, ``bad`` or ``quiet``.
+    #: ``good``, ``warn``, ``bad`` or ``neutral``.
     tone: str = "neutral"
 
 
 def describe_conversion(row: LeadConversion) -> StateText:
-    """Return what to tell of a row; its connection has to be at hand."""
+    """Return the description of a row; fetch its connection with its work state first."""
     tone, describe = DESCRIPTIONS[row.status]
     this_row = LeadConversion.objects.workable().filter(pk=row.pk)
     blockers = find_blockers(row.connection, this_row) if row.due_at else []
@@ -37,25 +37,25 @@ def describe_conversion(row: LeadConversion) -> StateText:
 
 
 def is_in_open_run(row: LeadConversion) -> bool:
-    """Whether a mass conversion that has not ended decides about this row."""
+    """Return whether the row belongs to a mass conversion that has not ended."""
     return row.mass_conversion is not None and row.mass_conversion.is_open
 
 
 def is_in_review(row: LeadConversion) -> bool:
-    """Whether its mass conversion waits for decisions."""
+    """Return whether the row belongs to a mass conversion that waits for decisions."""
     run = row.mass_conversion
     return run is not None and run.stage == MassConversion.Stage.REVIEW
 
 
 def can_be_decided(row: LeadConversion) -> bool:
-    """Whether there is something to decide about this row; in a run also what was left out."""
+    """Return whether the row can be decided; in a run under review also if it is SKIPPED."""
     if row.verdict not in CONVERTIBLE or (is_in_open_run(row) and not is_in_review(row)):
         return False
     return row.status == Status.PREVIEWED or (is_in_review(row) and row.status == Status.SKIPPED)
 
 
 def can_be_skipped(row: LeadConversion) -> bool:
-    """Whether nothing may be sent for this row, if a person wants that."""
+    """Return whether a person may skip the row."""
     return row.status in (Status.PREVIEWED, Status.READY)
 
 
@@ -104,7 +104,7 @@ def _in_run(row: LeadConversion) -> list[Text]:
     ]
 
 
-#: Why there is more than one answer, or none any more.
+#: Why a person has to decide, by the row's reason.
 REASON_TEXTS = {
     "several": gettext_lazy("Several existing records match this lead."),
     "unusable": gettext_lazy("A match cannot be used as it is."),
@@ -126,7 +126,7 @@ REASON_TEXTS = {
     "changed": gettext_lazy("The lead changed at Zoho after its mass conversion was started."),
 }
 
-#: Why Zoho would not convert it, and what helps.
+#: Why Zoho would not convert the lead, and what to do about it, by the row's reason.
 NOT_CONVERTIBLE_TEXTS = {
     "locked": (
         gettext_lazy("The lead is locked at Zoho."),
@@ -241,8 +241,8 @@ def _needs_review(row: LeadConversion) -> list[Text]:
     return [
         row.error_message,
         _(
-            "The machine cannot find out more. Look at the lead in Zoho, then look again here, or "
-            "close it with a note."
+            "The outcome cannot be found out automatically. Look at the lead in Zoho, then look "
+            "again here, or close it with a note."
         ),
     ]
 
@@ -262,4 +262,4 @@ DESCRIPTIONS: Mapping[str, tuple[str, Callable[[LeadConversion], list[Text]]]] =
 
 
 def _next_try(row: LeadConversion) -> Text:
-    return format_html(_("Next look: {}"), time_html(row.due_at)) if row.due_at else ""
+    return format_html(_("Next try: {}"), time_html(row.due_at)) if row.due_at else ""

@@ -1,4 +1,4 @@
-"""Conversions: the list, and the whole story of one lead."""
+"""Admin pages of lead conversions: list, history of one lead, preview, settle and close."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ from zoho_crm.services.settle import IN_DOUBT
 from zoho_crm.types import Lead, Match
 
 Status = LeadConversion.Status
-#: Steps of the journal that the page of a lead shows.
+#: Events on the page of a conversion.
 MAX_EVENTS = 100
-#: Who may see whose lead it is.
+#: One of these is needed to see the names of leads in the list.
 LEAD_NAME_PERMISSIONS = (
     "view_payload_leadconversion",
     "preview_leadconversion",
     "approve_leadconversion",
 )
-#: Mass conversions that are offered; others are reached from their own page.
+#: Choices of a filter; leads of older runs are reached from the page of their run.
 MAX_FILTER_CHOICES = 10
 NO_RUN = "none"
 
 
 class RunFilter(admin.SimpleListFilter):
-    """The leads of one mass conversion, or those of none."""
+    """Filter conversions by their mass conversion, or by having none."""
 
     title = gettext_lazy("mass conversion")
     parameter_name = "run"
@@ -80,7 +80,7 @@ class RunFilter(admin.SimpleListFilter):
 
 
 class ErrorCodeFilter(admin.SimpleListFilter):
-    """The leads of a mass conversion that were refused for the same cause."""
+    """Filter the conversions of a run by their error code."""
 
     title = gettext_lazy("cause")
     parameter_name = "error_code__exact"
@@ -101,7 +101,7 @@ class ErrorCodeFilter(admin.SimpleListFilter):
 
 
 class ConversionChangeList(ChangeList):
-    """Reads the lead's name out of its before-image, and leaves the rest of that in the table."""
+    """A change list that reads only the name out of the snapshot of a lead."""
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(*args, **kwargs)
@@ -196,7 +196,7 @@ class LeadConversionAdmin(DecisionPages):
         ]
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
-        """Look a lead up by its id or e-mail address, and see what it could become."""
+        """Preview a lead by its id or e-mail address; ask which if several have the address."""
         form = LookUpForm(request.POST or None)
         found: tuple[Lead, ...] = ()
         try:
@@ -231,7 +231,7 @@ class LeadConversionAdmin(DecisionPages):
         return redirect(self.page_url("decide", row.pk))
 
     def settle_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Read a lead in doubt back now."""
+        """Settle a conversion with an unknown outcome now, by reading the lead."""
         row = get_object_or_404(LeadConversion, pk=pk)
         before = row.status
         try:
@@ -245,7 +245,7 @@ class LeadConversionAdmin(DecisionPages):
         return redirect(self.record_url(request, row))
 
     def close_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Close a lead that needs a person, with a note."""
+        """Show the form that closes a conversion that needs a person; on POST close it."""
         row = get_object_or_404(LeadConversion, pk=pk)
         form = CloseForm(request.POST or None, initial={"version": row.version})
         if form.is_valid() and row.status == Status.NEEDS_REVIEW:
@@ -275,14 +275,14 @@ class LeadConversionAdmin(DecisionPages):
 
 
 def events_context(row: LeadConversion) -> dict[str, Any]:
-    """Return the latest steps of a row, newest first, and whether there are older ones."""
+    """Return the latest events of a row, newest first, and whether there are older ones."""
     events = list(row.events.order_by("-version")[: MAX_EVENTS + 1])
     shown = [(event, time_html(event.at)) for event in events[:MAX_EVENTS]]
     return {"events": shown, "has_older_events": len(events) > MAX_EVENTS}
 
 
 def payload_context(row: LeadConversion) -> dict[str, Any]:
-    """Return what was read and sent, for those who may see it."""
+    """Return what was read and sent, for users who may see payloads."""
     lead, plan, options = row.lead_seen(), row.planned(), row.options_seen()
     return {
         "may_see_payload": True,

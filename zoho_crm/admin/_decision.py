@@ -1,4 +1,4 @@
-"""Decide about one lead: see it beside its matches, choose, read what will happen, agree."""
+"""The page that decides about one lead, with the lead compared to its matches."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ from zoho_crm.services.presentation import explain_plan
 from zoho_crm.types import Lead, Match
 
 Status = LeadConversion.Status
-#: Who may see what can be decided about a lead that no run decides.
+#: One of these is needed to see the decision about a lead outside of a run under review.
 SINGLE_LEAD_PERMISSIONS = ("preview_leadconversion", "approve_leadconversion")
 EMPTY_VALUES: tuple[Any, ...] = (None, "", False, [])
-#: Names of fields that people know by other words.
+#: Labels of fields whose API name is not what the user interface calls them.
 FIELD_LABELS = {
     "Full_Name": gettext_lazy("Name"),
     "Email": gettext_lazy("E-mail"),
     "Account_Name": gettext_lazy("Account"),
     "Designation": gettext_lazy("Title"),
 }
-#: Which field of a lead stands beside a match's, where the names differ.
+#: The field of a lead that corresponds to a field of a match, where the names differ.
 LEAD_FIELD_BY_MATCH_FIELD = {
     "Title": "Designation",
     "Employees": "No_of_Employees",
     "Billing_City": "City",
 }
-#: Shown first, in this order.
+#: Columns that are shown first, in this order.
 LEADING_COLUMNS = ("Full_Name", "Account_Name", "Email", "Phone", "Website")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One value of a match, and how it stands to the lead's."""
+    """One value of a match, compared to the lead's value."""
 
     value: str
     #: ``matched``, ``same``, ``differs`` or empty.
@@ -70,35 +70,35 @@ class Cell:
 
     @property
     def symbol(self) -> str:
-        """A sign that goes with the word."""
+        """Return the sign for the result; empty if the values were not compared."""
         return {"matched": "=", "same": "=", "differs": "≠"}.get(self.result, "")
 
     @property
     def result_text(self) -> str:
-        """How it stands to the lead's value, for those who do not see the sign."""
+        """Return the result in words, for screen readers."""
         texts = {"matched": _("matched"), "same": _("the same"), "differs": _("differs")}
         return texts.get(self.result, "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class MatchOption:
-    """One choice of a radio group."""
+    """One radio button: a match, or a new record."""
 
     radio: SafeString
     for_id: str
     label: str
-    #: Empty for "none of these".
+    #: Empty for a new record.
     record_id: str
     cells: list[Cell]
-    #: Labels of the fields that it was found by.
+    #: Labels of the fields that matched, with commas.
     matched_on: str = ""
-    #: Why it cannot be chosen.
+    #: Why the match cannot be chosen; empty if it can.
     unusable_reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The table of one radio group."""
+    """The lead and its matches as the table of one radio group."""
 
     field: BoundField
     caption: str
@@ -108,15 +108,15 @@ class Comparison:
 
     @property
     def column_count(self) -> int:
-        """Cells of a line."""
+        """Return the number of columns, with those of the choice and of the matched fields."""
         return len(self.columns) + 2
 
 
 class DecisionPages(CustomPagesAdmin):
-    """The page of a decision, in two steps: choose, then agree to what will happen."""
+    """The pages of a decision: the form, then a confirmation of what will happen."""
 
     def decide_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show the choice, what would come of it, or why there is none."""
+        """Show the form, its confirmation, or the state of a lead that cannot be decided."""
         rows = LeadConversion.objects.select_related(
             "connection__work", "decided_by", "approved_by", "mass_conversion", "follows"
         )
@@ -137,7 +137,7 @@ class DecisionPages(CustomPagesAdmin):
         )
 
     def state_context(self, request: HttpRequest, row: LeadConversion) -> dict[str, Any]:
-        """Return what the templates need to tell how a row stands, and to offer what helps."""
+        """Return the template variables for the state of a row and its possible actions."""
         raise NotImplementedError
 
     def _handle_post(self, request: HttpRequest, row: LeadConversion) -> HttpResponse:
@@ -270,14 +270,14 @@ class DecisionPages(CustomPagesAdmin):
 
 
 def may_decide(request: HttpRequest, row: LeadConversion) -> bool:
-    """Whether the person may decide about this lead: within a run, or on its own."""
+    """Return whether the user may decide about this lead, as part of a run or on its own."""
     return has_any_permission(
         request, "prepare_massconversion" if is_in_review(row) else "approve_leadconversion"
     )
 
 
 def available_choices(connection: Connection) -> tuple[Choices, str]:
-    """Return what a conversion may choose from, and why there can be no deal, if so."""
+    """Return what a conversion may choose from, and why no deal is possible (empty if one is)."""
     try:
         offered = read_choices(connection)
     except EXPECTED_ERRORS as error:
@@ -288,17 +288,17 @@ def available_choices(connection: Connection) -> tuple[Choices, str]:
 
 
 def page_title(row: LeadConversion) -> str:
-    """Return the heading of the pages of one lead."""
+    """Return the title of the decision pages of a lead."""
     return _("Convert lead: %s") % row.lead_name
 
 
 def lead_to_decide(row: LeadConversion) -> Lead:
-    """Return the lead of a row that can be decided."""
+    """Return the lead as it was read for the preview; without a snapshot only its id."""
     return row.lead_seen() or Lead(id=row.lead_id)
 
 
 def compare(field: BoundField, caption: str, lead: Lead, matches: tuple[Match, ...]) -> Comparison:
-    """Return the table for the choice among these matches."""
+    """Return the lead's values and those of its matches, as options of a radio group."""
     names = _columns(matches)
     widgets = {str(widget.data["value"]): widget for widget in field.subwidgets}
     options = [(widgets[match.id], match) for match in matches]
@@ -327,12 +327,12 @@ def _option(widget: BoundWidget, match: Match | None, names: list[str], lead: Le
 
 
 def field_label(name: str) -> str:
-    """Return what people call a field."""
+    """Return the label of a field, by its API name."""
     return str(FIELD_LABELS.get(name) or name.replace("_", " "))
 
 
 def lead_value(lead: Lead, name: str) -> str:
-    """Return the lead's value beside a match's field."""
+    """Return the lead's value that corresponds to a field of a match."""
     own = {"Full_Name": lead.name, "Account_Name": lead.company, "Email": lead.email}
     return own.get(name) or lead.fields.get(LEAD_FIELD_BY_MATCH_FIELD.get(name, name), "")
 

@@ -1,4 +1,4 @@
-"""Policies that people save under a name, and what a policy does in sentences."""
+"""Admin pages of saved policies, and the description of a policy in sentences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoho_crm.forms import MODULES, PolicyForm
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Policy
 
-#: What people read for a rule and what it says.
+#: The sentence of each rule, by its action.
 RULE_TEXTS = {
     "on_no_match": {
         Action.CREATE: gettext_lazy("Nothing matches: contact and account are created."),
@@ -44,7 +44,7 @@ RULE_TEXTS = {
 
 
 class PolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to subscript at run time
-    """Runs keep a copy of their own: changing or deleting a policy changes none of them."""
+    """Saved policies. Runs keep a copy, so changing or deleting a policy does not affect them."""
 
     form = PolicyForm
     list_display = ("name", "summary", "changed_at")
@@ -66,7 +66,11 @@ class PolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to su
 
 
 def describe_policy(policy: matching.Policy, names: Mapping[str, str] | None = None) -> list[str]:
-    """Return the sentences of a policy; ``names`` are those of users and contact roles, by id."""
+    """
+    Return what a policy does, in sentences.
+
+    :param names: of users and contact roles, by id; without a name the id is shown
+    """
     known = names or {}
     return [
         *(str(texts[getattr(policy, rule)]) for rule, texts in RULE_TEXTS.items()),

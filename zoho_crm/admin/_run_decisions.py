@@ -1,4 +1,4 @@
-"""Decide about the leads of a mass conversion verdict by verdict, and start it."""
+"""The pages that decide all leads of a verdict, and that start a mass conversion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from zoho_crm.services import mass_convert
 Status = LeadConversion.Status
 NEW_CONTACT, NEW_ACCOUNT = Q(plan__contact_id=""), Q(plan__account_id="")
 NOT_FOLLOWING = Q(follows=None)
-#: What may be true of a row that is sent, and how it is told of many.
+#: Conditions on the rows that a start sends, each with its sentence for a number of rows.
 START_FACTS = {
     "contact": (
         NOT_FOLLOWING & ~NEW_CONTACT,
@@ -76,10 +76,10 @@ START_FACTS = {
 
 
 class RunDecisionPages(CustomPagesAdmin):
-    """The pages on which people say what is to be done, and that it be done."""
+    """The decision page and the start page of a mass conversion."""
 
     def decide_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show what is decided and what is not, and decide a whole verdict."""
+        """Show the decisions by verdict; on POST decide all leads of one verdict."""
         run = get_run_or_404(pk)
         if request.method == "POST":
             return self._decide(request, run)
@@ -132,7 +132,7 @@ class RunDecisionPages(CustomPagesAdmin):
         messages.success(request, text % {"count": count})
 
     def start_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Say what will happen, and do it when the count is typed in."""
+        """Show what a start does; on POST start, if the number of leads is typed in correctly."""
         run = get_run_or_404(pk)
         form = StartForm.for_run(run.revision, request.POST or None)
         if form.is_valid():
@@ -189,7 +189,7 @@ class RunDecisionPages(CustomPagesAdmin):
 
 
 def get_run_or_404(pk: int) -> MassConversion:
-    """Return a run with what its page tells of its connection."""
+    """Return a run with its connection and the connection's work state, or raise ``Http404``."""
     return get_object_or_404(MassConversion.objects.select_related("connection__work"), pk=pk)
 
 
@@ -201,7 +201,7 @@ def _verdict_form(run: MassConversion, verdict: _run_statistics.VerdictCount) ->
 
 
 def describe_start(run: MassConversion) -> list[str]:
-    """Return the sentences for the rows that are sent if the run is started as it is, one query."""
+    """Return what a start would do, as sentences with the number of leads; one query."""
     sent = LeadConversion.objects.filter(
         mass_conversion=run, status=Status.PREVIEWED, plan__isnull=False
     )

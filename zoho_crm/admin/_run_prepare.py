@@ -1,4 +1,4 @@
-"""Prepare a mass conversion: which leads, and under which policy. Nothing is converted by it."""
+"""The page that prepares a mass conversion. Nothing is converted by it."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from zoho_crm.models import Connection, MassConversion
 from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices, choices
 
-#: Zoho tells of no more users; with so many the one that is missing may be there.
+#: Zoho lists at most this many users. A full list may lack some, so it proves nobody inactive.
 MAX_LISTED_USERS = 200
 
 
 class RunPreparePages(RunDecisionPages):
-    """The page on which a mass conversion begins."""
+    """The page that prepares a mass conversion."""
 
     def prepare_view(self, request: HttpRequest) -> HttpResponse:
-        """Ask for leads and a policy, and take the leads in."""
+        """Ask for leads and a policy; on POST create the run and store its leads."""
         connection = _chosen_connection(request)
         offered, problem = _available_choices(connection)
         if request.method == "POST" and request.POST.get("step") != "look":
@@ -102,7 +102,7 @@ class RunPreparePages(RunDecisionPages):
 
 
 def _chosen_connection(request: HttpRequest) -> Connection | None:
-    """Return the connection that was chosen, or else the default one."""
+    """Return the chosen connection, by default the default one; ``None`` if there is none."""
     chosen = request.POST.get("connection") or request.GET.get("connection") or ""
     known = Connection.objects.order_by("-is_default", "name")
     if chosen.isascii() and chosen.isdecimal() and len(chosen) < 19:
@@ -111,7 +111,7 @@ def _chosen_connection(request: HttpRequest) -> Connection | None:
 
 
 def _available_choices(connection: Connection | None) -> tuple[Choices, str]:
-    """Return what a policy may name over this connection, and why that cannot be told, if so."""
+    """Return what a policy may choose from, and why Zoho cannot be asked (empty if it can)."""
     if connection is None:
         return Choices(), ""
     try:

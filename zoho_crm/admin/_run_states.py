@@ -1,4 +1,4 @@
-"""How a mass conversion stands, in sentences: what was done, what it waits for, what to do."""
+"""The state of a mass conversion in sentences, and which actions are possible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Counts: TypeAlias = Mapping[str, int]
 
 
 def describe_run(run: MassConversion, counts: Counts) -> StateText:
-    """Return what to tell of a run; its connection has to be at hand."""
+    """Return the description of a run; fetch its connection with its work state first."""
     tone, describe = DESCRIPTIONS[run.stage]
     this_run = MassConversion.objects.filter(pk=run.pk)
     blockers = find_blockers(run.connection, this_run) if run.due_at else []
@@ -29,7 +29,7 @@ def describe_run(run: MassConversion, counts: Counts) -> StateText:
 
 
 def available_actions(run: MassConversion, counts: Counts) -> dict[str, bool]:
-    """Return which buttons make sense for a run as it is."""
+    """Return which actions the stage of a run allows, as template variables."""
     in_review = run.stage == Stage.REVIEW
     is_running = run.stage in (Stage.PREVIEWING, Stage.CONVERTING)
     retryable = counts.get(Status.FAILED, 0) + counts.get(Status.PREVIEWED, 0)
@@ -44,7 +44,7 @@ def available_actions(run: MassConversion, counts: Counts) -> dict[str, bool]:
 
 
 def lead_count(counts: Counts) -> int:
-    """Return how many leads a run has."""
+    """Return the number of leads of a run, from its counts by status."""
     return sum(counts.get(status, 0) for status in Status)
 
 

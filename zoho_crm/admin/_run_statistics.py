@@ -1,4 +1,4 @@
-"""The figures of a mass conversion: by status, verdict, cause and job, and what was left out."""
+"""Statistics of mass conversions: by status, verdict, error and job, and lines left out."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from zoho_crm.types import Verdict
 
 Status = LeadConversion.Status
 VERDICT_FIELD = LeadConversion._meta.get_field("verdict")
-#: Rows of each table that the page of a run shows.
+#: Rows of each table on the page of a run.
 MAX_TABLE_ROWS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeadCount:
-    """A number of leads, and where they are listed."""
+    """A number of leads, with the URL of their list."""
 
     label: str
     count: int
     url: str
-    #: For a cause: what Zoho said of one of them.
+    #: For an error code: the message of one of the leads.
     example: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictCount(LeadCount):
-    """The leads of one verdict, and what was decided about them."""
+    """The number of leads of one verdict, by what was decided."""
 
     verdict: str
     decided: int
@@ -49,31 +49,31 @@ class VerdictCount(LeadCount):
 
     @property
     def affected(self) -> int:
-        """How many leads a decision is about."""
+        """Return how many leads a decision about the verdict changes."""
         return self.decided + self.undecided
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobRow:
-    """One of Zoho's jobs."""
+    """A Zoho job as a row of a table."""
 
     job: MassConversionJob
     badge: SafeString
     posted: SafeString | str
     ended: SafeString | str
     leads: int
-    #: Zoho's own figures, empty before it told any.
+    #: Zoho's own counts; empty before its first answer.
     counts: Mapping[str, Any]
 
 
 def leads_url(run: MassConversion, **filters: str) -> str:
-    """Return the address of the list of a run's leads that have these values."""
+    """Return the URL of the list of a run's leads, filtered by these field values."""
     query = {"run": run.pk, **{f"{name}__exact": value for name, value in filters.items()}}
     return f"{reverse('admin:zoho_crm_leadconversion_changelist')}?{urlencode(query)}"
 
 
 def by_status(run: MassConversion, counts: Mapping[str, int]) -> list[LeadCount]:
-    """Return how many leads have each status, in the order of a lead's life."""
+    """Return the number of leads of each status that occurs, in the order of the statuses."""
     return [
         LeadCount(label=str(status.label), count=counts[status], url=leads_url(run, status=status))
         for status in Status
@@ -82,7 +82,7 @@ def by_status(run: MassConversion, counts: Mapping[str, int]) -> list[LeadCount]
 
 
 def by_verdict(run: MassConversion, counts: Mapping[str, int]) -> list[LeadCount]:
-    """Return how many leads have each verdict."""
+    """Return the number of leads of each verdict that occurs."""
     return [
         LeadCount(label=str(label), count=counts[verdict], url=leads_url(run, verdict=verdict))
         for verdict, label in VERDICT_FIELD.flatchoices
@@ -91,7 +91,7 @@ def by_verdict(run: MassConversion, counts: Mapping[str, int]) -> list[LeadCount
 
 
 def decision_counts(run: MassConversion) -> list[VerdictCount]:
-    """Return how many leads of each verdict are decided, undecided and left out, in one query."""
+    """Return how many leads of each verdict are decided, undecided and left out; one query."""
     waiting = Q(status=Status.PREVIEWED)
     rows = LeadConversion.objects.filter(mass_conversion=run).exclude(verdict="")
     groups = rows.order_by().values("verdict")
@@ -115,7 +115,7 @@ def decision_counts(run: MassConversion) -> list[VerdictCount]:
 
 
 def failures(run: MassConversion) -> list[LeadCount]:
-    """Return why leads were refused, the most frequent cause first."""
+    """Return the number of refused leads of each error code, the most frequent first."""
     refused = LeadConversion.objects.filter(mass_conversion=run, status=Status.FAILED)
     groups = refused.order_by().values("error_code")
     counts = groups.annotate(count=Count("pk"), example=Max("error_message"))
@@ -131,7 +131,7 @@ def failures(run: MassConversion) -> list[LeadCount]:
 
 
 def left_out_context(run: MassConversion) -> dict[str, Any]:
-    """Return the lines that became no lead of the run: how many for each reason, and the first."""
+    """Return the lines of the source that were left out: counts by reason, and the first ones."""
     reasons = MassConversionLine.Reason
     groups = run.lines.order_by().values_list("reason").annotate(Count("pk"))
     counts: dict[str, int] = dict(groups)
@@ -143,7 +143,7 @@ def left_out_context(run: MassConversion) -> dict[str, Any]:
 
 
 def jobs(run: MassConversion) -> list[JobRow]:
-    """Return Zoho's latest jobs for the run."""
+    """Return the latest Zoho jobs of a run, newest first."""
     rows = run.jobs.annotate(leads=Count("rows")).order_by("-pk")[:MAX_TABLE_ROWS]
     return [
         JobRow(
@@ -159,7 +159,7 @@ def jobs(run: MassConversion) -> list[JobRow]:
 
 
 def estimate_context(run: MassConversion) -> dict[str, Any]:
-    """Return what is still to come, roughly, with the time in words."""
+    """Return the estimate of what is left to do, and its duration in words."""
     estimate = mass_convert.estimate(run)
     return {"estimate": estimate, "duration": _duration_text(estimate.seconds)}
 
@@ -173,7 +173,11 @@ def _duration_text(seconds: int) -> str:
 
 
 def status_counts_by_run(runs: Collection[MassConversion]) -> Mapping[int, Mapping[str, int]]:
-    """Return how many leads of each run have each status: one query for all that have not ended."""
+    """
+    Return the number of leads by status, for each run by its primary key.
+
+    Runs that have ended keep their counts; the others are counted in one query.
+    """
     found: dict[int, Counter[str]] = {run.pk: Counter(run.counts or {}) for run in runs}
     not_ended = [run.pk for run in runs if run.counts is None]
     for run_id, status, count in _counts_by_run_and_status(not_ended):

@@ -1,4 +1,4 @@
-"""Mass conversions: the list, and how one of them stands."""
+"""Admin pages of mass conversions: list, state, and the actions on a run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Status = LeadConversion.Status
 
 
 class PausedFilter(admin.SimpleListFilter):
-    """Mass conversions that stand still, or go on."""
+    """Filter mass conversions by whether they are paused."""
 
     title = gettext_lazy("paused")
     parameter_name = "paused"
@@ -51,7 +51,7 @@ class PausedFilter(admin.SimpleListFilter):
 
 
 class RunChangeList(ChangeList):
-    """Counts the leads of all the runs of a page at once."""
+    """A change list that counts the leads of all runs of a page in one query."""
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(*args, **kwargs)
@@ -135,7 +135,7 @@ class MassConversionAdmin(RunPreparePages):
         ]
 
     def pause_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Let no lead begin any more."""
+        """Pause a run: no further lead is started."""
         run = get_run_or_404(pk)
         if mass_convert.pause(run_id=pk, by=signed_in_user(request)):
             return self._redirect_with_success(
@@ -146,16 +146,16 @@ class MassConversionAdmin(RunPreparePages):
         )
 
     def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Let it go on."""
+        """Resume a paused run."""
         run = get_run_or_404(pk)
         if mass_convert.resume(run_id=pk):
             return self._redirect_with_success(
-                request, run, _("It goes on; the first leads go one by one.")
+                request, run, _("Resumed; the first leads are sent one by one.")
             )
         return self._redirect_with_warning(request, run, _("It was not paused."))
 
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Preview again what failed or was left undecided."""
+        """Preview the failed and undecided leads of a finished run again."""
         run = get_run_or_404(pk)
         try:
             count = mass_convert.retry(run_id=pk, by=signed_in_user(request))
@@ -170,7 +170,7 @@ class MassConversionAdmin(RunPreparePages):
         return self._redirect_with_success(request, run, text % {"count": count})
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Say what is left out, then leave it out."""
+        """Show what is left out; on POST cancel the run."""
         run = get_run_or_404(pk)
         if request.method == "POST" and mass_convert.cancel(run_id=pk):
             return self._redirect_with_success(
@@ -195,7 +195,7 @@ class MassConversionAdmin(RunPreparePages):
         )
 
     def export_view(self, request: HttpRequest, pk: int) -> StreamingHttpResponse:
-        """Send the results as CSV, line by line."""
+        """Stream the results as CSV."""
         run = get_run_or_404(pk)
         self.log_change(request, run, _("Exported."))
         lines = mass_convert.export(run_id=pk)
@@ -257,7 +257,7 @@ class MassConversionAdmin(RunPreparePages):
 
 
 def statistics_context(run: MassConversion, counts: Mapping[str, int]) -> dict[str, Any]:
-    """Return the tables of a run's page."""
+    """Return the template variables of the tables on a run's page."""
     return {
         "by_status": _run_statistics.by_status(run, counts),
         "by_verdict": _run_statistics.by_verdict(run, counts),

@@ -1,4 +1,4 @@
-"""Forms: what people may say, and in which words they are told that they may not."""
+"""The forms of the admin pages and of the web flow that connects."""
 
 from __future__ import annotations
 

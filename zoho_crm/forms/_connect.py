@@ -1,4 +1,4 @@
-"""Whom to connect to: by consent in the browser, or by a code from Zoho's API console."""
+"""Forms that connect an organisation: by consent in the browser, or by a grant code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoho_crm.types import Secret
 
 
 class BaseConnectForm(forms.Form):
-    """Which of Zoho's worlds the organisation lives in."""
+    """Base form: data center and environment of an organisation, and a name for it."""
 
     environment = forms.ChoiceField(
         label=_("Environment"), choices=Connection.Environments, required=False
@@ -42,27 +42,27 @@ class BaseConnectForm(forms.Form):
 
 
 class ConnectForm(BaseConnectForm):
-    """Where to ask Zoho for consent; what is empty is taken from the settings."""
+    """The web flow: where to ask for consent. Empty fields default to the settings."""
 
     connection = forms.ModelChoiceField(
         Connection.objects.all(), required=False, widget=forms.HiddenInput
     )
 
     def first_error(self) -> str:
-        """Return one sentence for a page that does not show the form."""
+        """Return the first error with its field's label, for pages that do not show the form."""
         field, errors = next(iter(self.errors.items()))
         label = self.fields[field].label if field in self.fields else ""
         return f"{label}: {errors[0]}" if label else str(errors[0])
 
 
 class WriteOnlyInput(forms.PasswordInput):
-    """What is typed can be seen, but is never sent back to the browser."""
+    """A text input that shows what is typed, but never renders a value."""
 
     input_type = "text"
 
 
 class SelfClientForm(BaseConnectForm):
-    """The grant code of a self client, and the client if it is not the one in the settings."""
+    """A self client's grant code, with id and secret of the client if not those of the settings."""
 
     client_id = forms.CharField(
         label=_("Client ID"), required=False, help_text=_("Empty: the one in the settings.")
@@ -81,7 +81,7 @@ class SelfClientForm(BaseConnectForm):
         ),
     )
 
-    #: Where each refusal can be put right.
+    #: The field that shows an error, by the error's code.
     FIELDS_BY_CODE: Mapping[str, str] = {
         "other_environment": "environment",
         "unknown_server": "data_center",
@@ -100,7 +100,7 @@ class SelfClientForm(BaseConnectForm):
         return given
 
     def add_service_error(self, error: Exception) -> None:
-        """Show what Zoho, or the settings, had against it: at the field where it can be mended."""
+        """Add an error of Zoho or of the settings to the field that can fix it."""
         field = self.FIELDS_BY_CODE.get(getattr(error, "code", ""))
         if isinstance(error, GrantRefusedError):
             field = field or "code"
@@ -110,5 +110,5 @@ class SelfClientForm(BaseConnectForm):
 
 
 def data_center_choices() -> list[tuple[str, str]]:
-    """Return the data centers that people may choose from."""
+    """Return the data centers on offer as (code, name)."""
     return [(center.code, center.name) for center in conf().data_centers.values()]

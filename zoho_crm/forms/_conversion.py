@@ -1,4 +1,4 @@
-"""Look a lead up, decide how it is to be converted, close it with a note."""
+"""The forms of conversions: look a lead up, decide how it is converted, close it with a note."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services.choices import Choices
 from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict, is_record_id
 
-#: Stands for "none of these".
+#: The choice "create a new record" among the matches.
 NEW_RECORD = "new"
 MODULES = {
     "Contacts": gettext_lazy("Contact"),
@@ -29,7 +29,7 @@ MODULES = {
 
 
 class LookUpForm(forms.Form):
-    """A lead, by its id or by its e-mail address."""
+    """Find a lead by its id or its e-mail address."""
 
     connection = forms.ModelChoiceField(
         Connection.objects.none(), label=gettext_lazy("Connection"), empty_label=None
@@ -60,23 +60,23 @@ class LookUpForm(forms.Form):
 
     @property
     def by_email(self) -> bool:
-        """Whether an address was given, and no id."""
+        """Return whether an e-mail address was given instead of an id."""
         return "@" in self.cleaned_data["lead"]
 
 
 class VersionForm(forms.Form):
-    """Which state of a row was on the screen when the button was pressed."""
+    """The version of a row that was shown when the form was rendered."""
 
     version = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
 
     @property
     def seen_version(self) -> int:
-        """The version that was seen; -1, which none has, where that cannot be told."""
+        """Return the version that was shown; -1, which no row has, if it is missing or invalid."""
         return int(self.cleaned_data["version"]) if self.is_valid() else -1
 
 
 class MatchSelect(forms.RadioSelect):
-    """Radio buttons, some of which cannot be chosen."""
+    """Radio buttons of which those in ``unusable`` are disabled."""
 
     unusable: Collection[str] = ()
 
@@ -88,7 +88,7 @@ class MatchSelect(forms.RadioSelect):
 
 
 class MatchField(forms.ChoiceField):
-    """One of the matches, or ``NEW``."""
+    """The id of one of the matches, or ``NEW_RECORD``."""
 
     widget = MatchSelect
 
@@ -112,7 +112,7 @@ class MatchField(forms.ChoiceField):
 
 
 class ConversionForm(DealFieldsForm):
-    """A person's decision about a previewed lead."""
+    """A decision about a previewed lead; its choices are the row's own matches."""
 
     version = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
     owner = forms.ChoiceField(label=gettext_lazy("Owner"), required=False)
@@ -146,7 +146,7 @@ class ConversionForm(DealFieldsForm):
         "notify_lead_owner",
         "notify_new_owner",
     )
-    #: Where a plan that does not fit can be put right.
+    #: The field that shows an error of the plan, by the error's code.
     FIELDS_BY_CODE: Mapping[str, str] = {"disagree": "account"}
 
     def __init__(
@@ -172,7 +172,7 @@ class ConversionForm(DealFieldsForm):
 
     @property
     def other_bound_fields(self) -> Iterator[BoundField]:
-        """The entries beside contact, account and deal."""
+        """Return the bound fields beside contact, account and deal."""
         return (self[name] for name in self.OTHER_FIELDS if name in self.fields)
 
     def clean(self) -> dict[str, Any]:
@@ -193,7 +193,7 @@ class ConversionForm(DealFieldsForm):
             self.add_error(self.FIELDS_BY_CODE.get(error.code), str(error))
 
     def plan(self) -> ConversionPlan:
-        """Return the decision as a plan."""
+        """Return the plan that was decided; the form has to be valid."""
         given = self.cleaned_data
         return ConversionPlan(
             contact_id=_record_id(given["contact"]),
@@ -209,18 +209,18 @@ class ConversionForm(DealFieldsForm):
 
 
 class CloseForm(VersionForm):
-    """Why nothing more is done about a lead."""
+    """Close a lead that needs a person, with a note."""
 
     note = forms.CharField(
         label=gettext_lazy("Note"),
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 4}),
-        help_text=gettext_lazy("What you found out; it is kept in the journal."),
+        help_text=gettext_lazy("What you found out; it is kept with the events of the lead."),
     )
 
 
 def unusable_reason(match: Match) -> str:
-    """Return why a lead cannot be attached to a match; empty if it can."""
+    """Return why no lead can be attached to a match; empty if one can."""
     if match.locked:
         return _("It is locked at Zoho: unlock it there, then look again.")
     if not match.approved:
@@ -235,7 +235,11 @@ def _record_id(choice: str) -> str:
 
 
 def _initial_choices(plan: ConversionPlan | None, options: ConversionOptions) -> dict[str, str]:
-    """Return what is chosen at first: nothing, where a person has to think."""
+    """
+    Return the initial contact and account: those of the plan.
+
+    Without a plan nothing is preselected where there are matches.
+    """
     if plan:
         return {"contact": plan.contact_id or NEW_RECORD, "account": plan.account_id or NEW_RECORD}
     return {

@@ -1,4 +1,4 @@
-"""The deal that a conversion may create: what Zoho and the organisation's layout ask for."""
+"""The fields of the deal that a conversion may create, as the organisation's layout asks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from zoho_crm.services.choices import Choices
 from zoho_crm.types import Deal, DealField, Pipeline
 
-#: Fields of a deal that have an entry of their own.
+#: Zoho's fields of a deal that have a form field of their own.
 DEDICATED_FIELDS = frozenset(
     {"Deal_Name", "Closing_Date", "Pipeline", "Stage", "Amount", "Contact_Role"}
 )
@@ -22,7 +22,7 @@ EXTRA_FIELD_PREFIX = "deal_field_"
 
 
 class DealFieldsForm(forms.Form):
-    """The part of a form that describes a deal; nothing of it is asked for without one."""
+    """Base form: the fields of a deal, required only if one is to be created."""
 
     deal = forms.BooleanField(label=gettext_lazy("Create a deal"), required=False)
     deal_name = forms.CharField(label=gettext_lazy("Name"), max_length=120, required=False)
@@ -39,7 +39,11 @@ class DealFieldsForm(forms.Form):
     deal_contact_role = forms.ChoiceField(label=gettext_lazy("Role of the contact"), required=False)
 
     def set_deal_choices(self, offered: Choices, planned: Deal | None, default_name: str) -> None:
-        """Fill in what may be chosen, and what is chosen at first."""
+        """
+        Set the choices, the layout's extra fields and the initial values.
+
+        Without pipelines all fields but ``deal`` are removed.
+        """
         self.pipelines = {pipeline.value: pipeline for pipeline in offered.pipelines}
         self.extra_fields = {
             EXTRA_FIELD_PREFIX + f.api_name: f for f in offered.deal_fields if _is_extra(f)
@@ -69,7 +73,7 @@ class DealFieldsForm(forms.Form):
 
     @property
     def deal_bound_fields(self) -> Iterator[BoundField]:
-        """The entries of the deal, in order."""
+        """Return the bound fields of the deal, in order."""
         names = [name for name in self.fields if name.startswith("deal_")]
         return (self[name] for name in names)
 
@@ -107,7 +111,7 @@ class DealFieldsForm(forms.Form):
         self.add_error("deal_stage", message % {"pipeline": pipeline.label, "stages": stages})
 
     def planned_deal(self) -> Deal | None:
-        """Return the deal that was described, if one is wanted."""
+        """Return the deal to create; ``None`` if none is wanted."""
         given = self.cleaned_data
         if not given["deal"]:
             return None
@@ -128,7 +132,7 @@ def _is_extra(field: DealField) -> bool:
 
 
 def _stage_choices(pipelines: Collection[Pipeline]) -> list[tuple[str, str]]:
-    """Every stage once, in the order in which the pipelines name them."""
+    """Return every stage once as (value, label), in the order of the pipelines."""
     found = {stage.value: stage.label for each in pipelines for stage in each.stages}
     return list(found.items())
 

@@ -1,4 +1,4 @@
-"""What a policy says, entry by entry: saved under a name, or instead of what another one says."""
+"""The fields of a policy, and the form of a policy that is saved under a name."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Policy
 from zoho_crm.types import as_json, is_record_id
 
-#: Chosen where a policy says something, to have it say nothing.
+#: The choice that clears a value of the chosen policy.
 UNSET = "nothing"
 YES, NO = "yes", "no"
-#: What is done with leads, in the words of a choice.
+#: The actions that each rule offers, with their labels.
 ACTIONS_BY_RULE: Mapping[str, Mapping[str, Any]] = {
     "on_no_match": {
         Action.CREATE: gettext_lazy("create contact and account"),
@@ -45,7 +45,7 @@ ACTIONS_BY_RULE: Mapping[str, Mapping[str, Any]] = {
         Action.SKIP: gettext_lazy("leave the lead out"),
     },
 }
-#: Entries that hold one text, by the policy's word for it.
+#: Form fields with one text, by the attribute of the policy.
 FIELD_BY_ATTRIBUTE = {
     "owner_id": "owner",
     "owner_for_inactive_id": "owner_for_inactive",
@@ -68,7 +68,7 @@ USER_ID_HELP = gettext_lazy("The id of a user: a number of up to 19 digits.")
 
 
 class PolicyFieldsForm(forms.Form):
-    """The part of a form that says what a policy does; what is empty stays as it was."""
+    """Base form: the fields of a policy; empty ones leave the policy as it is."""
 
     on_no_match = forms.ChoiceField(
         label=gettext_lazy("If nothing matches"),
@@ -142,22 +142,22 @@ class PolicyFieldsForm(forms.Form):
     OTHER_FIELDS = ("owner", "owner_for_inactive", "tags", "attachments", *NOTIFICATION_FIELDS)
 
     def bound_fields(self, *names: str) -> Iterator[BoundField]:
-        """Return those of these entries that there are."""
+        """Return the bound fields with these names, without those that the form does not have."""
         return (self[name] for name in names if name in self.fields)
 
     @property
     def rule_bound_fields(self) -> Iterator[BoundField]:
-        """What is done with each verdict."""
+        """Return the bound fields of the rules: what is done with each verdict."""
         return self.bound_fields(*self.RULE_FIELDS)
 
     @property
     def deal_bound_fields(self) -> Iterator[BoundField]:
-        """The deal."""
+        """Return the bound fields of the deal."""
         return self.bound_fields("deal", *DEAL_FIELDS)
 
     @property
     def other_bound_fields(self) -> Iterator[BoundField]:
-        """The rest."""
+        """Return the bound fields beside rules and deal."""
         return self.bound_fields(*self.OTHER_FIELDS)
 
     def clean(self) -> dict[str, Any]:
@@ -172,13 +172,13 @@ class PolicyFieldsForm(forms.Form):
         return given
 
     def require(self, *names: str) -> None:
-        """Insist on entries that every deal needs."""
+        """Add an error to each of these fields of a deal that is empty and has none."""
         for name in names:
             if not self.cleaned_data.get(name) and name not in self.errors:
                 self.add_error(name, _("A deal needs this."))
 
     def apply_to(self, policy: matching.Policy) -> matching.Policy:
-        """Return the policy with what was entered in place of what it says."""
+        """Return the policy with the values that were entered in place of its own."""
         given = self.cleaned_data
         parts: dict[str, Any] = {
             rule: Action(given[rule]) for rule in self.RULE_FIELDS if given[rule]
@@ -212,7 +212,7 @@ class PolicyFieldsForm(forms.Form):
         )
 
     def check_deal_targets(self, policy: matching.Policy) -> None:
-        """Refuse to send anything to a deal that will not be."""
+        """Add an error where tags or attachments go to deals and the policy creates none."""
         if policy.deal:
             return
         for field_name, modules in (
@@ -224,7 +224,7 @@ class PolicyFieldsForm(forms.Form):
 
 
 class PolicyForm(PolicyFieldsForm, forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
-    """A policy's name and all that it says."""
+    """A policy that is saved under a name."""
 
     class Meta:
         model = Policy

@@ -1,4 +1,4 @@
-"""Mass conversions: which leads and policy, what is decided about a verdict, and the start."""
+"""The forms of mass conversions: prepare one, decide all leads of a verdict, start."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _file_help() -> str:
 
 
 class PrepareForm(PolicyFieldsForm):
-    """Leads by their ids, a policy, and what this mass conversion does otherwise than it says."""
+    """Leads, a policy, and overrides of the policy for this mass conversion."""
 
     connection = forms.ModelChoiceField(
         Connection.objects.none(), label=gettext_lazy("Connection"), empty_label=None
@@ -163,12 +163,12 @@ class PrepareForm(PolicyFieldsForm):
 
     @property
     def source_bound_fields(self) -> Iterator[Any]:
-        """Which leads."""
+        """Return the bound fields that name the leads."""
         return self.bound_fields(*self.SOURCE_FIELDS)
 
     @property
     def has_policy_overrides(self) -> bool:
-        """Whether any of the entries that change the policy is filled in, or wrong."""
+        """Return whether any field that overrides the policy has a value or an error."""
         names = (
             *self.RULE_FIELDS,
             *(n for n in self.fields if n.startswith("deal")),
@@ -237,11 +237,15 @@ class PrepareForm(PolicyFieldsForm):
         return ", ".join(field.label for field in asked)
 
     def chosen_policy(self) -> Policy:
-        """Return the policy of the mass conversion: its own copy, with what it does otherwise."""
+        """Return a copy of the chosen policy with the overrides that were entered."""
         return self.apply_to(self.policies[self.cleaned_data["policy"]])
 
     def lead_ids(self) -> Iterator[str]:
-        """Return the lines of the source; what is wrong with it shows when they are read."""
+        """
+        Return the lead ids of the source, read lazily.
+
+        :raises RequestRefusedError: while iterating, if the file cannot be read
+        """
         given = self.cleaned_data
         if given["file"]:
             return mass_convert.ids_in_file(given["file"].file, column=given["column"])
@@ -249,24 +253,24 @@ class PrepareForm(PolicyFieldsForm):
         return mass_convert.ids_in_lines(filter(None, parts))
 
     def source(self) -> str:
-        """Return what to call the source."""
+        """Return the name of the file, at most 200 characters, or a text that ids were pasted."""
         file = self.cleaned_data["file"]
         return str(file.name)[:200] if file else _("ids that were pasted")
 
     def add_service_error(self, error: Exception) -> None:
-        """Show what was wrong with the source at the entry where it can be mended."""
+        """Add an error of the source to the field that can fix it."""
         source = "file" if self.cleaned_data["file"] else "ids"
         self.add_error(self.FIELDS_BY_CODE.get(getattr(error, "code", ""), source), str(error))
 
 
 class RevisionForm(forms.Form):
-    """Which state of a mass conversion was on the screen when the button was pressed."""
+    """The revision of a mass conversion that was shown when the form was rendered."""
 
     revision = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
 
 
 class VerdictForm(RevisionForm):
-    """What becomes of all the leads of one verdict."""
+    """One decision about all leads of a verdict."""
 
     verdict = forms.ChoiceField(
         choices=[(verdict, verdict) for verdict in sorted(CONVERTIBLE)], widget=forms.HiddenInput
@@ -278,7 +282,7 @@ class VerdictForm(RevisionForm):
 
     @classmethod
     def for_verdict(cls, verdict: str, revision: int) -> VerdictForm:
-        """Return the form for one verdict, with what can be said of it."""
+        """Return an unbound form for one verdict, with the actions that fit it."""
         form = cls(
             initial={"verdict": verdict, "revision": revision}, auto_id=f"{verdict.lower()}_%s"
         )
@@ -295,7 +299,7 @@ class VerdictForm(RevisionForm):
 
 
 class StartForm(RevisionForm):
-    """The count, typed in by the person who starts."""
+    """The number of leads, typed in as a confirmation."""
 
     count = forms.IntegerField(
         label=gettext_lazy("How many leads will be converted?"),
@@ -305,10 +309,10 @@ class StartForm(RevisionForm):
     )
 
     def add_service_error(self, error: Exception) -> None:
-        """Show what the service had against it at the count."""
+        """Add an error of the service to the count."""
         self.add_error("count", str(error))
 
     @classmethod
     def for_run(cls, revision: int, data: Any = None) -> StartForm:
-        """Return the form for the state of a run that is shown."""
+        """Return a form for the revision of a run that is shown, bound if there is data."""
         return cls(data, initial={"revision": revision})
