@@ -31,17 +31,17 @@ def find_blockers(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
     if work and work.backoff_until and work.backoff_until > timezone.now():
         text = _("The connection waits until {}: {}")
         return [format_html(text, time_html(work.backoff_until), work.backoff_reason)]
-    return list(_missing_processes(heartbeat.missing_workers(rows)))
+    return list(_missing_worker_texts(heartbeat.missing_workers(rows)))
 
 
-def _missing_processes(missing: heartbeat.MissingWorkers | None) -> Iterator[Text]:
+def _missing_worker_texts(missing: heartbeat.MissingWorkers | None) -> Iterator[Text]:
     if missing is None:
         return
     if missing.worker:
         at, command = missing.worker_seen_at, heartbeat.worker_command()
         since = _("No worker has been seen since {} on this connection. Start one: {}")
         never = _("No worker has been seen yet. Start one: {}")
-        yield _missing_text(since if at else never, at, command)
+        yield _seen_text(since if at else never, at, command)
     if missing.sweep:
         at = missing.sweep_seen_at
         since = _(
@@ -49,9 +49,9 @@ def _missing_processes(missing: heartbeat.MissingWorkers | None) -> Iterator[Tex
             " Start beat: {}"
         )
         never = _("No sweep, which wakes the workers, has been seen yet. Start beat: {}")
-        yield _missing_text(since if at else never, at, heartbeat.BEAT_COMMAND)
+        yield _seen_text(since if at else never, at, heartbeat.BEAT_COMMAND)
 
 
-def _missing_text(text: str, at: datetime | None, command: str) -> SafeString:
+def _seen_text(text: str, at: datetime | None, command: str) -> SafeString:
     shown = format_html("<code>{}</code>", command)
     return format_html(text, *([time_html(at)] if at else []), shown)
