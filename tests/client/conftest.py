@@ -16,8 +16,8 @@ from zoho_crm.types import Secret
 
 
 @dataclass(kw_only=True)
-class Door:
-    """A way to a simulator: what is to be seen behind it, and what calls through it."""
+class Transport:
+    """A simulator, and clients that reach it in process or over HTTP."""
 
     simulator: Simulator
     session: requests.Session
@@ -33,7 +33,7 @@ class Door:
         return AccountsClient(api=self.api(), credentials=credentials)
 
     def token(self, scope: str = "") -> Secret:
-        """Return a new access token, for everything unless asked for less."""
+        """Return a new access token, with all scopes by default."""
         code = self.simulator.grant_code(*[scope][: bool(scope)])
         return self.accounts().exchange(Secret(code)).access_token
 
@@ -43,7 +43,7 @@ class Door:
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[Simulator]:
-    """One simulator behind a port for all tests; each begins it anew."""
+    """Yield the HTTP simulator of the session; each test resets it."""
     simulator = new_simulator()
     with Server(simulator):
         yield simulator
@@ -56,26 +56,26 @@ def session() -> Iterator[requests.Session]:
 
 
 @pytest.fixture
-def in_process() -> Iterator[Door]:
+def in_process() -> Iterator[Transport]:
     simulator = new_simulator()
     with new_session(partial(SimulatorAdapter, simulator)) as session:
-        yield Door(simulator=simulator, session=session)
+        yield Transport(simulator=simulator, session=session)
 
 
 @pytest.fixture
-def over_http(served: Simulator, session: requests.Session) -> Door:
+def over_http(served: Simulator, session: requests.Session) -> Transport:
     served.reset()
-    return Door(simulator=served, session=session)
+    return Transport(simulator=served, session=session)
 
 
 @pytest.fixture(params=["in_process", "over_http"])
-def door(request: pytest.FixtureRequest) -> Door:
-    """Each of the two doors in turn."""
-    opened: Door = request.getfixturevalue(request.param)
-    return opened
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """Return each of the two transports in turn."""
+    chosen: Transport = request.getfixturevalue(request.param)
+    return chosen
 
 
 @pytest.fixture
-def crm(door: Door) -> ZohoClient:
-    """Connected through each of the doors in turn."""
-    return door.client()
+def crm(transport: Transport) -> ZohoClient:
+    """Return a client over each of the transports in turn."""
+    return transport.client()

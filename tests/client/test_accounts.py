@@ -1,4 +1,4 @@
-"""Codes into tokens, new access tokens, and consents taken back, through both doors."""
+"""Codes into tokens, new access tokens, and consents taken back, over both transports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.client.canned import Canned
-from tests.client.conftest import Door
+from tests.client.conftest import Transport
 from zoho_crm.client import AccountsClient, Api, Credentials, open_session
 from zoho_crm.exceptions import (
     AccessTokenRejectedError,
@@ -27,8 +27,8 @@ Json = dict[str, Any]
 
 
 @pytest.fixture
-def code(door: Door) -> Secret:
-    return Secret(door.simulator.grant_code("ZohoCRM.modules.ALL,ZohoCRM.users.READ"))
+def code(transport: Transport) -> Secret:
+    return Secret(transport.simulator.grant_code("ZohoCRM.modules.ALL,ZohoCRM.users.READ"))
 
 
 def canned_accounts(status: int, body: str) -> tuple[AccountsClient, Canned]:
@@ -38,30 +38,30 @@ def canned_accounts(status: int, body: str) -> tuple[AccountsClient, Canned]:
     return AccountsClient(api=api, credentials=credentials), canned
 
 
-def test_a_code_becomes_tokens(door: Door, code: Secret) -> None:
-    grant = door.accounts().exchange(code)
+def test_a_code_becomes_tokens(transport: Transport, code: Secret) -> None:
+    grant = transport.accounts().exchange(code)
 
     assert grant.access_token.reveal().startswith("1000.")
-    assert grant.refresh_token.reveal() in door.simulator.world.grants.refresh_tokens
-    assert grant.api_domain == door.simulator.origin
+    assert grant.refresh_token.reveal() in transport.simulator.world.grants.refresh_tokens
+    assert grant.api_domain == transport.simulator.origin
     assert grant.expires_in == 3600
     assert grant.scopes == ("ZohoCRM.modules.ALL", "ZohoCRM.users.READ")
 
 
-def test_a_code_works_once(door: Door, code: Secret) -> None:
-    door.accounts().exchange(code)
+def test_a_code_works_once(transport: Transport, code: Secret) -> None:
+    transport.accounts().exchange(code)
 
     with pytest.raises(GrantRefusedError) as caught:
-        door.accounts().exchange(code)
+        transport.accounts().exchange(code)
 
     assert (caught.value.code, caught.value.http_status) == ("invalid_code", 200)
 
 
-def test_an_expired_code_is_refused(door: Door, code: Secret) -> None:
-    door.simulator.advance(181)
+def test_an_expired_code_is_refused(transport: Transport, code: Secret) -> None:
+    transport.simulator.advance(181)
 
     with pytest.raises(GrantRefusedError):
-        door.accounts().exchange(code)
+        transport.accounts().exchange(code)
 
 
 @pytest.mark.parametrize(
@@ -72,21 +72,21 @@ def test_an_expired_code_is_refused(door: Door, code: Secret) -> None:
     ],
 )
 def test_a_wrong_client_is_the_administrators(
-    door: Door, code: Secret, client_id: str, client_secret: str, error: str
+    transport: Transport, code: Secret, client_id: str, client_secret: str, error: str
 ) -> None:
     with pytest.raises(ClientRejectedError) as caught:
-        door.accounts(client_id, client_secret).exchange(code)
+        transport.accounts(client_id, client_secret).exchange(code)
 
     assert caught.value.code == error
-    assert door.accounts().exchange(code).access_token
+    assert transport.accounts().exchange(code).access_token
 
 
 def test_a_refresh_gives_another_access_token_and_no_refresh_token(
-    door: Door, code: Secret
+    transport: Transport, code: Secret
 ) -> None:
-    first = door.accounts().exchange(code)
+    first = transport.accounts().exchange(code)
 
-    second = door.accounts().refresh(first.refresh_token)
+    second = transport.accounts().refresh(first.refresh_token)
 
     assert second.access_token != first.access_token
     assert not second.refresh_token
@@ -151,7 +151,7 @@ REFUSALS: list[tuple[Json, type[ZohoError], type[ZohoError]]] = [
 @pytest.mark.parametrize(("body", "by_exchange", "by_refresh"), REFUSALS, ids=str)
 @pytest.mark.parametrize("status", [200, 400])
 def test_the_token_endpoint_says_no_under_any_status(
-    door: Door,
+    transport: Transport,
     code: Secret,
     status: int,
     body: Json,
@@ -159,12 +159,12 @@ def test_the_token_endpoint_says_no_under_any_status(
     by_refresh: type[ZohoError],
 ) -> None:
     for on in ("exchange", "refresh"):
-        door.simulator.fail(on, "error_before", status=status, body=body)
+        transport.simulator.fail(on, "error_before", status=status, body=body)
 
     with pytest.raises(by_exchange) as exchanging:
-        door.accounts().exchange(code)
+        transport.accounts().exchange(code)
     with pytest.raises(by_refresh) as refreshing:
-        door.accounts().refresh(Secret("1000.r"))
+        transport.accounts().refresh(Secret("1000.r"))
 
     assert exchanging.value.code == refreshing.value.code == body["error"]
     assert exchanging.value.http_status == refreshing.value.http_status == status
@@ -194,30 +194,32 @@ def test_an_answer_without_a_token_may_be_asked_for_again(
         canned_accounts(status, body)[0].refresh(Secret("1000.r"))
 
 
-def test_the_eleventh_token_in_ten_minutes_is_denied(door: Door, code: Secret) -> None:
-    refresh_token = door.accounts().exchange(code).refresh_token
+def test_the_eleventh_token_in_ten_minutes_is_denied(transport: Transport, code: Secret) -> None:
+    refresh_token = transport.accounts().exchange(code).refresh_token
     for _ in range(10):
-        door.accounts().refresh(refresh_token)
+        transport.accounts().refresh(refresh_token)
 
     with pytest.raises(TokenThrottledError) as caught:
-        door.accounts().refresh(refresh_token)
+        transport.accounts().refresh(refresh_token)
 
     assert caught.value.code == "Access Denied"
 
 
-def test_a_consent_that_was_taken_back_gives_no_more_tokens(door: Door, code: Secret) -> None:
-    refresh_token = door.accounts().exchange(code).refresh_token
+def test_a_consent_that_was_taken_back_gives_no_more_tokens(
+    transport: Transport, code: Secret
+) -> None:
+    refresh_token = transport.accounts().exchange(code).refresh_token
 
-    door.accounts().revoke(refresh_token)
+    transport.accounts().revoke(refresh_token)
 
     with pytest.raises(ConnectionLostError):
-        door.accounts().refresh(refresh_token)
+        transport.accounts().refresh(refresh_token)
 
 
-def test_taking_back_what_is_gone_is_fine(door: Door) -> None:
-    door.accounts().revoke(Secret("1000.gone"))
+def test_taking_back_what_is_gone_is_fine(transport: Transport) -> None:
+    transport.accounts().revoke(Secret("1000.gone"))
 
-    assert [call["status"] for call in door.simulator.stats()["calls"]] == [400]
+    assert [call["status"] for call in transport.simulator.stats()["calls"]] == [400]
 
 
 @pytest.mark.parametrize(

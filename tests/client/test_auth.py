@@ -1,4 +1,4 @@
-"""Signing: known hosts only, renewed once, through both doors."""
+"""Signing: known hosts only, renewed once, over both transports."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from tests.client.canned import Canned
-from tests.client.conftest import Door
+from tests.client.conftest import Transport
 from tests.client.raw import RawServer, answering, whole
 from zoho_crm.client import TokenAuth, ZohoAuth, ZohoClient
 from zoho_crm.exceptions import (
@@ -51,10 +51,10 @@ def vault() -> Vault:
     return Vault(lambda: Secret(f"1000.token-{next(numbers)}"))
 
 
-def connected(door: Door, scope: str = "") -> tuple[Vault, ZohoClient]:
-    vault = Vault(partial(door.token, scope))
-    host = door.simulator.origin.removeprefix("http://")
-    return vault, ZohoClient(api=door.api(vault.auth(host)))
+def connected(transport: Transport, scope: str = "") -> tuple[Vault, ZohoClient]:
+    vault = Vault(partial(transport.token, scope))
+    host = transport.simulator.origin.removeprefix("http://")
+    return vault, ZohoClient(api=transport.api(vault.auth(host)))
 
 
 def session_with(**adapters: Canned) -> requests.Session:
@@ -112,32 +112,34 @@ def test_a_name_before_the_host_is_not_the_host(vault: Vault, url: str) -> None:
     assert "1000.token" not in (signed or "")
 
 
-def test_an_expired_token_is_renewed_and_the_call_made_again(door: Door) -> None:
-    vault, client = connected(door)
+def test_an_expired_token_is_renewed_and_the_call_made_again(transport: Transport) -> None:
+    vault, client = connected(transport)
     first = vault.current
-    door.simulator.world.grants.revoke(first.reveal())
+    transport.simulator.world.grants.revoke(first.reveal())
 
-    assert client.organisation().id == door.simulator.organisation.id
+    assert client.organisation().id == transport.simulator.organisation.id
     assert vault.rejected == [first]
     assert client.current_user()
     assert vault.rejected == [first]
 
 
-def test_a_second_401_is_the_answer(door: Door) -> None:
-    vault, client = connected(door)
+def test_a_second_401_is_the_answer(transport: Transport) -> None:
+    vault, client = connected(transport)
     body = {"code": "INVALID_TOKEN", "details": {}, "message": "no", "status": "error"}
-    door.simulator.fail("org", "error_before", times=None, status=401, body=body)
+    transport.simulator.fail("org", "error_before", times=None, status=401, body=body)
 
     with pytest.raises(AccessTokenRejectedError):
         client.organisation()
 
     assert len(vault.rejected) == 1
-    counted = [call for call in door.simulator.stats()["calls"] if call["path"].endswith("/org")]
+    counted = [
+        call for call in transport.simulator.stats()["calls"] if call["path"].endswith("/org")
+    ]
     assert [(call["status"], call["count"]) for call in counted] == [(401, 2)]
 
 
-def test_a_missing_scope_is_no_reason_to_renew(door: Door) -> None:
-    vault, client = connected(door, "ZohoCRM.users.READ")
+def test_a_missing_scope_is_no_reason_to_renew(transport: Transport) -> None:
+    vault, client = connected(transport, "ZohoCRM.users.READ")
 
     with pytest.raises(PermissionDeniedError):
         client.organisation()
@@ -145,18 +147,20 @@ def test_a_missing_scope_is_no_reason_to_renew(door: Door) -> None:
     assert vault.rejected == []
 
 
-def test_a_conversion_that_was_turned_away_is_sent_once_more(door: Door) -> None:
-    lead_id = door.simulator.story("no_match")
-    vault, client = connected(door)
-    door.simulator.world.grants.revoke(vault.current.reveal())
+def test_a_conversion_that_was_turned_away_is_sent_once_more(transport: Transport) -> None:
+    lead_id = transport.simulator.story("no_match")
+    vault, client = connected(transport)
+    transport.simulator.world.grants.revoke(vault.current.reveal())
 
     assert isinstance(client.leads.convert(lead_id, ConversionPlan()), Converted)
-    assert len(door.simulator.conversions_of(lead_id)) == 1
+    assert len(transport.simulator.conversions_of(lead_id)) == 1
 
 
-def test_what_keeps_a_token_from_being_renewed_reaches_the_caller(door: Door) -> None:
-    vault, client = connected(door)
-    door.simulator.world.grants.revoke(vault.current.reveal())
+def test_what_keeps_a_token_from_being_renewed_reaches_the_caller(
+    transport: Transport,
+) -> None:
+    vault, client = connected(transport)
+    transport.simulator.world.grants.revoke(vault.current.reveal())
 
     def lost() -> Secret:
         raise ConnectionLostError

@@ -1,4 +1,4 @@
-"""What a plan asks of Zoho, and what Zoho's answers make of a lead, through both doors."""
+"""What a plan asks of Zoho, and what Zoho's answers make of a lead, over both transports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.conftest import Door
+from tests.client.conftest import Transport
 from zoho_crm.client import ZohoClient, convert_body
 from zoho_crm.exceptions import (
     AlreadyConvertedError,
@@ -91,12 +91,14 @@ def test_a_plan_becomes_a_request_that_asks_for_no_more(
     assert convert_body(plan) == {"data": [NOTHING | item]}
 
 
-def test_a_lead_becomes_a_contact_an_account_and_a_deal(door: Door, crm: ZohoClient) -> None:
-    lead_id = door.simulator.story("no_match")
+def test_a_lead_becomes_a_contact_an_account_and_a_deal(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    lead_id = transport.simulator.story("no_match")
 
     became = crm.leads.convert(lead_id, ConversionPlan(deal=DEAL))
 
-    [entry] = door.simulator.conversions_of(lead_id)
+    [entry] = transport.simulator.conversions_of(lead_id)
     assert became == Converted(
         contact_id=entry["contact_id"],
         account_id=entry["account_id"],
@@ -104,8 +106,8 @@ def test_a_lead_becomes_a_contact_an_account_and_a_deal(door: Door, crm: ZohoCli
     )
 
 
-def test_what_was_not_made_is_empty(door: Door, crm: ZohoClient) -> None:
-    record = door.simulator.add_lead(Company=None)
+def test_what_was_not_made_is_empty(transport: Transport, crm: ZohoClient) -> None:
+    record = transport.simulator.add_lead(Company=None)
 
     became = crm.leads.convert(record.id, ConversionPlan())
 
@@ -114,8 +116,10 @@ def test_what_was_not_made_is_empty(door: Door, crm: ZohoClient) -> None:
     assert (became.account_id, became.deal_id) == ("", "")
 
 
-def test_a_lead_joins_the_chosen_contact_with_its_account(door: Door, crm: ZohoClient) -> None:
-    lead_id = door.simulator.story("one_match")
+def test_a_lead_joins_the_chosen_contact_with_its_account(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    lead_id = transport.simulator.story("one_match")
     [contact] = crm.leads.options(lead_id).contacts
 
     became = crm.leads.convert(lead_id, ConversionPlan(contact_id=contact.id))
@@ -124,30 +128,32 @@ def test_a_lead_joins_the_chosen_contact_with_its_account(door: Door, crm: ZohoC
     assert became == Converted(contact_id=contact.id, account_id=contact.account.id)
 
 
-def test_the_second_conversion_is_told_apart(door: Door, crm: ZohoClient) -> None:
-    lead_id = door.simulator.story("no_match")
+def test_the_second_conversion_is_told_apart(transport: Transport, crm: ZohoClient) -> None:
+    lead_id = transport.simulator.story("no_match")
     crm.leads.convert(lead_id, ConversionPlan())
 
     with pytest.raises(AlreadyConvertedError) as caught:
         crm.leads.convert(lead_id, ConversionPlan())
 
     assert (caught.value.code, caught.value.http_status) == ("ID_ALREADY_CONVERTED", 400)
-    assert len(door.simulator.conversions_of(lead_id)) == 1
+    assert len(transport.simulator.conversions_of(lead_id)) == 1
 
 
-def test_a_conversion_that_is_put_off_is_scheduled(door: Door, crm: ZohoClient) -> None:
-    lead_id = door.simulator.story("no_match")
-    door.simulator.fail("convert", "scheduled")
+def test_a_conversion_that_is_put_off_is_scheduled(transport: Transport, crm: ZohoClient) -> None:
+    lead_id = transport.simulator.story("no_match")
+    transport.simulator.fail("convert", "scheduled")
 
     became = crm.leads.convert(lead_id, ConversionPlan())
 
     assert isinstance(became, Scheduled)
     assert became.job_id.isdigit()
-    assert not door.simulator.conversions_of(lead_id)
+    assert not transport.simulator.conversions_of(lead_id)
 
 
-def test_a_stage_of_another_pipeline_is_refused_at_its_field(door: Door, crm: ZohoClient) -> None:
-    lead_id = door.simulator.story("no_match")
+def test_a_stage_of_another_pipeline_is_refused_at_its_field(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    lead_id = transport.simulator.story("no_match")
     wrong = Deal(
         name="Roll-out",
         stage="Value Proposition",
@@ -162,12 +168,12 @@ def test_a_stage_of_another_pipeline_is_refused_at_its_field(door: Door, crm: Zo
     assert caught.value.path.startswith("$.data[0]")
 
 
-def test_an_existing_record_in_the_way_is_named(door: Door, crm: ZohoClient) -> None:
-    lead = door.simulator.add_lead(Email="taken@kranz.example", Phone="+49 40 1")
-    taken = door.simulator.add(
+def test_an_existing_record_in_the_way_is_named(transport: Transport, crm: ZohoClient) -> None:
+    lead = transport.simulator.add_lead(Email="taken@kranz.example", Phone="+49 40 1")
+    taken = transport.simulator.add(
         "Contacts", Last_Name="Other", Email="other@kranz.example", Phone="+49 40 1"
     )
-    door.simulator.organisation.unique["Contacts"].append("Phone")
+    transport.simulator.organisation.unique["Contacts"].append("Phone")
 
     with pytest.raises(RequestRefusedError) as caught:
         crm.leads.convert(lead.id, ConversionPlan())
@@ -177,13 +183,13 @@ def test_an_existing_record_in_the_way_is_named(door: Door, crm: ZohoClient) -> 
     assert (caught.value.duplicate.id, caught.value.duplicate.name) == (taken.id, "Contacts")
 
 
-def test_nothing_is_sent_that_may_not_be_sent(door: Door, crm: ZohoClient) -> None:
-    lead_id = door.simulator.story("no_match")
+def test_nothing_is_sent_that_may_not_be_sent(transport: Transport, crm: ZohoClient) -> None:
+    lead_id = transport.simulator.story("no_match")
 
     with pytest.raises(TransportError):
         crm.leads.convert(lead_id, ConversionPlan(), may_send=lambda: False)
 
-    assert door.simulator.ledger()["calls"] == []
+    assert transport.simulator.ledger()["calls"] == []
 
 
 @pytest.mark.parametrize(
@@ -214,7 +220,7 @@ def test_nothing_is_sent_that_may_not_be_sent(door: Door, crm: ZohoClient) -> No
 )
 @pytest.mark.parametrize("status", [200, 202])
 def test_an_answer_of_no_known_form_leaves_the_outcome_unknown(
-    in_process: Door, status: int, body: object
+    in_process: Transport, status: int, body: object
 ) -> None:
     lead_id = in_process.simulator.story("no_match")
     client = in_process.client()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.client.conftest import Door
+from tests.client.conftest import Transport
 from tests.client.raw import (
     RawServer,
     Treatment,
@@ -195,11 +195,13 @@ def test_leave_to_send_is_asked_for_on_a_connection_that_stands_already(
         (401, "OAUTH_SCOPE_MISMATCH", PermissionDeniedError),
     ],
 )
-def test_a_clear_no_at_the_gate(door: Door, status: int, code: str, kind: type[ZohoError]) -> None:
-    lead_id = door.simulator.story("no_match")
-    client = door.client()
+def test_a_clear_no_at_the_gate(
+    transport: Transport, status: int, code: str, kind: type[ZohoError]
+) -> None:
+    lead_id = transport.simulator.story("no_match")
+    client = transport.client()
     body = {"code": code, "details": {}, "message": "no", "status": "error"}
-    door.simulator.fail("convert", "error_before", status=status, body=body)
+    transport.simulator.fail("convert", "error_before", status=status, body=body)
 
     with pytest.raises(kind):
         client.leads.convert(lead_id, ConversionPlan())
@@ -228,18 +230,18 @@ def test_a_clear_no_at_the_gate(door: Door, status: int, code: str, kind: type[Z
     ids=str,
 )
 def test_an_answer_that_is_lost_before_or_after_the_effect(
-    door: Door, do: str, order: dict[str, object]
+    transport: Transport, do: str, order: dict[str, object]
 ) -> None:
-    lead_id = door.simulator.story("no_match")
-    client = door.client(deadline=1)
-    door.simulator.fail("convert", do, **order)
+    lead_id = transport.simulator.story("no_match")
+    client = transport.client(deadline=1)
+    transport.simulator.fail("convert", do, **order)
 
     with pytest.raises(UnknownOutcomeError):
         client.leads.convert(lead_id, ConversionPlan())
 
 
 @pytest.mark.parametrize("part", ["header", "body"])
-def test_an_answer_that_drips(over_http: Door, part: str) -> None:
+def test_an_answer_that_drips(over_http: Transport, part: str) -> None:
     lead_id = over_http.simulator.story("no_match")
     client = over_http.client(deadline=1)
     over_http.simulator.fail("convert", "drip", seconds=0.02, body=part)
@@ -249,10 +251,10 @@ def test_an_answer_that_drips(over_http: Door, part: str) -> None:
 
 
 @pytest.mark.parametrize("do", ["close_before", "delay", "truncate", "html", "error_before"])
-def test_a_read_that_went_wrong_may_be_repeated(door: Door, do: str) -> None:
-    lead_id = door.simulator.story("no_match")
-    client = door.client(deadline=1)
-    door.simulator.fail("leads_list", do, seconds=2)
+def test_a_read_that_went_wrong_may_be_repeated(transport: Transport, do: str) -> None:
+    lead_id = transport.simulator.story("no_match")
+    client = transport.client(deadline=1)
+    transport.simulator.fail("leads_list", do, seconds=2)
 
     with pytest.raises(TransientError):
         client.leads.get_many([lead_id])

@@ -1,4 +1,4 @@
-"""What the client reads, through both doors."""
+"""What the client reads, over both transports."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import json
 import pytest
 
 from tests.client.canned import Canned, client_of
-from tests.client.conftest import Door
+from tests.client.conftest import Transport
 from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import RequestRefusedError, ServerError
 from zoho_crm.types import Converted, Environment, Reference
 
 
-def test_the_organisation_is_read(door: Door, crm: ZohoClient) -> None:
+def test_the_organisation_is_read(transport: Transport, crm: ZohoClient) -> None:
     organisation = crm.organisation()
 
-    assert organisation.id == door.simulator.organisation.id
+    assert organisation.id == transport.simulator.organisation.id
     assert organisation.name == "Nordwind Trading"
     assert organisation.environment is Environment.PRODUCTION
     assert (organisation.edition, organisation.licences) == ("enterprise", 4950)
     assert organisation.time_zone == "Europe/Berlin"
 
 
-def test_the_one_who_consented_is_read(door: Door, crm: ZohoClient) -> None:
+def test_the_one_who_consented_is_read(transport: Transport, crm: ZohoClient) -> None:
     user = crm.current_user()
 
-    assert user.id == door.simulator.organisation.current_user["id"]
+    assert user.id == transport.simulator.organisation.current_user["id"]
     assert (user.name, user.email, user.active) == ("Mara Lind", "mara@nordwind.example", True)
 
 
@@ -38,8 +38,8 @@ def test_owners_are_active_and_confirmed(crm: ZohoClient) -> None:
     assert all(user.active for user in users)
 
 
-def test_contact_roles_are_read(door: Door, crm: ZohoClient) -> None:
-    known = door.simulator.organisation.contact_roles
+def test_contact_roles_are_read(transport: Transport, crm: ZohoClient) -> None:
+    known = transport.simulator.organisation.contact_roles
 
     roles = crm.contact_roles()
 
@@ -57,8 +57,10 @@ def test_pipelines_come_with_values_to_send_and_labels_to_show(crm: ZohoClient) 
     assert shown["Id. Decision Makers"] == "Identify Decision Makers"
 
 
-def test_an_organisation_without_pipelines_has_stages(door: Door, crm: ZohoClient) -> None:
-    door.simulator.organisation.pipelines.clear()
+def test_an_organisation_without_pipelines_has_stages(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    transport.simulator.organisation.pipelines.clear()
     layout_id, _fields = crm.deal_layout()
 
     assert crm.pipelines(layout_id) == ()
@@ -81,8 +83,10 @@ def test_the_fields_are_read_that_a_conversion_carries_over(crm: ZohoClient) -> 
     assert "Lead_Status" not in names
 
 
-def test_a_lead_is_read_with_what_decides_and_what_is_shown(door: Door, crm: ZohoClient) -> None:
-    record = door.simulator.add_lead(
+def test_a_lead_is_read_with_what_decides_and_what_is_shown(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    record = transport.simulator.add_lead(
         First_Name="Ines",
         Last_Name="Albrecht",
         Company="Nordwind GmbH",
@@ -103,20 +107,20 @@ def test_a_lead_is_read_with_what_decides_and_what_is_shown(door: Door, crm: Zoh
 
 
 def test_many_leads_are_read_at_once_and_missing_ones_are_missing(
-    door: Door, crm: ZohoClient
+    transport: Transport, crm: ZohoClient
 ) -> None:
-    ids = [door.simulator.add_lead().id for _ in range(99)]
+    ids = [transport.simulator.add_lead().id for _ in range(99)]
 
     found = crm.leads.get_many([*ids, "404"])
 
     assert found.keys() == set(ids)
 
 
-def test_no_leads_are_asked_for_without_a_call(door: Door, crm: ZohoClient) -> None:
-    door.simulator.add_lead()
+def test_no_leads_are_asked_for_without_a_call(transport: Transport, crm: ZohoClient) -> None:
+    transport.simulator.add_lead()
 
     assert crm.leads.get_many([]) == {}
-    assert not [call for call in door.simulator.stats()["calls"] if "Leads" in call["path"]]
+    assert not [call for call in transport.simulator.stats()["calls"] if "Leads" in call["path"]]
 
 
 def test_more_than_a_hundred_leads_are_a_mistake_of_the_caller(crm: ZohoClient) -> None:
@@ -126,9 +130,9 @@ def test_more_than_a_hundred_leads_are_a_mistake_of_the_caller(crm: ZohoClient) 
 
 @pytest.mark.parametrize("lead_id", ["", "12a", "1/../2", "1,2", "1" * 20, "１２"])
 def test_what_cannot_be_an_id_is_refused_before_it_is_part_of_an_address(
-    door: Door, crm: ZohoClient, lead_id: str
+    transport: Transport, crm: ZohoClient, lead_id: str
 ) -> None:
-    calls = len(door.simulator.stats()["calls"])
+    calls = len(transport.simulator.stats()["calls"])
 
     with pytest.raises(RequestRefusedError) as by_read:
         crm.leads.get_many([lead_id])
@@ -136,13 +140,15 @@ def test_what_cannot_be_an_id_is_refused_before_it_is_part_of_an_address(
         crm.leads.options(lead_id)
 
     assert by_read.value.code == by_options.value.code == "INVALID_ID"
-    assert len(door.simulator.stats()["calls"]) == calls
+    assert len(transport.simulator.stats()["calls"]) == calls
 
 
-def test_a_converted_lead_is_seen_with_what_it_became(door: Door, crm: ZohoClient) -> None:
-    lead_id = door.simulator.story("one_match")
-    door.simulator.convert_elsewhere(lead_id)
-    [entry] = door.simulator.conversions_of(lead_id)
+def test_a_converted_lead_is_seen_with_what_it_became(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    lead_id = transport.simulator.story("one_match")
+    transport.simulator.convert_elsewhere(lead_id)
+    [entry] = transport.simulator.conversions_of(lead_id)
 
     lead = crm.leads.get_many([lead_id])[lead_id]
 
@@ -163,18 +169,18 @@ def test_a_converted_lead_is_seen_with_what_it_became(door: Door, crm: ZohoClien
     ],
 )
 def test_what_keeps_a_lead_from_being_converted_is_read(
-    door: Door, crm: ZohoClient, values: dict[str, object], obstacle: str
+    transport: Transport, crm: ZohoClient, values: dict[str, object], obstacle: str
 ) -> None:
-    record = door.simulator.add_lead()
+    record = transport.simulator.add_lead()
     for name, value in values.items():
         record[name] = value
 
     assert crm.leads.get_many([record.id])[record.id].obstacle == obstacle
 
 
-def test_open_leads_are_paged_newest_first(door: Door, crm: ZohoClient) -> None:
-    ids = [door.simulator.add_lead().id for _ in range(5)]
-    door.simulator.convert_elsewhere(ids[2])
+def test_open_leads_are_paged_newest_first(transport: Transport, crm: ZohoClient) -> None:
+    ids = [transport.simulator.add_lead().id for _ in range(5)]
+    transport.simulator.convert_elsewhere(ids[2])
 
     first = crm.leads.page(per_page=3)
     second = crm.leads.page(per_page=3, page_token=first.next_page_token)
@@ -192,9 +198,9 @@ def test_an_organisation_without_leads_has_an_empty_page(crm: ZohoClient) -> Non
     assert (page.leads, page.next_page_token) == ((), "")
 
 
-def test_leads_are_found_by_their_address(door: Door, crm: ZohoClient) -> None:
-    record = door.simulator.add_lead(Email="bo@brandt.example")
-    door.simulator.add_lead(Email="other@brandt.example")
+def test_leads_are_found_by_their_address(transport: Transport, crm: ZohoClient) -> None:
+    record = transport.simulator.add_lead(Email="bo@brandt.example")
+    transport.simulator.add_lead(Email="other@brandt.example")
 
     found = crm.leads.search(email="bo@brandt.example")
 
@@ -202,8 +208,10 @@ def test_leads_are_found_by_their_address(door: Door, crm: ZohoClient) -> None:
     assert crm.leads.search(email="nobody@brandt.example") == ()
 
 
-def test_options_name_the_matches_and_what_they_match_on(door: Door, crm: ZohoClient) -> None:
-    lead_id = door.simulator.story("one_match")
+def test_options_name_the_matches_and_what_they_match_on(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    lead_id = transport.simulator.story("one_match")
 
     options = crm.leads.options(lead_id)
 
@@ -213,13 +221,15 @@ def test_options_name_the_matches_and_what_they_match_on(door: Door, crm: ZohoCl
     assert contact.account.id == account.id
     assert contact.matched_on == ("Email",)
     assert account.matched_on == ("Account_Name",)
-    assert contact.fields["Email"] == door.simulator.records["Leads"][lead_id]["Email"]
+    assert contact.fields["Email"] == transport.simulator.records["Leads"][lead_id]["Email"]
     assert not {"id", "Layout", "Locked__s", "Data_Processing_Basis"} & contact.fields.keys()
 
 
-def test_nothing_matches_in_both_of_zohos_ways_to_say_so(door: Door, crm: ZohoClient) -> None:
-    plain, with_layouts = door.simulator.add_lead(), door.simulator.add_lead()
-    with_layouts["Layout"] = door.simulator.organisation.layout_with_choice
+def test_nothing_matches_in_both_of_zohos_ways_to_say_so(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    plain, with_layouts = transport.simulator.add_lead(), transport.simulator.add_lead()
+    with_layouts["Layout"] = transport.simulator.organisation.layout_with_choice
 
     for record in (plain, with_layouts):
         options = crm.leads.options(record.id)
@@ -227,9 +237,9 @@ def test_nothing_matches_in_both_of_zohos_ways_to_say_so(door: Door, crm: ZohoCl
 
 
 def test_a_match_that_waits_for_approval_is_a_match_and_unusable(
-    door: Door, crm: ZohoClient
+    transport: Transport, crm: ZohoClient
 ) -> None:
-    lead_id = door.simulator.story("unapproved")
+    lead_id = transport.simulator.story("unapproved")
 
     [contact] = crm.leads.options(lead_id).contacts
 
@@ -237,8 +247,8 @@ def test_a_match_that_waits_for_approval_is_a_match_and_unusable(
     assert not contact.usable
 
 
-def test_all_of_several_matches_are_read(door: Door, crm: ZohoClient) -> None:
-    options = crm.leads.options(door.simulator.story("several"))
+def test_all_of_several_matches_are_read(transport: Transport, crm: ZohoClient) -> None:
+    options = crm.leads.options(transport.simulator.story("several"))
 
     assert len(options.contacts) == 2
     assert len(options.accounts) == 1
@@ -268,9 +278,9 @@ def test_a_value_of_any_kind_is_text_that_can_be_stored(value: object, text: str
     assert lead.fields["Field"] == text
 
 
-def test_a_hostile_lead_is_text_like_any_other(door: Door, crm: ZohoClient) -> None:
-    lead_id = door.simulator.story("hostile")
-    record = door.simulator.records["Leads"][lead_id]
+def test_a_hostile_lead_is_text_like_any_other(transport: Transport, crm: ZohoClient) -> None:
+    lead_id = transport.simulator.story("hostile")
+    record = transport.simulator.records["Leads"][lead_id]
     record["City"] = "Zero\0width"
 
     lead = crm.leads.get_many([lead_id])[lead_id]
@@ -295,7 +305,7 @@ def test_a_hostile_lead_is_text_like_any_other(door: Door, crm: ZohoClient) -> N
     ],
 )
 def test_an_answer_of_an_unknown_form_is_zohos_trouble_and_no_crash(
-    door: Door, crm: ZohoClient, on: str, body: object
+    transport: Transport, crm: ZohoClient, on: str, body: object
 ) -> None:
     calls = {
         "org": crm.organisation,
@@ -304,7 +314,7 @@ def test_an_answer_of_an_unknown_form_is_zohos_trouble_and_no_crash(
         "leads_list": lambda: crm.leads.get_many(["1"]),
         "options": lambda: crm.leads.options("1"),
     }
-    door.simulator.fail(on, "error_before", status=200, body=body)
+    transport.simulator.fail(on, "error_before", status=200, body=body)
 
     with pytest.raises(ServerError) as caught:
         calls[on]()
@@ -312,22 +322,22 @@ def test_an_answer_of_an_unknown_form_is_zohos_trouble_and_no_crash(
     assert caught.value.code in {"unknown_form", "no_org"}
 
 
-def test_empty_data_is_no_lead(door: Door, crm: ZohoClient) -> None:
-    lead_id = door.simulator.story("no_match")
-    door.simulator.fail("leads_list", "error_before", status=200, body={"data": []})
+def test_empty_data_is_no_lead(transport: Transport, crm: ZohoClient) -> None:
+    lead_id = transport.simulator.story("no_match")
+    transport.simulator.fail("leads_list", "error_before", status=200, body={"data": []})
 
     assert crm.leads.get_many([lead_id]) == {}
 
 
-def test_a_field_that_is_called_error_is_no_refusal(door: Door, crm: ZohoClient) -> None:
+def test_a_field_that_is_called_error_is_no_refusal(transport: Transport, crm: ZohoClient) -> None:
     body = {"data": [{"id": "1", "Last_Name": "Okafor", "error": "printed twice", "code": "7"}]}
-    door.simulator.fail("leads_list", "error_before", status=200, body=body)
+    transport.simulator.fail("leads_list", "error_before", status=200, body=body)
 
     assert crm.leads.get_many(["1"])["1"].fields["error"] == "printed twice"
 
 
 def test_what_people_know_a_lead_by_is_asked_for_before_the_fifty_fields_are_full(
-    in_process: Door,
+    in_process: Transport,
 ) -> None:
     asked = tuple(f"Field_{number}" for number in range(60))
     client = in_process.client()
@@ -340,8 +350,8 @@ def test_what_people_know_a_lead_by_is_asked_for_before_the_fifty_fields_are_ful
     assert "Field_33" not in lead.fields
 
 
-def test_the_credits_that_are_left_are_noted(door: Door, crm: ZohoClient) -> None:
-    door.simulator.world.credits.allowed = 4
+def test_the_credits_that_are_left_are_noted(transport: Transport, crm: ZohoClient) -> None:
+    transport.simulator.world.credits.allowed = 4
 
     for _ in range(3):
         crm.leads.page()

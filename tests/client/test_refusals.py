@@ -1,4 +1,4 @@
-"""Zoho's refusals and troubles, sorted by who can put them right, through both doors."""
+"""Zoho's refusals and troubles, sorted by who can put them right, over both transports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.client.conftest import Door
+from tests.client.conftest import Transport
 from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import (
     AccessTokenRejectedError,
@@ -36,20 +36,20 @@ def item(code: object, message: str = "", details: object = None) -> Json:
     return {"data": [problem(code, message, details)]}
 
 
-def raised_by_convert(door: Door, status: int, body: object) -> ZohoError:
+def raised_by_convert(transport: Transport, status: int, body: object) -> ZohoError:
     """Return what a conversion raises that Zoho answers like this, without an effect."""
-    lead_id = door.simulator.story("no_match")
-    client = door.client()
-    door.simulator.fail("convert", "error_before", status=status, body=body)
+    lead_id = transport.simulator.story("no_match")
+    client = transport.client()
+    transport.simulator.fail("convert", "error_before", status=status, body=body)
     with pytest.raises(ZohoError) as caught:
         client.leads.convert(lead_id, ConversionPlan())
     return caught.value
 
 
-def raised_by_read(door: Door, status: int, body: object) -> ZohoError:
+def raised_by_read(transport: Transport, status: int, body: object) -> ZohoError:
     """Return what a read raises that Zoho answers like this."""
-    client = door.client()
-    door.simulator.fail("leads_list", "error_before", status=status, body=body)
+    client = transport.client()
+    transport.simulator.fail("leads_list", "error_before", status=status, body=body)
     with pytest.raises(ZohoError) as caught:
         client.leads.get_many(["1"])
     return caught.value
@@ -111,7 +111,7 @@ REFUSALS: list[tuple[int, Json, type[ZohoError]]] = [
 
 @pytest.mark.parametrize(("status", "body", "kind"), REFUSALS, ids=str)
 def test_a_refusal_means_the_same_to_a_conversion_and_to_a_read(
-    in_process: Door, status: int, body: Json, kind: type[ZohoError]
+    in_process: Transport, status: int, body: Json, kind: type[ZohoError]
 ) -> None:
     by_convert = raised_by_convert(in_process, status, body)
     by_read = raised_by_read(in_process, status, body)
@@ -123,8 +123,8 @@ def test_a_refusal_means_the_same_to_a_conversion_and_to_a_read(
 @pytest.mark.parametrize(
     "body", [problem("INVALID_DATA", "no", FIELD), item("INVALID_DATA", "no", FIELD)]
 )
-def test_what_zoho_says_is_kept(door: Door, body: Json) -> None:
-    error = raised_by_convert(door, 400, body)
+def test_what_zoho_says_is_kept(transport: Transport, body: Json) -> None:
+    error = raised_by_convert(transport, 400, body)
 
     assert isinstance(error, RequestRefusedError)
     assert (str(error), error.code, error.http_status) == ("no", "INVALID_DATA", 400)
@@ -146,9 +146,9 @@ def test_what_zoho_says_is_kept(door: Door, body: Json) -> None:
     ids=str,
 )
 def test_both_doors_tell_a_refusal_from_trouble(
-    door: Door, status: int, body: object, kind: type[ZohoError]
+    transport: Transport, status: int, body: object, kind: type[ZohoError]
 ) -> None:
-    assert type(raised_by_convert(door, status, body)) is kind
+    assert type(raised_by_convert(transport, status, body)) is kind
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_both_doors_tell_a_refusal_from_trouble(
     ids=str,
 )
 def test_an_answer_that_does_not_say_no_is_trouble_for_a_read_and_doubt_for_a_conversion(
-    in_process: Door, status: int, body: object
+    in_process: Transport, status: int, body: object
 ) -> None:
     by_convert = raised_by_convert(in_process, status, body)
     by_read = raised_by_read(in_process, status, body)
@@ -188,23 +188,25 @@ def test_an_answer_that_does_not_say_no_is_trouble_for_a_read_and_doubt_for_a_co
 
 
 @pytest.mark.parametrize("body", ["", "<html>", "{}", "[]", '{"data": [', "null"])
-def test_a_read_without_an_object_in_the_body_has_no_answer(in_process: Door, body: str) -> None:
+def test_a_read_without_an_object_in_the_body_has_no_answer(
+    in_process: Transport, body: str
+) -> None:
     error = raised_by_read(in_process, 200, body)
 
     assert type(error) is TransportError
     assert error.http_status == 200
 
 
-def test_204_is_nothing_and_no_error(door: Door, crm: ZohoClient) -> None:
-    door.simulator.fail("leads_list", "empty", times=2)
+def test_204_is_nothing_and_no_error(transport: Transport, crm: ZohoClient) -> None:
+    transport.simulator.fail("leads_list", "empty", times=2)
 
     assert crm.leads.get_many(["1"]) == {}
     assert crm.leads.page().leads == ()
 
 
-def test_204_to_a_conversion_is_doubt(door: Door, crm: ZohoClient) -> None:
-    lead_id = door.simulator.story("no_match")
-    door.simulator.fail("convert", "empty")
+def test_204_to_a_conversion_is_doubt(transport: Transport, crm: ZohoClient) -> None:
+    lead_id = transport.simulator.story("no_match")
+    transport.simulator.fail("convert", "empty")
 
     with pytest.raises(UnknownOutcomeError):
         crm.leads.convert(lead_id, ConversionPlan())
@@ -212,9 +214,9 @@ def test_204_to_a_conversion_is_doubt(door: Door, crm: ZohoClient) -> None:
 
 @pytest.mark.parametrize("on", ["leads_list", "options", "users", "org", "metadata"])
 def test_a_truncated_answer_to_a_read_may_be_asked_for_again(
-    door: Door, crm: ZohoClient, on: str
+    transport: Transport, crm: ZohoClient, on: str
 ) -> None:
-    lead_id = door.simulator.story("one_match")
+    lead_id = transport.simulator.story("one_match")
     calls = {
         "leads_list": lambda: crm.leads.get_many([lead_id]),
         "options": lambda: crm.leads.options(lead_id),
@@ -222,7 +224,7 @@ def test_a_truncated_answer_to_a_read_may_be_asked_for_again(
         "org": crm.organisation,
         "metadata": crm.deal_layout,
     }
-    door.simulator.fail(on, "truncate")
+    transport.simulator.fail(on, "truncate")
 
     with pytest.raises(TransientError):
         calls[on]()
@@ -230,8 +232,10 @@ def test_a_truncated_answer_to_a_read_may_be_asked_for_again(
     assert calls[on]()
 
 
-def test_a_day_without_credits_is_told_from_a_busy_moment(door: Door, crm: ZohoClient) -> None:
-    door.simulator.world.credits.allowed = 1
+def test_a_day_without_credits_is_told_from_a_busy_moment(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    transport.simulator.world.credits.allowed = 1
     crm.leads.page()
 
     with pytest.raises(CreditsExhaustedError) as caught:
@@ -241,8 +245,8 @@ def test_a_day_without_credits_is_told_from_a_busy_moment(door: Door, crm: ZohoC
     assert crm.api.credits_remaining == 0
 
 
-def test_a_missing_scope_is_the_administrators(door: Door) -> None:
-    client = door.client("ZohoCRM.users.READ")
+def test_a_missing_scope_is_the_administrators(transport: Transport) -> None:
+    client = transport.client("ZohoCRM.users.READ")
 
     with pytest.raises(PermissionDeniedError) as caught:
         client.organisation()
@@ -250,20 +254,22 @@ def test_a_missing_scope_is_the_administrators(door: Door) -> None:
     assert caught.value.code == "OAUTH_SCOPE_MISMATCH"
 
 
-def test_an_expired_token_has_to_be_renewed(door: Door, crm: ZohoClient) -> None:
-    door.simulator.advance(3601)
+def test_an_expired_token_has_to_be_renewed(transport: Transport, crm: ZohoClient) -> None:
+    transport.simulator.advance(3601)
 
     with pytest.raises(AccessTokenRejectedError):
         crm.organisation()
 
 
-def test_the_message_of_a_refusal_without_words_is_our_own(in_process: Door) -> None:
+def test_the_message_of_a_refusal_without_words_is_our_own(in_process: Transport) -> None:
     error = raised_by_convert(in_process, 403, problem("NO_PERMISSION"))
 
     assert str(error) == "The user of this connection lacks a scope or a permission."
 
 
-def test_what_a_refusal_says_can_be_stored_by_every_database(in_process: Door) -> None:
+def test_what_a_refusal_says_can_be_stored_by_every_database(
+    in_process: Transport,
+) -> None:
     body = {**problem("INVALID_DATA"), "message": "a\0b", "details": {"api_name": ["c\0"]}}
 
     error = raised_by_convert(in_process, 400, body)

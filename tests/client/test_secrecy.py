@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import requests
 
-from tests.client.conftest import Door
+from tests.client.conftest import Transport
 from tests.client.raw import RawServer, answering, closing_after, endless, whole
 from tests.reporter import shown_by
 from zoho_crm.client import AccountsClient, Api, Credentials, Limits, TokenAuth, ZohoClient
@@ -71,7 +71,7 @@ def test_a_call_that_found_nobody_shows_no_secret(session: requests.Session) -> 
     assert not [secret for secret in SECRETS if secret in shown_by(caught.value)]
 
 
-def test_nothing_that_travels_shows_a_secret(in_process: Door) -> None:
+def test_nothing_that_travels_shows_a_secret(in_process: Transport) -> None:
     accounts = in_process.accounts()
     grant = accounts.exchange(Secret(in_process.simulator.grant_code()))
     client = in_process.client()

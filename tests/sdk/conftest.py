@@ -9,7 +9,7 @@ from zoho_crm.simulator import Server, Simulator, SimulatorSettings
 
 @pytest.fixture
 def zoho() -> Iterator[Simulator]:
-    """A simulator behind its HTTP door: the SDK opens sockets of its own."""
+    """Yield a simulator with an HTTP server: the SDK opens its own sockets."""
     simulator = Simulator(SimulatorSettings(leads=0))
     with Server(simulator):
         yield simulator
