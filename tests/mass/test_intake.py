@@ -14,7 +14,7 @@ MANY = 620
 
 
 def prepare(bench: Bench, **filters: str) -> MassConversion:
-    return mass_convert.prepare_open(
+    return mass_convert.prepare_open_leads(
         connection_id=bench.connection.pk, filters=filters, policy=bench.policy, by=bench.person
     )
 

@@ -68,7 +68,7 @@ class RunPreparePages(RunDecisionPages):
         }
         try:
             if given["open_leads"]:
-                run = mass_convert.prepare_open(filters=given["filters"], **arguments)
+                run = mass_convert.prepare_open_leads(filters=given["filters"], **arguments)
             else:
                 lead_ids, source = form.lead_ids(), form.source()
                 run = mass_convert.prepare(lead_ids=lead_ids, source=source, **arguments)

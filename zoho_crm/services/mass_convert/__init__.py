@@ -1,8 +1,8 @@
 """
-Convert many leads: take them in, preview them all, decide, start, watch.
+Mass conversion: stage the leads of a run, preview all of them, decide, start, follow the progress.
 
-A run must not create the duplicates that it is meant to avoid, must not starve other programs, and
-stops by itself when leads are refused one after the other.
+A run does not create duplicates itself, leaves API credits to other programs, and pauses itself
+when too many leads are refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zoho_crm.services.mass_convert._control import (
     pause,
     policies,
     prepare,
-    prepare_open,
+    prepare_open_leads,
     resume,
     retry,
     start,
@@ -54,7 +54,7 @@ __all__ = [
     "pause",
     "policies",
     "prepare",
-    "prepare_open",
+    "prepare_open_leads",
     "previewed_in_run",
     "resume",
     "retry",

@@ -1,4 +1,4 @@
-"""The first leads go one by one, and a run that fails too often stops by itself."""
+"""Canaries and circuit breaker: a run starts slowly, and pauses when too many leads are refused."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from zoho_crm.models import LeadConversion, MassConversion, Move
 logger = logging.getLogger(__name__)
 
 Status = LeadConversion.Status
-#: The first leads of a run, or after a pause, go singly, one at a time.
+#: The first rows of a run, and the first after a pause, are sent singly, one at a time.
 CANARY_ROWS = 5
-#: Refusals in a row, or a share of the last outcomes, that stop a run.
+#: Refusals in a row, or the share of the last outcomes, that pause a run.
 CONSECUTIVE_REFUSALS = 5
 OUTCOME_WINDOW_ROWS = 50
 MAX_REFUSED_SHARE = 0.2
 
 
 def canaries_passed(run: MassConversion) -> bool:
-    """Whether the first leads are through, so that others may go beside each other."""
+    """Return whether enough rows of the run have an outcome for the others to be sent at once."""
     return len(_outcomes(run).order_by().values_list("pk")[:CANARY_ROWS]) == CANARY_ROWS
 
 
 def check_circuit_breaker(moves: Iterable[Move]) -> None:
-    """Pause the runs among whose rows there were refusals just now, if there are too many."""
+    """Pause each run that a refused row among these moves belongs to, if too many were refused."""
     jobs_by_run: defaultdict[int, set[int | None]] = defaultdict(set)
     for move in moves:
         if move.to == Status.FAILED and move.row.mass_conversion_id:
@@ -37,37 +37,35 @@ def check_circuit_breaker(moves: Iterable[Move]) -> None:
         reasons = (_pause_reason(run, job_id) for job_id in jobs_by_run[run.pk])
         reason = next(filter(None, reasons), "")
         if reason and _pause(run, reason):
-            logger.warning("Mass conversion %s stopped: too many refusals", run.pk)
+            logger.warning("Mass conversion %s was paused: too many refusals", run.pk)
 
 
 def _pause_reason(run: MassConversion, job_id: int | None) -> str:
     """
-    Say that too many leads were refused, of those that were sent singly or were in one job.
+    Return why the run has to be paused, empty if it does not.
 
-    What a job leaves over goes singly one after the other, and much of it is refused: that is to be
-    seen beside what the job converted.
+    Rows that were sent singly are counted together (``job_id`` is ``None``), the rows of a job by
+    themselves: those that a job did not convert are sent singly next, and most are refused, so they
+    are compared with what the job converted.
     """
-    last = list(
-        _outcomes(run).filter(job=job_id).values_list("status", flat=True)[:OUTCOME_WINDOW_ROWS]
-    )
-    refused, all_of_them = last.count(Status.FAILED), len(last)
+    statuses = _outcomes(run).filter(job=job_id).values_list("status", flat=True)
+    last = list(statuses[:OUTCOME_WINDOW_ROWS])
+    refused, total = last.count(Status.FAILED), len(last)
     if job_id:
-        all_of_them = LeadConversion.objects.filter(job=job_id).count()
-        is_too_many = refused >= max(CONSECUTIVE_REFUSALS, MAX_REFUSED_SHARE * all_of_them)
+        total = LeadConversion.objects.filter(job=job_id).count()
+        is_too_many = refused >= max(CONSECUTIVE_REFUSALS, MAX_REFUSED_SHARE * total)
     else:
         in_a_row = last[:CONSECUTIVE_REFUSALS] == [Status.FAILED] * CONSECUTIVE_REFUSALS
-        is_too_many = in_a_row or (
-            all_of_them == OUTCOME_WINDOW_ROWS
-            and refused >= MAX_REFUSED_SHARE * OUTCOME_WINDOW_ROWS
-        )
+        is_over_share = total == OUTCOME_WINDOW_ROWS and refused >= MAX_REFUSED_SHARE * total
+        is_too_many = in_a_row or is_over_share
     if not is_too_many:
         return ""
     message = _("%(refused)s of the last %(all)s leads were refused; see why before going on.")
-    return message % {"refused": refused, "all": all_of_them}
+    return message % {"refused": refused, "all": total}
 
 
 def _pause(run: MassConversion, reason: str) -> bool:
-    """Pause a run; whether it was paused just now."""
+    """Pause a run that is converting; return whether it was not paused before."""
     running = MassConversion.objects.filter(
         pk=run.pk, stage=MassConversion.Stage.CONVERTING, paused_reason=""
     )
@@ -75,7 +73,7 @@ def _pause(run: MassConversion, reason: str) -> bool:
 
 
 def _outcomes(run: MassConversion) -> QuerySet[LeadConversion]:
-    """Return the rows that came to an end since the start or the last resume, latest first."""
+    """Return the rows converted or refused since the start or the last resume, latest first."""
     return LeadConversion.objects.filter(
         mass_conversion=run,
         status__in=[Status.CONVERTED, Status.FAILED],

@@ -1,4 +1,4 @@
-"""Prepare, start, pause, resume, cancel and retry a run."""
+"""Prepare, start, pause, resume, cancel and retry a run; the policies that it may have."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ def prepare(
     by: AbstractBaseUser | None = None,
 ) -> MassConversion:
     """
-    Take leads in, line by line as they come, to be previewed; nothing is converted.
+    Create a run from a stream of lead ids, to be previewed; nothing is converted.
 
-    If the source fails on the way, the run is cancelled: a part must not look like the whole.
+    If reading the source fails half-way, the run is cancelled, so that it does not look complete.
 
-    :param lead_ids: a stream of ids; what is none, or cannot be taken, is kept with its reason
-    :param active_owners: users who may get records; empty if that is not known
-    :raises RequestRefusedError: if there is not one line, or the source cannot be read
+    :param lead_ids: the lines of the source; one that is no lead id, or whose lead cannot be taken
+        into the run, is stored with the reason
+    :param active_owners: ids of the users who may own records; empty if they are not known
+    :raises RequestRefusedError: if the source has no line with an id, or cannot be read
     """
     run = MassConversion.objects.create(
         connection_id=connection_id,
@@ -54,18 +55,18 @@ def prepare(
         created_by_id=by.pk if by else None,
     )
     with ExitStack() as stack:
-        stack.callback(_withdraw, run)
+        stack.callback(_discard, run)
         if not stage_lines(run, lead_ids):
             raise RequestRefusedError(_("There is not one lead in this source."), code="empty")
         stack.pop_all()
     if not run.advance([Stage.STAGING], Stage.PREVIEWING, due_at=DbNow()):
-        # It was cancelled meanwhile, and may have ended before its last rows came.
+        # It was cancelled meanwhile, and may have ended before its last rows were stored.
         run.advance([Stage.CANCELLED], Stage.CANCELLED, counts=None, ended_at=None, due_at=DbNow())
     run.refresh_from_db()
     return run
 
 
-def prepare_open(
+def prepare_open_leads(
     *,
     connection_id: int,
     filters: Mapping[str, str],
@@ -75,14 +76,15 @@ def prepare_open(
     by: AbstractBaseUser | None = None,
 ) -> MassConversion:
     """
-    Have the worker take in every open lead that has these values, page by page.
+    Create a run of the open leads that have these values, which the worker reads page by page.
 
-    A run that finds none is cancelled.
+    A run for which no lead is found is cancelled.
 
-    :param filters: values by API name; all open leads if there are none
+    :param filters: values by the API name of a field; all open leads if empty
+    :param active_owners: ids of the users who may own records; empty if they are not known
     """
-    words = ", ".join(f"{field}={value}" for field, value in filters.items())
-    source = _("open leads with %s") % words if filters else _("all open leads")
+    listed = ", ".join(f"{field}={value}" for field, value in filters.items())
+    source = _("open leads with %s") % listed if filters else _("all open leads")
     return MassConversion.objects.create(
         connection_id=connection_id,
         name=name,
@@ -95,7 +97,8 @@ def prepare_open(
     )
 
 
-def _withdraw(run: MassConversion) -> None:
+def _discard(run: MassConversion) -> None:
+    """Delete a run without rows, cancel one with rows."""
     if LeadConversion.objects.filter(mass_conversion=run).exists():
         cancel(run_id=run.pk)
     else:
@@ -103,16 +106,16 @@ def _withdraw(run: MassConversion) -> None:
 
 
 def policies() -> dict[str, Policy]:
-    """Return the presets and what people saved, by name; a preset's name stays the preset's."""
+    """Return the presets and the saved policies by name; a preset wins over a saved namesake."""
     saved = {policy.name: policy.as_value() for policy in SavedPolicy.objects.order_by("name")}
     return {**POLICIES, **saved, **POLICIES}
 
 
 def check_policy(policy: Policy, choices: Choices) -> None:
     """
-    Make sure that the organisation has what the policy names.
+    Check that the owners, the pipeline and the stage that a policy names exist at Zoho.
 
-    :raises PlanError: if a stage is not in its pipeline, or an owner is not there or inactive
+    :raises PlanError: if a stage is not in its pipeline, or an owner is unknown or inactive
     """
     users = {user.id for user in choices.users}
     for owner in filter(None, (policy.owner_id, policy.owner_for_inactive_id)):
@@ -124,20 +127,20 @@ def check_policy(policy: Policy, choices: Choices) -> None:
         stages = {p.value: {stage.value for stage in p.stages} for p in choices.pipelines}
         if deal.stage not in stages.get(deal.pipeline, set()):
             message = _("The pipeline “%(pipeline)s” has no stage “%(stage)s”.")
-            words = {"pipeline": deal.pipeline, "stage": deal.stage}
-            raise PlanError(message % words, code="no_stage")
+            names = {"pipeline": deal.pipeline, "stage": deal.stage}
+            raise PlanError(message % names, code="no_stage")
 
 
 def start(
     *, run_id: int, revision: int, count: int, by: AbstractBaseUser | None = None
 ) -> MassConversion:
     """
-    Start a run exactly as it was shown.
+    Start to convert the decided rows of a run, exactly as they were shown.
 
-    :param revision: of the run as it was shown
-    :param count: how many leads will be sent, as the person typed it
-    :raises StaleDecisionError: if it was decided, started or cancelled meanwhile
-    :raises PlanError: if the count is another
+    :param revision: the revision of the run that was shown
+    :param count: the number of leads to be converted, as the person typed it
+    :raises StaleDecisionError: if a row was decided, or the run started or cancelled, meanwhile
+    :raises PlanError: if another number of leads would be converted
     """
     run = in_review(run_id)
     if run.due_at is not None:
@@ -163,7 +166,7 @@ def start(
 
 
 def pause(*, run_id: int, by: AbstractBaseUser | None = None, reason: str = "") -> bool:
-    """Let no lead of a run begin any more; whether it was going on."""
+    """Begin no more rows of a run; return whether it was running. Calls in flight are finished."""
     who = _("Paused by %s.") % by if by else _("Paused.")
     return bool(
         MassConversion.objects.filter(
@@ -173,7 +176,7 @@ def pause(*, run_id: int, by: AbstractBaseUser | None = None, reason: str = "") 
 
 
 def resume(*, run_id: int) -> bool:
-    """Let a run go on, its first leads one by one again; whether it stood still."""
+    """Continue a paused run, with canaries first; return whether it was paused."""
     paused = MassConversion.objects.filter(pk=run_id).exclude(paused_reason="")
     if not paused.update(paused_reason="", counted_from=DbNow(), due_at=DbNow()):
         return False
@@ -182,7 +185,11 @@ def resume(*, run_id: int) -> bool:
 
 
 def cancel(*, run_id: int) -> bool:
-    """Leave out what was not sent yet; what is under way settles. Whether it was not over."""
+    """
+    Cancel a run; return whether it had not ended.
+
+    Rows that were not sent are skipped, and those in progress are settled.
+    """
     run = MassConversion.objects.get(pk=run_id)
     open_stages = [Stage.STAGING, Stage.PREVIEWING, Stage.REVIEW, Stage.CONVERTING]
     return run.advance(open_stages, Stage.CANCELLED, paused_reason="", due_at=DbNow())
@@ -190,7 +197,9 @@ def cancel(*, run_id: int) -> bool:
 
 def retry(*, run_id: int, by: AbstractBaseUser | None = None) -> int:
     """
-    Preview again what failed or was left undecided; it needs a new start. Return how many rows.
+    Preview the failed and undecided rows of a finished run again, and return how many there are.
+
+    They are converted after new decisions and a new start.
 
     :raises StaleDecisionError: if the run has not finished
     """
@@ -198,13 +207,13 @@ def retry(*, run_id: int, by: AbstractBaseUser | None = None) -> int:
     if run.stage != Stage.FINISHED:
         message = _("Only a mass conversion that has finished can be tried again.")
         raise StaleDecisionError(message, code="not_finished")
-    again = Q(status=Status.FAILED) | Q(status=Status.PREVIEWED, plan__isnull=True)
-    rows = LeadConversion.objects.filter(again, mass_conversion=run)
+    to_retry = Q(status=Status.FAILED) | Q(status=Status.PREVIEWED, plan__isnull=True)
+    rows = LeadConversion.objects.filter(to_retry, mass_conversion=run)
     while batch := list(rows.order_by("pk")[:WRITE_BATCH_ROWS]):
         LeadConversion.objects.move([lifecycle.reopened(row, by=str(by or "")) for row in batch])
-    # Rows of a finished run rest; if this process ends before the next line, it can be repeated.
+    # The rows of a finished run are not worked; if this process dies here, retry can be repeated.
     count = LeadConversion.objects.filter(mass_conversion=run, status=Status.NEW).count()
     if count:
-        anew: dict[str, Any] = {"counts": None, "ended_at": None, "announced_at": None}
-        run.advance([Stage.FINISHED], Stage.PREVIEWING, is_armed=False, due_at=DbNow(), **anew)
+        reset: dict[str, Any] = {"counts": None, "ended_at": None, "announced_at": None}
+        run.advance([Stage.FINISHED], Stage.PREVIEWING, is_armed=False, due_at=DbNow(), **reset)
     return count

@@ -1,4 +1,4 @@
-"""How a run stands: one aggregate, frozen when it has ended; and what it will cost, estimated."""
+"""The numbers of a run: its rows by status and verdict, and the calls that they still need."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from zoho_crm.conf import conf
 from zoho_crm.models import LeadConversion, MassConversion
 
 Status = LeadConversion.Status
-#: Leads that one call reads.
+#: Leads that one call reads at most.
 LEADS_PER_READ = 100
-#: Seconds that a call takes, roughly, for the estimate of time.
+#: Seconds that a call takes on average, for the estimate of time.
 SECONDS_PER_CALL = 0.4
 
 
 def counts(run: MassConversion) -> dict[str, int]:
-    """Return how many rows have each status and each verdict, and how many are decided."""
+    """
+    Return the number of rows by status and by verdict, and of decided rows as ``decided``.
+
+    For a run that has ended these are the numbers stored when it ended.
+    """
     if run.counts is not None:
         return dict(run.counts)
     rows = LeadConversion.objects.filter(mass_conversion=run)
@@ -31,7 +35,7 @@ def counts(run: MassConversion) -> dict[str, int]:
 
 
 def decided_count(run: MassConversion) -> int:
-    """Return how many rows would be sent if the run were started now."""
+    """Return the number of rows that would be converted if the run were started now."""
     return LeadConversion.objects.filter(
         mass_conversion=run, status=Status.PREVIEWED, plan__isnull=False
     ).count()
@@ -39,7 +43,7 @@ def decided_count(run: MassConversion) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What is still to come, roughly."""
+    """An estimate of the calls that a run still needs."""
 
     calls: int
     credits: int
@@ -47,11 +51,11 @@ class Estimate:
 
 
 def estimate(run: MassConversion) -> Estimate:
-    """Guess calls, credits and seconds of what is left to do, every lead by itself."""
+    """Return the calls, credits and seconds for the rest of a run if every lead is sent singly."""
     costs = conf().CREDIT_COSTS
-    standing = counts(run)
-    to_preview = standing.get(Status.NEW, 0)
-    to_send = standing.get(Status.READY, 0) + standing["decided"]
+    current = counts(run)
+    to_preview = current.get(Status.NEW, 0)
+    to_send = current.get(Status.READY, 0) + current["decided"]
     reads = math.ceil(to_preview / LEADS_PER_READ) + math.ceil(to_send / LEADS_PER_READ)
     other = to_preview + reads
     seconds = (other + to_send) * SECONDS_PER_CALL / max(1, conf().MAX_CONCURRENCY or 8)

@@ -1,4 +1,4 @@
-"""Decide about the rows of a run: by its policy, for a whole verdict, or one by one."""
+"""Decide the rows of a run: by its policy, all rows of a verdict, or one row. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Lead, Verdict, as_json
 
 Status = LeadConversion.Status
-#: What a decision may be about; a row that was left out may be taken in again.
+#: Statuses in which one row may be decided; a plan takes a skipped row in again.
 DECIDABLE = (Status.PREVIEWED, Status.SKIPPED)
-#: Rows that are decided at a time.
+#: Rows that are moved in one transaction, here and in the other modules of this package.
 WRITE_BATCH_ROWS = 500
-#: What may be said of a whole verdict.
+#: Actions that may be chosen for all rows of a verdict.
 ACTIONS = frozenset({Action.ATTACH, Action.CREATE, Action.SKIP})
-#: By which field of a record a policy tells several apart.
-LATEST: Mapping[str, str] = {
+#: The field by which a policy chooses the latest of several matches.
+LATEST_BY_FIELD: Mapping[str, str] = {
     Action.NEWEST: "Created_Time",
     Action.MOST_RECENTLY_ACTIVE: "Last_Activity_Time",
 }
@@ -40,33 +40,39 @@ LATEST: Mapping[str, str] = {
 def previewed_in_run(
     row: LeadConversion, preview: Preview, policy: Policy, context: DecisionContext
 ) -> Move:
-    """The lead was read, and what it could become; the run's policy decides if it can."""
+    """
+    Return the move for the new preview of a row: PREVIEWED or SKIPPED as the policy decides.
+
+    A row that is previewed again while its run is converting is left undecided: its plan is not
+    the one that was shown when the run was started.
+    """
     move = lifecycle.previewed(row, preview)
     if move.to != Status.PREVIEWED:
         return move
     run = row.mass_conversion
     if run and run.stage == MassConversion.Stage.CONVERTING:
-        # It is not what was shown when the run was started.
-        unseen = {"plan": None, "decided_by": None, "follows": None, "joins": ""}
-        unseen |= {"reason": preview.reason or "changed", **keys_of(None, None)}
-        return replace(move, values={**move.values, **unseen})
+        undecided = {"plan": None, "decided_by": None, "follows": None, "joins": ""}
+        undecided |= {"reason": preview.reason or "changed", **_key_columns(None, None)}
+        return replace(move, values={**move.values, **undecided})
     if "plan" not in move.values:
-        kept = keys_of(preview.lead, row.planned())
-        return replace(move, values={**move.values, **kept})
+        keys = _key_columns(preview.lead, row.planned())
+        return replace(move, values={**move.values, **keys})
     decision = matching.decide_by(policy, preview, context)
     values: dict[str, Any] = {**move.values, "plan": as_json(decision.plan)}
     values["reason"] = decision.reason or move.values["reason"]
-    values |= keys_of(preview.lead, decision.plan)
+    values |= _key_columns(preview.lead, decision.plan)
     return replace(move, to=Status.SKIPPED if decision.skip else move.to, values=values)
 
 
 def latest_of(client: ZohoClient, policy: Policy, preview: Preview) -> Mapping[str, datetime]:
     """
-    Return when each of several matches was made, or last active, if the policy goes by that.
+    Return when each of several matches was created or last active, by record id.
+
+    Empty without a call if the policy does not choose by that, or there are not several matches.
 
     :raises ZohoError: if Zoho cannot be asked now
     """
-    field = LATEST.get(policy.on_several_matches)
+    field = LATEST_BY_FIELD.get(policy.on_several_matches)
     if field is None or preview.verdict != Verdict.SEVERAL_MATCHES:
         return {}
     contacts = preview.options.contacts
@@ -76,8 +82,8 @@ def latest_of(client: ZohoClient, policy: Policy, preview: Preview) -> Mapping[s
     return {record_id: datetime.fromisoformat(time) for record_id, time in times.items() if time}
 
 
-def keys_of(lead: Lead | None, plan: ConversionPlan | None) -> dict[str, str]:
-    """Return the columns that say which records the plan would create."""
+def _key_columns(lead: Lead | None, plan: ConversionPlan | None) -> dict[str, str]:
+    """Return the columns by which rows are grouped that would create the same records."""
     if lead is None or plan is None:
         return {"contact_key": "", "account_key": "", "similar_key": ""}
     account = matching.account_key(lead, plan)
@@ -89,18 +95,18 @@ def keys_of(lead: Lead | None, plan: ConversionPlan | None) -> dict[str, str]:
 
 
 def _digest(key: str) -> str:
-    # A company may have 200 letters; an index should not.
+    # A company's name may have 200 characters, too many for an index.
     return hashlib.blake2b(key.encode(), digest_size=16).hexdigest() if key else ""
 
 
 def decide(*, run_id: int, verdict: str, action: str, by: AbstractBaseUser | None = None) -> int:
     """
-    Decide every previewed row of a verdict alike; return how many rows were decided.
+    Decide all previewed rows of a verdict in the same way, and return how many were decided.
 
     :param action: ``attach``, ``create`` or ``skip``
-    :param by: whose decision stands where the run itself would ask a person
+    :param by: the user who decides; without one, rows that a person decided stay as they are
     :raises StaleDecisionError: if the run is no longer, or not yet, in review
-    :raises PlanError: if this cannot be said of this verdict
+    :raises PlanError: if the action cannot be chosen for this verdict
     """
     run = in_review(run_id)
     decision_for = _decision_maker(run, Verdict(verdict), Action(action))
@@ -110,7 +116,7 @@ def decide(*, run_id: int, verdict: str, action: str, by: AbstractBaseUser | Non
     if by is None:
         rows = rows.filter(decided_by=None)
     decided = 0
-    for batch in _batches(rows):
+    for batch in batches(rows):
         moves = [_decided(row, decision_for(stored_preview(row)), by) for row in batch]
         made = _write(run, moves)
         decided += sum(move.row.status == Status.SKIPPED or bool(move.row.plan) for move in made)
@@ -121,7 +127,7 @@ def decide_one(
     *, conversion_id: int, version: int, plan: ConversionPlan | None, by: AbstractBaseUser
 ) -> LeadConversion:
     """
-    Decide one row of a run: a plan, or ``None`` to leave it out.
+    Give one row of a run a plan, or leave it out of the run (``None``).
 
     :raises StaleDecisionError: if the row changed after it was shown, or its run is not in review
     :raises PlanError: if the plan does not fit the preview
@@ -141,9 +147,9 @@ def decide_one(
 
 def in_review(run_id: int) -> MassConversion:
     """
-    Return a run that waits for decisions.
+    Return a run that is waiting for decisions.
 
-    :raises StaleDecisionError: if it does not
+    :raises StaleDecisionError: if it is in another stage
     """
     run = MassConversion.objects.filter(pk=run_id).first()
     if run is None or run.stage != MassConversion.Stage.REVIEW:
@@ -155,9 +161,13 @@ def in_review(run_id: int) -> MassConversion:
 def _decision_maker(
     run: MassConversion, verdict: Verdict, action: Action
 ) -> Callable[[Preview], Decision]:
-    """Return what decides a row, together with what the plans of the run have in common."""
+    """
+    Return the function that decides a row by this action and the choices of the run's policy.
+
+    :raises PlanError: if the action cannot be chosen for this verdict
+    """
     if action not in ACTIONS or verdict not in matching.CONVERTIBLE:
-        message = _("“%(action)s” cannot be said of %(verdict)s.")
+        message = _("“%(action)s” cannot be chosen for leads with the verdict %(verdict)s.")
         raise PlanError(message % {"action": action, "verdict": verdict}, code="bad_decision")
     if action == Action.ATTACH and verdict in {Verdict.NO_MATCH, Verdict.SEVERAL_MATCHES}:
         message = _("Which record the leads should join is not clear; decide them one by one.")
@@ -177,9 +187,9 @@ def _decision_maker(
 
 def _write(run: MassConversion, moves: list[Move]) -> list[Move]:
     """
-    Write decisions, unless the run was started or cancelled meanwhile; return those made.
+    Write decisions and return those that were made; a row that was moved meanwhile stays.
 
-    :raises StaleDecisionError: if it was; then nothing is written
+    :raises StaleDecisionError: if the run was started or cancelled meanwhile; nothing is written
     """
     with transaction.atomic():
         if not run.bump_revision():
@@ -194,15 +204,16 @@ def _decided(row: LeadConversion, decision: Decision, by: AbstractBaseUser | Non
         values |= lifecycle.AT_REST
         return Move(row=row, to=Status.SKIPPED, by=who, values=values)
     if plan is None:
-        # A person wanted it sent, but whose it will be has to be said lead by lead.
+        # The records need an owner, who has to be chosen for each of these leads.
         undecided = {"plan": None, "decided_by_id": None, "reason": decision.reason}
         return Move(row=row, to=Status.PREVIEWED, by=who, values=undecided)
-    values |= {"plan": as_json(plan), "reason": "", **keys_of(row.lead_seen(), plan)}
+    values |= {"plan": as_json(plan), "reason": "", **_key_columns(row.lead_seen(), plan)}
     details = {"plan": as_json(plan)}
     return Move(row=row, to=Status.PREVIEWED, by=who, values=values, details=details)
 
 
-def _batches(rows: QuerySet[LeadConversion]) -> Iterator[list[LeadConversion]]:
+def batches(rows: QuerySet[LeadConversion]) -> Iterator[list[LeadConversion]]:
+    """Yield rows by their primary key, ``WRITE_BATCH_ROWS`` at a time."""
     last = 0
     while batch := list(rows.filter(pk__gt=last).order_by("pk")[:WRITE_BATCH_ROWS]):
         yield batch

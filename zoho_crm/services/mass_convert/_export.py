@@ -1,4 +1,4 @@
-"""The results of a run as CSV, row by row."""
+"""Export the results of a run as CSV."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ COLUMNS = tuple(
     error_code error_message finished_at
     """.split()  # noqa: SIM905
 )
-#: What a spreadsheet would take for a formula.
+#: First characters by which a spreadsheet recognises a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export(*, run_id: int) -> Iterator[str]:
     """
-    Yield the lines of a CSV file: a header that never changes, the rows, and what was left out.
+    Yield the lines of a CSV file: a fixed header, the rows, and the lines that were left out.
 
-    Values that a spreadsheet would take for a formula get an apostrophe in front.
+    A value that a spreadsheet would take for a formula gets an apostrophe in front.
     """
     run = MassConversion.objects.get(pk=run_id)
     writer = csv.DictWriter(_Echo(), COLUMNS, restval="")
@@ -35,7 +35,7 @@ def export(*, run_id: int) -> Iterator[str]:
 
 
 class _Echo:
-    """A file for ``csv`` that gives back what is written."""
+    """A file for ``csv`` whose ``write`` returns the text that it is given."""
 
     def write(self, text: str) -> str:
         return text
@@ -70,10 +70,10 @@ def _left_out(line: MassConversionLine) -> dict[str, Any]:
 
 
 def _safe(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: _harmless(value) for name, value in values.items()}
+    return {name: _escaped(value) for name, value in values.items()}
 
 
-def _harmless(value: Any) -> Any:
+def _escaped(value: Any) -> Any:
     if isinstance(value, str) and value.startswith(FORMULA_STARTS):
         return f"'{value}"
     return value

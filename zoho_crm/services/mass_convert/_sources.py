@@ -1,8 +1,8 @@
 """
-Where the leads of a run come from: a file, a column of a CSV file, lines of text, all open leads.
+The sources of a run's lead ids: a file, a column of a CSV file, lines of text, the open leads.
 
-Each yields one text for each line of its source, so that numbers of lines are those that people
-see; a line that names no lead because it is empty, a heading or a comment is yielded empty.
+Each function yields one text per line of its source, so that line numbers are those of the source;
+a line without an id (an empty line, a header, a comment) is yielded as an empty text.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from zoho_crm.services.leads import open_leads
 
 COMMENT = "#"
 DELIMITERS = ",;\t"
-#: Bytes that are looked at together.
-CHUNK = 1 << 16
+#: Bytes of a file that are read at a time.
+CHUNK_BYTES = 1 << 16
 
 
 def ids_in_file(file: BinaryIO, *, column: str = "") -> Iterator[str]:
     """
-    Yield what stands in the lines of a file, or in a column of a CSV file with a header.
+    Yield the lines of a file, or the values in a column of a CSV file with a header.
 
-    The whole file is looked at before the first line is yielded.
+    The whole file is checked before the first line is yielded.
 
-    :param file: open for reading bytes, at its beginning
+    :param file: a file opened for reading bytes, at its beginning
     :raises RequestRefusedError: if it is not text in UTF-8, is empty, or has no such column
     """
     _check_text(file)
@@ -45,7 +45,7 @@ def ids_in_file(file: BinaryIO, *, column: str = "") -> Iterator[str]:
 
 def ids_in_lines(lines: Iterable[str], *, column: str = "") -> Iterator[str]:
     """
-    Yield what stands in lines of text, or in a column of them with a header.
+    Yield lines of text, or the values in a column of lines of CSV with a header.
 
     :raises RequestRefusedError: if there is no line, or no such column
     """
@@ -63,7 +63,8 @@ def ids_of_open_leads(
     """
     Yield the ids of the open leads of an organisation that have all these values, newest first.
 
-    :raises ZohoError: if Zoho cannot be asked
+    :param filters: values by the API name of a field
+    :raises ZohoError: if a page of leads cannot be read
     """
     return (lead.id for lead in open_leads(connection, filters=filters))
 
@@ -72,7 +73,7 @@ def _check_text(file: BinaryIO) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     message = _("It is not a text file in UTF-8. Save it as text or CSV, one id of a lead a line.")
     try:
-        while chunk := file.read(CHUNK):
+        while chunk := file.read(CHUNK_BYTES):
             if b"\0" in chunk:
                 raise RequestRefusedError(message, code="no_text")
             decoder.decode(chunk)
@@ -90,21 +91,21 @@ def _id(line: str) -> str:
 def _column(lines: Iterator[str], name: str) -> Iterator[str]:
     header = next(lines)
     delimiter = _delimiter(header, name)
-    place = _names(header, delimiter).index(name)
+    index = _names(header, delimiter).index(name)
     yield ""
     rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-    before = 0
+    last_line = 0
     try:
         for row in rows:
-            # A cell may go over several lines.
-            yield from repeat("", rows.line_num - before - 1)
-            before = rows.line_num
-            value = row[place].strip() if place < len(row) else ""
+            # A cell may contain line breaks.
+            yield from repeat("", rows.line_num - last_line - 1)
+            last_line = rows.line_num
+            value = row[index].strip() if index < len(row) else ""
             yield value or delimiter.join(row)
     except csv.Error as error:
         message = _("Line %(number)s cannot be read as CSV: %(error)s.")
-        words = {"number": rows.line_num + 1, "error": error}
-        raise RequestRefusedError(message % words, code="no_csv") from error
+        values = {"number": rows.line_num + 1, "error": error}
+        raise RequestRefusedError(message % values, code="no_csv") from error
 
 
 def _delimiter(header: str, name: str) -> str:
@@ -113,8 +114,8 @@ def _delimiter(header: str, name: str) -> str:
             return delimiter
     widest = max(DELIMITERS, key=lambda delimiter: len(_names(header, delimiter)))
     message = _("There is no column “%(name)s”; the first line names: %(known)s.")
-    words = {"name": name, "known": ", ".join(_names(header, widest))[:200]}
-    raise RequestRefusedError(message % words, code="no_column")
+    values = {"name": name, "known": ", ".join(_names(header, widest))[:200]}
+    raise RequestRefusedError(message % values, code="no_column")
 
 
 def _names(header: str, delimiter: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Take a run one step further: its next stage, its decided rows, those that follow others."""
+"""Advance runs: one short step at a time, by the stage that a run is in."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from zoho_crm.models import (
 from zoho_crm.services import lifecycle
 from zoho_crm.services.mass_convert._circuit_breaker import CANARY_ROWS, canaries_passed
 from zoho_crm.services.mass_convert._counts import counts
+from zoho_crm.services.mass_convert._decisions import WRITE_BATCH_ROWS
 from zoho_crm.services.mass_convert._groups import regroup
 from zoho_crm.services.mass_convert.jobs import effect_key, effect_of
 from zoho_crm.types import ConversionPlan
@@ -29,18 +30,17 @@ from zoho_crm.types import ConversionPlan
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
 Joins = LeadConversion.Joins
-#: Rows that one step moves at a time, and seconds until the next look if nobody wakes it.
-WRITE_BATCH_ROWS = 500
+#: Seconds to the next step of a run whose rows are in progress, unless ``mark_due`` is called.
 RECHECK_SECONDS = 5.0
-#: Seconds that no step takes.
+#: Seconds after which a step that did not end, with its worker, is repeated.
 STEP_TIMEOUT_SECONDS = 60.0
 
 
 def advance_runs(connection_id: int) -> list[MassConversion]:
     """
-    Take each due run of a connection one step further.
+    Take one step in each due run of a connection, the longest due first.
 
-    :return: the runs that have not ended; ``is_due`` says which can be taken further at once
+    :return: the runs that have not ended; ``is_due`` says which can take another step at once
     """
     flags: dict[str, Any] = {"is_due": holds(due_at__lte=DbNow(), stage__in=STEP_BY_STAGE)}
     runs = MassConversion.objects.filter(connection_id=connection_id, ended_at=None)
@@ -55,16 +55,20 @@ def _advance_run(run: MassConversion) -> None:
     runs = MassConversion.objects.filter(pk=run.pk)
     runs.update(due_at=from_now(STEP_TIMEOUT_SECONDS))
     wait = STEP_BY_STAGE[run.stage](run)
-    # Whoever woke it meanwhile made it due again: what they did is still to be looked at.
-    unmoved = runs.filter(revision=run.revision, due_at__gt=DbNow())
-    unmoved.update(due_at=None if wait is None else from_now(wait))
+    # If it was marked as due during this step, or decided, it stays due: the step may have missed
+    # what changed.
+    unchanged = runs.filter(revision=run.revision, due_at__gt=DbNow())
+    unchanged.update(due_at=None if wait is None else from_now(wait))
 
 
 def mark_due(run_ids: Collection[int]) -> None:
-    """Have runs taken further at the next opportunity: rows of theirs came to rest."""
+    """Make these runs due now, because rows of theirs came to rest."""
     if run_ids:
         runs = MassConversion.objects.filter(pk__in=run_ids, due_at__gt=DbNow())
         runs.update(due_at=DbNow())
+
+
+# One step each: the seconds to the next, or None if the run waits for a person or has ended
 
 
 def _preview(run: MassConversion) -> float | None:
@@ -83,27 +87,25 @@ def _convert(run: MassConversion) -> float | None:
     if run.paused_reason:
         return None
     if not run.is_armed:
-        return _arm(run)
-    waiting = _rows(run, Status.PREVIEWED).filter(plan__isnull=False)
-    is_waiting = waiting.exists()
-    if is_waiting and _follow(run, waiting):
+        return _approve_decided(run)
+    followers = _rows(run, Status.PREVIEWED).filter(plan__isnull=False)
+    has_followers = followers.exists()
+    if has_followers and _approve_followers(run, followers):
         return 0.0
-    moving = LeadConversion.objects.filter(mass_conversion=run, status__in=IN_PROGRESS)
-    if is_waiting or moving.exists():
+    in_progress = LeadConversion.objects.filter(mass_conversion=run, status__in=IN_PROGRESS)
+    if has_followers or in_progress.exists():
         _replace_canaries(run)
         return RECHECK_SECONDS
     _end(run, [Stage.CONVERTING], Stage.FINISHED)
     return None
 
 
-def _arm(run: MassConversion) -> float:
-    """Make the decided rows ready that follow nobody."""
+def _approve_decided(run: MassConversion) -> float:
+    """Move a batch of decided rows that follow no other to READY; after the last, the canaries."""
     rows = _rows(run, Status.PREVIEWED).filter(plan__isnull=False, follows=None)
-    rows = rows.only("status", "version", "lead_snapshot", "plan", "follows", "job")[
-        :WRITE_BATCH_ROWS
-    ]
+    rows = rows.only("status", "version", "lead_snapshot", "plan", "follows", "job")
     rules = run.rules
-    moves = [_armed(run, row, rules) for row in rows]
+    moves = [_approval(run, row, rules) for row in rows[:WRITE_BATCH_ROWS]]
     LeadConversion.objects.move(moves)
     if not moves:
         choose_canaries(run)
@@ -111,43 +113,44 @@ def _arm(run: MassConversion) -> float:
     return 0.0
 
 
-def _armed(run: MassConversion, row: LeadConversion, rules: Policy) -> Move:
-    """A row that may go by a job waits for one; any other is sent next."""
-    move = lifecycle.approved(row, row.planned() or ConversionPlan(), **_starter(run))
+def _approval(run: MassConversion, row: LeadConversion, rules: Policy) -> Move:
+    """Return the move of a row to READY: to wait for a job if one can convert it, else due now."""
+    move = lifecycle.approved(row, row.planned() or ConversionPlan(), **_approved_by(run))
     effect = effect_key(effect_of(row, rules)) if run.may_use_jobs and not row.job_id else ""
-    waits = {"effect": effect, "due_at": None} if effect else {"effect": ""}
-    return replace(move, values={**move.values, **waits})
+    values = {"effect": effect, "due_at": None} if effect else {"effect": ""}
+    return replace(move, values={**move.values, **values})
 
 
 def choose_canaries(run: MassConversion) -> None:
-    """Let the first leads go singly, whatever their route."""
+    """Make the first rows that wait for a job due now, to be sent singly."""
     rows = _rows(run, Status.READY).filter(due_at=None)[:CANARY_ROWS]
     values = {"effect": "", "due_at": DbNow()}
     LeadConversion.objects.move(Move(row=row, to=Status.READY, values=values) for row in rows)
 
 
 def _replace_canaries(run: MassConversion) -> None:
-    """Choose others if the first leads came to rest without enough outcomes."""
+    """Choose other canaries if the first came to rest and too few of them have an outcome."""
     if run.may_use_jobs and not canaries_passed(run):
         rows = LeadConversion.objects.filter(mass_conversion=run)
-        under_way = Q(status=Status.RUNNING) | Q(status=Status.READY, due_at__isnull=False)
-        if not rows.filter(under_way).exists():
+        sent_singly = Q(status=Status.RUNNING) | Q(status=Status.READY, due_at__isnull=False)
+        if not rows.filter(sent_singly).exists():
             choose_canaries(run)
 
 
-def _starter(run: MassConversion) -> dict[str, Any]:
+def _approved_by(run: MassConversion) -> dict[str, Any]:
     return {"approved_by_id": run.started_by_id, "by": f"run {run.pk}"}
 
 
-def _follow(run: MassConversion, waiting: QuerySet[LeadConversion]) -> int:
-    """Let followers join what their leaders made, or say why they cannot."""
-    ripe = waiting.exclude(follows=None).exclude(follows__status__in=IN_PROGRESS)
-    ripe = ripe.exclude(follows__status=Status.PREVIEWED, follows__plan__isnull=False)
-    moves = [_joined(run, row) for row in ripe.select_related("follows")[:WRITE_BATCH_ROWS]]
-    return len(LeadConversion.objects.move(moves))
+def _approve_followers(run: MassConversion, followers: QuerySet[LeadConversion]) -> int:
+    """Move the followers whose leader is at rest, a batch at a time; return how many moved."""
+    ready = followers.exclude(follows=None).exclude(follows__status__in=IN_PROGRESS)
+    ready = ready.exclude(follows__status=Status.PREVIEWED, follows__plan__isnull=False)
+    rows = ready.select_related("follows")[:WRITE_BATCH_ROWS]
+    return len(LeadConversion.objects.move([_follower_move(run, row) for row in rows]))
 
 
-def _joined(run: MassConversion, row: LeadConversion) -> Move:
+def _follower_move(run: MassConversion, row: LeadConversion) -> Move:
+    """Return the move that attaches a row to its leader's record, or leaves it for review."""
     leader, plan = row.follows, row.planned() or ConversionPlan()
     assert leader is not None
     record = leader.contact_id if row.joins == Joins.CONTACT else leader.account_id
@@ -159,11 +162,11 @@ def _joined(run: MassConversion, row: LeadConversion) -> Move:
         joined = replace(plan, contact_id=record)
     else:
         joined = replace(plan, account_id=record)
-    return lifecycle.approved(row, joined, **_starter(run))
+    return lifecycle.approved(row, joined, **_approved_by(run))
 
 
 def _cancel(run: MassConversion) -> float | None:
-    """Leave out what was not sent; the rest settles."""
+    """Skip a batch of the rows that were not sent; the run ends when the others are at rest."""
     unsent = [Status.NEW, Status.PREVIEWED, Status.READY]
     rows = LeadConversion.objects.filter(mass_conversion=run, status__in=unsent)[:WRITE_BATCH_ROWS]
     values = {**lifecycle.AT_REST, "reason": "cancelled"}
