@@ -113,7 +113,7 @@ def test_a_policy_that_does_not_exist_is_refused(connection: Connection, zoho: S
 def test_a_lead_on_its_way_stays_on_it(connection: Connection, zoho: Simulator) -> None:
     lead_id = zoho.story("one_match")
     row = preview.preview(connection_id=connection.pk, lead_id=lead_id)
-    plan = row.planned()
+    plan = row.stored_plan()
     assert plan
     convert.approve(conversion_id=row.pk, version=row.version, plan=plan)
 

@@ -30,7 +30,7 @@ def _cells(row: LeadConversion) -> tuple[str, ...]:
     return (
         row.lead_id,
         row.verdict,
-        _plan(row.planned()),
+        _plan(row.stored_plan()),
         _result(row),
         *(record_id or EMPTY for record_id in ids),
     )

@@ -60,7 +60,7 @@ def preview_leads(
 def decide_one(rows: Sequence[LeadConversion], by: User) -> LeadConversion | None:
     """Approve a plan with a deal for one lead with several matches; return its row, if any."""
     for row in rows:
-        contact = _usable(row.options_seen().contacts)
+        contact = _usable(row.stored_options().contacts)
         if row.verdict == Verdict.SEVERAL_MATCHES and contact:
             plan = ConversionPlan(contact_id=contact.id, deal=_deal(row))
             row = approve(conversion_id=row.pk, version=row.version, plan=plan, by=by)
@@ -74,7 +74,7 @@ def _usable(matches: Sequence[Match]) -> Match | None:
 
 
 def _deal(row: LeadConversion) -> Deal:
-    lead, pipelines = row.lead_seen(), choices(row.connection).pipelines
+    lead, pipelines = row.stored_lead(), choices(row.connection).pipelines
     pipeline = next(pipeline for pipeline in pipelines if pipeline.is_default)
     return Deal(
         name=f"{lead.company if lead else row.lead_id}: first order",

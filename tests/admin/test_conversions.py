@@ -121,7 +121,7 @@ def test_who_may_not_see_names_sees_ids(
 
     html = viewer.get(LIST).html + viewer.get(story(row)).html
 
-    lead = row.lead_seen()
+    lead = row.stored_lead()
     assert lead
     assert row.lead_id in html
     for value in (lead.name, lead.email, lead.company, lead.fields["Phone"]):
@@ -132,14 +132,14 @@ def test_the_story_tells_every_step_and_what_was_read_and_sent(
     visit: Visitor, see: Callable[..., LeadConversion], connection: Connection, boss: User
 ) -> None:
     row = see("one_match")
-    contact = row.options_seen().contacts[0]
+    contact = row.stored_options().contacts[0]
     plan = ConversionPlan(contact_id=contact.id)
     convert.approve(conversion_id=row.pk, version=row.version, plan=plan, by=boss)
     work.work(connection_id=connection.pk)
 
     page = visit.get(story(row))
 
-    lead = row.lead_seen()
+    lead = row.stored_lead()
     assert lead
     assert "It was converted by us" in page.text
     assert f"It became the contact {contact.id}." in page.text

@@ -83,7 +83,7 @@ def test_what_suggests_itself_is_chosen_at_first(
 
     page = visit.get(address(row))
 
-    contact = row.options_seen().contacts[0]
+    contact = row.stored_options().contacts[0]
     assert ("contact", contact.id) in page.form_with(LOOK).values
     assert ("account", "new") in page.form_with(LOOK).values
 
@@ -112,15 +112,15 @@ def test_what_will_happen_is_shown_for_exactly_the_chosen_plan(
     visit: Visitor, see: Callable[..., LeadConversion]
 ) -> None:
     row = see("several")
-    chosen = row.options_seen().contacts[1]
+    chosen = row.stored_options().contacts[1]
     visit.get(address(row))
 
     page = visit.press(LOOK, contact=chosen.id, account="new")
 
     plan = ConversionPlan(contact_id=chosen.id)
-    lead = row.lead_seen()
+    lead = row.stored_lead()
     assert lead
-    for sentence in explain_plan(plan, lead, row.options_seen()):
+    for sentence in explain_plan(plan, lead, row.stored_options()):
         assert sentence in page.text
     assert fresh(row).status == "PREVIEWED"
 
@@ -133,7 +133,7 @@ def test_converting_sends_what_was_shown(
     boss: User,
 ) -> None:
     row = see("several")
-    chosen = row.options_seen().contacts[1]
+    chosen = row.stored_options().contacts[1]
     visit.get(address(row))
     visit.press(LOOK, contact=chosen.id, account="new")
     messages.take_all()
@@ -176,7 +176,7 @@ def test_everything_that_can_be_chosen_reaches_the_plan(
     )
     visit.press(CONVERT)
 
-    plan = fresh(row).planned()
+    plan = fresh(row).stored_plan()
     assert plan
     assert plan.deal
     assert (plan.account_id, plan.owner_id) == (account.id, owner["id"])
@@ -264,7 +264,7 @@ def test_a_match_that_cannot_be_used_is_dimmed_and_says_why(
     visit: Visitor, see: Callable[..., LeadConversion]
 ) -> None:
     row = see("unapproved")
-    contact = row.options_seen().contacts[0]
+    contact = row.stored_options().contacts[0]
 
     page = visit.get(address(row))
 
@@ -300,7 +300,7 @@ def test_a_contact_and_an_account_that_disagree_are_an_error_at_the_account(
     visit: Visitor, see: Callable[..., LeadConversion]
 ) -> None:
     row = see("disagree")
-    options = row.options_seen()
+    options = row.stored_options()
     visit.get(address(row))
 
     page = visit.press(LOOK, contact=options.contacts[0].id, account=options.accounts[0].id)
@@ -333,7 +333,7 @@ def test_a_field_that_only_this_organisation_asks_for_reaches_the_deal(
     )
     visit.press("Save the decision")
 
-    plan = fresh(row).planned()
+    plan = fresh(row).stored_plan()
     assert plan
     assert plan.deal
     assert plan.deal.other == {"Lead_Source": "Trade Show"}
@@ -377,7 +377,7 @@ def test_an_organisation_without_pipelines_is_not_asked_for_one(
     visit.press(LOOK, **DEAL)
     visit.press("Save the decision")
 
-    plan = fresh(row).planned()
+    plan = fresh(row).stored_plan()
     assert plan
     assert plan.deal
     assert plan.deal.pipeline == ""

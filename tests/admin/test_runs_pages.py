@@ -151,7 +151,7 @@ def test_one_lead_of_a_run_is_decided_and_sent_with_the_run(
 ) -> None:
     run = in_review(connection, zoho, "several", name="Fair")
     (row,) = rows_of(run)
-    chosen = row.options_seen().contacts[1]
+    chosen = row.stored_options().contacts[1]
     page = visit.get(lead_page(row))
     assert f"It is in the mass conversion #{run.pk} Fair and stays as it is until then." in (
         page.text
@@ -164,7 +164,7 @@ def test_one_lead_of_a_run_is_decided_and_sent_with_the_run(
     page = visit.press("Save the decision")
 
     (row,) = rows_of(run)
-    plan = row.planned()
+    plan = row.stored_plan()
     assert plan
     assert (row.status, plan.contact_id, row.decided_by) == ("PREVIEWED", chosen.id, boss)
     assert "it is sent with the mass conversion" in page.text
@@ -181,7 +181,7 @@ def test_a_forged_press_on_convert_sends_nothing_of_a_run(
 ) -> None:
     run = in_review(connection, zoho, "several")
     (row,) = rows_of(run)
-    chosen = row.options_seen().contacts[0]
+    chosen = row.stored_options().contacts[0]
     values = [("version", str(row.version)), ("contact", chosen.id), ("account", "new")]
 
     visit.post(lead_page(row), [*values, ("step", "convert"), ("attachments", ""), ("owner", "")])
@@ -219,7 +219,7 @@ def test_a_lead_of_a_run_that_waits_for_nobody_is_not_decided_singly(
     visit.get(lead_page(row))
     started(run, by=boss)
 
-    page = visit.press("Show what will happen", contact=row.options_seen().contacts[0].id)
+    page = visit.press("Show what will happen", contact=row.stored_options().contacts[0].id)
 
     assert "This has changed since it was shown" in page.text
     assert not page.has_button("Show what will happen")

@@ -99,6 +99,6 @@ def check_records(rows: list[LeadConversion], zoho: Simulator, were_there: froze
         assert [value for value, number in values.items() if number > 1] == []
     leaders = [row for row in rows if row.converted_by == "us" and row.follows_id is None]
     for row in leaders:
-        lead = row.lead_seen()
+        lead = row.stored_lead()
         if lead and lead.owner and row.contact_id not in were_there:
             assert zoho.records["Contacts"][row.contact_id]["Owner"]["id"] == lead.owner.id

@@ -563,7 +563,7 @@ def test_a_lead_on_its_way_from_before_is_worked(
 ) -> None:
     lead_id = zoho.story("one_match")
     row = preview(connection_id=connection.pk, lead_id=lead_id)
-    approve(conversion_id=row.pk, version=row.version, plan=row.planned())
+    approve(conversion_id=row.pk, version=row.version, plan=row.stored_plan())
 
     ran = run("zoho_convert", lead_id, "--execute", "--format=json")
 

@@ -105,7 +105,7 @@ def test_a_verdict_that_is_decided_gets_what_all_plans_of_the_run_share(bench: B
 
     mass_convert.decide(run_id=run.pk, verdict="ONE_MATCH", action="attach", by=bench.person)
 
-    plan = run.rows.get().planned()
+    plan = run.rows.get().stored_plan()
     assert plan is not None
     assert plan.contact_id
     assert plan.deal is not None
@@ -128,7 +128,7 @@ def test_a_lead_whose_owner_is_gone_stays_undecided_when_its_verdict_is_decided(
 def test_leads_are_decided_one_by_one_left_out_and_taken_in_again(bench: Bench) -> None:
     several, other = bench.zoho.story("several"), bench.zoho.story("several")
     run = bench.reviewed([several, other])
-    contact = bench.row(several).options_seen().contacts[0]
+    contact = bench.row(several).stored_options().contacts[0]
 
     def decide(lead_id: str, plan: ConversionPlan | None) -> None:
         row = bench.row(lead_id)
@@ -207,7 +207,7 @@ def test_a_persons_plan_is_never_replaced_by_the_policy_or_a_machine(bench: Benc
     bench.until_settled(run)
 
     row = bench.row(lead_id)
-    assert (row.status, row.planned(), row.decided_by) == (
+    assert (row.status, row.stored_plan(), row.decided_by) == (
         Status.PREVIEWED,
         CREATE,
         bench.person,
@@ -221,7 +221,7 @@ def test_the_newest_and_the_most_recently_active_of_several_are_told_apart(bench
     bench.reviewed([two], policy=policy(on_several_matches=Action.MOST_RECENTLY_ACTIVE))
 
     def title(lead_id: str) -> Any:
-        plan = bench.row(lead_id).planned()
+        plan = bench.row(lead_id).stored_plan()
         return plan and bench.zoho.records["Contacts"][plan.contact_id]["Title"]
 
     # In the story the younger contact is an assistant, and nobody has dealt with her lately.

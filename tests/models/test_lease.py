@@ -18,9 +18,9 @@ def run_out(connection):
 def test_one_worker_has_the_lease(connection):
     mine = take(connection, "me")
 
-    assert mine.mine().exists()
+    assert mine.held().exists()
     assert take(connection, "you") is None
-    assert mine.mine().exists()
+    assert mine.held().exists()
 
 
 def test_a_lease_that_ran_out_goes_to_the_next_and_never_back(connection):
@@ -29,10 +29,10 @@ def test_a_lease_that_ran_out_goes_to_the_next_and_never_back(connection):
     yours = take(connection, "you")
 
     assert yours.lease_number == mine.lease_number + 1
-    assert not mine.mine().exists()
+    assert not mine.held().exists()
     assert not mine.renew(seconds=90)
     mine.release(limit=1)
-    assert yours.mine().exists()
+    assert yours.held().exists()
     assert ConnectionWork.objects.get(pk=connection.pk).limit == 2
 
 
@@ -41,15 +41,15 @@ def test_the_number_tells_two_leases_of_one_owner_apart(connection):
     run_out(connection)
     second = take(connection, "me")
 
-    assert not first.mine().exists()
-    assert second.mine().exists()
+    assert not first.held().exists()
+    assert second.held().exists()
 
 
 def test_a_lease_that_ran_out_is_not_renewed_even_if_nobody_took_it(connection):
     mine = take(connection, "me")
     run_out(connection)
 
-    assert not mine.mine().exists()
+    assert not mine.held().exists()
     assert not mine.renew(seconds=90)
 
 
@@ -64,7 +64,7 @@ def test_a_released_lease_is_free_and_what_was_learnt_stays(connection):
 def test_a_lease_is_long_enough_or_not(connection):
     mine = take(connection, "me", seconds=60)
 
-    assert mine.mine(for_seconds=30).exists()
-    assert not mine.mine(for_seconds=61).exists()
+    assert mine.held(for_seconds=30).exists()
+    assert not mine.held(for_seconds=61).exists()
     assert mine.renew(seconds=120)
-    assert mine.mine(for_seconds=61).exists()
+    assert mine.held(for_seconds=61).exists()

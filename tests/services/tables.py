@@ -98,7 +98,7 @@ BOOLEAN = BooleanField()
 
 def _said(row: Any, life: Life) -> dict[str, Any]:
     said = {name: getattr(row, name) for name in COLUMNS}
-    plan = row.planned() if row.status in ("READY", "RUNNING") else None
+    plan = row.stored_plan() if row.status in ("READY", "RUNNING") else None
     return {
         **said,
         "negative_reads": row.negative_reads if row.status not in CLOSED else None,

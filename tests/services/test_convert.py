@@ -50,12 +50,12 @@ def seen(row):
 
 def test_a_decision_is_remembered_and_nothing_is_sent(previewed, olga, zoho):
     row = previewed("several")
-    plan = ConversionPlan(contact_id=row.options_seen().contacts[1].id)
+    plan = ConversionPlan(contact_id=row.stored_options().contacts[1].id)
 
     decided = convert.decide(**seen(row), plan=plan, by=olga)
 
     assert (decided.status, decided.decided_by, decided.due_at) == (Status.PREVIEWED, olga, None)
-    assert fresh(row).planned() == plan
+    assert fresh(row).stored_plan() == plan
     assert row.events.get(version=decided.version).by == "olga"
     assert zoho.ledger()["calls"] == []
 
@@ -78,7 +78,7 @@ def test_an_approval_makes_it_due_now_and_says_who_and_when(previewed, olga):
 def test_what_was_approved_is_what_is_sent(previewed, olga, zoho, connection):
     row = previewed("several")
     plan = ConversionPlan(
-        contact_id=row.options_seen().contacts[0].id,
+        contact_id=row.stored_options().contacts[0].id,
         deal=Deal(
             name="Roll-out",
             stage="Qualification",
@@ -127,7 +127,7 @@ def test_a_plan_that_does_not_fit_is_refused_and_changes_nothing(
 
 def test_an_unusable_match_cannot_be_chosen(previewed, olga):
     row = previewed("unapproved")
-    plan = ConversionPlan(contact_id=row.options_seen().contacts[0].id)
+    plan = ConversionPlan(contact_id=row.stored_options().contacts[0].id)
 
     with pytest.raises(PlanError) as refused:
         convert.approve(**seen(row), plan=plan, by=olga)
@@ -151,14 +151,14 @@ def test_the_second_click_changes_nothing(previewed, olga):
 @pytest.mark.parametrize("act", [convert.decide, convert.approve])
 def test_of_two_people_the_second_looks_again(previewed, olga, act):
     row = previewed("several")
-    [first, second] = row.options_seen().contacts
+    [first, second] = row.stored_options().contacts
     convert.decide(**seen(row), plan=ConversionPlan(contact_id=first.id), by=olga)
     ravi = get_user_model().objects.create_user("ravi")
 
     with pytest.raises(StaleDecisionError):
         act(**seen(row), plan=ConversionPlan(contact_id=second.id), by=ravi)
 
-    assert fresh(row).planned() == ConversionPlan(contact_id=first.id)
+    assert fresh(row).stored_plan() == ConversionPlan(contact_id=first.id)
     assert fresh(row).decided_by == olga
 
 
@@ -307,5 +307,5 @@ def test_the_plan_is_stored_as_it_was_decided(previewed, olga):
 
     convert.decide(**seen(row), plan=plan, by=olga)
 
-    assert fresh(row).planned() == plan
+    assert fresh(row).stored_plan() == plan
     assert json.loads(json.dumps(fresh(row).plan)) == fresh(row).plan

@@ -56,15 +56,15 @@ def test_every_story_has_its_verdict(look, zoho, case, verdict, reason):
 
 @pytest.mark.parametrize("case", ["several", "disagree", "unapproved", "locked", "deleted"])
 def test_nothing_suggests_itself_where_a_person_must_choose_or_nobody_can(look, zoho, case):
-    assert look(zoho.story(case)).planned() is None
+    assert look(zoho.story(case)).stored_plan() is None
 
 
 def test_what_suggests_itself_is_attaching_to_the_one_match(look, zoho):
     row = look(zoho.story("one_match"))
 
-    [contact] = row.options_seen().contacts
+    [contact] = row.stored_options().contacts
     assert contact.id in zoho.records["Contacts"]
-    assert row.planned() == ConversionPlan(contact_id=contact.id)
+    assert row.stored_plan() == ConversionPlan(contact_id=contact.id)
     assert row.decided_by is None
 
 
@@ -74,7 +74,7 @@ def test_the_before_image_is_the_lead_as_it_was_read(look, zoho):
 
     row = look(lead_id)
 
-    seen = row.lead_seen()
+    seen = row.stored_lead()
     assert (seen.id, seen.email, seen.company) == (lead_id, lead["Email"], lead["Company"])
     assert seen.fields["City"] == lead["City"]
     assert row.lead_name == seen.name
@@ -197,7 +197,7 @@ def test_a_new_look_at_an_undecided_lead_shows_what_it_is_now(look, zoho, olga):
     again = look(lead_id, by=olga)
 
     assert again.version == first.version + 1
-    assert again.lead_seen().fields["City"] == "Kiel"
+    assert again.stored_lead().fields["City"] == "Kiel"
     assert again.events.get(version=again.version).by == "olga"
 
 
@@ -283,7 +283,7 @@ def test_a_persons_plan_outlives_a_new_look_that_it_still_fits(look, zoho, olga)
 
     again = look(row.lead_id)
 
-    assert again.planned() == ConversionPlan()
+    assert again.stored_plan() == ConversionPlan()
     assert again.decided_by == olga
 
 

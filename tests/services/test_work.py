@@ -27,7 +27,7 @@ def ready(connection, zoho, olga):
 
     def make(case="no_match", plan=None, by=olga):
         row = preview(connection_id=connection.pk, lead_id=zoho.story(case))
-        plan = plan or row.planned() or ConversionPlan()
+        plan = plan or row.stored_plan() or ConversionPlan()
         return convert.approve(conversion_id=row.pk, version=row.version, plan=plan, by=by)
 
     return make

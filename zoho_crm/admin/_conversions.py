@@ -283,7 +283,7 @@ def events_context(row: LeadConversion) -> dict[str, Any]:
 
 def payload_context(row: LeadConversion) -> dict[str, Any]:
     """Return what was read and sent, for users who may see payloads."""
-    lead, plan, options = row.lead_seen(), row.planned(), row.options_seen()
+    lead, plan, options = row.stored_lead(), row.stored_plan(), row.stored_options()
     return {
         "may_see_payload": True,
         "lead": lead,

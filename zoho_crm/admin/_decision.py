@@ -165,7 +165,7 @@ class DecisionPages(CustomPagesAdmin):
         form: ConversionForm | None = None,
         problem: str = "",
     ) -> HttpResponse:
-        lead, options = lead_to_decide(row), row.options_seen()
+        lead, options = lead_to_decide(row), row.stored_options()
         if form is None:
             offered, problem = available_choices(row.connection)
             form = ConversionForm(row=row, lead=lead, offered=offered)
@@ -192,7 +192,7 @@ class DecisionPages(CustomPagesAdmin):
     def _show_confirmation(
         self, request: HttpRequest, row: LeadConversion, form: ConversionForm, offered: Choices
     ) -> HttpResponse:
-        lead, options = lead_to_decide(row), row.options_seen()
+        lead, options = lead_to_decide(row), row.stored_options()
         return self.render_page(
             request,
             "confirm.html",
@@ -294,7 +294,7 @@ def page_title(row: LeadConversion) -> str:
 
 def lead_to_decide(row: LeadConversion) -> Lead:
     """Return the lead as it was read for the preview; without a snapshot only its id."""
-    return row.lead_seen() or Lead(id=row.lead_id)
+    return row.stored_lead() or Lead(id=row.lead_id)
 
 
 def compare(field: BoundField, caption: str, lead: Lead, matches: tuple[Match, ...]) -> Comparison:

@@ -153,8 +153,8 @@ class ConversionForm(DealFieldsForm):
         self, data: Any = None, *, row: LeadConversion, lead: Lead, offered: Choices
     ) -> None:
         super().__init__(data)
-        self.row, self.lead, self.options = row, lead, row.options_seen()
-        plan = row.planned()
+        self.row, self.lead, self.options = row, lead, row.stored_options()
+        plan = row.stored_plan()
         self.fields["contact"] = MatchField(
             self.options.contacts, label=_("Contact"), new=_new_contact_label(lead)
         )

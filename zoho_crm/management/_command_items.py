@@ -110,7 +110,7 @@ def _preview_item(connection_id: int, lead_id: str, plan_options: PlanOptions) -
 
 def _with_plan(item: CommandItem, row: LeadConversion, plan_options: PlanOptions) -> CommandItem:
     if row.status != Status.PREVIEWED:
-        return with_outcome(replace(item, plan=row.planned(), executed=item.is_in_progress))
+        return with_outcome(replace(item, plan=row.stored_plan(), executed=item.is_in_progress))
     try:
         return replace(item, plan=plan_for(row, plan_options))
     except PlanError as error:

@@ -36,14 +36,14 @@ def lead_sentences(
     row: LeadConversion, plan: ConversionPlan | None, names: Mapping[str, str] | None = None
 ) -> list[str]:
     """Return sentences on what the plan would do, what was done, or why there is no plan."""
-    lead = row.lead_seen()
+    lead = row.stored_lead()
     if row.status == Status.CONVERTED:
         return [_conversion_sentence(row)]
     if row.status != Status.PREVIEWED:
         return [_("It is already in progress: %s.") % row.get_status_display()]
     if plan is None or lead is None:
         return [explain_no_plan(row)]
-    return explain_plan(plan, lead, row.options_seen(), names)
+    return explain_plan(plan, lead, row.stored_options(), names)
 
 
 def _conversion_sentence(row: LeadConversion) -> str:
@@ -86,11 +86,11 @@ def reason_text(row: LeadConversion) -> str:
 
 def show_lead(row: LeadConversion, sentences: list[str], output: Output) -> None:
     """Write a lead for people: its name, its matches, and the given sentences."""
-    lead = row.lead_seen()
+    lead = row.stored_lead()
     who = ", ".join(filter(None, [lead.name, lead.company])) if lead else ""
     verdict = f"[{row.get_verdict_display() or row.get_status_display()}]"
     output.write_line("  ".join(filter(None, [row.lead_id, printable(who), verdict])))
-    options = row.options_seen()
+    options = row.stored_options()
     if row.status == Status.PREVIEWED:
         for line in _matches(_("Contact"), options.contacts):
             output.write_line(f"  {line}")
@@ -130,6 +130,6 @@ def plan_summary(plan: ConversionPlan | None) -> str:
 def proposed_plan(row: LeadConversion, policy: str | None) -> ConversionPlan | None:
     """Return the row's own plan; with a policy, the plan that the policy would give."""
     if policy is None or not row.verdict or row.decided_by_id:
-        return row.planned()
+        return row.stored_plan()
     rule = matching.POLICIES[policy]
     return plan_of(rule, stored_preview(row))

@@ -106,8 +106,8 @@ def plan_for(row: LeadConversion, plan_options: PlanOptions) -> ConversionPlan:
 
     :raises PlanError: if a person has to decide, or the plan does not fit the lead's matches
     """
-    verdict, options = Verdict(row.verdict), row.options_seen()
-    persons = row.planned() if row.decided_by_id else None
+    verdict, options = Verdict(row.verdict), row.stored_options()
+    persons = row.stored_plan() if row.decided_by_id else None
     decided = persons or plan_of(plan_options.policy, stored_preview(row))
     given: dict[str, Any] = {"contact_id": plan_options.contact, "account_id": plan_options.account}
     chosen = {
@@ -125,7 +125,7 @@ def _check_is_decided(
     row: LeadConversion, plan_options: PlanOptions, plan: ConversionPlan, *, is_decided: bool
 ) -> None:
     """Refuse a plan that creates a record beside a match, unless that was decided explicitly."""
-    options = row.options_seen()
+    options = row.stored_options()
     is_contact_open = not is_decided and plan_options.contact is None
     is_account_open = (
         not is_decided or plan_options.contact is not None

@@ -20,7 +20,7 @@ from zoho_crm.models._time import DbNow
 PLAIN: Mapping[Any, str] = {None: "NULL", "": "''"}
 
 
-def update_each(
+def update_rows(
     model: type[models.Model],
     names: Sequence[str],
     rows: Sequence[Sequence[Any]],
@@ -40,7 +40,7 @@ def update_each(
         )
 
 
-def insert_now(
+def insert_with_time(
     model: type[models.Model],
     moment: str,
     names: Sequence[str],
@@ -55,7 +55,7 @@ def insert_now(
     _insert(model, fields, places, stored, using=using)
 
 
-def insert_alike(template: models.Model, name: str, values: Iterable[Any], *, using: str) -> None:
+def insert_copies(template: models.Model, name: str, values: Iterable[Any], *, using: str) -> None:
     """Insert a row for each value of a column, else like the template; one that is there stays."""
     fields = [field for field in template._meta.concrete_fields if not field.primary_key]
     places: list[str] = []

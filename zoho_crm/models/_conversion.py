@@ -175,11 +175,11 @@ class LeadConversion(models.Model):
 
     # Queries
 
-    def lead_seen(self) -> Lead | None:
+    def stored_lead(self) -> Lead | None:
         """Return the lead as it was shown."""
         return Lead.from_json(self.lead_snapshot) if self.lead_snapshot else None
 
-    def options_seen(self) -> ConversionOptions:
+    def stored_options(self) -> ConversionOptions:
         """Return the matches as they were shown."""
         return (
             ConversionOptions.from_json(self.options_snapshot)
@@ -187,7 +187,7 @@ class LeadConversion(models.Model):
             else ConversionOptions()
         )
 
-    def planned(self) -> ConversionPlan | None:
+    def stored_plan(self) -> ConversionPlan | None:
         """Return what was or would be sent."""
         return ConversionPlan.from_json(self.plan) if self.plan else None
 

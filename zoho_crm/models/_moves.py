@@ -13,7 +13,7 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from zoho_crm.models._bulk import insert_alike, insert_now, update_each
+from zoho_crm.models._bulk import insert_copies, insert_with_time, update_rows
 from zoho_crm.models._time import DbNow
 from zoho_crm.types import JsonObject
 
@@ -93,7 +93,7 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
     def add(self, lead_ids: Iterable[str], **alike: Any) -> None:
         """Give leads their rows, all alike; a lead that has one already keeps it as it is."""
         with transaction.atomic(using=self.db):
-            insert_alike(self.model(**alike), "lead_id", lead_ids, using=self.db)
+            insert_copies(self.model(**alike), "lead_id", lead_ids, using=self.db)
 
     def move(self, moves: Iterable[Move], *, only_if: Q | None = None) -> list[Move]:
         """
@@ -135,10 +135,10 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
         names = sorted(made[0].values.keys() - common.keys()) if made else []
         if names:
             rows = [(*(move.values[name] for name in names), move.row.pk) for move in made]
-            update_each(self.model, names, rows, using=self.db)
+            update_rows(self.model, names, rows, using=self.db)
 
     def _write_events(self, made: list[Move]) -> None:
-        insert_now(
+        insert_with_time(
             self.model.events.rel.related_model,
             "at",
             ("conversion", "version", "from_status", "to_status", "by", "payload_hash", "details"),

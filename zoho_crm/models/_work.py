@@ -88,15 +88,15 @@ class ConnectionWork(models.Model):
 
     def renew(self, *, seconds: float) -> bool:
         """Whether it is still mine, and now for so long."""
-        return bool(self.mine().update(lease_until=from_now(seconds), seen_at=DbNow()))
+        return bool(self.held().update(lease_until=from_now(seconds), seen_at=DbNow()))
 
     def release(self, **learnt: Any) -> None:
         """Let the next one work it, with what was learnt."""
-        self.mine().update(lease_owner="", lease_until=None, seen_at=DbNow(), **learnt)
+        self.held().update(lease_owner="", lease_until=None, seen_at=DbNow(), **learnt)
 
     # Queries
 
-    def mine(self, *, for_seconds: float = 0) -> models.QuerySet[ConnectionWork]:
+    def held(self, *, for_seconds: float = 0) -> models.QuerySet[ConnectionWork]:
         """Return this row while its lease is mine and lasts for so long."""
         return ConnectionWork.objects.filter(
             pk=self.pk,

@@ -34,7 +34,7 @@ def decide(
     """
     row = _unchanged_row(conversion_id, version, Status.PREVIEWED)
     check_not_in_run(row)
-    matching.check_plan(plan, Verdict(row.verdict), row.options_seen())
+    matching.check_plan(plan, Verdict(row.verdict), row.stored_options())
     values = {"plan": as_json(plan), "decided_by_id": by.pk}
     details = {"plan": as_json(plan)}
     move = Move(row=row, to=Status.PREVIEWED, by=str(by), values=values, details=details)
@@ -57,7 +57,7 @@ def approve(
     """
     row = _unchanged_row(conversion_id, version, Status.PREVIEWED)
     check_not_in_run(row)
-    matching.check_plan(plan, Verdict(row.verdict), row.options_seen())
+    matching.check_plan(plan, Verdict(row.verdict), row.stored_options())
     columns: dict[str, Any] = {"policy": ""}
     if by is not None:
         columns |= {"approved_by_id": by.pk, "decided_by_id": by.pk}

@@ -56,7 +56,7 @@ def retry_delay(retry_count: int, first: float = FIRST_RETRY_SECONDS) -> float:
 
 def payload_hash(row: LeadConversion) -> str:
     """Return the SHA-256 of the request body of a row's plan; the journal keeps it."""
-    return body_hash(convert_body(row.planned() or ConversionPlan()))
+    return body_hash(convert_body(row.stored_plan() or ConversionPlan()))
 
 
 def body_hash(body: JsonObject) -> str:
@@ -105,7 +105,7 @@ def previewed(row: LeadConversion, preview: Preview, *, by: str = "") -> Move:
 
 def _decided_plan_still_fits(row: LeadConversion, preview: Preview) -> bool:
     """Return whether a person decided this row's plan and it still fits; then it is kept."""
-    plan = row.planned() if row.decided_by_id else None
+    plan = row.stored_plan() if row.decided_by_id else None
     if plan is None:
         return False
     try:

@@ -125,7 +125,7 @@ def stored_preview(row: LeadConversion) -> Preview:
     """Return the preview that is stored in a row."""
     verdict = Verdict(row.verdict)
     return Preview(
-        verdict=verdict, reason=row.reason, lead=row.lead_seen(), options=row.options_seen()
+        verdict=verdict, reason=row.reason, lead=row.stored_lead(), options=row.stored_options()
     )
 
 

@@ -84,7 +84,7 @@ def _previews(connection_id: int, ids: list[str], problems: Problems) -> Iterato
 
 
 def _output_row(row: LeadConversion, policy: str | None) -> dict[str, Any]:
-    options, plan = row.options_seen(), proposed_plan(row, policy)
+    options, plan = row.stored_options(), proposed_plan(row, policy)
     return {
         "lead_id": row.lead_id,
         "status": row.status,

@@ -55,7 +55,7 @@ def previewed_in_run(
         undecided |= {"reason": preview.reason or "changed", **_key_columns(None, None)}
         return replace(move, values={**move.values, **undecided})
     if "plan" not in move.values:
-        keys = _key_columns(preview.lead, row.planned())
+        keys = _key_columns(preview.lead, row.stored_plan())
         return replace(move, values={**move.values, **keys})
     decision = matching.decide_by(policy, preview, context)
     values: dict[str, Any] = {**move.values, "plan": as_json(decision.plan)}
@@ -137,7 +137,7 @@ def decide_one(
     if row.version != version or row.status not in DECIDABLE:
         raise StaleDecisionError(code="changed")
     if plan is not None:
-        matching.check_plan(plan, Verdict(row.verdict), row.options_seen())
+        matching.check_plan(plan, Verdict(row.verdict), row.stored_options())
     elif row.status == Status.SKIPPED:
         return row
     if not _write(run, [_decided(row, Decision(plan=plan, skip=plan is None), by)]):
@@ -207,7 +207,7 @@ def _decided(row: LeadConversion, decision: Decision, by: AbstractBaseUser | Non
         # The records need an owner, who has to be chosen for each of these leads.
         undecided = {"plan": None, "decided_by_id": None, "reason": decision.reason}
         return Move(row=row, to=Status.PREVIEWED, by=who, values=undecided)
-    values |= {"plan": as_json(plan), "reason": "", **_key_columns(row.lead_seen(), plan)}
+    values |= {"plan": as_json(plan), "reason": "", **_key_columns(row.stored_lead(), plan)}
     details = {"plan": as_json(plan)}
     return Move(row=row, to=Status.PREVIEWED, by=who, values=values, details=details)
 

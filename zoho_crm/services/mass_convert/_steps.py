@@ -115,7 +115,7 @@ def _approve_decided(run: MassConversion) -> float:
 
 def _approval(run: MassConversion, row: LeadConversion, rules: Policy) -> Move:
     """Return the move of a row to READY: to wait for a job if one can convert it, else due now."""
-    move = lifecycle.approved(row, row.planned() or ConversionPlan(), **_approved_by(run))
+    move = lifecycle.approved(row, row.stored_plan() or ConversionPlan(), **_approved_by(run))
     effect = effect_key(effect_of(row, rules)) if run.may_use_jobs and not row.job_id else ""
     values = {"effect": effect, "due_at": None} if effect else {"effect": ""}
     return replace(move, values={**move.values, **values})
@@ -151,7 +151,7 @@ def _approve_followers(run: MassConversion, followers: QuerySet[LeadConversion])
 
 def _follower_move(run: MassConversion, row: LeadConversion) -> Move:
     """Return the move that attaches a row to its leader's record, or leaves it for review."""
-    leader, plan = row.follows, row.planned() or ConversionPlan()
+    leader, plan = row.follows, row.stored_plan() or ConversionPlan()
     assert leader is not None
     record = leader.contact_id if row.joins == Joins.CONTACT else leader.account_id
     if leader.status != Status.CONVERTED or not record:

@@ -44,7 +44,7 @@ def effect_of(row: LeadConversion, policy: Policy) -> Effect | None:
     A job creates all records, does the same to all its leads, and assigns the records to one owner:
     where each lead keeps its owner, there is one effect per owner.
     """
-    lead, plan = row.lead_seen(), row.planned()
+    lead, plan = row.stored_lead(), row.stored_plan()
     if lead is None or plan is None or not _creates_everything(row, plan):
         return None
     if plan.notify_lead_owner or plan.notify_new_owner or plan.overwrite:

@@ -74,7 +74,7 @@ class Desk:
     @cached_property
     def may_be_claimed(self) -> Q:
         """Return the condition of a claim: the lease is ours, and nothing holds the row back."""
-        mine = self.lease.mine(for_seconds=self.conf.CALL_DEADLINE)
+        mine = self.lease.held(for_seconds=self.conf.CALL_DEADLINE)
         mine = mine.filter(connection__status=Connection.Status.ACTIVE)
         going_on = MassConversion.objects.filter(
             stage=MassConversion.Stage.CONVERTING, paused_reason=""

@@ -88,7 +88,7 @@ def checked(row: LeadConversion, lead: Lead | None, *, sent: str | None = None) 
         return lifecycle.not_found_yet(row) if again else lifecycle.reset_to_new(row, gone=True)
     if lead.converted:
         return lifecycle.read_converted(row, lead.converted)
-    seen = row.lead_seen()
+    seen = row.stored_lead()
     changed = matching.changed_fields(seen, lead) if seen else ("id",)
     return (
         lifecycle.reset_to_new(row, changed=list(changed))
@@ -128,7 +128,7 @@ def _without_made_by(leader: LeadConversion | None, found: Preview) -> Preview:
 
 def convert(client: ZohoClient, row: LeadConversion, latest: float) -> Converted | Scheduled:
     """Convert a lead as planned, unless it is later than ``latest`` on this process's clock."""
-    plan = row.planned() or ConversionPlan()
+    plan = row.stored_plan() or ConversionPlan()
     return client.leads.convert(row.lead_id, plan, may_send=lambda: time.monotonic() <= latest)
 
 
