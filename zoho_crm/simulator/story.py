@@ -74,12 +74,12 @@ class LeadValueGenerator:
         number, self.number = self.number, self.number + 1
         first, last = self._person(number)
         company = self._company(number)
-        domain = _plain("-".join(company.split()[:2]))
+        domain = _ascii_lower("-".join(company.split()[:2]))
         return {
             "First_Name": first,
             "Last_Name": last,
             "Company": company,
-            "Email": f"{_plain(first[0])}.{_plain(last)}.{number}@{domain}.example",
+            "Email": f"{_ascii_lower(first[0])}.{_ascii_lower(last)}.{number}@{domain}.example",
             "Phone": f"+49 40 {5550000 + number}",
             "City": company.split()[2],
             "Country": "Germany",
@@ -107,7 +107,7 @@ class LeadValueGenerator:
         return f"{founder} {trade} {place} {form}{branch}"
 
 
-def _plain(text: str) -> str:
+def _ascii_lower(text: str) -> str:
     return normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
 
 

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 ITEM_PATH = "$.data[0]"
 TARGET_MODULES = ("Contacts", "Accounts", "Deals")
 _FLAGS = ("overwrite", "notify_lead_owner", "notify_new_entity_owner", "add_to_existing_record")
-_KEYS: Mapping[str, tuple[type, str]] = {
+_KEY_TYPES: Mapping[str, tuple[type, str]] = {
     **dict.fromkeys(_FLAGS, (bool, "boolean")),
     "move_attachments_to": (dict, "jsonobject"),
     "Accounts": (dict, "jsonobject"),
@@ -88,7 +88,7 @@ def parse_convert_request(organisation: Organisation, lead: Record, item: Json) 
 
 
 def _check_types(item: Json) -> None:
-    for name, (kind, expected) in _KEYS.items():
+    for name, (kind, expected) in _KEY_TYPES.items():
         if name in item and not isinstance(item[name], kind):
             raise item_refusals.wrong_type(name, f"{ITEM_PATH}.{name}", expected)
 
@@ -100,6 +100,7 @@ def _existing_match(
     Return the contact or account that the item names, or None.
 
     :raises ItemRefusedError: if it cannot be used, or does not match the lead
+    :raises RefusedError: if the user may not edit it
     """
     if module not in item:
         return None

@@ -27,10 +27,10 @@ def parse(module: str, text: str) -> Condition:
 
     :raises RefusedError: ``INVALID_QUERY``
     """
-    hidden = re.sub(r"\\(.)", lambda found: chr(_ESCAPE_OFFSET + ord(found[1])), text.strip())
-    if len(re.findall(r"\((?!\s*\()", hidden)) > MAX_CONDITIONS:
+    escaped = re.sub(r"\\(.)", lambda found: chr(_ESCAPE_OFFSET + ord(found[1])), text.strip())
+    if len(re.findall(r"\((?!\s*\()", escaped)) > MAX_CONDITIONS:
         raise refusals.invalid_query()
-    condition, rest = _sequence(module, hidden)
+    condition, rest = _sequence(module, escaped)
     if rest:
         raise refusals.invalid_query()
     return condition
@@ -80,7 +80,7 @@ def _condition(module: str, text: str) -> Condition:
         raise refusals.invalid_query()
     test = _OPERATORS[operator]
     exact = field.type == "picklist"
-    return lambda record: test(_plain(record.get(field.name)), values, exact)
+    return lambda record: test(_comparable(record.get(field.name)), values, exact)
 
 
 def _unescaped(text: str) -> str:
@@ -89,7 +89,7 @@ def _unescaped(text: str) -> str:
     ).strip()
 
 
-def _plain(value: Any) -> str:
+def _comparable(value: Any) -> str:
     """Return what is compared: the id of a look-up, the text of everything else."""
     return normalized(value.get("id") if isinstance(value, dict) else value)
 

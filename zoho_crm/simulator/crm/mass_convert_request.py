@@ -25,7 +25,7 @@ Json = dict[str, Any]
 MAX_LEADS_PER_JOB = 50
 MAX_MODULES_PER_KEY = 3
 ACTIVITIES = ("Tasks", "Events", "Calls")
-_KINDS: Mapping[str, tuple[type, str]] = {
+_KEY_TYPES: Mapping[str, tuple[type, str]] = {
     "ids": (list, "jsonarray"),
     "Deals": (dict, "jsonobject"),
     "assign_to": (dict, "jsonobject"),
@@ -57,7 +57,7 @@ def parse_mass_convert_request(organisation: Organisation, body: Json) -> MassCo
 
     :raises ItemRefusedError: for the first key that is invalid
     """
-    for name, (kind, expected) in _KINDS.items():
+    for name, (kind, expected) in _KEY_TYPES.items():
         if name in body and not isinstance(body[name], kind):
             raise item_refusals.wrong_type(name, f"$.{name}", expected)
     lead_ids = _lead_ids(organisation, body)
