@@ -94,23 +94,23 @@ class SimulatorAdapter(HTTPAdapter):
 
 
 def _call(request: requests.PreparedRequest, timeout: Any) -> Call:
-    timeout = timeout[1] if isinstance(timeout, tuple) else timeout
+    seconds = timeout[1] if isinstance(timeout, tuple) else timeout
     if isinstance(timeout, Timeout):
-        timeout = timeout.total
+        seconds = timeout.total
     body = request.body or b""
     return Call.to(
         request.method or "GET",
         request.url or "",
         headers={name: str(value) for name, value in request.headers.items()},
         body=body.encode() if isinstance(body, str) else body,
-        timeout=timeout,
+        timeout=seconds,
     )
 
 
 def _raw(answer: Answer) -> HTTPResponse:
     """Return the answer as urllib3 reads it from a socket."""
     if answer.delivery is Delivery.DRIP_HEAD:
-        time.sleep(answer.pause * 150)  # about the bytes of a head
+        time.sleep(answer.pause * 150)  # a head has about 150 bytes
     cut = answer.delivery is Delivery.TRUNCATED
     body = answer.body[: len(answer.body) // 2] if cut else answer.body
     drips = answer.delivery is Delivery.DRIP_BODY
