@@ -1,4 +1,4 @@
-"""Remember: connections and their tokens, the life of each lead, and who works on what."""
+"""The tables: connections and tokens, lead conversions, mass conversions, work state, API usage."""
 
 from __future__ import annotations
 

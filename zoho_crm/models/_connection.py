@@ -1,4 +1,4 @@
-"""Whom we may speak for: connections, their tokens, and what happened to them."""
+"""Connections, their tokens, the requests for consent that made them, and their events."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Connection(models.Model):
         self.is_default = True
 
     def record_event(self, kind: str, by: Any = None, **details: Any) -> ConnectionEvent:
-        """Write down what happened to it."""
+        """Insert an event of this connection; details must be JSON values and no secrets."""
         by_id = by.pk if by else None
         return ConnectionEvent.objects.create(
             connection=self, kind=kind, by_id=by_id, details=details
@@ -76,12 +76,19 @@ class Connection(models.Model):
 
 
 class TokenQuerySet(models.QuerySet["Token"]):
-    """Tokens, with what the database's clock says of them."""
+    """Tokens, with flags that compare their times with the database's clock."""
 
     def with_freshness(self, *, early: float, margin: float) -> TokenQuerySet:
         """
-        Annotate ``is_fresh`` (not yet time to renew), ``is_valid`` (still serves), ``is_throttled``
-        (Zoho gives no new one now) and ``is_being_refreshed``; ``early`` and ``margin`` in seconds.
+        Annotate what the database's clock says about the access token of each row.
+
+        * ``is_fresh``: it is not yet time to refresh it
+        * ``is_valid``: it has not expired
+        * ``is_throttled``: Zoho gives out no new one now
+        * ``is_being_refreshed``: a process holds the lease to refresh it
+
+        :param early: seconds before its expiry from which on it is refreshed
+        :param margin: seconds before its expiry from which on it is not used any more
         """
         flags: dict[str, Any] = {
             "is_fresh": holds(
@@ -96,7 +103,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
 
 
 class Token(models.Model):
-    """One grant: a user's consent to a client, with its secrets, encrypted."""
+    """A user's consent to a client, with its refresh and access token, encrypted."""
 
     class Status(models.TextChoices):
         ACTIVE = "ACTIVE", _("works")
@@ -113,16 +120,16 @@ class Token(models.Model):
     scopes = models.JSONField(_("scopes"), default=list, blank=True)
     status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.ACTIVE)
     is_default = models.BooleanField(_("default"), default=False)
-    #: Grows with every new access token: the compare-and-set of refreshing.
+    #: Grows with every new access token; a refresh is written only if it did not grow meanwhile.
     generation = models.PositiveIntegerField(_("generation"), default=0)
     expires_at = models.DateTimeField(_("access token expires"), null=True)
     refreshed_at = models.DateTimeField(_("last refresh"), null=True)
-    #: Whether it lives so long that it is renewed some minutes before its end.
+    #: Whether its lifetime is long enough to refresh it some minutes before it expires.
     renews_early = models.BooleanField(default=True, editable=False)
-    #: Who is renewing it, and until when nobody else will.
+    #: The lease to refresh it: its owner, and until when no other process refreshes it.
     refresh_owner = models.CharField(max_length=32, blank=True, editable=False)
     refresh_until = models.DateTimeField(null=True, editable=False)
-    #: Zoho gives out no new access token before.
+    #: Until when Zoho gives out no new access token.
     throttled_until = models.DateTimeField(_("throttled until"), null=True, editable=False)
     client_secret_cipher = models.TextField(blank=True, editable=False)
     access_token_cipher = models.TextField(blank=True, editable=False)
@@ -137,7 +144,7 @@ class Token(models.Model):
     is_throttled: bool
     is_being_refreshed: bool
 
-    #: What is encrypted, by the word for it.
+    #: Names of the encrypted values; each is in a column ``<name>_cipher``.
     SECRETS: ClassVar = ("client_secret", "access_token", "refresh_token")
 
     class Meta:
@@ -156,16 +163,16 @@ class Token(models.Model):
     # Mutators
 
     def encrypted_columns(self, **secrets: Secret) -> dict[str, str]:
-        """Return the columns that hold these secrets, encrypted for this row."""
+        """Return the columns that store these secrets, encrypted for this row."""
         return {
-            f"{word}_cipher": crypto.encrypt(secret, place=self._place(word)) if secret else ""
-            for word, secret in secrets.items()
+            f"{name}_cipher": crypto.encrypt(secret, place=self._place(name)) if secret else ""
+            for name, secret in secrets.items()
         }
 
     def take_refresh_lease(self, *, owner: str, seconds: float) -> bool:
-        """Whether this process may now renew the access token that it saw."""
+        """Acquire the lease to refresh this generation of the token; return whether it was free."""
         free = Q(refresh_until=None) | Q(refresh_until__lte=DbNow())
-        # Whoever had the lease before may have heard a no since this token was read.
+        # The process that had the lease before may have been throttled since this row was read.
         allowed = Q(throttled_until=None) | Q(throttled_until__lte=DbNow())
         mine = Token.objects.filter(
             free, allowed, pk=self.pk, generation=self.generation, status=self.Status.ACTIVE
@@ -173,7 +180,7 @@ class Token(models.Model):
         return bool(mine.update(refresh_owner=owner, refresh_until=from_now(seconds)))
 
     def end_refresh(self, *, owner: str, **values: Any) -> bool:
-        """Write what a refresh gave and end its lease; not if the lease ran out meanwhile."""
+        """End the lease and write these columns; return whether the lease was still held."""
         mine = Token.objects.filter(
             pk=self.pk,
             generation=self.generation,
@@ -184,20 +191,20 @@ class Token(models.Model):
 
     # Queries
 
-    def reveal(self, word: str) -> Secret:
+    def reveal(self, name: str) -> Secret:
         """
         Decrypt one of ``SECRETS``.
 
         :raises SecretUnreadableError: if its key is missing or it is damaged
         """
-        return crypto.decrypt(getattr(self, f"{word}_cipher"), place=self._place(word))
+        return crypto.decrypt(getattr(self, f"{name}_cipher"), place=self._place(name))
 
-    def _place(self, word: str) -> str:
-        return f"zoho_crm_token.{word}:{self.pk}"
+    def _place(self, name: str) -> str:
+        return f"zoho_crm_token.{name}:{self.pk}"
 
 
 class AuthorizationRequest(models.Model):
-    """A person on the way to Zoho's consent page; used once, for ten minutes, in one session."""
+    """A request for consent that a browser took to Zoho; for one use within ten minutes."""
 
     state_hash = models.CharField(max_length=64, unique=True)
     session_hash = models.CharField(max_length=64)
@@ -206,7 +213,7 @@ class AuthorizationRequest(models.Model):
     environment = models.CharField(max_length=10)
     redirect_uri = models.CharField(max_length=500)
     name = models.CharField(max_length=100, blank=True)
-    #: The connection that is to be connected again.
+    #: The connection to be connected again; null for a new one.
     connection = models.ForeignKey(Connection, models.CASCADE, null=True, related_name="+")
     verifier_cipher = models.TextField(blank=True)
     next_path = models.CharField(max_length=500, blank=True)
@@ -222,7 +229,7 @@ class AuthorizationRequest(models.Model):
 
 
 class ConnectionEvent(models.Model):
-    """Something that happened to a connection."""
+    """An event of a connection: connected, token refreshed, consent withdrawn, and so on."""
 
     class Kind(models.TextChoices):
         CONNECTED = "connected", _("connected")
@@ -243,7 +250,7 @@ class ConnectionEvent(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("by")
     )
     details = models.JSONField(_("details"), default=dict, blank=True)
-    #: When the host project was told, for the kinds that it is told of.
+    #: When the signal was sent to the host project, for the kinds that have one.
     announced_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:

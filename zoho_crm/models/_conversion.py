@@ -1,4 +1,4 @@
-"""The life of one lead, and its journal."""
+"""The conversion of one lead, and its events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Verdict
 
 
 class Verdicts(models.TextChoices):
-    """The verdicts, as people read them."""
+    """The verdicts with their labels."""
 
     NOT_FOUND = Verdict.NOT_FOUND.value, _("not found")
     ALREADY_CONVERTED = Verdict.ALREADY_CONVERTED.value, _("already converted")
@@ -27,7 +27,11 @@ class Verdicts(models.TextChoices):
 
 
 class LeadConversion(models.Model):
-    """One lead of one connection: a lead converts once in its life, and this row is the outcome."""
+    """
+    The conversion of one lead of a connection: its status, preview, plan and outcome.
+
+    There is one row per lead and connection, because a lead can be converted only once.
+    """
 
     Status = Status
 
@@ -43,7 +47,7 @@ class LeadConversion(models.Model):
         CONTACT = "contact", _("contact")
         ACCOUNT = "account", _("account")
 
-    # Where a foreign key has no index of its own, one below begins with it, or nobody asks by it.
+    # With db_index=False: an index below begins with the foreign key, or no query filters by it.
     connection = models.ForeignKey(
         Connection,
         models.PROTECT,
@@ -54,12 +58,12 @@ class LeadConversion(models.Model):
     lead_id = models.CharField(_("lead"), max_length=19)
     status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.NEW)
     version = models.PositiveIntegerField(_("version"), default=0)
-    #: Marks the rows of one set that a move reached.
+    #: The id of the last ``move`` that changed this row, by which it finds the rows it changed.
     claim_id = models.CharField(max_length=32, blank=True, editable=False)
 
     verdict = models.CharField(_("verdict"), max_length=20, choices=Verdicts, blank=True)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
-    #: The before-image: the lead and its matches as they were shown.
+    #: The lead and its conversion options as they were read for the preview.
     lead_snapshot = models.JSONField(null=True, editable=False)
     options_snapshot = models.JSONField(null=True, editable=False)
     previewed_at = models.DateTimeField(_("previewed"), null=True)
@@ -73,18 +77,18 @@ class LeadConversion(models.Model):
     error_code = models.CharField(_("code"), max_length=60, blank=True)
     error_message = models.TextField(_("message"), blank=True)
 
-    #: Sends that were not surely in vain.
+    #: Sends, except those that were certainly not processed.
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    #: Whether some send may have been processed.
+    #: Whether Zoho may have processed a send whose outcome is not known.
     in_doubt = models.BooleanField(_("in doubt"), default=False)
-    #: Reads that count as "not converted", and reads that said nothing.
+    #: Reads that showed the lead not converted, and reads that did not find it.
     negative_reads = models.PositiveSmallIntegerField(default=0)
     empty_reads = models.PositiveIntegerField(default=0)
-    #: Tries in a row that came to nothing, for the next delay.
+    #: Failed tries in a row, which the delay before the next one grows with.
     retry_count = models.PositiveSmallIntegerField(default=0)
-    #: UNKNOWN: no read counts as negative before. SCHEDULED: Zoho's job is given up after.
+    #: UNKNOWN: an earlier read does not count as negative. SCHEDULED: the job is given up then.
     quiet_until = models.DateTimeField(null=True)
-    #: The queue: when a machine should act; null where it should not.
+    #: The queue: when a worker should act on this row; null if it should not.
     due_at = models.DateTimeField(_("due"), null=True)
 
     mass_conversion = models.ForeignKey(
@@ -96,19 +100,19 @@ class LeadConversion(models.Model):
         related_name="rows",
         verbose_name=_("mass conversion"),
     )
-    #: Zoho's job that it was sent with; from then on it goes singly.
+    #: Zoho's job that it was sent in; a row that was in a job is only sent singly afterwards.
     job = models.ForeignKey(MassConversionJob, models.PROTECT, null=True, related_name="rows")
-    #: The row of the run that makes the record which this one joins.
+    #: The leader: the row of the same run that creates the record which this lead is attached to.
     follows = models.ForeignKey("self", models.PROTECT, null=True, related_name="followers")
     joins = models.CharField(max_length=10, choices=Joins, blank=True)
-    #: What rows that may go by one job have in common; empty for a row that goes singly.
+    #: Hash of the effect of a job that can convert this row; empty for a row that is sent singly.
     effect = models.CharField(max_length=32, blank=True, editable=False)
-    #: What a new contact, a new account would be the same by, within a run.
+    #: Hashes by which the rows of a run are grouped that would create the same record.
     contact_key = models.CharField(max_length=32, blank=True, editable=False)
     account_key = models.CharField(max_length=32, blank=True, editable=False)
     similar_key = models.CharField(max_length=32, blank=True, editable=False)
 
-    #: Which policy decides without a person; empty where a person does.
+    #: Name of the policy that decides the plan; empty if a person does.
     policy = models.CharField(_("policy"), max_length=50, blank=True)
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -129,10 +133,10 @@ class LeadConversion(models.Model):
     approved_at = models.DateTimeField(_("approved"), null=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
-    #: When the host project was told.
+    #: When the signal was sent to the host project.
     announced_at = models.DateTimeField(null=True, editable=False)
 
-    #: Set by the queries of the services: whether a read may count, whether the preview is old.
+    #: Annotated by the services: whether a read counts as negative, whether the preview is old.
     is_conclusive: bool
     is_old: bool
 
@@ -176,11 +180,11 @@ class LeadConversion(models.Model):
     # Queries
 
     def stored_lead(self) -> Lead | None:
-        """Return the lead as it was shown."""
+        """Return the lead of the preview; ``None`` before there is one."""
         return Lead.from_json(self.lead_snapshot) if self.lead_snapshot else None
 
     def stored_options(self) -> ConversionOptions:
-        """Return the matches as they were shown."""
+        """Return the conversion options of the preview; empty before there is one."""
         return (
             ConversionOptions.from_json(self.options_snapshot)
             if self.options_snapshot
@@ -188,24 +192,24 @@ class LeadConversion(models.Model):
         )
 
     def stored_plan(self) -> ConversionPlan | None:
-        """Return what was or would be sent."""
+        """Return the plan that was sent or is to be sent; ``None`` if there is none."""
         return ConversionPlan.from_json(self.plan) if self.plan else None
 
     # Properties
 
     @property
     def lead_name(self) -> str:
-        """What people call the lead."""
+        """The lead's name in the preview, else its id."""
         return str(self.lead_snapshot["name"]) if self.lead_snapshot else self.lead_id
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether no machine will move it by itself."""
+        """Whether no worker will act on this row by itself."""
         return self.due_at is None and self.status != Status.RUNNING
 
 
 class LeadConversionEvent(models.Model):
-    """The journal: every step of every row, written with it."""
+    """A move of a lead conversion, written in the same transaction as the move."""
 
     conversion = models.ForeignKey(
         LeadConversion, models.CASCADE, related_name="events", verbose_name=_("conversion")
@@ -215,7 +219,7 @@ class LeadConversionEvent(models.Model):
     to_status = models.CharField(_("to"), max_length=20, choices=Status)
     at = models.DateTimeField(_("at"))
     by = models.CharField(_("by"), max_length=150, blank=True)
-    #: SHA-256 of the request's body, for a step to RUNNING.
+    #: SHA-256 of the body that is sent, for a move to RUNNING.
     payload_hash = models.CharField(_("payload"), max_length=64, blank=True)
     details: models.JSONField[Any, Any] = models.JSONField(_("details"), default=dict, blank=True)
 

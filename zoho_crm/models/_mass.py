@@ -1,4 +1,4 @@
-"""Runs: the conversion of many leads, Zoho's jobs for them, and what was left out."""
+"""Mass conversions, Zoho's jobs for them, the lines that were left out, and saved policies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoho_crm.models._time import DbNow
 
 
 class Policy(models.Model):
-    """A policy that people saved under a name; a run keeps its own copy."""
+    """A policy that was saved under a name; a run stores its own copy."""
 
     name = models.CharField(_("name"), max_length=50, unique=True)
     rules = models.JSONField(_("rules"))
@@ -33,12 +33,12 @@ class Policy(models.Model):
     # Queries
 
     def as_value(self) -> matching.Policy:
-        """Return what it says."""
+        """Return the policy as a value, named like this row."""
         return matching.Policy.from_json({**self.rules, "name": self.name})
 
 
 class Stage(models.TextChoices):
-    """How far a run is."""
+    """The stage of a run."""
 
     STAGING = "STAGING", _("taking leads in")
     PREVIEWING = "PREVIEWING", _("previewing")
@@ -48,12 +48,12 @@ class Stage(models.TextChoices):
     CANCELLED = "CANCELLED", _("cancelled")
 
 
-#: Stages whose rows belong to the run alone.
+#: Stages in which no other run may take the rows.
 OPEN_STAGES = (Stage.STAGING, Stage.PREVIEWING, Stage.REVIEW, Stage.CONVERTING)
 
 
 class MassConversion(models.Model):
-    """A run: the conversion of many leads under one policy, from taking them in to its end."""
+    """A mass conversion, called a run: many leads that are converted under one policy."""
 
     Stage = Stage
     OPEN_STAGES = OPEN_STAGES
@@ -63,28 +63,28 @@ class MassConversion(models.Model):
     )
     name = models.CharField(_("name"), max_length=100, blank=True)
     stage = models.CharField(_("stage"), max_length=20, choices=Stage, default=Stage.STAGING)
-    #: Why it stands still, by a person or by itself; empty while it goes on.
+    #: Why it is paused, by a person or by the circuit breaker; empty if it is not.
     paused_reason = models.CharField(_("paused"), max_length=200, blank=True)
-    #: Grows with every decision: what was shown on the confirm page is what is started.
+    #: Grows with every decision, so that a start confirms exactly the decisions that were shown.
     revision = models.PositiveIntegerField(_("revision"), default=0)
     #: The run's own copy of its policy.
     policy = models.JSONField(_("policy"))
-    #: Ids of the users who may get records, as of the day it was prepared; empty if not known.
+    #: Ids of the users who may own records, as of the day of preparation; empty if not known.
     active_owners = models.JSONField(default=list)
-    #: Where its leads come from, for people.
+    #: Where its leads come from, as shown to people.
     source = models.CharField(_("source"), max_length=200, blank=True)
-    #: Which open leads the worker takes in, by API name; null where leads were handed over.
+    #: The open leads that the worker stages: values by API name; null if it was given lead ids.
     filters = models.JSONField(null=True, editable=False)
-    #: How far it is with that: Zoho's token for the next page, and leads seen so far.
+    #: The progress of that: Zoho's token for the next page, and the leads read so far.
     page_token = models.TextField(blank=True, editable=False)
     seen = models.PositiveIntegerField(default=0, editable=False)
-    #: Whether all decided rows were made ready since the start.
+    #: Whether all decided rows that follow no other were moved to READY since the start.
     is_armed = models.BooleanField(default=False)
     #: Whether Zoho's mass conversion may be used.
     may_use_jobs = models.BooleanField(default=True)
-    #: Outcomes since then count for the first leads and for the breaker.
+    #: Outcomes since then count for the canaries and for the circuit breaker.
     counted_from = models.DateTimeField(null=True)
-    #: Frozen when it has ended.
+    #: Its rows by status and verdict, stored when it ends.
     counts = models.JSONField(_("counts"), null=True)
     due_at = models.DateTimeField(_("due"), null=True)
     created_by = models.ForeignKey(
@@ -127,15 +127,16 @@ class MassConversion(models.Model):
     # Mutators
 
     def advance(self, from_stages: Collection[str], to: str, **values: Any) -> bool:
-        """Whether it went from one of these stages to that one just now, for this caller."""
+        """Set the stage and other columns if the stage is one of ``from_stages``; return if so."""
         rows = MassConversion.objects.filter(pk=self.pk, stage__in=from_stages)
         return bool(rows.update(stage=to, **values))
 
     def bump_revision(self) -> bool:
         """
-        Take note of a decision, before it is written and in the same transaction.
+        Increase the revision, in the transaction that writes decisions and before them.
 
-        A confirm page that was shown before is out of date. Whether the run waits for decisions.
+        A start that was shown an earlier revision is refused then. Return whether the run is in
+        review: if not, nothing may be decided.
         """
         rows = MassConversion.objects.filter(pk=self.pk, stage=Stage.REVIEW)
         return bool(rows.update(revision=F("revision") + 1, due_at=DbNow()))
@@ -143,7 +144,7 @@ class MassConversion(models.Model):
     # Queries
 
     def holds_back(self, status: str) -> bool:
-        """Whether rows of this status may not begin now; what is under way always goes on."""
+        """Return whether rows of this status may not begin now; rows in progress always go on."""
         if status not in STARTABLE_STAGES:
             return False
         return bool(self.paused_reason) or self.stage not in STARTABLE_STAGES[status]
@@ -152,17 +153,17 @@ class MassConversion(models.Model):
 
     @property
     def rules(self) -> matching.Policy:
-        """The policy, as a value."""
+        """The run's policy as a value."""
         return matching.Policy.from_json(self.policy)
 
     @property
     def is_open(self) -> bool:
-        """Whether its rows are its own."""
+        """Whether no other run may take its rows."""
         return self.stage in OPEN_STAGES
 
 
 class MassConversionJob(models.Model):
-    """One of Zoho's mass-convert jobs: at most 50 leads with the same effect."""
+    """One of Zoho's mass-convert jobs, which converts at most 50 leads with the same effect."""
 
     class Status(models.TextChoices):
         POSTING = "POSTING", _("being posted")
@@ -176,9 +177,9 @@ class MassConversionJob(models.Model):
     connection = models.ForeignKey(Connection, models.PROTECT, related_name="jobs")
     zoho_job_id = models.CharField(_("job"), max_length=19, blank=True)
     status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.POSTING)
-    #: What was posted, but for the ids.
+    #: What it does to each lead: an ``Effect`` as JSON.
     effect = models.JSONField(_("effect"))
-    #: What Zoho counted last.
+    #: The numbers in Zoho's last answer to a poll.
     counts = models.JSONField(_("counts"), null=True)
     polls = models.PositiveIntegerField(default=0)
     posted_at = models.DateTimeField(_("posted"))
@@ -197,7 +198,7 @@ class MassConversionJob(models.Model):
 
 
 class MassConversionLine(models.Model):
-    """A line of a source that did not become a row of the run, and why."""
+    """A line of a run's source that did not become a row of the run, with the reason."""
 
     class Reason(models.TextChoices):
         MALFORMED = "malformed", _("no id of a lead")

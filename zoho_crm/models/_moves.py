@@ -1,4 +1,4 @@
-"""How a lead's row may move: the steps of its life, and the one primitive that takes them."""
+"""The statuses of a lead conversion, the transitions between them, and the queryset's ``move``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Status(models.TextChoices):
-    """Where a lead is on its way."""
+    """The status of a lead conversion."""
 
     NEW = "NEW", _("to be previewed")
     PREVIEWED = "PREVIEWED", _("previewed")
@@ -40,7 +40,7 @@ class Status(models.TextChoices):
 IN_PROGRESS = (Status.NEW, Status.READY, Status.RUNNING, Status.SCHEDULED, Status.UNKNOWN)
 
 _S = Status
-#: What each status may become; to stay is a step too, with an event of its own.
+#: The statuses that may follow each status; one that stays the same is a move with its event too.
 TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     _S.NEW: frozenset({_S.NEW, _S.PREVIEWED, _S.CONVERTED, _S.SKIPPED, _S.NEEDS_REVIEW}),
     _S.PREVIEWED: frozenset(
@@ -55,30 +55,30 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
     _S.FAILED: frozenset({_S.NEW, _S.CONVERTED}),
     _S.SKIPPED: frozenset({_S.NEW, _S.PREVIEWED, _S.CONVERTED}),
     _S.NEEDS_REVIEW: frozenset({_S.NEEDS_REVIEW, _S.NEW, _S.SKIPPED, _S.CONVERTED}),
-    # Outside production a world that was rebuilt may show the lead open again.
+    # A sandbox that was rebuilt may show the lead open again.
     _S.CONVERTED: frozenset({_S.NEW}),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """One step of one row, from the version that was seen."""
+    """A change of one row from the version that was read: its new status, and its columns."""
 
     row: LeadConversion
     to: Status
-    #: Columns to set; expressions of the database's clock are welcome.
+    #: Columns to set, by name: values, or expressions such as ``DbNow()``.
     values: Mapping[str, Any] = field(default_factory=dict)
-    #: For the journal: who, what was sent, what was read.
+    #: Columns of the event: who decided it, the hash of what was sent, what was read.
     by: str = ""
     payload_hash: str = ""
     details: JsonObject = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.to not in TRANSITIONS[Status(self.row.status)]:
-            raise ValueError(f"{self.row.status} never becomes {self.to}.")
+            raise ValueError(f"{self.row.status} cannot become {self.to}.")
 
     def apply(self) -> None:
-        """Bring the row in hand up to date; what only the database knows stays as it was seen."""
+        """Set the columns on the row object, except expressions, whose value is not known here."""
         self.row.status, self.row.version = self.to, self.row.version + 1
         for name, value in self.values.items():
             if not _is_computed(value):
@@ -86,21 +86,22 @@ class Move:
 
 
 class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
-    """Rows of leads: the queue, and the only way to move them."""
+    """Lead conversions: adding, moving and selecting rows. No other code writes these rows."""
 
     # Mutators
 
-    def add(self, lead_ids: Iterable[str], **alike: Any) -> None:
-        """Give leads their rows, all alike; a lead that has one already keeps it as it is."""
+    def add(self, lead_ids: Iterable[str], **columns: Any) -> None:
+        """Insert a row with these columns for each lead id; an existing row stays as it is."""
         with transaction.atomic(using=self.db):
-            insert_copies(self.model(**alike), "lead_id", lead_ids, using=self.db)
+            insert_copies(self.model(**columns), "lead_id", lead_ids, using=self.db)
 
     def move(self, moves: Iterable[Move], *, only_if: Q | None = None) -> list[Move]:
         """
-        Take the steps that are still possible, each with its event, in short transactions.
+        Move the rows that are still in the version that was read, and write an event for each.
 
-        A row that somebody else moved since it was seen, or that is not ``only_if``, stays. Those
-        that moved are up to date in hand too, but for what the database's clock set.
+        Moves of the same kind are written in one transaction. A row that was moved meanwhile, or
+        does not fulfil ``only_if``, stays as it is. The row objects of the moves that were made
+        get the new columns, except those set by expressions.
 
         :return: the moves that were made
         """
@@ -112,26 +113,26 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
     def _move_group(self, group: list[Move], only_if: Q | None) -> list[Move]:
         first = group[0]
         claim_id = uuid.uuid4().hex
-        seen = Q(pk__in=[move.row.pk for move in group], version=first.row.version)
-        seen &= Q(status=first.row.status)
-        common = first.values if len(group) == 1 else _shared(group)
+        as_read = Q(pk__in=[move.row.pk for move in group], version=first.row.version)
+        as_read &= Q(status=first.row.status)
+        common = first.values if len(group) == 1 else _common_values(group)
         with transaction.atomic(using=self.db):
-            count = self.filter(seen if only_if is None else seen & only_if).update(
+            count = self.filter(as_read if only_if is None else as_read & only_if).update(
                 status=first.to, version=F("version") + 1, claim_id=claim_id, **common
             )
-            made = group if count == len(group) else self._claimed(group, claim_id)
-            self._write_own_values(made, common)
+            made = group if count == len(group) else self._with_claim(group, claim_id)
+            self._write_differing_values(made, common)
             self._write_events(made)
         for move in made:
             move.apply()
         return made
 
-    def _claimed(self, group: list[Move], claim_id: str) -> list[Move]:
+    def _with_claim(self, group: list[Move], claim_id: str) -> list[Move]:
         pks = {move.row.pk for move in group}
         claimed = set(self.filter(pk__in=pks, claim_id=claim_id).values_list("pk", flat=True))
         return [move for move in group if move.row.pk in claimed]
 
-    def _write_own_values(self, made: list[Move], common: Mapping[str, Any]) -> None:
+    def _write_differing_values(self, made: list[Move], common: Mapping[str, Any]) -> None:
         names = sorted(made[0].values.keys() - common.keys()) if made else []
         if names:
             rows = [(*(move.values[name] for name in names), move.row.pk) for move in made]
@@ -160,23 +161,23 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
     # Queries
 
     def due(self) -> LeadConversionQuerySet:
-        """Return the rows that a machine should act on now, if their connection is to be worked."""
+        """Return the rows that a worker should act on now, if their connection may be worked."""
         return self.filter(due_at__lte=DbNow())
 
     def workable(self) -> LeadConversionQuerySet:
-        """Return the rows that nothing holds back: of no run, or of one that goes on."""
-        held = Q()
+        """Return the rows of no run, and those whose run lets a row of their status begin."""
+        blocked = Q()
         for status, stages in STARTABLE_STAGES.items():
-            goes_on = Q(mass_conversion__paused_reason="", mass_conversion__stage__in=stages)
-            held |= Q(status=status) & ~goes_on
-        return self.filter(Q(mass_conversion=None) | ~held)
+            may_begin = Q(mass_conversion__paused_reason="", mass_conversion__stage__in=stages)
+            blocked |= Q(status=status) & ~may_begin
+        return self.filter(Q(mass_conversion=None) | ~blocked)
 
     def unfinished(self) -> LeadConversionQuerySet:
-        """Return the rows that are not at rest."""
+        """Return the rows that a worker still has to act on."""
         return self.filter(status__in=IN_PROGRESS)
 
 
-#: In which stages of their run rows may begin to be read, and to be sent.
+#: The stages of a run in which its NEW rows may be read, and its READY rows be sent.
 STARTABLE_STAGES: Mapping[str, tuple[str, ...]] = {
     Status.NEW: ("STAGING", "PREVIEWING", "CONVERTING"),
     Status.READY: ("CONVERTING",),
@@ -184,17 +185,17 @@ STARTABLE_STAGES: Mapping[str, tuple[str, ...]] = {
 
 
 def _columns(move: Move) -> tuple[Any, ...]:
-    """Return what moves must have alike to go together: the columns, and what is computed."""
+    """Return what moves of one group have in common: the columns' names, and the expressions."""
     values = sorted(move.values.items(), key=itemgetter(0))
     return tuple((name, value if _is_computed(value) else None) for name, value in values)
 
 
 def _is_computed(value: Any) -> bool:
-    """Whether it is for the database to say what it is."""
+    """Return whether this is an expression, which the database computes."""
     return hasattr(value, "resolve_expression")
 
 
-def _shared(group: list[Move]) -> dict[str, Any]:
+def _common_values(group: list[Move]) -> dict[str, Any]:
     """Return the values that are the same for the whole group."""
     first = group[0].values
     return {

@@ -1,4 +1,4 @@
-"""The one clock that decides: the database's, in UTC. A host's clock is only for display."""
+"""The database's clock, in UTC: every comparison of times uses it. Host clocks are for display."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from django.db.models.sql.compiler import SQLCompiler
 
 
 class DbNow(Now):
-    """The present moment in the database, comparable with every stored instant."""
+    """The current time of the database, comparable with every stored time."""
 
-    #: All are equal; Django would find that out anew for each, at length.
+    #: All instances are equal; Django's own ``identity`` is computed slowly for each instance.
     identity = ("the present moment",)
 
     def as_mysql(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **extra: Any
     ) -> tuple[str, Any]:
-        # CURRENT_TIMESTAMP follows the zone of the session; what Django stores is UTC.
+        # CURRENT_TIMESTAMP is in the time zone of the session; Django stores UTC.
         return self.as_sql(compiler, connection, template="UTC_TIMESTAMP(6)", **extra)
 
 
 @lru_cache
 def from_now(seconds: float) -> Expression:
-    """Return the moment so many seconds from now, or ago, in the database."""
-    # SQLite writes a sum in another form, in which it is a little later than the moment itself.
+    """Return the time in so many seconds, or so many seconds ago, by the database's clock."""
+    # SQLite formats a sum in another way, which compares as a little later than the same time.
     return DbNow() + timedelta(seconds=seconds) if seconds else DbNow()
 
 
 def holds(*conditions: Q, **condition: Any) -> Case:
-    """Return the boolean column that says whether all of this holds; what is null does not."""
+    """Return a boolean expression for ``annotate``: whether all conditions hold; NULL is false."""
     when = When(Q(*conditions, **condition), then=True)
     return Case(when, default=False, output_field=BooleanField())

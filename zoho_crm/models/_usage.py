@@ -1,4 +1,4 @@
-"""What our calls cost: per connection, hour and kind of call."""
+"""The API calls of each connection, by hour and kind."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from zoho_crm.models._connection import Connection
 
 
 class ApiUsage(models.Model):
-    """Calls of one kind in one hour; Zoho's credits for them are an estimate."""
+    """The calls of one kind that a connection made in one hour, with their estimated credits."""
 
     connection = models.ForeignKey(
         Connection, models.CASCADE, related_name="usage", verbose_name=_("connection")
     )
-    #: The beginning of the hour.
+    #: The start of the hour.
     hour = models.DateTimeField(_("hour"))
     #: A key of ``CREDIT_COSTS``.
     kind = models.CharField(_("kind of call"), max_length=20)
     calls = models.PositiveIntegerField(_("calls"), default=0)
     credits = models.PositiveIntegerField(_("credits"), default=0)
-    #: Answers "too many".
+    #: Calls that Zoho refused as too many (HTTP 429).
     refusals = models.PositiveIntegerField(_("refused"), default=0)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Who works a connection now, how fast, and why perhaps not at all."""
+"""The lease, the concurrency limit and the back-off of each connection's worker."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from zoho_crm.models._time import DbNow, from_now
 
 
 class ConnectionWork(models.Model):
-    """The lease and the limits of one connection's worker; written by the work service only."""
+    """The lease, concurrency limit, back-off and heartbeats of one connection: one row for each."""
 
     class BackoffKind(models.TextChoices):
-        """Who can end a waiting time."""
+        """What a back-off waits for."""
 
         LIMIT = "limit", _("a limit of Zoho's")
         PERSON = "person", _("a person has to act")
@@ -25,21 +25,21 @@ class ConnectionWork(models.Model):
     connection = models.OneToOneField(
         Connection, models.CASCADE, primary_key=True, related_name="work"
     )
-    #: Host, process and a mark of its own, as in ``crm-2:4711:9f86d081``.
+    #: Host, process id and a random part, as in ``crm-2:4711:9f86d081``.
     lease_owner = models.CharField(max_length=100, blank=True)
-    #: Grows with every owner: the fence against one who comes back late.
+    #: Fencing token: grows with every lease, so that a worker whose lease has ended writes nothing.
     lease_number = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True)
-    #: Calls in flight at most, as learnt; and whether Zoho ever said "too many".
+    #: Calls in flight at most, as adapted so far; whether Zoho ever refused a call as too many.
     limit = models.FloatField(_("limit"), default=2)
     limit_met = models.BooleanField(default=False)
     backoff_until = models.DateTimeField(_("waiting until"), null=True)
     backoff_reason = models.CharField(_("why"), max_length=200, blank=True)
     backoff_kind = models.CharField(max_length=10, choices=BackoffKind, blank=True, editable=False)
     credits_remaining = models.BigIntegerField(_("credits remaining"), null=True)
-    #: When somebody comes back to work it, so that not everybody does.
+    #: When the next worker is to be started, so that only one message is sent for it.
     wake_at = models.DateTimeField(null=True)
-    #: When a worker last looked, and when a sweep came by.
+    #: Heartbeats: when a worker last had the lease, and when the last sweep ran.
     seen_at = models.DateTimeField(_("worker seen"), null=True)
     swept_at = models.DateTimeField(_("sweep seen"), null=True)
 
@@ -54,7 +54,12 @@ class ConnectionWork(models.Model):
 
     @classmethod
     def acquire(cls, connection_id: int, *, owner: str, seconds: float) -> ConnectionWork | None:
-        """Return the work of a connection if nobody else has it, now mine for so long."""
+        """
+        Acquire the lease of a connection, and return its row; ``None`` if another worker has it.
+
+        :param owner: a name that is never used again
+        :param seconds: duration of the lease, from now
+        """
         cls.objects.get_or_create(connection_id=connection_id)
         rows = cls.objects.filter(pk=connection_id)
         free = Q(lease_until=None) | Q(lease_until__lte=DbNow())
@@ -68,14 +73,22 @@ class ConnectionWork(models.Model):
 
     @classmethod
     def schedule_wake_up(cls, connection_id: int, *, seconds: float) -> bool:
-        """Whether the caller should come back after so long: nobody else does so earlier."""
-        nobody = Q(wake_at=None) | Q(wake_at__lte=DbNow()) | Q(wake_at__gt=from_now(seconds))
-        rows = cls.objects.filter(nobody, pk=connection_id)
+        """
+        Record that the caller starts a worker in so many seconds; return whether it should.
+
+        It should not if another start is recorded for the same time or earlier.
+        """
+        none_earlier = Q(wake_at=None) | Q(wake_at__lte=DbNow()) | Q(wake_at__gt=from_now(seconds))
+        rows = cls.objects.filter(none_earlier, pk=connection_id)
         return bool(rows.update(wake_at=from_now(seconds)))
 
     @classmethod
     def sweep(cls, *, apart: float) -> list[int]:
-        """Note that a sweep came by; return the connections that none had come to for so long."""
+        """
+        Record a sweep; return the ids of the connections whose last sweep is longer ago.
+
+        :param apart: seconds since the last sweep, at least
+        """
         new = [
             ConnectionWork(connection=connection)
             for connection in Connection.objects.filter(work=None)
@@ -87,17 +100,17 @@ class ConnectionWork(models.Model):
         ]
 
     def renew(self, *, seconds: float) -> bool:
-        """Whether it is still mine, and now for so long."""
+        """Extend the lease to so many seconds from now; return whether it was still held."""
         return bool(self.held().update(lease_until=from_now(seconds), seen_at=DbNow()))
 
-    def release(self, **learnt: Any) -> None:
-        """Let the next one work it, with what was learnt."""
-        self.held().update(lease_owner="", lease_until=None, seen_at=DbNow(), **learnt)
+    def release(self, **columns: Any) -> None:
+        """End the lease, if it is still held, and write these columns for the next worker."""
+        self.held().update(lease_owner="", lease_until=None, seen_at=DbNow(), **columns)
 
     # Queries
 
     def held(self, *, for_seconds: float = 0) -> models.QuerySet[ConnectionWork]:
-        """Return this row while its lease is mine and lasts for so long."""
+        """Return a queryset of this row; empty unless its lease is held for so many seconds."""
         return ConnectionWork.objects.filter(
             pk=self.pk,
             lease_owner=self.lease_owner,
