@@ -10,15 +10,15 @@ WORKERS := $(shell expr 2 \* $$(nproc))
 .PHONY: help demo test lint databases broker long chaos sdk clean
 
 help:
-	@echo "make demo        a site with its own Zoho, at work (ARGS=--once: then it ends)"
+	@echo "make demo        a site with its own simulated Zoho (ARGS=--once: it ends by itself)"
 	@echo "make test        the whole suite on SQLite, with coverage (ARGS: for pytest, then no coverage is demanded)"
 	@echo "make lint        style, types and migrations"
 	@echo "make databases   the whole suite on DATABASE_URL (ARGS: for pytest)"
-	@echo "make broker      journeys with workers of their own on CELERY_BROKER_URL and DATABASE_URL"
+	@echo "make broker      end-to-end tests with worker processes on CELERY_BROKER_URL and DATABASE_URL"
 	@echo "make long        a run of 5,000 leads; on a broker if CELERY_BROKER_URL names one"
-	@echo "make chaos       whole sites under kills and faults (ARGS=--short: in three minutes)"
+	@echo "make chaos       chaos tests: whole sites under kills and faults (ARGS=--short: three minutes)"
 	@echo "make sdk         Zoho's own SDK against the simulator"
-	@echo "make clean       remove all that these commands made"
+	@echo "make clean       remove everything that these commands created"
 
 demo: .venv/.installed
 	$(BIN)/python manage.py demo $(ARGS)

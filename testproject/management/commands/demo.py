@@ -57,13 +57,13 @@ class Command(BaseCommand):
             restart_in_environment(kept=settings.RUN_DIR / "demo" if keep else None)
         _stop_on_signals()
         try:
-            wrong = self._run(keep=keep, **options)
+            failure = self._run(keep=keep, **options)
         except FolderLockedError as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             raise SystemExit(INTERRUPTED) from None
-        if wrong:
-            raise CommandError(wrong)
+        if failure:
+            raise CommandError(failure)
 
     def _run(
         self, *, once: bool, port: int, leads: int, keep: bool, verbosity: int, **options: Any
@@ -72,10 +72,10 @@ class Command(BaseCommand):
         with run_stack(port=port, leads=leads, keep=keep, quiet=verbosity < 2) as stack:
             if port and not stack.site.endswith(f":{port}"):
                 self._print(f"Port {port} is taken; the site is at {stack.site}.")
-            wrong = self._run_scenario(stack, once=once)
+            failure = self._run_scenario(stack, once=once)
             if not once:
                 _wait_for_interrupt()
-        return wrong
+        return failure
 
     def _run_scenario(self, stack: DemoStack, *, once: bool) -> str:
         """Run all steps, print their results, and return an error message or an empty text."""
@@ -91,12 +91,12 @@ class Command(BaseCommand):
         scenario.convert_leads([row for row in rows if decided is None or row.pk != decided.pk])
         rows = scenario.wait_until_at_rest(connection)
         self._print("", *table(rows), "")
-        wrong = self._convert_many(connection, stack, admin)
-        wrong = self._compare(scenario.wait_until_at_rest(connection), stack) or wrong
+        failure = self._convert_many(connection, stack, admin)
+        failure = self._compare(scenario.wait_until_at_rest(connection), stack) or failure
         if not once:
             self._print(THINGS_TO_TRY.format(fault=EXAMPLE_FAULT, **vars(stack)))
         self._print(f"Site: {stack.site}", f"Log-in: {admin.get_username()} / {password}")
-        return wrong
+        return failure
 
     def _connect(self, stack: DemoStack, username: str, password: str) -> Connection:
         try:
