@@ -76,7 +76,7 @@ def the_consent_was_withdrawn_at_zoho(site: Site) -> None:
 
 
 def the_client_secret_was_renewed_at_zoho(site: Site) -> None:
-    former = site.token().seal(client_secret=Secret("the-former-one"))
+    former = site.token().encrypted_columns(client_secret=Secret("the-former-one"))
     Token.objects.update(**former)
     site.let_the_access_token_expire()
 
