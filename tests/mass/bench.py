@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Any, cast
 
 from django.contrib.auth.models import User
 
+from tests.clock import pass_time
 from zoho_crm.matching import POLICIES, Policy
 from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.services import mass_convert, work
@@ -18,8 +18,8 @@ from zoho_crm.simulator import Simulator
 from zoho_crm.types import ConversionPlan
 
 Stage = MassConversion.Stage
-#: Seconds in which every run of these tests arrives where it should.
-PATIENCE = 30.0
+#: Slices of work in which every run of these tests arrives where it should.
+MAX_SLICES = 200
 #: Zoho's refusal of one lead, for as long as it stands.
 REFUSAL = {
     "data": [
@@ -93,12 +93,13 @@ class Bench:
         return enough()
 
     def until(self, arrived: Callable[[], bool]) -> None:
-        """Work until it is so; the waiting times of the settings are waited for."""
-        end = time.monotonic() + PATIENCE
-        while not arrived():
-            assert time.monotonic() < end, self.standing()
+        """Work until it is so; the time in which there is nothing to do goes by at once."""
+        for _slice in range(MAX_SLICES):
+            if arrived():
+                return
             wait = self.work()
-            time.sleep(0.05 if wait is None else min(wait, 0.05))
+            pass_time(self.zoho, wait or 0.0)
+        raise AssertionError(self.standing())
 
     def until_settled(self, run: MassConversion) -> None:
         """Work until the run waits for people."""

@@ -10,22 +10,14 @@ from zoho_crm.models import Connection
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 
-#: Waiting times, in seconds, so short that a run is a matter of a moment.
-SHORT = {
-    "CALL_DEADLINE": 0.5,
-    "QUIET_PERIOD": 0.5,
-    "MASS_QUIET_PERIOD": 0.5,
-    "JOB_HORIZON": 3,
-    "READ_SPACING": 0.1,
-    "LEASE": 4,
-    "SLICE": 1,
-}
+#: Seconds that no test needs: what ends a slice here is that there is nothing to do.
+PATIENT = {"CALL_DEADLINE": 10, "QUIET_PERIOD": 10, "LEASE": 600, "SLICE": 300}
 
 
 @pytest.fixture
 def connection(transactional_db: None, zoho: Simulator, settings: Any) -> Connection:
     connection = with_grant_code(code=zoho.grant_code(), data_center="local")
-    settings.ZOHO_CRM = {**settings.ZOHO_CRM, **SHORT}
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, **PATIENT}
     return connection
 
 

@@ -46,9 +46,8 @@ class Found:
         return reached
 
 
-def search(world: World) -> Found:
+def search(world: World, start: State) -> Found:
     """Visit everything that can be reached, up to the first unsafe step."""
-    start = State()
     found = Found(states={start: (None, "the lead is to be converted")})
     queue = deque([start])
     # There are a million tuples and no circle among them: nothing for the collector.

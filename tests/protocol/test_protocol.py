@@ -1,7 +1,7 @@
 """
 An exhaustive search over the protocol by which one lead is converted.
 
-Every order of events between two workers, the lease of their connection and Zoho is tried: crashes
+Every order of events between the workers of a connection, its lease and Zoho is tried: crashes
 at every point, workers frozen past their lease, answers lost before or after the effect, effects
 that come late, reads that are stale, empty or fail, refusals, scheduled conversions, our own bugs,
 and somebody else who converts the lead meanwhile. What becomes of the row is not modelled: it is
@@ -16,16 +16,19 @@ from django.test import override_settings
 from tests.protocol.search import Found, search
 from tests.protocol.world import TIMES, State, World
 
+#: Workers of the connection: the search with two takes ten times as long.
+WORKERS = [1, pytest.param(2, marks=pytest.mark.long)]
 
-def searched(*, asks_before_sending: bool = True, **times: int) -> Found:
+
+def searched(*, workers: int = 2, asks_before_sending: bool = True, **times: int) -> Found:
     with override_settings(ZOHO_CRM={**TIMES, **times}):
-        return search(World(asks_before_sending=asks_before_sending))
+        return search(World(asks_before_sending=asks_before_sending), State.with_workers(workers))
 
 
-@pytest.fixture(scope="module")
-def everything() -> Found:
-    """What can be reached with settings that fit how late Zoho can be."""
-    return searched()
+@pytest.fixture(scope="module", params=WORKERS)
+def everything(request: pytest.FixtureRequest) -> Found:
+    """What one worker, or two, can reach with settings that fit how late Zoho can be."""
+    return searched(workers=request.param)
 
 
 def is_at_rest(state: State) -> bool:
@@ -84,6 +87,7 @@ def test_every_status_of_a_lead_that_is_not_left_out_is_met(everything):
     }, everything.story(None)
 
 
+@pytest.mark.parametrize("workers", WORKERS)
 @pytest.mark.parametrize(
     "weakened",
     [
@@ -94,7 +98,7 @@ def test_every_status_of_a_lead_that_is_not_left_out_is_met(everything):
     ],
     ids=str,
 )
-def test_the_search_sees_what_each_guard_is_for(weakened):
-    found = searched(**weakened)
+def test_the_search_sees_what_each_guard_is_for(weakened, workers):
+    found = searched(workers=workers, **weakened)
 
     assert found.unsafe is not None, found.story(None)

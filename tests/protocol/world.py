@@ -90,7 +90,12 @@ class State(NamedTuple):
     call: int | None = None
     #: Steps until somebody else may take the lease of the connection.
     lease: int = 0
-    workers: tuple[Worker, ...] = (Worker(), Worker())
+    workers: tuple[Worker, ...] = ()
+
+    @classmethod
+    def with_workers(cls, number: int) -> State:
+        """Return the start: a lead that is to be converted, and so many workers that are down."""
+        return cls(workers=(Worker(),) * number)
 
     def __str__(self) -> str:
         workers = " | ".join(map(_shown, self.workers))

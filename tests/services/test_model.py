@@ -21,14 +21,17 @@ from tests.services.lives import Lives
 from tests.services.model import TICK, TIMES
 from tests.services.tables import Tables
 
-MANY = hypothesis_settings(
-    max_examples=108,
+LIVES = hypothesis_settings(
     stateful_step_count=50,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+#: Lives of a few leads, the steps that must have been made in all of them together, and statuses
+#: that must have been left for another or reached.
+MET_SOON = {"NEW", "PREVIEWED", "READY", "RUNNING", "UNKNOWN", "CONVERTED"}
+NUMBERS = [(12, 400, MET_SOON), pytest.param(108, 5000, set(ALLOWED_STEPS), marks=pytest.mark.long)]
 
 
 @pytest.fixture(autouse=True)
@@ -37,13 +40,15 @@ def times(settings):
 
 
 @pytest.mark.django_db
-def test_the_tables_say_what_the_design_says_whatever_happens(olga):
+@pytest.mark.parametrize(("lives", "steps", "statuses"), NUMBERS)
+def test_the_tables_say_what_the_design_says_whatever_happens(olga, lives, steps, statuses):
     Lives.steps, Lives.met = 0, Counter()
 
-    run_state_machine_as_test(partial(Lives, olga), settings=MANY)
+    many = hypothesis_settings(LIVES, max_examples=lives)
+    run_state_machine_as_test(partial(Lives, olga), settings=many)
 
-    assert Lives.steps >= 5000
-    assert {status for step in Lives.met for status in step} == set(ALLOWED_STEPS)
+    assert Lives.steps >= steps
+    assert {status for step in Lives.met for status in step} >= statuses
 
 
 # What the model found
