@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.clock import pass_time
 from tests.mass.bench import CREATE, REFUSAL, Bench, Stage, policy
+from zoho_crm.conf import conf
 from zoho_crm.matching import Action
 from zoho_crm.models import LeadConversion, LeadConversionEvent, MassConversion
 from zoho_crm.services import convert, mass_convert
@@ -265,7 +267,8 @@ def test_what_the_leader_made_does_not_spoil_the_approval_of_an_old_preview(
 ) -> None:
     leads = bench.leads(3, Company="Nordwind GmbH", **SAME)
     run = bench.reviewed(leads)
-    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "PREVIEW_MAX_AGE": 2}
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "PREVIEW_MAX_AGE": 60}
+    pass_time(bench.zoho, 61)
 
     to_the_end(bench, run)
 
@@ -273,13 +276,11 @@ def test_what_the_leader_made_does_not_spoil_the_approval_of_an_old_preview(
     assert len(bench.zoho.records["Contacts"]) == 1
 
 
-def test_a_lead_that_matches_somebody_else_meanwhile_is_not_sent(
-    bench: Bench, settings: Any
-) -> None:
+def test_a_lead_that_matches_somebody_else_meanwhile_is_not_sent(bench: Bench) -> None:
     leads = bench.leads(2, Company="Nordwind GmbH")
     run = bench.reviewed(leads)
-    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "PREVIEW_MAX_AGE": 0.1}
     bench.zoho.add("Accounts", Account_Name="Nordwind GmbH")
+    pass_time(bench.zoho, conf().PREVIEW_MAX_AGE + 1)
 
     to_the_end(bench, run)
 
