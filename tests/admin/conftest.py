@@ -8,11 +8,11 @@ from django.contrib.auth.models import Permission, User
 from django.core.cache import cache
 from django.test import Client
 
-from tests.admin.pages import Visitor
+from tests.admin.pages import Browser
 
 
 @pytest.fixture(autouse=True)
-def no_choices_of_other_tests() -> Iterator[None]:
+def clear_choices_cache() -> Iterator[None]:
     """What an organisation offers is remembered by the connection's number, which repeats here."""
     cache.clear()
     yield
@@ -26,16 +26,16 @@ def boss(db: None) -> User:
 
 
 @pytest.fixture
-def visit(boss: User) -> Visitor:
+def browser(boss: User) -> Browser:
     """The boss, in a browser that checks for forged requests."""
     return sign_in(boss)
 
 
 @pytest.fixture
-def visit_as(db: None) -> Callable[..., Visitor]:
+def browser_as(db: None) -> Callable[..., Browser]:
     """Somebody with these permissions of ours, and no others."""
 
-    def one(*permissions: str, name: str = "pat", **options: Any) -> Visitor:
+    def one(*permissions: str, name: str = "pat", **options: Any) -> Browser:
         user, _created = User.objects.get_or_create(username=name, is_staff=True)
         user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
         return sign_in(user, **options)
@@ -43,7 +43,7 @@ def visit_as(db: None) -> Callable[..., Visitor]:
     return one
 
 
-def sign_in(user: User, **options: Any) -> Visitor:
+def sign_in(user: User, **options: Any) -> Browser:
     client = Client(enforce_csrf_checks=True, **options)
     client.force_login(user)
-    return Visitor(client)
+    return Browser(client)

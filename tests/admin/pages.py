@@ -28,9 +28,9 @@ class Page(HTMLParser):
 
     VOID = frozenset({"area", "base", "br", "hr", "img", "input", "link", "meta", "path", "use"})
 
-    def __init__(self, html: str, address: str = "") -> None:
+    def __init__(self, html: str, url: str = "") -> None:
         super().__init__()
-        self.html, self.address = html, address
+        self.html, self.url = html, url
         self.forms: list[Form] = []
         self.texts: list[str] = []
         self.ids: list[str] = []
@@ -62,15 +62,15 @@ class Page(HTMLParser):
     # Parsing
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.tags.append((tag, given))
-        self.ids += [given["id"]] if "id" in given else []
+        attributes = {name: value or "" for name, value in attrs}
+        self.tags.append((tag, attributes))
+        self.ids += [attributes["id"]] if "id" in attributes else []
         self._hidden += tag in ("script", "style")
         if tag not in self.VOID:
             self._open.append(tag)
         handler = getattr(self, f"_begin_{tag}", None)
         if handler:
-            handler(given)
+            handler(attributes)
 
     def handle_endtag(self, tag: str) -> None:
         self._hidden -= tag in ("script", "style")
@@ -92,59 +92,59 @@ class Page(HTMLParser):
             self.texts.append(data)
             self._words.append(data)
 
-    def _begin_form(self, given: dict[str, str]) -> None:
-        self.forms.append(Form(given.get("action", ""), given.get("method", "get")))
+    def _begin_form(self, attributes: dict[str, str]) -> None:
+        self.forms.append(Form(attributes.get("action", ""), attributes.get("method", "get")))
 
-    def _begin_button(self, given: dict[str, str]) -> None:
-        self._button, self._words = given, []
+    def _begin_button(self, attributes: dict[str, str]) -> None:
+        self._button, self._words = attributes, []
 
-    def _begin_a(self, given: dict[str, str]) -> None:
-        self._link, self._words = given, []
+    def _begin_a(self, attributes: dict[str, str]) -> None:
+        self._link, self._words = attributes, []
 
-    def _begin_input(self, given: dict[str, str]) -> None:
-        kind, name = given.get("type", "text"), given.get("name", "")
+    def _begin_input(self, attributes: dict[str, str]) -> None:
+        kind, name = attributes.get("type", "text"), attributes.get("name", "")
         if not self.forms:
             return
-        form, value = self.forms[-1], given.get("value", "")
+        form, value = self.forms[-1], attributes.get("value", "")
         if kind == "submit":
             form.buttons[value] = (name, value)
-        elif "disabled" in given:
+        elif "disabled" in attributes:
             form.disabled.append((name, value))
-        elif kind not in ("checkbox", "radio") or "checked" in given:
+        elif kind not in ("checkbox", "radio") or "checked" in attributes:
             form.values.append((name, value or ("on" if kind == "checkbox" else "")))
 
-    def _begin_textarea(self, given: dict[str, str]) -> None:
-        self.forms[-1].values.append((given.get("name", ""), ""))
+    def _begin_textarea(self, attributes: dict[str, str]) -> None:
+        self.forms[-1].values.append((attributes.get("name", ""), ""))
 
-    def _begin_select(self, given: dict[str, str]) -> None:
-        self._select = given.get("name", "")
+    def _begin_select(self, attributes: dict[str, str]) -> None:
+        self._select = attributes.get("name", "")
         self.forms[-1].values.append((self._select, ""))
 
-    def _begin_option(self, given: dict[str, str]) -> None:
-        if self._select is not None and "selected" in given:
+    def _begin_option(self, attributes: dict[str, str]) -> None:
+        if self._select is not None and "selected" in attributes:
             values = self.forms[-1].values
             values[:] = [pair for pair in values if pair[0] != self._select]
-            values.append((self._select, given.get("value", "")))
+            values.append((self._select, attributes.get("value", "")))
 
 
-class Visitor:
+class Browser:
     """Somebody at a browser; remembers the page that is open."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
         self.page = Page("")
         self.status = 0
-        self.address = ""
+        self.url = ""
 
-    def get(self, address: str) -> Page:
+    def get(self, url: str) -> Page:
         """Open an address."""
-        return self._take(self.client.get(address), address)
+        return self._take(self.client.get(url), url)
 
-    def post(self, address: str, values: Any = ()) -> Page:
+    def post(self, url: str, values: Any = ()) -> Page:
         """Send something that no page asked for, but with a valid token against forgery."""
         self.client.get("/admin/")
         data = self._data([*values, ("csrfmiddlewaretoken", self._token())])
-        return self._take(self.client.post(address, data), address)
+        return self._take(self.client.post(url, data), url)
 
     def press(self, button: str, **changes: Any) -> Page:
         """Press a button on the page that is open, after changing what the form says."""
@@ -152,16 +152,16 @@ class Visitor:
         kept = [(name, value) for name, value in form.values if name not in changes]
         changed = [(name, one) for name, value in changes.items() for one in _each(value)]
         pressed = [pair for pair in [form.buttons[button]] if pair[0]]
-        address = form.action or self.address
+        url = form.action or self.url
         data = self._data([*kept, *changed, *pressed])
-        return self._take(self.client.post(address, data), address)
+        return self._take(self.client.post(url, data), url)
 
-    def _take(self, response: Any, address: str) -> Page:
+    def _take(self, response: Any, url: str) -> Page:
         while response.status_code == 302 and response["Location"].startswith("/"):
-            address = response["Location"]
-            response = self.client.get(address)
-        self.status, self.address, self.response = response.status_code, address, response
-        self.page = Page(response.content.decode(), address)
+            url = response["Location"]
+            response = self.client.get(url)
+        self.status, self.url, self.response = response.status_code, url, response
+        self.page = Page(response.content.decode(), url)
         return self.page
 
     def _token(self) -> str:

@@ -18,11 +18,11 @@ CAREFUL = POLICIES["careful"]
 LIST = "/admin/zoho_crm/massconversion/"
 
 
-def page_of(run: MassConversion, name: str = "change") -> str:
+def run_url(run: MassConversion, name: str = "change") -> str:
     return reverse(f"admin:zoho_crm_massconversion_{name}", args=[run.pk])
 
 
-def take_in(
+def prepare_run(
     connection: Connection,
     zoho: Simulator,
     *cases: str,
@@ -37,38 +37,40 @@ def take_in(
     )
 
 
-def work_off(run: MassConversion, seconds: float = 30) -> MassConversion:
+def work_until_waiting(run: MassConversion, seconds: float = 30) -> MassConversion:
     """Work until the run waits for a person; its next look is brought forward."""
     end = time.monotonic() + seconds
     wait: float | None = 0.0
     while wait is not None and time.monotonic() < end:
         wait = work.work(connection_id=run.connection_id)
         MassConversion.objects.filter(pk=run.pk, due_at__gt=DbNow()).update(due_at=DbNow())
-    return fresh(run)
+    return reload(run)
 
 
-def in_review(connection: Connection, zoho: Simulator, *cases: str, **more: Any) -> MassConversion:
+def run_in_review(
+    connection: Connection, zoho: Simulator, *cases: str, **more: Any
+) -> MassConversion:
     """Return a run that waits for decisions."""
-    run = work_off(take_in(connection, zoho, *cases, **more))
+    run = work_until_waiting(prepare_run(connection, zoho, *cases, **more))
     assert run.stage == "REVIEW"
     return run
 
 
-def started(run: MassConversion, by: User | None = None) -> MassConversion:
+def start_run(run: MassConversion, by: User | None = None) -> MassConversion:
     """Start a run as it stands."""
     count = mass_convert.decided_count(run)
-    return mass_convert.start(run_id=run.pk, revision=fresh(run).revision, count=count, by=by)
+    return mass_convert.start(run_id=run.pk, revision=reload(run).revision, count=count, by=by)
 
 
-def fresh(run: MassConversion) -> MassConversion:
+def reload(run: MassConversion) -> MassConversion:
     return MassConversion.objects.get(pk=run.pk)
 
 
-def rows_of(run: MassConversion, **having: Any) -> list[LeadConversion]:
-    return list(LeadConversion.objects.filter(mass_conversion=run, **having).order_by("pk"))
+def rows_of(run: MassConversion, **filters: Any) -> list[LeadConversion]:
+    return list(LeadConversion.objects.filter(mass_conversion=run, **filters).order_by("pk"))
 
 
-def table(page: Page, caption: str) -> str:
+def table_text(page: Page, caption: str) -> str:
     """Return the words of a table."""
     start = page.html.index(f"<caption>{caption}")
     return Page(page.html[start : page.html.index("</table>", start)]).text

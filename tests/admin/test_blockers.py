@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.admin.pages import Page, Visitor
-from tests.admin.runs import page_of, take_in
+from tests.admin.pages import Browser, Page
+from tests.admin.runs import prepare_run, run_url
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, MassConversion, from_now
 from zoho_crm.services import convert, work
 from zoho_crm.simulator import Simulator
@@ -28,18 +28,18 @@ def row(connection: Connection, zoho: Simulator) -> LeadConversion:
     return row
 
 
-def attend(connection: Connection, **moments: Any) -> None:
-    ConnectionWork.objects.update_or_create(connection=connection, defaults=moments)
+def set_work_state(connection: Connection, **fields: Any) -> None:
+    ConnectionWork.objects.update_or_create(connection=connection, defaults=fields)
 
 
-def told(visit: Visitor, row: LeadConversion) -> Page:
-    return visit.get(f"/admin/zoho_crm/leadconversion/{row.pk}/change/")
+def open_page(browser: Browser, row: LeadConversion) -> Page:
+    return browser.get(f"/admin/zoho_crm/leadconversion/{row.pk}/change/")
 
 
 def test_a_lead_that_waits_says_that_nobody_was_ever_seen(
-    visit: Visitor, row: LeadConversion
+    browser: Browser, row: LeadConversion
 ) -> None:
-    page = told(visit, row)
+    page = open_page(browser, row)
 
     assert f"{NO_WORKER} yet. {START_A_WORKER}" in page.text
     assert f"{NO_SWEEP} yet. {START_BEAT}" in page.text
@@ -47,17 +47,17 @@ def test_a_lead_that_waits_says_that_nobody_was_ever_seen(
 
 @pytest.mark.parametrize("status", ["NEW", "READY", "RUNNING", "SCHEDULED", "UNKNOWN"])
 def test_every_lead_that_waits_for_the_machine_says_so(
-    visit: Visitor, row: LeadConversion, status: str
+    browser: Browser, row: LeadConversion, status: str
 ) -> None:
     LeadConversion.objects.update(status=status)
 
-    assert NO_WORKER in told(visit, row).text
+    assert NO_WORKER in open_page(browser, row).text
 
 
-def test_it_says_since_when(visit: Visitor, row: LeadConversion, connection: Connection) -> None:
-    attend(connection, seen_at=from_now(-31), swept_at=from_now(-31))
+def test_it_says_since_when(browser: Browser, row: LeadConversion, connection: Connection) -> None:
+    set_work_state(connection, seen_at=from_now(-31), swept_at=from_now(-31))
 
-    page = told(visit, row)
+    page = open_page(browser, row)
 
     assert f"{NO_WORKER} since " in page.text
     assert f"{NO_SWEEP} since " in page.text
@@ -67,78 +67,78 @@ def test_it_says_since_when(visit: Visitor, row: LeadConversion, connection: Con
 
 
 def test_it_names_the_queue(
-    visit: Visitor, row: LeadConversion, connection: Connection, settings: Any
+    browser: Browser, row: LeadConversion, connection: Connection, settings: Any
 ) -> None:
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "QUEUE": "zoho"}
 
-    assert f"{START_A_WORKER} -Q zoho" in told(visit, row).text
+    assert f"{START_A_WORKER} -Q zoho" in open_page(browser, row).text
 
 
 def test_with_a_worker_only_beat_is_missed(
-    visit: Visitor, row: LeadConversion, connection: Connection
+    browser: Browser, row: LeadConversion, connection: Connection
 ) -> None:
-    attend(connection, seen_at=from_now(-1))
+    set_work_state(connection, seen_at=from_now(-1))
 
-    page = told(visit, row)
+    page = open_page(browser, row)
 
     assert NO_WORKER not in page.text
     assert NO_SWEEP in page.text
 
 
 def test_a_lead_that_was_just_made_due_waits_in_silence(
-    visit: Visitor, row: LeadConversion
+    browser: Browser, row: LeadConversion
 ) -> None:
     LeadConversion.objects.update(due_at=from_now(-20))
 
-    page = told(visit, row)
+    page = open_page(browser, row)
 
     assert NO_WORKER not in page.text
     assert NO_SWEEP not in page.text
 
 
 def test_a_lead_at_rest_misses_nobody(
-    visit: Visitor, row: LeadConversion, connection: Connection
+    browser: Browser, row: LeadConversion, connection: Connection
 ) -> None:
     work.work(connection_id=connection.pk)
-    attend(connection, seen_at=from_now(-600), swept_at=from_now(-600))
+    set_work_state(connection, seen_at=from_now(-600), swept_at=from_now(-600))
 
-    page = told(visit, row)
+    page = open_page(browser, row)
 
     assert NO_WORKER not in page.text
     assert NO_SWEEP not in page.text
 
 
 def test_a_connection_that_waits_tells_of_that_alone(
-    visit: Visitor, row: LeadConversion, connection: Connection
+    browser: Browser, row: LeadConversion, connection: Connection
 ) -> None:
-    attend(connection, backoff_until=from_now(600), backoff_reason="No credits are left.")
+    set_work_state(connection, backoff_until=from_now(600), backoff_reason="No credits are left.")
 
-    page = told(visit, row)
+    page = open_page(browser, row)
 
     assert "No credits are left." in page.text
     assert NO_WORKER not in page.text
 
 
 def test_a_run_that_waits_says_so_too(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = take_in(connection, zoho, "no_match")
+    run = prepare_run(connection, zoho, "no_match")
     MassConversion.objects.update(due_at=from_now(-31))
 
-    page = visit.get(page_of(run))
+    page = browser.get(run_url(run))
 
     assert START_A_WORKER in page.text
     assert START_BEAT in page.text
 
 
 def test_the_page_of_a_connection_tells_when_they_were_seen(
-    visit: Visitor, connection: Connection
+    browser: Browser, connection: Connection
 ) -> None:
     address = f"/admin/zoho_crm/connection/{connection.pk}/change/"
 
-    never = visit.get(address).text
-    attend(connection, seen_at=from_now(-600))
-    worked = visit.get(address).text
+    never = browser.get(address).text
+    set_work_state(connection, seen_at=from_now(-600))
+    worked = browser.get(address).text
 
     assert never.count("never") == 2
     assert "Sweep last seen:" in never

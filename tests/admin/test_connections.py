@@ -12,7 +12,7 @@ from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from tests.admin.pages import Page, Visitor
+from tests.admin.pages import Browser, Page
 from zoho_crm.models import (
     Connection,
     ConnectionEvent,
@@ -30,28 +30,28 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LIST = "/admin/zoho_crm/connection/"
 
 
-def page_of(connection: Connection) -> str:
+def connection_url(connection: Connection) -> str:
     return reverse("admin:zoho_crm_connection_change", args=[connection.pk])
 
 
-def another(name: str, **values: Any) -> Connection:
+def create_connection(name: str, **values: Any) -> Connection:
     known = {"data_center": "eu", "environment": "sandbox", "org_id": name}
     return Connection.objects.create(name=name, **{**known, **values})
 
 
-def make_default(visit: Visitor, *chosen: Connection) -> Page:
-    go = next(word for word in ("Go", "Run") if visit.page.has_button(word))  # Run: since 6.1
-    return visit.press(go, action="make_default", _selected_action=[row.pk for row in chosen])
+def make_default(browser: Browser, *chosen: Connection) -> Page:
+    go = next(word for word in ("Go", "Run") if browser.page.has_button(word))  # Run: since 6.1
+    return browser.press(go, action="make_default", _selected_action=[row.pk for row in chosen])
 
 
-def told(connection: Connection) -> list[str]:
+def log_messages(connection: Connection) -> list[str]:
     """What the log of the admin says of a connection."""
     entries = LogEntry.objects.filter(object_id=str(connection.pk)).order_by("pk")
     return [entry.get_change_message() for entry in entries]
 
 
-def test_the_list_says_how_each_connection_is(visit: Visitor, connection: Connection) -> None:
-    page = visit.get(LIST)
+def test_the_list_says_how_each_connection_is(browser: Browser, connection: Connection) -> None:
+    page = browser.get(LIST)
 
     assert "● works" in page.text
     assert "Local, production" in page.text
@@ -59,44 +59,47 @@ def test_the_list_says_how_each_connection_is(visit: Visitor, connection: Connec
     assert "expires in 59" in page.text
 
 
-def test_an_expired_access_token_is_no_trouble(visit: Visitor, connection: Connection) -> None:
+def test_an_expired_access_token_is_no_trouble(browser: Browser, connection: Connection) -> None:
     connection.tokens.update(expires_at=from_now(-60))
 
-    assert "renews by itself" in visit.get(LIST).text
+    assert "renews by itself" in browser.get(LIST).text
 
 
 def test_the_list_tells_a_lost_connection_by_symbol_and_word(
-    visit: Visitor, connection: Connection
+    browser: Browser, connection: Connection
 ) -> None:
     Connection.objects.update(status=Connection.Status.NEEDS_RECONNECT)
     connection.tokens.update(status=Token.Status.NEEDS_RECONNECT)
 
-    assert "▲ needs to be connected again" in visit.get(LIST).text
+    assert "▲ needs to be connected again" in browser.get(LIST).text
 
 
 def test_the_list_asks_the_database_as_often_for_many_connections_as_for_one(
-    visit: Visitor, connection: Connection
+    browser: Browser, connection: Connection
 ) -> None:
-    visit.get(LIST)
+    browser.get(LIST)
     with CaptureQueriesContext(database) as for_one:
-        visit.get(LIST)
+        browser.get(LIST)
     for number in range(20):
         Token.objects.create(
-            connection=another(f"Org {number}"), user_id="1", client_id="1", is_default=True
+            connection=create_connection(f"Org {number}"),
+            user_id="1",
+            client_id="1",
+            is_default=True,
         )
 
     with CaptureQueriesContext(database) as for_many:
-        visit.get(LIST)
+        browser.get(LIST)
 
     assert len(for_many) == len(for_one)
 
 
 def test_a_connection_can_be_renamed_and_nothing_else(
-    visit: Visitor, connection: Connection
+    browser: Browser, connection: Connection
 ) -> None:
-    visit.get(page_of(connection))
+    browser.get(connection_url(connection))
 
-    visit.press("Save", name="Main office", org_id="1", status="DISABLED", is_default="")
+    browser.press("Save", name="Main office", org_id="1", status="DISABLED", is_default="")
 
     connection.refresh_from_db()
     assert connection.name == "Main office"
@@ -105,21 +108,21 @@ def test_a_connection_can_be_renamed_and_nothing_else(
     assert connection.is_default
 
 
-def test_two_connections_cannot_have_one_name(visit: Visitor, connection: Connection) -> None:
-    another("Branch")
-    visit.get(page_of(connection))
+def test_two_connections_cannot_have_one_name(browser: Browser, connection: Connection) -> None:
+    create_connection("Branch")
+    browser.get(connection_url(connection))
 
-    page = visit.press("Save", name="Branch")
+    page = browser.press("Save", name="Branch")
 
     assert "already exists" in page.text
 
 
 def test_who_may_only_look_cannot_rename(
-    visit_as: Callable[..., Visitor], connection: Connection
+    browser_as: Callable[..., Browser], connection: Connection
 ) -> None:
-    viewer = visit_as("view_connection")
+    viewer = browser_as("view_connection")
 
-    page = viewer.get(page_of(connection))
+    page = viewer.get(connection_url(connection))
 
     assert not page.has_button("Save")
     assert not page.has_button("Test")
@@ -127,50 +130,50 @@ def test_who_may_only_look_cannot_rename(
     assert "Connect to Zoho" not in viewer.get(LIST).links
 
 
-def test_the_default_is_chosen_in_the_list(visit: Visitor, connection: Connection) -> None:
-    branch = another("Branch")
-    visit.get(LIST)
+def test_the_default_is_chosen_in_the_list(browser: Browser, connection: Connection) -> None:
+    branch = create_connection("Branch")
+    browser.get(LIST)
 
-    page = make_default(visit, branch)
+    page = make_default(browser, branch)
 
     assert "Branch is the default connection now." in page.text
     assert list(Connection.objects.filter(is_default=True)) == [branch]
-    assert told(branch) == ["Made the default."]
+    assert log_messages(branch) == ["Made the default."]
 
 
-def test_there_is_one_default_only(visit: Visitor, connection: Connection) -> None:
-    branch = another("Branch")
-    visit.get(LIST)
+def test_there_is_one_default_only(browser: Browser, connection: Connection) -> None:
+    branch = create_connection("Branch")
+    browser.get(LIST)
 
-    page = make_default(visit, branch, connection)
+    page = make_default(browser, branch, connection)
 
     assert "Please choose exactly one connection." in page.text
 
 
 def test_nobody_deletes_a_connection_or_adds_one_by_hand(
-    visit: Visitor, connection: Connection
+    browser: Browser, connection: Connection
 ) -> None:
-    visit.get(f"{LIST}{connection.pk}/delete/")
-    refused_to_delete = visit.status
-    visit.get(f"{LIST}add/")
+    browser.get(f"{LIST}{connection.pk}/delete/")
+    refused_to_delete = browser.status
+    browser.get(f"{LIST}add/")
 
-    assert (refused_to_delete, visit.status) == (403, 403)
+    assert (refused_to_delete, browser.status) == (403, 403)
 
 
 def test_the_page_tells_what_happened_and_which_scopes_are_missing(
-    visit: Visitor, zoho: Simulator, db: None
+    browser: Browser, zoho: Simulator, db: None
 ) -> None:
     code = zoho.grant_code("ZohoCRM.modules.ALL,ZohoCRM.org.READ,ZohoCRM.users.READ")
     connection = with_grant_code(code=code, data_center="local")
 
-    page = visit.get(page_of(connection))
+    page = browser.get(connection_url(connection))
 
     assert "ZohoCRM.modules.ALL ✓ yes" in page.text
     assert "ZohoCRM.settings.ALL ✗ no: connect again to grant it" in page.text
     assert "connected –" in page.text
 
 
-def test_the_page_tells_why_a_connection_waits(visit: Visitor, connection: Connection) -> None:
+def test_the_page_tells_why_a_connection_waits(browser: Browser, connection: Connection) -> None:
     ConnectionWork.objects.update_or_create(
         connection=connection,
         defaults={
@@ -181,85 +184,85 @@ def test_the_page_tells_why_a_connection_waits(visit: Visitor, connection: Conne
         },
     )
 
-    page = visit.get(page_of(connection))
+    page = browser.get(connection_url(connection))
 
     assert "No credits are left." in page.text
     assert "77" in page.text
 
 
-def test_a_connection_without_a_token_can_be_looked_at(visit: Visitor, db: None) -> None:
-    page = visit.get(page_of(another("Branch", data_center="gone")))
+def test_a_connection_without_a_token_can_be_looked_at(browser: Browser, db: None) -> None:
+    page = browser.get(connection_url(create_connection("Branch", data_center="gone")))
 
-    assert visit.status == 200
+    assert browser.status == 200
     assert "gone" in page.text
 
 
-def test_testing_asks_zoho(visit: Visitor, connection: Connection) -> None:
-    visit.get(page_of(connection))
+def test_testing_asks_zoho(browser: Browser, connection: Connection) -> None:
+    browser.get(connection_url(connection))
 
-    page = visit.press("Test")
+    page = browser.press("Test")
 
     assert "Nordwind Trading works." in page.text
     assert connection.events.filter(kind=ConnectionEvent.Kind.TESTED).count() == 1
-    assert told(connection) == ["Tested."]
+    assert log_messages(connection) == ["Tested."]
 
 
 def test_testing_says_what_is_wrong(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     zoho.fail("org", "error_before", status=500, times=9)
-    visit.get(page_of(connection))
+    browser.get(connection_url(connection))
 
-    page = visit.press("Test")
+    page = browser.press("Test")
 
     assert "Nordwind Trading cannot be used now: Internal Server Error" in page.text
 
 
 def test_testing_without_the_key_says_which_is_missing(
-    visit: Visitor, connection: Connection, settings: Any
+    browser: Browser, connection: Connection, settings: Any
 ) -> None:
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "ENCRYPTION_KEYS": []}
-    visit.get(page_of(connection))
+    browser.get(connection_url(connection))
 
-    page = visit.press("Test")
+    page = browser.press("Test")
 
     assert "cannot be read: The encryption key" in page.text
     assert "Nordwind Trading cannot be used now: The encryption key" in page.text
 
 
 def test_a_data_center_that_is_gone_is_named(
-    visit: Visitor, connection: Connection, settings: Any
+    browser: Browser, connection: Connection, settings: Any
 ) -> None:
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "DATA_CENTER": "local", "LOCAL_URL": ""}
-    visit.get(page_of(connection))
+    browser.get(connection_url(connection))
 
-    page = visit.press("Test")
+    page = browser.press("Test")
 
     assert "The data center local is unknown here" in page.text
 
 
 def test_a_key_that_is_none_is_named_instead_of_an_error_of_ours(
-    visit: Visitor, connection: Connection, settings: Any
+    browser: Browser, connection: Connection, settings: Any
 ) -> None:
     key = "no-key"
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "ENCRYPTION_KEYS": [key]}
     name = hashlib.sha256(key.encode()).hexdigest()[:8]
     connection.tokens.update(access_token_cipher=f"zk1:{name}:damaged")
-    visit.get(page_of(connection))
+    browser.get(connection_url(connection))
 
-    page = visit.press("Test")
+    page = browser.press("Test")
 
     assert f"The encryption key {name} is no Fernet key" in page.text
 
 
 def test_the_access_token_is_renewed_once_however_often_one_page_is_clicked(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    first = visit.get(page_of(connection))
-    visit.press("Renew the access token")
-    visit.page, visit.address = first, page_of(connection)
+    first = browser.get(connection_url(connection))
+    browser.press("Renew the access token")
+    browser.page, browser.url = first, connection_url(connection)
 
-    page = visit.press("Renew the access token")
+    page = browser.press("Renew the access token")
 
     assert "The access token was renewed." in page.text
     assert zoho.stats()["tokens"]["refreshed"] == 1
@@ -267,24 +270,24 @@ def test_the_access_token_is_renewed_once_however_often_one_page_is_clicked(
 
 
 def test_a_token_that_cannot_be_renewed_is_said_so(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     zoho.fail("refresh", "error_before", status=503, times=9)
-    visit.get(page_of(connection))
+    browser.get(connection_url(connection))
 
-    page = visit.press("Renew the access token")
+    page = browser.press("Renew the access token")
 
     assert "The access token was not renewed." in page.text
 
 
 def test_disconnecting_says_first_what_stops(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     LeadConversion.objects.create(connection=connection, lead_id="1")
     LeadConversion.objects.create(connection=connection, lead_id="2")
-    visit.get(page_of(connection))
+    browser.get(connection_url(connection))
 
-    page = visit.get(visit.page.links["Disconnect…"])
+    page = browser.get(browser.page.links["Disconnect…"])
 
     assert "2 leads stay where they are: to be previewed." in page.text
     connection.refresh_from_db()
@@ -292,107 +295,109 @@ def test_disconnecting_says_first_what_stops(
 
 
 def test_disconnecting_takes_the_consent_back_and_keeps_the_history(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     preview.preview(connection_id=connection.pk, lead_id=zoho.story("no_match"))
-    page = visit.get(f"{LIST}{connection.pk}/disconnect/")
+    page = browser.get(f"{LIST}{connection.pk}/disconnect/")
     assert "No lead is under way." in page.text
 
-    page = visit.press("Disconnect")
+    page = browser.press("Disconnect")
 
     assert "is disconnected; its history stays." in page.text
     assert "○ disabled" in page.text
     assert connection.tokens.get().refresh_token_cipher == ""
     assert connection.conversions.count() == 1
-    assert told(connection) == ["Disconnected."]
+    assert log_messages(connection) == ["Disconnected."]
 
 
 def test_when_zoho_cannot_be_told_nothing_is_deleted(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     zoho.fail("revoke", "error_before", status=500, times=9)
-    visit.get(f"{LIST}{connection.pk}/disconnect/")
+    browser.get(f"{LIST}{connection.pk}/disconnect/")
 
-    page = visit.press("Disconnect")
+    page = browser.press("Disconnect")
 
     assert "Not disconnected; nothing was deleted." in page.text
     assert connection.tokens.get().refresh_token_cipher
 
 
 def test_connecting_again_leaves_for_zoho(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    visit.get(page_of(connection))
+    browser.get(connection_url(connection))
 
-    visit.press("Connect again")
-    back = zoho.consent(visit.response["Location"])
-    page = visit.get(back.removeprefix("http://testserver"))
+    browser.press("Connect again")
+    back = zoho.consent(browser.response["Location"])
+    page = browser.get(back.removeprefix("http://testserver"))
 
     assert "Connected to Nordwind Trading." in page.text
-    assert visit.address == page_of(connection)
+    assert browser.url == connection_url(connection)
     assert Connection.objects.count() == 1
 
 
 @pytest.mark.parametrize("what", ["test", "refresh"])
 def test_acting_is_for_buttons_not_for_links(
-    what: str, visit: Visitor, connection: Connection
+    what: str, browser: Browser, connection: Connection
 ) -> None:
-    visit.get(f"{LIST}{connection.pk}/{what}/")
+    browser.get(f"{LIST}{connection.pk}/{what}/")
 
-    assert visit.status == 405
+    assert browser.status == 405
 
 
 @pytest.mark.parametrize("what", ["test", "refresh", "disconnect"])
-def test_a_forged_request_is_refused(what: str, visit: Visitor, connection: Connection) -> None:
-    response = visit.client.post(f"{LIST}{connection.pk}/{what}/")
+def test_a_forged_request_is_refused(what: str, browser: Browser, connection: Connection) -> None:
+    response = browser.client.post(f"{LIST}{connection.pk}/{what}/")
 
     assert response.status_code == 403
     assert connection.tokens.get().status == Token.Status.ACTIVE
 
 
 @pytest.mark.parametrize("what", ["test", "refresh", "disconnect"])
-def test_an_unknown_connection_is_not_found(what: str, visit: Visitor, db: None) -> None:
-    visit.post(f"{LIST}4711/{what}/")
+def test_an_unknown_connection_is_not_found(what: str, browser: Browser, db: None) -> None:
+    browser.post(f"{LIST}4711/{what}/")
 
-    assert visit.status == 404
+    assert browser.status == 404
 
 
-def test_tokens_are_told_apart_without_being_shown(visit: Visitor, connection: Connection) -> None:
+def test_tokens_are_told_apart_without_being_shown(
+    browser: Browser, connection: Connection
+) -> None:
     token = connection.tokens.get()
 
-    row = visit.get("/admin/zoho_crm/token/").text
-    page = visit.get(f"/admin/zoho_crm/token/{token.pk}/change/")
+    row = browser.get("/admin/zoho_crm/token/").text
+    page = browser.get(f"/admin/zoho_crm/token/{token.pk}/change/")
 
     assert "encrypted with key 5b50bf44" in row
     assert "ZohoCRM.modules.ALL" in page.text
     assert not page.has_button("Save")
 
 
-def test_a_revoked_token_has_nothing_to_show(visit: Visitor, connection: Connection) -> None:
-    visit.get(f"{LIST}{connection.pk}/disconnect/")
-    visit.press("Disconnect")
+def test_a_revoked_token_has_nothing_to_show(browser: Browser, connection: Connection) -> None:
+    browser.get(f"{LIST}{connection.pk}/disconnect/")
+    browser.press("Disconnect")
 
-    page = visit.get("/admin/zoho_crm/token/")
+    page = browser.get("/admin/zoho_crm/token/")
 
     assert "○ revoked" in page.text
 
 
 def test_events_are_listed_with_their_details(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    visit.get(page_of(connection))
-    visit.press("Test")
+    browser.get(connection_url(connection))
+    browser.press("Test")
 
-    page = visit.get("/admin/zoho_crm/connectionevent/")
+    page = browser.get("/admin/zoho_crm/connectionevent/")
 
     assert "tested boss ok: True" in page.text
 
 
-def test_no_page_shows_a_secret(visit: Visitor, connection: Connection) -> None:
+def test_no_page_shows_a_secret(browser: Browser, connection: Connection) -> None:
     token = connection.tokens.get()
     addresses = [
         LIST,
-        page_of(connection),
+        connection_url(connection),
         f"{LIST}connect/",
         f"{LIST}{connection.pk}/disconnect/",
         "/admin/zoho_crm/token/",
@@ -403,7 +408,7 @@ def test_no_page_shows_a_secret(visit: Visitor, connection: Connection) -> None:
     parts = {secret[start : start + 8] for secret in secrets for start in range(len(secret) - 7)}
     parts -= {CLIENT_SECRET[:8]}  # "simulato": a word of the simulator's
 
-    html = "".join(visit.get(address).html for address in addresses)
+    html = "".join(browser.get(address).html for address in addresses)
 
     assert tokens.access_token(connection_id=connection.pk).reveal() in secrets
     assert not [part for part in parts if part in html]

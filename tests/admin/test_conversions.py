@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tests import messages
-from tests.admin.pages import Page, Visitor
+from tests.admin.pages import Browser, Page
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services import convert, preview, work
 from zoho_crm.simulator import Simulator
@@ -23,11 +23,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 LIST = "/admin/zoho_crm/leadconversion/"
 #: Quiet periods that no test waits for.
-LONG = {"QUIET_PERIOD": 600, "READ_SPACING": 600}
+LONG_INTERVALS = {"QUIET_PERIOD": 600, "READ_SPACING": 600}
 
 
 @pytest.fixture
-def see(connection: Connection, zoho: Simulator) -> Callable[[str], LeadConversion]:
+def preview_case(connection: Connection, zoho: Simulator) -> Callable[[str], LeadConversion]:
     """Preview a lead with this story."""
 
     def one(case: str) -> LeadConversion:
@@ -38,13 +38,13 @@ def see(connection: Connection, zoho: Simulator) -> Callable[[str], LeadConversi
 
 @pytest.fixture
 def unknown(
-    see: Callable[..., LeadConversion], zoho: Simulator, settings: Any, boss: User
+    preview_case: Callable[..., LeadConversion], zoho: Simulator, settings: Any, boss: User
 ) -> Callable[..., LeadConversion]:
     """A conversion whose answer was lost, before or after it took effect."""
 
     def one(do: str = "close_after") -> LeadConversion:
-        settings.ZOHO_CRM = {**settings.ZOHO_CRM, **LONG}
-        row = see("no_match")
+        settings.ZOHO_CRM = {**settings.ZOHO_CRM, **LONG_INTERVALS}
+        row = preview_case("no_match")
         convert.approve(conversion_id=row.pk, version=row.version, plan=ConversionPlan(), by=boss)
         zoho.fail("convert", do)
         work.work(connection_id=row.connection_id)
@@ -53,11 +53,11 @@ def unknown(
     return one
 
 
-def story(row: LeadConversion) -> str:
+def change_url(row: LeadConversion) -> str:
     return reverse("admin:zoho_crm_leadconversion_change", args=[row.pk])
 
 
-def decide(row: LeadConversion) -> str:
+def decide_url(row: LeadConversion) -> str:
     return reverse("admin:zoho_crm_leadconversion_decide", args=[row.pk])
 
 
@@ -69,28 +69,28 @@ def needs_a_person(row: LeadConversion) -> LeadConversion:
 
 
 def test_the_list_asks_the_database_as_often_for_many_leads_as_for_one(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    see("no_match")
-    visit.get(LIST)
+    preview_case("no_match")
+    browser.get(LIST)
     with CaptureQueriesContext(database) as for_one:
-        visit.get(LIST)
+        browser.get(LIST)
     for _ in range(5):
-        see("several")
+        preview_case("several")
 
     with CaptureQueriesContext(database) as for_many:
-        visit.get(LIST)
+        browser.get(LIST)
 
     assert len(for_many) == len(for_one)
 
 
 def test_the_list_leaves_what_was_read_in_the_table(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("hostile")
+    row = preview_case("hostile")
 
     with CaptureQueriesContext(database) as queries:
-        page = visit.get(LIST)
+        page = browser.get(LIST)
 
     assert row.lead_name in page.text
     listing = [q["sql"] for q in queries if "snapshot_name" in q["sql"]]
@@ -99,27 +99,27 @@ def test_the_list_leaves_what_was_read_in_the_table(
 
 
 def test_a_lead_is_found_by_its_id_by_its_status_and_by_its_verdict(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    one, other = see("no_match"), see("locked")
+    one, other = preview_case("no_match"), preview_case("locked")
 
     for query in (
         f"q={one.lead_id}",
         "verdict=NO_MATCH",
         f"status__exact=PREVIEWED&verdict=NO_MATCH&connection__id__exact={one.connection_id}",
     ):
-        page = visit.get(f"{LIST}?{query}")
+        page = browser.get(f"{LIST}?{query}")
         assert one.lead_id in page.text
         assert other.lead_id not in page.text.replace(f"q={other.lead_id}", "")
 
 
 def test_who_may_not_see_names_sees_ids(
-    visit_as: Callable[..., Visitor], see: Callable[..., LeadConversion]
+    browser_as: Callable[..., Browser], preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("several")
-    viewer = visit_as("view_leadconversion")
+    row = preview_case("several")
+    viewer = browser_as("view_leadconversion")
 
-    html = viewer.get(LIST).html + viewer.get(story(row)).html
+    html = viewer.get(LIST).html + viewer.get(change_url(row)).html
 
     lead = row.stored_lead()
     assert lead
@@ -129,15 +129,18 @@ def test_who_may_not_see_names_sees_ids(
 
 
 def test_the_story_tells_every_step_and_what_was_read_and_sent(
-    visit: Visitor, see: Callable[..., LeadConversion], connection: Connection, boss: User
+    browser: Browser,
+    preview_case: Callable[..., LeadConversion],
+    connection: Connection,
+    boss: User,
 ) -> None:
-    row = see("one_match")
+    row = preview_case("one_match")
     contact = row.stored_options().contacts[0]
     plan = ConversionPlan(contact_id=contact.id)
     convert.approve(conversion_id=row.pk, version=row.version, plan=plan, by=boss)
     work.work(connection_id=connection.pk)
 
-    page = visit.get(story(row))
+    page = browser.get(change_url(row))
 
     lead = row.stored_lead()
     assert lead
@@ -152,9 +155,9 @@ def test_the_story_tells_every_step_and_what_was_read_and_sent(
 
 
 def test_only_the_latest_steps_of_a_long_story_are_told(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("no_match")
+    row = preview_case("no_match")
     row.events.model.objects.bulk_create(
         [
             row.events.model(
@@ -168,17 +171,19 @@ def test_only_the_latest_steps_of_a_long_story_are_told(
         ]
     )
 
-    page = visit.get(story(row))
+    page = browser.get(change_url(row))
 
     assert "There are older events than these." in page.text
 
 
-def test_a_row_that_nobody_read_yet_has_a_story_too(visit: Visitor, connection: Connection) -> None:
+def test_a_row_that_nobody_read_yet_has_a_story_too(
+    browser: Browser, connection: Connection
+) -> None:
     row = LeadConversion.objects.create(
         connection=connection, lead_id="4711", due_at=from_now(60), retry_count=2
     )
 
-    page = visit.get(story(row))
+    page = browser.get(change_url(row))
 
     assert "waits to be read from Zoho" in page.text
     assert "Zoho could not be asked yet; it will be tried again." in page.text
@@ -186,31 +191,31 @@ def test_a_row_that_nobody_read_yet_has_a_story_too(visit: Visitor, connection: 
 
 
 def test_looking_again_starts_from_the_story(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
-    row = see("locked")
-    page = visit.get(story(row))
+    row = preview_case("locked")
+    page = browser.get(change_url(row))
     assert "The lead is locked at Zoho. Unlock it there, then look again." in page.text
     zoho.change(zoho.records["Leads"][row.lead_id], Locked__s=False)
 
-    page = visit.press("Look again")
+    page = browser.press("Look again")
 
-    assert visit.address == decide(row)
+    assert browser.url == decide_url(row)
     assert page.has_button("Show what will happen")
 
 
 def test_a_lost_answer_is_being_checked_and_can_be_settled_now(
-    visit: Visitor, unknown: Callable[..., LeadConversion]
+    browser: Browser, unknown: Callable[..., LeadConversion]
 ) -> None:
     row = unknown("close_after")
-    page = visit.get(story(row))
+    page = browser.get(change_url(row))
     assert (
         "We sent the conversion but got no answer. We are checking; do not convert it by hand."
         in page.text
     )
     messages.take_all()
 
-    page = visit.press("Settle now")
+    page = browser.press("Settle now")
 
     assert "Zoho shows the lead converted." in page.text
     assert "It was converted by us" in page.text
@@ -219,90 +224,92 @@ def test_a_lost_answer_is_being_checked_and_can_be_settled_now(
 
 
 def test_an_early_look_proves_nothing(
-    visit: Visitor, unknown: Callable[..., LeadConversion]
+    browser: Browser, unknown: Callable[..., LeadConversion]
 ) -> None:
     row = unknown("close_before")
-    visit.get(story(row))
+    browser.get(change_url(row))
 
-    page = visit.press("Settle now")
+    page = browser.press("Settle now")
 
     assert "Zoho shows the lead open, which proves nothing yet; we go on checking." in page.text
     assert LeadConversion.objects.get(pk=row.pk).status == "UNKNOWN"
 
 
 def test_a_late_look_settles_it(
-    visit: Visitor, unknown: Callable[..., LeadConversion], settings: Any
+    browser: Browser, unknown: Callable[..., LeadConversion], settings: Any
 ) -> None:
     row = unknown("close_before")
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "NEGATIVE_READS": 1}
     LeadConversion.objects.update(quiet_until=from_now(-1), due_at=from_now(-1))
-    visit.get(story(row))
+    browser.get(change_url(row))
 
-    page = visit.press("Settle now")
+    page = browser.press("Settle now")
 
     assert "It is settled: to be sent." in page.text
 
 
 def test_settling_says_so_when_zoho_cannot_be_asked(
-    visit: Visitor, unknown: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, unknown: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
     row = unknown()
     zoho.fail("leads_list", "error_before", status=500, times=9)
-    visit.get(story(row))
+    browser.get(change_url(row))
 
-    page = visit.press("Settle now")
+    page = browser.press("Settle now")
 
     assert "Zoho could not be asked." in page.text
 
 
 def test_there_is_nothing_to_settle_where_all_is_known(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("converted")
-    assert not visit.get(story(row)).has_button("Settle now")
+    row = preview_case("converted")
+    assert not browser.get(change_url(row)).has_button("Settle now")
 
-    page = visit.post(f"{LIST}{row.pk}/settle/")
+    page = browser.post(f"{LIST}{row.pk}/settle/")
 
     assert "There is nothing to check" in page.text
 
 
 def test_what_needs_a_person_is_closed_with_a_note(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = needs_a_person(see("no_match"))
-    page = visit.get(story(row))
+    row = needs_a_person(preview_case("no_match"))
+    page = browser.get(change_url(row))
     assert "The lead can no longer be read." in page.text
-    visit.get(page.links["Close with a note…"])
-    page = visit.press("Close", note=" ")
+    browser.get(page.links["Close with a note…"])
+    page = browser.press("Close", note=" ")
     assert "Note" in page.text
     assert "This field is required." in page.text
 
-    page = visit.press("Close", note="Converted by hand <i>last week</i>.")
+    page = browser.press("Close", note="Converted by hand <i>last week</i>.")
 
     assert f"Lead {row.lead_name} is closed." in page.text
     assert "Note: Converted by hand <i>last week</i>." in page.text
     assert LeadConversion.objects.get(pk=row.pk).status == "SKIPPED"
 
 
-def test_two_people_close_it_once(visit: Visitor, see: Callable[..., LeadConversion]) -> None:
-    row = needs_a_person(see("no_match"))
-    first = visit.get(f"{LIST}{row.pk}/close/")
-    visit.press("Close", note="One")
-    visit.page, visit.address = first, f"{LIST}{row.pk}/close/"
+def test_two_people_close_it_once(
+    browser: Browser, preview_case: Callable[..., LeadConversion]
+) -> None:
+    row = needs_a_person(preview_case("no_match"))
+    first = browser.get(f"{LIST}{row.pk}/close/")
+    browser.press("Close", note="One")
+    browser.page, browser.url = first, f"{LIST}{row.pk}/close/"
 
-    page = visit.press("Close", note="Two")
+    page = browser.press("Close", note="Two")
 
     assert "This lead does not need a person any more." in page.text
 
 
 def test_a_note_to_an_older_state_is_refused(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = needs_a_person(see("no_match"))
-    visit.get(f"{LIST}{row.pk}/close/")
+    row = needs_a_person(preview_case("no_match"))
+    browser.get(f"{LIST}{row.pk}/close/")
     LeadConversion.objects.update(version=row.version + 1)
 
-    page = visit.press("Close", note="Too late")
+    page = browser.press("Close", note="Too late")
 
     assert "This has changed since it was shown; please look again." in page.text
 
@@ -310,8 +317,8 @@ def test_a_note_to_an_older_state_is_refused(
 # What is told of each state
 
 
-def told(visit: Visitor, row: LeadConversion) -> Page:
-    return visit.get(decide(row))
+def open_decision(browser: Browser, row: LeadConversion) -> Page:
+    return browser.get(decide_url(row))
 
 
 @pytest.mark.parametrize(
@@ -336,20 +343,23 @@ def told(visit: Visitor, row: LeadConversion) -> Page:
     ],
 )
 def test_each_state_says_what_it_means(
-    values: dict[str, Any], sentence: str, visit: Visitor, see: Callable[..., LeadConversion]
+    values: dict[str, Any],
+    sentence: str,
+    browser: Browser,
+    preview_case: Callable[..., LeadConversion],
 ) -> None:
-    row = see("no_match")
+    row = preview_case("no_match")
     LeadConversion.objects.update(**values)
 
-    assert sentence in told(visit, row).text
+    assert sentence in open_decision(browser, row).text
 
 
 def test_a_lead_converted_elsewhere_shows_by_whom_how_known_and_what_it_became(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
-    row = see("converted")
+    row = preview_case("converted")
 
-    page = told(visit, row)
+    page = open_decision(browser, row)
 
     became = zoho.conversions_of(row.lead_id)[0]
     assert "It was converted elsewhere" in page.text
@@ -360,9 +370,12 @@ def test_a_lead_converted_elsewhere_shows_by_whom_how_known_and_what_it_became(
 
 
 def test_a_refusal_names_the_field(
-    visit: Visitor, see: Callable[..., LeadConversion], connection: Connection, zoho: Simulator
+    browser: Browser,
+    preview_case: Callable[..., LeadConversion],
+    connection: Connection,
+    zoho: Simulator,
 ) -> None:
-    row = see("no_match")
+    row = preview_case("no_match")
     row.events.model.objects.create(
         conversion=row,
         version=9,
@@ -373,24 +386,24 @@ def test_a_refusal_names_the_field(
     )
     LeadConversion.objects.update(status="FAILED", error_message="required field not found")
 
-    page = told(visit, row)
+    page = open_decision(browser, row)
 
     assert "It is about the field Closing Date." in page.text
     assert page.has_button("Look again")
 
 
 def test_a_lead_in_motion_says_what_holds_it_up(
-    visit: Visitor, see: Callable[..., LeadConversion], connection: Connection
+    browser: Browser, preview_case: Callable[..., LeadConversion], connection: Connection
 ) -> None:
-    row = see("no_match")
+    row = preview_case("no_match")
     LeadConversion.objects.update(status="READY", due_at=from_now(0))
     ConnectionWork.objects.create(
         connection=connection, backoff_until=from_now(600), backoff_reason="No credits are left."
     )
 
-    assert "The connection waits until" in told(visit, row).text
-    assert "No credits are left." in told(visit, row).text
+    assert "The connection waits until" in open_decision(browser, row).text
+    assert "No credits are left." in open_decision(browser, row).text
 
     Connection.objects.update(status=Connection.Status.NEEDS_RECONNECT)
 
-    assert "has to be connected again first." in told(visit, row).text
+    assert "has to be connected again first." in open_decision(browser, row).text

@@ -16,7 +16,7 @@ from django.db import connection as database
 from django.urls import reverse
 
 from tests import messages
-from tests.admin.pages import Page, Visitor
+from tests.admin.pages import Browser, Page
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services import convert, preview, work
 from zoho_crm.services.connect import with_grant_code
@@ -26,8 +26,8 @@ from zoho_crm.types import ConversionPlan
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LOOK = "Show what will happen"
-CONVERT = "Convert this lead"
+SHOW_BUTTON = "Show what will happen"
+CONVERT_BUTTON = "Convert this lead"
 DEAL = {
     "deal": "on",
     "deal_name": "Roll-out",
@@ -37,7 +37,7 @@ DEAL = {
 
 
 @pytest.fixture
-def see(connection: Connection, zoho: Simulator) -> Callable[[str], LeadConversion]:
+def preview_case(connection: Connection, zoho: Simulator) -> Callable[[str], LeadConversion]:
     """Preview a lead with this story."""
 
     def one(case: str, **values: Any) -> LeadConversion:
@@ -47,11 +47,11 @@ def see(connection: Connection, zoho: Simulator) -> Callable[[str], LeadConversi
     return one
 
 
-def address(row: LeadConversion) -> str:
+def decide_url(row: LeadConversion) -> str:
     return reverse("admin:zoho_crm_leadconversion_decide", args=[row.pk])
 
 
-def fresh(row: LeadConversion) -> LeadConversion:
+def reload(row: LeadConversion) -> LeadConversion:
     return LeadConversion.objects.get(pk=row.pk)
 
 
@@ -63,86 +63,86 @@ def errors(page: Page) -> str:
 
 
 def test_the_lead_stands_beside_its_matches_with_the_matched_fields_marked(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
-    row = see("several")
+    row = preview_case("several")
 
-    page = visit.get(address(row))
+    page = browser.get(decide_url(row))
 
     assert "Several existing records match this lead. A person has to choose." in page.text
     assert page.html.count('class="zoho-matched"') == 3
     assert "(matched)" in page.text
     assert row.lead_name in page.text
-    assert not [value for name, value in page.form_with(LOOK).values if name == "contact"]
+    assert not [value for name, value in page.form_with(SHOW_BUTTON).values if name == "contact"]
 
 
 def test_what_suggests_itself_is_chosen_at_first(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("one_match")
+    row = preview_case("one_match")
 
-    page = visit.get(address(row))
+    page = browser.get(decide_url(row))
 
     contact = row.stored_options().contacts[0]
-    assert ("contact", contact.id) in page.form_with(LOOK).values
-    assert ("account", "new") in page.form_with(LOOK).values
+    assert ("contact", contact.id) in page.form_with(SHOW_BUTTON).values
+    assert ("account", "new") in page.form_with(SHOW_BUTTON).values
 
 
 def test_a_value_that_differs_is_marked_too(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    page = visit.get(address(see("disagree")))
+    page = browser.get(decide_url(preview_case("disagree")))
 
     assert "≠" in page.text
     assert "(differs)" in page.text
 
 
 def test_nothing_is_preselected_where_a_person_has_to_think(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    visit.get(address(see("several")))
+    browser.get(decide_url(preview_case("several")))
 
-    page = visit.press(LOOK)
+    page = browser.press(SHOW_BUTTON)
 
     assert "Contact: Please choose." in errors(page)
     assert "Account: Please choose." in errors(page)
 
 
 def test_what_will_happen_is_shown_for_exactly_the_chosen_plan(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("several")
+    row = preview_case("several")
     chosen = row.stored_options().contacts[1]
-    visit.get(address(row))
+    browser.get(decide_url(row))
 
-    page = visit.press(LOOK, contact=chosen.id, account="new")
+    page = browser.press(SHOW_BUTTON, contact=chosen.id, account="new")
 
     plan = ConversionPlan(contact_id=chosen.id)
     lead = row.stored_lead()
     assert lead
     for sentence in explain_plan(plan, lead, row.stored_options()):
         assert sentence in page.text
-    assert fresh(row).status == "PREVIEWED"
+    assert reload(row).status == "PREVIEWED"
 
 
 def test_converting_sends_what_was_shown(
-    visit: Visitor,
-    see: Callable[..., LeadConversion],
+    browser: Browser,
+    preview_case: Callable[..., LeadConversion],
     zoho: Simulator,
     connection: Connection,
     boss: User,
 ) -> None:
-    row = see("several")
+    row = preview_case("several")
     chosen = row.stored_options().contacts[1]
-    visit.get(address(row))
-    visit.press(LOOK, contact=chosen.id, account="new")
+    browser.get(decide_url(row))
+    browser.press(SHOW_BUTTON, contact=chosen.id, account="new")
     messages.take_all()
 
-    page = visit.press(CONVERT)
+    page = browser.press(CONVERT_BUTTON)
     woken = messages.take_all()
     work.work(connection_id=connection.pk)
 
-    row = fresh(row)
+    row = reload(row)
     assert f"Lead {row.lead_name} is being converted." in page.text
     assert [message.kwargs for message in woken] == [{"connection_id": connection.pk}]
     assert (row.status, row.contact_id, row.approved_by) == ("CONVERTED", chosen.id, boss)
@@ -151,16 +151,16 @@ def test_converting_sends_what_was_shown(
 
 
 def test_everything_that_can_be_chosen_reaches_the_plan(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
     account = zoho.add("Accounts", Account_Name="Engines & Co")
-    row = see("", Tag=[{"name": "fair", "id": "1"}], Company="Engines & Co")
+    row = preview_case("", Tag=[{"name": "fair", "id": "1"}], Company="Engines & Co")
     owner = zoho.organisation.users[1]
     role = zoho.organisation.contact_roles[0]
-    visit.get(address(row))
+    browser.get(decide_url(row))
 
-    visit.press(
-        LOOK,
+    browser.press(
+        SHOW_BUTTON,
         contact="new",
         account=account.id,
         **DEAL,
@@ -174,9 +174,9 @@ def test_everything_that_can_be_chosen_reaches_the_plan(
         notify_lead_owner="on",
         notify_new_owner="on",
     )
-    visit.press(CONVERT)
+    browser.press(CONVERT_BUTTON)
 
-    plan = fresh(row).stored_plan()
+    plan = reload(row).stored_plan()
     assert plan
     assert plan.deal
     assert (plan.account_id, plan.owner_id) == (account.id, owner["id"])
@@ -189,89 +189,89 @@ def test_everything_that_can_be_chosen_reaches_the_plan(
 
 
 def test_the_decision_can_be_saved_and_is_there_the_next_time(
-    visit: Visitor, see: Callable[..., LeadConversion], boss: User
+    browser: Browser, preview_case: Callable[..., LeadConversion], boss: User
 ) -> None:
-    row = see("no_match")
-    visit.get(address(row))
-    visit.press(LOOK, **DEAL, deal_pipeline="Standard (Standard)")
+    row = preview_case("no_match")
+    browser.get(decide_url(row))
+    browser.press(SHOW_BUTTON, **DEAL, deal_pipeline="Standard (Standard)")
 
-    page = visit.press("Save the decision")
+    page = browser.press("Save the decision")
 
-    row = fresh(row)
+    row = reload(row)
     assert (row.status, row.decided_by) == ("PREVIEWED", boss)
     assert "The decision is saved; nothing was sent." in page.text
     assert "boss has decided how; nothing is sent yet." in page.text
-    values = visit.get(address(row)).form_with(LOOK).values
+    values = browser.get(decide_url(row)).form_with(SHOW_BUTTON).values
     assert {("deal", "on"), ("deal_name", "Roll-out"), ("deal_closing_date", "2027-03-31")} <= {
         *values
     }
 
 
 def test_the_choice_can_be_changed_after_reading_what_it_means(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("no_match")
-    visit.get(address(row))
-    visit.press(LOOK, **DEAL, deal_pipeline="Standard (Standard)")
+    row = preview_case("no_match")
+    browser.get(decide_url(row))
+    browser.press(SHOW_BUTTON, **DEAL, deal_pipeline="Standard (Standard)")
 
-    page = visit.press("Change the choice")
+    page = browser.press("Change the choice")
 
-    assert ("deal_name", "Roll-out") in page.form_with(LOOK).values
+    assert ("deal_name", "Roll-out") in page.form_with(SHOW_BUTTON).values
     assert not errors(page)
 
 
 def test_a_lead_can_be_left_out(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
-    row = see("several")
-    visit.get(address(row))
+    row = preview_case("several")
+    browser.get(decide_url(row))
 
-    page = visit.press("Leave this lead out")
+    page = browser.press("Leave this lead out")
 
-    assert fresh(row).status == "SKIPPED"
+    assert reload(row).status == "SKIPPED"
     assert "boss left this lead out." in page.text
 
 
 def test_an_approved_lead_can_still_be_left_out(
-    visit: Visitor, see: Callable[..., LeadConversion], boss: User
+    browser: Browser, preview_case: Callable[..., LeadConversion], boss: User
 ) -> None:
-    row = see("no_match")
+    row = preview_case("no_match")
     row = convert.approve(conversion_id=row.pk, version=row.version, plan=ConversionPlan(), by=boss)
-    page = visit.get(address(row))
+    page = browser.get(decide_url(row))
     assert "boss has approved it." in page.text
 
-    visit.press("Leave out")
+    browser.press("Leave out")
 
-    assert fresh(row).status == "SKIPPED"
+    assert reload(row).status == "SKIPPED"
 
 
 # What bad input gets
 
 
 def test_a_record_that_is_not_among_the_matches_is_an_error_at_the_choice(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
-    row = see("one_match")
+    row = preview_case("one_match")
     stranger = zoho.add("Contacts", Full_Name="Somebody Else")
-    visit.get(address(row))
+    browser.get(decide_url(row))
 
-    page = visit.press(LOOK, contact=stranger.id)
+    page = browser.press(SHOW_BUTTON, contact=stranger.id)
 
     assert f"Contact: {stranger.id} is not among the matches of this lead." in errors(page)
 
 
 def test_a_match_that_cannot_be_used_is_dimmed_and_says_why(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("unapproved")
+    row = preview_case("unapproved")
     contact = row.stored_options().contacts[0]
 
-    page = visit.get(address(row))
+    page = browser.get(decide_url(row))
 
-    assert ("contact", contact.id) in page.form_with(LOOK).disabled
+    assert ("contact", contact.id) in page.form_with(SHOW_BUTTON).disabled
     assert "It waits for approval at Zoho" in page.text
 
-    page = visit.press(LOOK, contact=contact.id, account="new")
+    page = browser.press(SHOW_BUTTON, contact=contact.id, account="new")
 
     assert "Contact: It waits for approval at Zoho" in errors(page)
 
@@ -286,35 +286,37 @@ def test_a_match_that_cannot_be_used_is_dimmed_and_says_why(
 def test_each_reason_why_a_match_cannot_be_used_is_said(
     values: dict[str, Any],
     why: str,
-    visit: Visitor,
-    see: Callable[..., LeadConversion],
+    browser: Browser,
+    preview_case: Callable[..., LeadConversion],
     zoho: Simulator,
 ) -> None:
     zoho.add("Contacts", Full_Name="Ada King", Email="ada@engine.example", **values)
-    row = see("", Email="ada@engine.example")
+    row = preview_case("", Email="ada@engine.example")
 
-    assert why in visit.get(address(row)).text
+    assert why in browser.get(decide_url(row)).text
 
 
 def test_a_contact_and_an_account_that_disagree_are_an_error_at_the_account(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("disagree")
+    row = preview_case("disagree")
     options = row.stored_options()
-    visit.get(address(row))
+    browser.get(decide_url(row))
 
-    page = visit.press(LOOK, contact=options.contacts[0].id, account=options.accounts[0].id)
+    page = browser.press(
+        SHOW_BUTTON, contact=options.contacts[0].id, account=options.accounts[0].id
+    )
 
     assert "Account: The contact does not belong to this account." in errors(page)
 
 
 def test_a_deal_asks_for_what_it_needs_at_the_entries(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
     zoho.organisation.required["Deals"].append("Lead_Source")
-    visit.get(address(see("no_match")))
+    browser.get(decide_url(preview_case("no_match")))
 
-    page = visit.press(LOOK, deal="on", deal_name="", deal_pipeline="")
+    page = browser.press(SHOW_BUTTON, deal="on", deal_name="", deal_pipeline="")
 
     said = errors(page)
     for entry in ("Name", "Pipeline", "Stage", "Closing date", "Lead Source"):
@@ -323,43 +325,46 @@ def test_a_deal_asks_for_what_it_needs_at_the_entries(
 
 
 def test_a_field_that_only_this_organisation_asks_for_reaches_the_deal(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
     zoho.organisation.required["Deals"].append("Lead_Source")
-    row = see("no_match")
-    visit.get(address(row))
-    visit.press(
-        LOOK, **DEAL, deal_pipeline="Standard (Standard)", deal_field_Lead_Source="Trade Show"
+    row = preview_case("no_match")
+    browser.get(decide_url(row))
+    browser.press(
+        SHOW_BUTTON,
+        **DEAL,
+        deal_pipeline="Standard (Standard)",
+        deal_field_Lead_Source="Trade Show",
     )
-    visit.press("Save the decision")
+    browser.press("Save the decision")
 
-    plan = fresh(row).stored_plan()
+    plan = reload(row).stored_plan()
     assert plan
     assert plan.deal
     assert plan.deal.other == {"Lead_Source": "Trade Show"}
-    values = visit.get(address(row)).form_with(LOOK).values
+    values = browser.get(decide_url(row)).form_with(SHOW_BUTTON).values
     assert ("deal_field_Lead_Source", "Trade Show") in values
 
 
 def test_a_stage_of_another_pipeline_is_an_error_at_the_stage(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    visit.get(address(see("no_match")))
+    browser.get(decide_url(preview_case("no_match")))
     given = {**DEAL, "deal_stage": "Needs Analysis", "deal_pipeline": "Partners (Standard)"}
 
-    page = visit.press(LOOK, **given)
+    page = browser.press(SHOW_BUTTON, **given)
 
     assert "Stage: The pipeline “Partners (Standard)” has no such stage" in errors(page)
     assert "Identify Decision Makers" in errors(page)
 
 
 def test_what_is_no_date_or_number_is_an_error_at_its_entry(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    visit.get(address(see("no_match")))
+    browser.get(decide_url(preview_case("no_match")))
     given = {**DEAL, "deal_closing_date": "soon", "deal_amount": "much"}
 
-    page = visit.press(LOOK, **given)
+    page = browser.press(SHOW_BUTTON, **given)
 
     assert "Closing date: Enter a valid date." in errors(page)
     assert "Amount: Enter a number." in errors(page)
@@ -367,59 +372,59 @@ def test_what_is_no_date_or_number_is_an_error_at_its_entry(
 
 
 def test_an_organisation_without_pipelines_is_not_asked_for_one(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
     zoho.organisation.pipelines.clear()
-    row = see("no_match")
-    page = visit.get(address(row))
+    row = preview_case("no_match")
+    page = browser.get(decide_url(row))
     assert "Pipeline" not in page.text
 
-    visit.press(LOOK, **DEAL)
-    visit.press("Save the decision")
+    browser.press(SHOW_BUTTON, **DEAL)
+    browser.press("Save the decision")
 
-    plan = fresh(row).stored_plan()
+    plan = reload(row).stored_plan()
     assert plan
     assert plan.deal
     assert plan.deal.pipeline == ""
 
 
 def test_when_the_choices_cannot_be_asked_the_lead_can_be_converted_without_a_deal(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
-    row = see("no_match")
+    row = preview_case("no_match")
     zoho.fail("metadata", "error_before", status=500, times=99)
 
-    page = visit.get(address(row))
+    page = browser.get(decide_url(row))
 
     assert "The lead can be converted without a deal only. Internal Server Error" in page.text
-    visit.press(LOOK)
-    visit.press(CONVERT)
-    assert fresh(row).status == "READY"
+    browser.press(SHOW_BUTTON)
+    browser.press(CONVERT_BUTTON)
+    assert reload(row).status == "READY"
 
 
 def test_a_deal_is_not_silently_dropped_when_it_cannot_be_checked_any_more(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
-    row = see("no_match")
-    visit.get(address(row))
-    visit.press(LOOK, **DEAL, deal_pipeline="Standard (Standard)")
+    row = preview_case("no_match")
+    browser.get(decide_url(row))
+    browser.press(SHOW_BUTTON, **DEAL, deal_pipeline="Standard (Standard)")
     zoho.fail("metadata", "error_before", status=500, times=99)
     cache.clear()
 
-    page = visit.press(CONVERT)
+    page = browser.press(CONVERT_BUTTON)
 
     assert "Create a deal: No deal can be created now" in errors(page)
-    assert fresh(row).status == "PREVIEWED"
+    assert reload(row).status == "PREVIEWED"
 
 
 def test_a_connection_that_may_not_read_the_choices_says_so(
-    visit: Visitor, zoho: Simulator, db: None
+    browser: Browser, zoho: Simulator, db: None
 ) -> None:
     scopes = "ZohoCRM.modules.ALL,ZohoCRM.org.READ,ZohoCRM.users.READ"
     connection = with_grant_code(code=zoho.grant_code(scopes), data_center="local")
     row = preview.preview(connection_id=connection.pk, lead_id=zoho.story("no_match"))
 
-    page = visit.get(address(row))
+    page = browser.get(decide_url(row))
 
     assert "This connection may not read the pipelines and stages of deals." in page.text
 
@@ -434,22 +439,22 @@ def test_a_connection_that_may_not_read_the_choices_says_so(
     ],
 )
 def test_what_makes_no_sense_is_an_error_at_its_entry(
-    given: dict[str, Any], said: str, visit: Visitor, see: Callable[..., LeadConversion]
+    given: dict[str, Any], said: str, browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    visit.get(address(see("", Tag=[{"name": "fair", "id": "1"}])))
+    browser.get(decide_url(preview_case("", Tag=[{"name": "fair", "id": "1"}])))
 
-    assert said in errors(visit.press(LOOK, **given))
+    assert said in errors(browser.press(SHOW_BUTTON, **given))
 
 
 def test_a_lead_without_a_company_gets_no_account(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
-    page = visit.get(address(see("", Company=None)))
+    page = browser.get(decide_url(preview_case("", Company=None)))
     assert "No account: the lead has no company" in page.text
     assert "Give the existing account" not in page.text
 
     zoho.add("Contacts", Full_Name="Ada King", Email="ada@engine.example")
-    page = visit.get(address(see("", Company=None, Email="ada@engine.example")))
+    page = browser.get(decide_url(preview_case("", Company=None, Email="ada@engine.example")))
     assert "The contact's own account, if it has one" in page.text
 
 
@@ -457,15 +462,18 @@ def test_a_lead_without_a_company_gets_no_account(
 
 
 def test_two_clicks_convert_once(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator, connection: Connection
+    browser: Browser,
+    preview_case: Callable[..., LeadConversion],
+    zoho: Simulator,
+    connection: Connection,
 ) -> None:
-    row = see("no_match")
-    visit.get(address(row))
-    confirm, here = visit.press(LOOK), visit.address
-    visit.press(CONVERT)
-    visit.page, visit.address = confirm, here
+    row = preview_case("no_match")
+    browser.get(decide_url(row))
+    confirm, here = browser.press(SHOW_BUTTON), browser.url
+    browser.press(CONVERT_BUTTON)
+    browser.page, browser.url = confirm, here
 
-    page = visit.press(CONVERT)
+    page = browser.press(CONVERT_BUTTON)
     work.work(connection_id=connection.pk)
 
     assert "This has changed since it was shown; please look again." in page.text
@@ -474,69 +482,72 @@ def test_two_clicks_convert_once(
 
 
 def test_a_preview_that_was_made_again_meanwhile_comes_back_fresh(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator, connection: Connection
+    browser: Browser,
+    preview_case: Callable[..., LeadConversion],
+    zoho: Simulator,
+    connection: Connection,
 ) -> None:
-    row = see("no_match")
-    visit.get(address(row))
-    visit.press(LOOK)
+    row = preview_case("no_match")
+    browser.get(decide_url(row))
+    browser.press(SHOW_BUTTON)
     zoho.change(zoho.records["Leads"][row.lead_id], Company="Renamed & Partners")
     preview.preview(connection_id=connection.pk, lead_id=row.lead_id)
 
-    page = visit.press(CONVERT)
+    page = browser.press(CONVERT_BUTTON)
 
     assert "This has changed since it was shown; please look again." in page.text
     assert "Renamed & Partners" in page.text
-    assert page.has_button(LOOK)
-    assert fresh(row).status == "PREVIEWED"
+    assert page.has_button(SHOW_BUTTON)
+    assert reload(row).status == "PREVIEWED"
 
 
 def test_a_colleague_who_was_faster_is_not_overruled(
-    visit: Visitor,
-    visit_as: Callable[..., Visitor],
-    see: Callable[..., LeadConversion],
+    browser: Browser,
+    browser_as: Callable[..., Browser],
+    preview_case: Callable[..., LeadConversion],
 ) -> None:
-    row = see("no_match")
-    colleague = visit_as("approve_leadconversion", name="kim")
-    colleague.get(address(row))
-    visit.get(address(row))
+    row = preview_case("no_match")
+    colleague = browser_as("approve_leadconversion", name="kim")
+    colleague.get(decide_url(row))
+    browser.get(decide_url(row))
     colleague.press("Leave this lead out")
 
-    page = visit.press(LOOK)
+    page = browser.press(SHOW_BUTTON)
 
     assert "This has changed since it was shown; please look again." in page.text
     assert "kim left this lead out." in page.text
 
 
-@pytest.mark.parametrize("button", [CONVERT, "Save the decision"])
+@pytest.mark.parametrize("button", [CONVERT_BUTTON, "Save the decision"])
 def test_a_colleague_in_the_same_instant_is_not_overruled(
-    button: str, visit: Visitor, see: Callable[..., LeadConversion]
+    button: str, browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("no_match")
-    visit.get(address(row))
-    visit.press(LOOK)
+    row = preview_case("no_match")
+    browser.get(decide_url(row))
+    browser.press(SHOW_BUTTON)
 
-    with just_before_the_next_move(lambda: LeadConversion.objects.update(version=7)):
-        page = visit.press(button)
+    with before_the_next_update(lambda: LeadConversion.objects.update(version=7)):
+        page = browser.press(button)
 
     assert "This has changed since it was shown; please look again." in page.text
-    assert (fresh(row).status, fresh(row).version) == ("PREVIEWED", 7)
+    assert (reload(row).status, reload(row).version) == ("PREVIEWED", 7)
 
 
 def test_leaving_out_in_the_same_instant_as_a_colleague_decides_overrules_nobody(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("no_match")
-    visit.get(address(row))
+    row = preview_case("no_match")
+    browser.get(decide_url(row))
 
-    with just_before_the_next_move(lambda: LeadConversion.objects.update(version=7)):
-        page = visit.press("Leave this lead out")
+    with before_the_next_update(lambda: LeadConversion.objects.update(version=7)):
+        page = browser.press("Leave this lead out")
 
     assert "This has changed since it was shown; please look again." in page.text
-    assert fresh(row).status == "PREVIEWED"
+    assert reload(row).status == "PREVIEWED"
 
 
 @contextmanager
-def just_before_the_next_move(happens: Callable[[], object]) -> Iterator[None]:
+def before_the_next_update(happens: Callable[[], object]) -> Iterator[None]:
     """Let something happen between the look at a row and the write to it."""
     waiting = [happens]
 
@@ -551,68 +562,72 @@ def just_before_the_next_move(happens: Callable[[], object]) -> Iterator[None]:
 
 @pytest.mark.parametrize("version", ["", "x", "-1", "99"])
 def test_a_version_that_was_never_shown_decides_nothing(
-    version: str, visit: Visitor, see: Callable[..., LeadConversion]
+    version: str, browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("no_match")
+    row = preview_case("no_match")
     given = [("version", version), ("contact", "new"), ("account", "new"), ("step", "convert")]
 
-    page = visit.post(address(row), given)
+    page = browser.post(decide_url(row), given)
 
     assert "This has changed since it was shown" in page.text
-    assert fresh(row).status == "PREVIEWED"
+    assert reload(row).status == "PREVIEWED"
 
 
 def test_a_row_that_needs_a_person_is_not_closed_through_the_back_door(
-    visit: Visitor, see: Callable[..., LeadConversion]
+    browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("no_match")
+    row = preview_case("no_match")
     LeadConversion.objects.update(status="NEEDS_REVIEW")
 
-    visit.post(address(row), [("version", str(row.version)), ("step", "skip")])
+    browser.post(decide_url(row), [("version", str(row.version)), ("step", "skip")])
 
-    assert fresh(row).status == "NEEDS_REVIEW"
+    assert reload(row).status == "NEEDS_REVIEW"
 
 
 # People
 
 
 def test_who_may_only_preview_sees_the_choice_and_decides_nothing(
-    visit_as: Callable[..., Visitor], see: Callable[..., LeadConversion]
+    browser_as: Callable[..., Browser], preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("several")
-    viewer = visit_as("preview_leadconversion")
+    row = preview_case("several")
+    viewer = browser_as("preview_leadconversion")
 
-    page = viewer.get(address(row))
+    page = viewer.get(decide_url(row))
 
-    assert not page.has_button(LOOK)
+    assert not page.has_button(SHOW_BUTTON)
     assert "somebody who may convert leads has to decide" in page.text
 
-    viewer.post(address(row), [("version", str(row.version)), ("step", "skip")])
+    viewer.post(decide_url(row), [("version", str(row.version)), ("step", "skip")])
 
     assert viewer.status == 403
-    assert fresh(row).status == "PREVIEWED"
+    assert reload(row).status == "PREVIEWED"
 
 
 def test_who_may_not_see_the_list_stays_at_the_lead(
-    visit_as: Callable[..., Visitor], see: Callable[..., LeadConversion]
+    browser_as: Callable[..., Browser], preview_case: Callable[..., LeadConversion]
 ) -> None:
-    row = see("no_match")
-    approver = visit_as("approve_leadconversion")
-    approver.get(address(row))
-    approver.press(LOOK)
+    row = preview_case("no_match")
+    approver = browser_as("approve_leadconversion")
+    approver.get(decide_url(row))
+    approver.press(SHOW_BUTTON)
 
-    approver.press(CONVERT)
+    approver.press(CONVERT_BUTTON)
 
-    assert (approver.status, approver.address) == (200, address(row))
+    assert (approver.status, approver.url) == (200, decide_url(row))
 
 
 def test_hostile_values_stay_text(
-    visit: Visitor, see: Callable[..., LeadConversion], zoho: Simulator
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
-    row = see("hostile")
+    row = preview_case("hostile")
 
-    pages = [visit.get(address(row)), visit.press(LOOK), visit.press("Save the decision")]
-    pages.append(visit.get("/admin/zoho_crm/leadconversion/"))
+    pages = [
+        browser.get(decide_url(row)),
+        browser.press(SHOW_BUTTON),
+        browser.press("Save the decision"),
+    ]
+    pages.append(browser.get("/admin/zoho_crm/leadconversion/"))
 
     for page in pages:
         scripts = [attributes.get("src", "") for attributes in page.attributes_of("script")]

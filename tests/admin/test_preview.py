@@ -8,7 +8,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from tests.admin.pages import Page, Visitor
+from tests.admin.pages import Browser, Page
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.simulator import Simulator
 
@@ -17,67 +17,69 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PREVIEW = "/admin/zoho_crm/leadconversion/preview/"
 
 
-def look_up(visit: Visitor, lead: str, **more: Any) -> Page:
-    visit.get(PREVIEW)
-    return visit.press("Preview", lead=lead, **more)
+def look_up(browser: Browser, lead: str, **more: Any) -> Page:
+    browser.get(PREVIEW)
+    return browser.press("Preview", lead=lead, **more)
 
 
-def decide(row: LeadConversion) -> str:
+def decide_url(row: LeadConversion) -> str:
     return reverse("admin:zoho_crm_leadconversion_decide", args=[row.pk])
 
 
-def test_an_id_leads_to_the_choice(visit: Visitor, connection: Connection, zoho: Simulator) -> None:
+def test_an_id_leads_to_the_choice(
+    browser: Browser, connection: Connection, zoho: Simulator
+) -> None:
     lead_id = zoho.story("one_match")
 
-    page = look_up(visit, f" {lead_id} ")
+    page = look_up(browser, f" {lead_id} ")
 
     row = LeadConversion.objects.get()
-    assert visit.address == decide(row)
+    assert browser.url == decide_url(row)
     assert zoho.records["Leads"][lead_id]["Company"] in page.text
     assert [e.get_change_message() for e in LogEntry.objects.all()] == ["Previewed."]
 
 
 def test_an_address_of_one_lead_leads_to_the_choice(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     lead = zoho.add_lead()
 
-    look_up(visit, lead["Email"])
+    look_up(browser, lead["Email"])
 
-    assert visit.address == decide(LeadConversion.objects.get(lead_id=lead.id))
+    assert browser.url == decide_url(LeadConversion.objects.get(lead_id=lead.id))
 
 
 def test_an_address_of_several_leads_asks_which(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     leads = [zoho.add_lead(Email="shared@desk.example") for _ in range(2)]
 
-    page = look_up(visit, "shared@desk.example")
+    page = look_up(browser, "shared@desk.example")
 
     assert all(lead["Full_Name"] in page.text for lead in leads)
     assert not LeadConversion.objects.exists()
 
     form = next(form for form in page.forms if ("lead", leads[0].id) in form.values)
-    visit.post(PREVIEW, form.values)
+    browser.post(PREVIEW, form.values)
 
-    assert visit.address == decide(LeadConversion.objects.get(lead_id=leads[0].id))
+    assert browser.url == decide_url(LeadConversion.objects.get(lead_id=leads[0].id))
 
 
 def test_an_address_of_nobody_is_said_so(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    page = look_up(visit, "nobody@nowhere.example")
+    page = look_up(browser, "nobody@nowhere.example")
 
     assert "Zoho finds no open lead with this address" in page.text
 
 
 @pytest.mark.parametrize("text", ["", "abc", "12345678901234567890", "１２３", "a@", "4711; DROP"])
 def test_what_is_neither_is_refused_without_asking_zoho(
-    text: str, visit: Visitor, connection: Connection, zoho: Simulator
+    text: str, browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     calls = zoho.stats()["calls"]
 
-    page = look_up(visit, text)
+    page = look_up(browser, text)
 
     assert 'role="alert"' in page.html
     assert zoho.stats()["calls"] == calls
@@ -85,27 +87,29 @@ def test_what_is_neither_is_refused_without_asking_zoho(
 
 
 def test_zoho_out_of_order_is_said_so_and_the_lead_waits_for_the_worker(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     lead_id = zoho.story("no_match")
     zoho.fail("leads_list", "error_before", status=500, times=9)
 
-    page = look_up(visit, lead_id)
+    page = look_up(browser, lead_id)
 
     assert "Internal Server Error" in page.text
     assert LeadConversion.objects.get().status == "NEW"
 
 
-def test_without_a_connection_there_is_nothing_to_choose(visit: Visitor, zoho: Simulator) -> None:
-    page = look_up(visit, "4711")
+def test_without_a_connection_there_is_nothing_to_choose(browser: Browser, zoho: Simulator) -> None:
+    page = look_up(browser, "4711")
 
     assert "Connection" in page.text
     assert 'role="alert"' in page.html
 
 
-def test_the_default_connection_is_chosen_at_first(visit: Visitor, connection: Connection) -> None:
+def test_the_default_connection_is_chosen_at_first(
+    browser: Browser, connection: Connection
+) -> None:
     Connection.objects.create(name="A", data_center="eu", environment="sandbox", org_id="1")
 
-    page = visit.get(PREVIEW)
+    page = browser.get(PREVIEW)
 
     assert ("connection", str(connection.pk)) in page.form_with("Preview").values

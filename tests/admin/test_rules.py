@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import resolve
 
-from tests.admin.pages import Page, Visitor
+from tests.admin.pages import Browser, Page
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services import preview
 from zoho_crm.simulator import Simulator
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ADMIN = "/admin/zoho_crm"
 #: Which of the permissions opens which page.
-DOORS = {
+PERMISSIONS_BY_PAGE = {
     "connection/connect/": ["connect_connection"],
     "connection/{connection}/test/": ["refresh_connection"],
     "connection/{connection}/refresh/": ["refresh_connection"],
@@ -32,7 +32,7 @@ DOORS = {
     "leadconversion/{lead}/close/": ["resolve_leadconversion"],
 }
 #: Buttons and links that a permission brings to the page of a lead or a connection.
-SIGHTS = {
+BUTTONS_BY_PERMISSION = {
     "refresh_connection": ("connection", "Test"),
     "connect_connection": ("connection", "Connect again"),
     "disconnect_connection": ("connection", "Disconnect…"),
@@ -57,7 +57,7 @@ PAGES = [
 
 
 @pytest.fixture
-def there(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
+def url_of(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
     """Fill the numbers of real rows into an address."""
     rows = {
         name: preview.preview(connection_id=connection.pk, lead_id=zoho.story(case)).pk
@@ -67,65 +67,65 @@ def there(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
     return lambda address: f"{ADMIN}/{address.format(**numbers)}"
 
 
-@pytest.mark.parametrize("address", DOORS)
+@pytest.mark.parametrize("address", PERMISSIONS_BY_PAGE)
 def test_a_page_is_closed_without_its_permission(
-    address: str, visit_as: Callable[..., Visitor], there: Callable[[str], str]
+    address: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
     ours = Permission.objects.filter(content_type__app_label="zoho_crm")
     codenames = set(ours.values_list("codename", flat=True))
-    visitor = visit_as(*codenames - set(DOORS[address]))
+    browser = browser_as(*codenames - set(PERMISSIONS_BY_PAGE[address]))
 
-    visitor.get(there(address))
-    asked = visitor.status
-    visitor.post(there(address))
+    browser.get(url_of(address))
+    asked = browser.status
+    browser.post(url_of(address))
 
-    assert (asked, visitor.status) == (403, 403)
+    assert (asked, browser.status) == (403, 403)
 
 
-@pytest.mark.parametrize("address", DOORS)
+@pytest.mark.parametrize("address", PERMISSIONS_BY_PAGE)
 def test_a_page_is_open_with_its_permission_alone(
-    address: str, visit_as: Callable[..., Visitor], there: Callable[[str], str]
+    address: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
-    visitor = visit_as(DOORS[address][0])
+    browser = browser_as(PERMISSIONS_BY_PAGE[address][0])
 
-    visitor.get(there(address))
+    browser.get(url_of(address))
 
-    assert visitor.status in (200, 405)
+    assert browser.status in (200, 405)
 
 
-@pytest.mark.parametrize("address", DOORS)
+@pytest.mark.parametrize("address", PERMISSIONS_BY_PAGE)
 def test_who_is_not_signed_in_is_asked_to(
-    address: str, there: Callable[[str], str], client: Client
+    address: str, url_of: Callable[[str], str], client: Client
 ) -> None:
-    response = client.get(there(address))
+    response = client.get(url_of(address))
 
     assert response.status_code == 302
     assert response["Location"].startswith("/admin/login/")
 
 
-@pytest.mark.parametrize("permission", SIGHTS)
+@pytest.mark.parametrize("permission", BUTTONS_BY_PERMISSION)
 def test_a_button_is_there_with_its_permission_only(
-    permission: str, visit_as: Callable[..., Visitor], there: Callable[[str], str]
+    permission: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
-    model, sight = SIGHTS[permission]
+    model, button = BUTTONS_BY_PERMISSION[permission]
     number = "lead" if model == "leadconversion" else model
-    address = there(f"{model}/{{{number}}}/change/")
+    address = url_of(f"{model}/{{{number}}}/change/")
 
-    without = visit_as(f"view_{model}").get(address)
-    page = visit_as(f"view_{model}", permission).get(address)
+    without = browser_as(f"view_{model}").get(address)
+    page = browser_as(f"view_{model}", permission).get(address)
 
-    assert not without.has_button(sight)
-    assert sight not in without.links
-    assert page.has_button(sight) or sight in page.links
+    assert not without.has_button(button)
+    assert button not in without.links
+    assert page.has_button(button) or button in page.links
 
 
-@pytest.mark.parametrize("address", DOORS)
+@pytest.mark.parametrize("address", PERMISSIONS_BY_PAGE)
 def test_pages_that_may_talk_to_zoho_stay_outside_transactions_and_caches(
-    address: str, visit: Visitor, there: Callable[[str], str]
+    address: str, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    view = resolve(there(address)).func
+    view = resolve(url_of(address)).func
 
-    response = visit.client.get(there(address))
+    response = browser.client.get(url_of(address))
 
     assert view._non_atomic_requests == {"default"}
     assert "no-cache" in response["Cache-Control"]
@@ -142,33 +142,33 @@ def atomic_requests() -> Iterator[None]:
 
 
 def test_a_host_with_atomic_requests_can_do_it_all(
-    atomic_requests: None, visit: Visitor, zoho: Simulator
+    atomic_requests: None, browser: Browser, zoho: Simulator
 ) -> None:
-    visit.get(f"{ADMIN}/connection/connect/")
-    visit.press("Connect with this code", code=zoho.grant_code())
+    browser.get(f"{ADMIN}/connection/connect/")
+    browser.press("Connect with this code", code=zoho.grant_code())
     connection = Connection.objects.get()
-    visit.get(f"{ADMIN}/connection/{connection.pk}/change/")
-    page = visit.press("Test")
+    browser.get(f"{ADMIN}/connection/{connection.pk}/change/")
+    page = browser.press("Test")
     assert "works." in page.text
-    page = visit.press("Renew the access token")
+    page = browser.press("Renew the access token")
     assert "The access token was renewed." in page.text
-    visit.get(f"{ADMIN}/leadconversion/preview/")
-    visit.press("Preview", lead=zoho.story("one_match"))
-    visit.press("Show what will happen")
-    visit.press("Convert this lead")
+    browser.get(f"{ADMIN}/leadconversion/preview/")
+    browser.press("Preview", lead=zoho.story("one_match"))
+    browser.press("Show what will happen")
+    browser.press("Convert this lead")
     assert LeadConversion.objects.get().status == "READY"
-    visit.get(f"{ADMIN}/connection/{connection.pk}/disconnect/")
+    browser.get(f"{ADMIN}/connection/{connection.pk}/disconnect/")
 
-    page = visit.press("Disconnect")
+    page = browser.press("Disconnect")
 
     assert "is disconnected" in page.text
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_a_page_is_well_made(address: str, visit: Visitor, there: Callable[[str], str]) -> None:
-    page = visit.get(there(address))
+def test_a_page_is_well_made(address: str, browser: Browser, url_of: Callable[[str], str]) -> None:
+    page = browser.get(url_of(address))
 
-    assert visit.status == 200
+    assert browser.status == 200
     assert len(page.attributes_of("h1")) == 1
     assert len(page.ids) == len(set(page.ids))
     assert not [given for _tag, given in page.tags if "style" in given]
@@ -181,9 +181,9 @@ def test_a_page_is_well_made(address: str, visit: Visitor, there: Callable[[str]
     "address", [address for address in PAGES if "{" in address and "token" not in address]
 )
 def test_our_tables_have_captions_and_headings_and_scroll_by_themselves(
-    address: str, visit: Visitor, there: Callable[[str], str]
+    address: str, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    html = visit.get(there(address)).html
+    html = browser.get(url_of(address)).html
     page = Page(html[html.index("<main") :])
 
     tables = page.attributes_of("table")
@@ -193,9 +193,9 @@ def test_our_tables_have_captions_and_headings_and_scroll_by_themselves(
 
 
 def test_radio_buttons_stand_in_a_group_with_a_legend(
-    visit: Visitor, there: Callable[[str], str]
+    browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    page = visit.get(there("leadconversion/{lead}/decide/"))
+    page = browser.get(url_of("leadconversion/{lead}/decide/"))
 
     radios = [given for given in page.attributes_of("input") if given.get("type") == "radio"]
     labelled = {given.get("for") for given in page.attributes_of("label")}

@@ -12,17 +12,17 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 
 from tests import messages
-from tests.admin.pages import Page, Visitor
+from tests.admin.pages import Browser, Page
 from tests.admin.runs import (
     CAREFUL,
-    fresh,
-    in_review,
-    page_of,
+    prepare_run,
+    reload,
     rows_of,
-    started,
-    table,
-    take_in,
-    work_off,
+    run_in_review,
+    run_url,
+    start_run,
+    table_text,
+    work_until_waiting,
 )
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Connection, LeadConversion, MassConversion
@@ -31,58 +31,56 @@ from zoho_crm.simulator import Simulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ASK = replace(CAREFUL, on_no_match=Action.REVIEW)
 
-
-def logged() -> str:
+def last_log_message() -> str:
     return LogEntry.objects.latest("pk").get_change_message()
 
 
-def decide(visit: Visitor, run: MassConversion, verdict: str, action: str) -> Page:
+def decide(browser: Browser, run: MassConversion, verdict: str, action: str) -> Page:
     """Choose for a verdict and press its button."""
-    page = visit.get(page_of(run, "decide"))
+    page = browser.get(run_url(run, "decide"))
     form = next(form for form in page.forms if ("verdict", verdict) in form.values)
     values = [pair for pair in form.values if pair[0] != "action"]
-    return visit.post(page_of(run, "decide"), [*values, ("action", action)])
+    return browser.post(run_url(run, "decide"), [*values, ("action", action)])
 
 
 # Deciding
 
 
 def test_a_decision_for_a_verdict_is_for_all_its_leads(
-    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+    browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
-    run = in_review(connection, zoho, "one_match", "one_match", "several")
+    run = run_in_review(connection, zoho, "one_match", "one_match", "several")
     messages.take_all()
 
-    page = decide(visit, run, "ONE_MATCH", "attach")
+    page = decide(browser, run, "ONE_MATCH", "attach")
 
     assert "2 leads are decided; nothing is sent yet." in page.text
-    assert "One match 2 2 0 0" in table(page, "What was found")
-    assert "Several matches 1 0 1 0" in table(page, "What was found")
+    assert "One match 2 2 0 0" in table_text(page, "What was found")
+    assert "Several matches 1 0 1 0" in table_text(page, "What was found")
     assert {row.decided_by for row in rows_of(run, verdict="ONE_MATCH")} == {boss}
-    assert logged() == "2 leads are decided; nothing is sent yet."
+    assert last_log_message() == "2 leads are decided; nothing is sent yet."
     assert [sent.kwargs for sent in messages.take_all()] == [{"connection_id": connection.pk}]
 
 
 def test_a_whole_verdict_can_be_left_out(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "several", "no_match")
+    run = run_in_review(connection, zoho, "several", "no_match")
 
-    page = decide(visit, run, "SEVERAL_MATCHES", "skip")
+    page = decide(browser, run, "SEVERAL_MATCHES", "skip")
 
-    assert "Several matches 1 0 0 1" in table(page, "What was found")
+    assert "Several matches 1 0 0 1" in table_text(page, "What was found")
     assert [row.status for row in rows_of(run, verdict="SEVERAL_MATCHES")] == ["SKIPPED"]
     assert not [f for f in page.forms if ("verdict", "SEVERAL_MATCHES") in f.values]
 
 
 def test_only_what_makes_sense_is_offered(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "several", "one_match", "account_only", "locked")
+    run = run_in_review(connection, zoho, "several", "one_match", "account_only", "locked")
 
-    html = visit.get(page_of(run, "decide")).html
+    html = browser.get(run_url(run, "decide")).html
 
     assert html.count('value="attach"') == 2
     assert html.count('value="create"') == 3
@@ -90,11 +88,11 @@ def test_only_what_makes_sense_is_offered(
 
 
 def test_joining_is_refused_where_it_is_not_clear_what(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "several")
+    run = run_in_review(connection, zoho, "several")
 
-    page = decide(visit, run, "SEVERAL_MATCHES", "attach")
+    page = decide(browser, run, "SEVERAL_MATCHES", "attach")
 
     assert "decide them one by one" in page.text
     assert not rows_of(run)[0].plan
@@ -102,66 +100,66 @@ def test_joining_is_refused_where_it_is_not_clear_what(
 
 @pytest.mark.parametrize("action", ["", "overwrite"])
 def test_no_decision_or_an_unknown_one_changes_nothing(
-    action: str, visit: Visitor, connection: Connection, zoho: Simulator
+    action: str, browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "several")
+    run = run_in_review(connection, zoho, "several")
 
-    page = decide(visit, run, "SEVERAL_MATCHES", action)
+    page = decide(browser, run, "SEVERAL_MATCHES", action)
 
     assert "Please choose a decision." in page.text
-    assert fresh(run).revision == run.revision
+    assert reload(run).revision == run.revision
 
 
 def test_a_decision_about_what_was_not_on_the_screen_is_refused(
-    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+    browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
-    run = in_review(connection, zoho, "several", "one_match")
+    run = run_in_review(connection, zoho, "several", "one_match")
     values = [("verdict", "SEVERAL_MATCHES"), ("action", "skip"), ("revision", str(run.revision))]
     mass_convert.decide(run_id=run.pk, verdict="ONE_MATCH", action="attach", by=boss)
 
-    page = visit.post(page_of(run, "decide"), values)
+    page = browser.post(run_url(run, "decide"), values)
 
     assert "This has changed since it was shown; please look again." in page.text
     assert rows_of(run, verdict="SEVERAL_MATCHES")[0].status == "PREVIEWED"
 
 
 def test_a_run_that_does_not_wait_for_decisions_says_how_it_stands(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = take_in(connection, zoho, "no_match")
+    run = prepare_run(connection, zoho, "no_match")
 
-    page = visit.get(page_of(run, "decide"))
+    page = browser.get(run_url(run, "decide"))
 
     assert "1 lead is still to be read from Zoho" in page.text
     assert "Verdicts" not in page.text
     values = [("verdict", "NO_MATCH"), ("action", "skip"), ("revision", "0")]
-    page = visit.post(page_of(run, "decide"), values)
+    page = browser.post(run_url(run, "decide"), values)
     assert "This mass conversion is not waiting for decisions." in page.text
 
 
 # Deciding one lead
 
 
-def lead_page(row: LeadConversion) -> str:
+def lead_url(row: LeadConversion) -> str:
     return f"/admin/zoho_crm/leadconversion/{row.pk}/decide/"
 
 
 def test_one_lead_of_a_run_is_decided_and_sent_with_the_run(
-    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+    browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
-    run = in_review(connection, zoho, "several", name="Fair")
+    run = run_in_review(connection, zoho, "several", name="Fair")
     (row,) = rows_of(run)
     chosen = row.stored_options().contacts[1]
-    page = visit.get(lead_page(row))
+    page = browser.get(lead_url(row))
     assert f"It is in the mass conversion #{run.pk} Fair and stays as it is until then." in (
         page.text
     )
-    page = visit.press("Show what will happen", contact=chosen.id, account="new")
+    page = browser.press("Show what will happen", contact=chosen.id, account="new")
     assert f"when somebody starts the mass conversion #{run.pk} Fair, and not before" in page.text
     assert not page.has_button("Convert this lead")
     messages.take_all()
 
-    page = visit.press("Save the decision")
+    page = browser.press("Save the decision")
 
     (row,) = rows_of(run)
     plan = row.stored_plan()
@@ -169,22 +167,22 @@ def test_one_lead_of_a_run_is_decided_and_sent_with_the_run(
     assert (row.status, plan.contact_id, row.decided_by) == ("PREVIEWED", chosen.id, boss)
     assert "it is sent with the mass conversion" in page.text
     assert "boss has decided how." in page.text
-    assert fresh(run).revision == run.revision + 1
+    assert reload(run).revision == run.revision + 1
     assert messages.take_all()
-    done = work_off(started(work_off(run)))
+    done = work_until_waiting(start_run(work_until_waiting(run)))
     assert done.stage == "FINISHED"
     assert zoho.conversions_of(row.lead_id)[0]["contact_id"] == chosen.id
 
 
 def test_a_forged_press_on_convert_sends_nothing_of_a_run(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "several")
+    run = run_in_review(connection, zoho, "several")
     (row,) = rows_of(run)
     chosen = row.stored_options().contacts[0]
     values = [("version", str(row.version)), ("contact", chosen.id), ("account", "new")]
 
-    visit.post(lead_page(row), [*values, ("step", "convert"), ("attachments", ""), ("owner", "")])
+    browser.post(lead_url(row), [*values, ("step", "convert"), ("attachments", ""), ("owner", "")])
 
     (row,) = rows_of(run)
     assert row.status == "PREVIEWED"
@@ -192,34 +190,34 @@ def test_a_forged_press_on_convert_sends_nothing_of_a_run(
 
 
 def test_one_lead_of_a_run_is_left_out_and_can_be_taken_in_again(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "no_match")
+    run = run_in_review(connection, zoho, "no_match")
     (row,) = rows_of(run)
-    visit.get(lead_page(row))
+    browser.get(lead_url(row))
 
-    page = visit.press("Leave this lead out")
+    page = browser.press("Leave this lead out")
 
     assert rows_of(run)[0].status == "SKIPPED"
     assert f"boss left this lead out. It is in the mass conversion #{run.pk}." in page.text
     assert not page.has_button("Look again")
 
-    visit.get(lead_page(row))
-    visit.press("Show what will happen")
-    visit.press("Save the decision")
+    browser.get(lead_url(row))
+    browser.press("Show what will happen")
+    browser.press("Save the decision")
 
     assert rows_of(run)[0].status == "PREVIEWED"
 
 
 def test_a_lead_of_a_run_that_waits_for_nobody_is_not_decided_singly(
-    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+    browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
-    run = in_review(connection, zoho, "several", "no_match")
+    run = run_in_review(connection, zoho, "several", "no_match")
     row = rows_of(run, verdict="SEVERAL_MATCHES")[0]
-    visit.get(lead_page(row))
-    started(run, by=boss)
+    browser.get(lead_url(row))
+    start_run(run, by=boss)
 
-    page = visit.press("Show what will happen", contact=row.stored_options().contacts[0].id)
+    page = browser.press("Show what will happen", contact=row.stored_options().contacts[0].id)
 
     assert "This has changed since it was shown" in page.text
     assert not page.has_button("Show what will happen")
@@ -227,48 +225,48 @@ def test_a_lead_of_a_run_that_waits_for_nobody_is_not_decided_singly(
 
 
 def test_a_lead_that_follows_another_tells_whom(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     first, second = (zoho.add_lead(Company="Twins Ltd") for _ in range(2))
-    run = in_review(connection, zoho, more=(first.id, second.id))
+    run = run_in_review(connection, zoho, more=(first.id, second.id))
     row = rows_of(run, lead_id=second.id)[0]
 
-    page = visit.get(lead_page(row))
+    page = browser.get(lead_url(row))
 
     assert "The policy decided." in page.text
     assert f"It joins what the lead {first.id} becomes." in page.text
 
 
 def test_deciding_within_a_run_is_for_those_who_prepare(
-    visit_as: Callable[..., Visitor], connection: Connection, zoho: Simulator
+    browser_as: Callable[..., Browser], connection: Connection, zoho: Simulator
 ) -> None:
-    (row,) = rows_of(in_review(connection, zoho, "several"))
+    (row,) = rows_of(run_in_review(connection, zoho, "several"))
 
-    page = visit_as("approve_leadconversion").get(lead_page(row))
+    page = browser_as("approve_leadconversion").get(lead_url(row))
     assert not page.has_button("Show what will happen")
-    visitor = visit_as("prepare_massconversion")
-    assert visitor.get(lead_page(row)).has_button("Show what will happen")
-    visit_as("approve_leadconversion").post(lead_page(row), [("step", "skip")])
+    browser = browser_as("prepare_massconversion")
+    assert browser.get(lead_url(row)).has_button("Show what will happen")
+    browser_as("approve_leadconversion").post(lead_url(row), [("step", "skip")])
 
     assert LeadConversion.objects.get(pk=row.pk).status == "PREVIEWED"
 
 
 def test_who_only_prepares_runs_sees_no_other_lead(
-    visit_as: Callable[..., Visitor], connection: Connection, zoho: Simulator
+    browser_as: Callable[..., Browser], connection: Connection, zoho: Simulator
 ) -> None:
-    (row,) = rows_of(take_in(connection, zoho, "no_match"))
-    visitor = visit_as("prepare_massconversion")
+    (row,) = rows_of(prepare_run(connection, zoho, "no_match"))
+    browser = browser_as("prepare_massconversion")
 
-    visitor.get(lead_page(row))
+    browser.get(lead_url(row))
 
-    assert visitor.status == 403
+    assert browser.status == 403
 
 
 # Starting
 
 
 def test_the_page_says_what_starting_does_before_anybody_can_start(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     owner = zoho.organisation.users[1]["id"]
     policy = replace(
@@ -281,9 +279,9 @@ def test_the_page_says_what_starting_does_before_anybody_can_start(
     )
     twins = tuple(zoho.add_lead(Company="Twins Ltd").id for _ in range(2))
     cases = ("one_match", "account_only", "no_match", "no_match", "several")
-    run = in_review(connection, zoho, *cases, policy=policy, more=twins)
+    run = run_in_review(connection, zoho, *cases, policy=policy, more=twins)
 
-    page = visit.get(page_of(run, "start"))
+    page = browser.get(run_url(run, "start"))
 
     for sentence in (
         f"6 leads will be converted in {connection} (production)",
@@ -303,19 +301,19 @@ def test_the_page_says_what_starting_does_before_anybody_can_start(
 
 
 def test_the_count_starts_the_run(
-    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+    browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
-    run = in_review(connection, zoho, "no_match", "no_match")
-    assert "Nobody is notified by Zoho." in visit.get(page_of(run, "start")).text
+    run = run_in_review(connection, zoho, "no_match", "no_match")
+    assert "Nobody is notified by Zoho." in browser.get(run_url(run, "start")).text
     messages.take_all()
 
-    page = visit.press("Convert 2 leads", count="2")
+    page = browser.press("Convert 2 leads", count="2")
 
-    run = fresh(run)
+    run = reload(run)
     assert (run.stage, run.started_by) == ("CONVERTING", boss)
-    assert visit.address == page_of(run)
+    assert browser.url == run_url(run)
     assert "Started: 2 leads are being converted." in page.text
-    assert logged() == "Started: 2 leads are being converted."
+    assert last_log_message() == "Started: 2 leads are being converted."
     assert [sent.kwargs for sent in messages.take_all()] == [{"connection_id": connection.pk}]
 
 
@@ -329,79 +327,79 @@ def test_the_count_starts_the_run(
     ],
 )
 def test_another_count_starts_nothing(
-    count: str, said: str, visit: Visitor, connection: Connection, zoho: Simulator
+    count: str, said: str, browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "no_match", "no_match")
-    visit.get(page_of(run, "start"))
+    run = run_in_review(connection, zoho, "no_match", "no_match")
+    browser.get(run_url(run, "start"))
 
-    page = visit.press("Convert 2 leads", count=count)
+    page = browser.press("Convert 2 leads", count=count)
 
     assert said in page.text
     assert 'href="#id_count"' in page.html
-    assert fresh(run).stage == "REVIEW"
+    assert reload(run).stage == "REVIEW"
 
 
 def test_a_page_that_is_out_of_date_starts_nothing(
-    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+    browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
-    run = in_review(connection, zoho, "no_match", "several")
-    visit.get(page_of(run, "start"))
+    run = run_in_review(connection, zoho, "no_match", "several")
+    browser.get(run_url(run, "start"))
     mass_convert.decide(run_id=run.pk, verdict="NO_MATCH", action="create", by=boss)
-    work_off(run)
+    work_until_waiting(run)
 
-    page = visit.press("Convert 1 lead", count="1")
+    page = browser.press("Convert 1 lead", count="1")
 
     assert "This has changed since it was shown; please look again." in page.text
     assert page.has_button("Convert 1 lead")
-    assert fresh(run).stage == "REVIEW"
+    assert reload(run).stage == "REVIEW"
 
 
 def test_decisions_that_are_still_taken_in_are_waited_for(
-    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+    browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
-    run = in_review(connection, zoho, "no_match")
-    visit.get(page_of(run, "start"))
+    run = run_in_review(connection, zoho, "no_match")
+    browser.get(run_url(run, "start"))
     mass_convert.decide(run_id=run.pk, verdict="NO_MATCH", action="create", by=boss)
 
-    page = visit.press("Convert 1 lead", count="1")
+    page = browser.press("Convert 1 lead", count="1")
 
     assert "The last decisions are still being taken in" in page.text
     assert not page.has_button("Convert 1 lead")
 
 
 def test_a_run_cannot_be_started_twice(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "no_match")
-    page = visit.get(page_of(run, "start"))
+    run = run_in_review(connection, zoho, "no_match")
+    page = browser.get(run_url(run, "start"))
     values = [*page.form_with("Convert 1 lead").values, ("count", "1")]
     values = [pair for pair in values if pair != ("count", "")]
-    visit.post(page_of(run, "start"), values)
+    browser.post(run_url(run, "start"), values)
 
-    page = visit.post(page_of(run, "start"), values)
+    page = browser.post(run_url(run, "start"), values)
 
     assert "This mass conversion is not waiting for decisions." in page.text
     assert "There is nothing to start as it is now." in page.text
 
 
 def test_a_run_without_decisions_cannot_be_started(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "several")
+    run = run_in_review(connection, zoho, "several")
 
-    page = visit.get(page_of(run, "start"))
+    page = browser.get(run_url(run, "start"))
 
     assert "There is nothing to start as it is now." in page.text
     assert "Decide…" in page.links
 
 
 def test_a_paused_run_says_that_starting_is_not_enough(
-    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+    browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
-    run = in_review(connection, zoho, "no_match")
+    run = run_in_review(connection, zoho, "no_match")
     MassConversion.objects.filter(pk=run.pk).update(paused_reason="Paused by boss.")
 
-    page = visit.get(page_of(run, "start"))
+    page = browser.get(run_url(run, "start"))
 
     assert "nothing is sent before somebody resumes it" in page.text
 
@@ -410,132 +408,134 @@ def test_a_paused_run_says_that_starting_is_not_enough(
 
 
 def test_a_run_is_paused_and_resumed(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = take_in(connection, zoho, "no_match")
-    visit.get(page_of(run))
+    run = prepare_run(connection, zoho, "no_match")
+    browser.get(run_url(run))
 
-    page = visit.press("Pause")
+    page = browser.press("Pause")
 
     assert "Paused; what was sent already is settled." in page.text
-    assert fresh(run).paused_reason == "Paused by boss."
+    assert reload(run).paused_reason == "Paused by boss."
     messages.take_all()
 
-    page = visit.press("Resume")
+    page = browser.press("Resume")
 
     assert "Resumed; the first leads are sent one by one." in page.text
-    assert fresh(run).paused_reason == ""
+    assert reload(run).paused_reason == ""
     assert messages.take_all()
-    assert logged() == "Resumed; the first leads are sent one by one."
+    assert last_log_message() == "Resumed; the first leads are sent one by one."
 
 
 def test_what_does_not_go_on_is_neither_paused_nor_resumed(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "no_match")
+    run = run_in_review(connection, zoho, "no_match")
 
-    assert "so it was not paused" in visit.post(page_of(run, "pause")).text
-    assert "It was not paused." in visit.post(page_of(run, "resume")).text
+    assert "so it was not paused" in browser.post(run_url(run, "pause")).text
+    assert "It was not paused." in browser.post(run_url(run, "resume")).text
 
 
 def test_cancelling_asks_first_and_says_what_happens(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "no_match", "several")
+    run = run_in_review(connection, zoho, "no_match", "several")
 
-    page = visit.get(page_of(run, "cancel"))
+    page = browser.get(run_url(run, "cancel"))
 
     assert "2 leads that were not sent are left out" in page.text
     assert "0 leads are converted and stay so" in page.text
-    assert fresh(run).stage == "REVIEW"
+    assert reload(run).stage == "REVIEW"
 
-    page = visit.press("Cancel this mass conversion")
+    page = browser.press("Cancel this mass conversion")
 
     assert "Cancelled; what was not sent is left out." in page.text
-    assert fresh(run).stage == "CANCELLED"
-    work_off(run)
+    assert reload(run).stage == "CANCELLED"
+    work_until_waiting(run)
     assert {row.status for row in rows_of(run)} == {"SKIPPED"}
     row = rows_of(run)[0]
-    assert f"the mass conversion #{run.pk} was cancelled." in visit.get(lead_page(row)).text
+    assert f"the mass conversion #{run.pk} was cancelled." in browser.get(lead_url(row)).text
 
 
 def test_what_is_over_cannot_be_cancelled(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = work_off(started(in_review(connection, zoho, "no_match")))
+    run = work_until_waiting(start_run(run_in_review(connection, zoho, "no_match")))
 
-    assert "It is over already." in visit.get(page_of(run, "cancel")).text
-    assert "It is over already." in visit.post(page_of(run, "cancel")).text
-    assert fresh(run).stage == "FINISHED"
+    assert "It is over already." in browser.get(run_url(run, "cancel")).text
+    assert "It is over already." in browser.post(run_url(run, "cancel")).text
+    assert reload(run).stage == "FINISHED"
 
 
 def test_refused_leads_are_tried_again_and_need_a_new_start(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     policy = replace(CAREFUL, deal=DealTemplate(name="x", stage="No such stage"))
-    run = work_off(started(in_review(connection, zoho, "no_match", "several", policy=policy)))
-    visit.get(page_of(run))
+    run = work_until_waiting(
+        start_run(run_in_review(connection, zoho, "no_match", "several", policy=policy))
+    )
+    browser.get(run_url(run))
 
-    page = visit.press("Try again")
+    page = browser.press("Try again")
 
     assert "2 leads are previewed again; they are sent when somebody starts this" in page.text
-    assert fresh(run).stage == "PREVIEWING"
+    assert reload(run).stage == "PREVIEWING"
 
 
 def test_only_what_has_finished_is_tried_again(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "no_match")
+    run = run_in_review(connection, zoho, "no_match")
 
-    page = visit.post(page_of(run, "retry"))
+    page = browser.post(run_url(run, "retry"))
 
     assert "Only a mass conversion that has finished can be tried again." in page.text
 
 
 def test_who_may_not_look_comes_to_the_front_page(
-    visit_as: Callable[..., Visitor], connection: Connection, zoho: Simulator
+    browser_as: Callable[..., Browser], connection: Connection, zoho: Simulator
 ) -> None:
-    run = take_in(connection, zoho, "no_match")
-    visitor = visit_as("pause_massconversion")
+    run = prepare_run(connection, zoho, "no_match")
+    browser = browser_as("pause_massconversion")
 
-    visitor.post(page_of(run, "pause"))
+    browser.post(run_url(run, "pause"))
 
-    assert visitor.address == "/admin/"
-    assert fresh(run).paused_reason
+    assert browser.url == "/admin/"
+    assert reload(run).paused_reason
 
 
 # Exporting
 
 
 def test_the_results_are_streamed_as_csv(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = in_review(connection, zoho, "hostile", more=("=1+1",))
+    run = run_in_review(connection, zoho, "hostile", more=("=1+1",))
 
-    response: Any = visit.client.get(page_of(run, "export"))
+    response: Any = browser.client.get(run_url(run, "export"))
 
     assert response.streaming
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"].endswith(f'"mass-conversion-{run.pk}.csv"')
     lines = list(csv.DictReader(b"".join(response).decode().splitlines()))
     assert [line["lead_id"] for line in lines] == [rows_of(run)[0].lead_id, "'=1+1"]
-    assert logged() == "Exported."
+    assert last_log_message() == "Exported."
 
 
-def test_a_run_that_is_not_there_is_not_found(visit: Visitor) -> None:
+def test_a_run_that_is_not_there_is_not_found(browser: Browser) -> None:
     for name in ("decide", "start", "cancel", "export"):
-        visit.get(f"/admin/zoho_crm/massconversion/4711/{name}/")
-        assert visit.status == 404
+        browser.get(f"/admin/zoho_crm/massconversion/4711/{name}/")
+        assert browser.status == 404
 
 
 def test_working_goes_on_while_pages_are_looked_at(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    run = started(in_review(connection, zoho, "no_match", "no_match"))
+    run = start_run(run_in_review(connection, zoho, "no_match", "no_match"))
 
-    while fresh(run).stage != "FINISHED":
-        visit.get(page_of(run))
-        assert visit.status == 200
+    while reload(run).stage != "FINISHED":
+        browser.get(run_url(run))
+        assert browser.status == 200
         work.work(connection_id=connection.pk)
 
-    assert "2 of 2 leads are converted." in visit.get(page_of(run)).text
+    assert "2 of 2 leads are converted." in browser.get(run_url(run)).text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from tests.admin.pages import Page, Visitor
+from tests.admin.pages import Browser, Page
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import ApiUsage, Connection, Policy
 from zoho_crm.services import usage
@@ -19,14 +19,14 @@ USAGE = "/admin/zoho_crm/apiusage/"
 DEAL = {"deal": "yes", "deal_name": "{Company}", "deal_stage": "Qualification"}
 
 
-def add(visit: Visitor, **entered: Any) -> Page:
-    visit.get(f"{LIST}add/")
-    return visit.press("Save", **{"name": "Fairs", **entered})
+def add_policy(browser: Browser, **entered: Any) -> Page:
+    browser.get(f"{LIST}add/")
+    return browser.press("Save", **{"name": "Fairs", **entered})
 
 
-def test_a_policy_is_saved_with_all_that_it_says(visit: Visitor) -> None:
-    add(
-        visit,
+def test_a_policy_is_saved_with_all_that_it_says(browser: Browser) -> None:
+    add_policy(
+        browser,
         on_no_match="skip",
         on_one_match="attach",
         on_several_matches="most_recently_active",
@@ -47,20 +47,20 @@ def test_a_policy_is_saved_with_all_that_it_says(visit: Visitor) -> None:
     assert (policy.attachments_to, policy.notify_new_owner) == ("Deals", True)
 
 
-def test_a_new_policy_is_careful_at_first(visit: Visitor) -> None:
-    add(visit)
+def test_a_new_policy_is_careful_at_first(browser: Browser) -> None:
+    add_policy(browser)
 
     policy = Policy.objects.get().as_value()
     assert (policy.on_no_match, policy.on_one_match) == (Action.CREATE, Action.REVIEW)
     assert policy.deal is None
 
 
-def test_a_policy_is_changed_entry_by_entry(visit: Visitor) -> None:
-    add(visit, **DEAL, deal_amount="5.00", tags=["Deals"], owner="4711")
+def test_a_policy_is_changed_entry_by_entry(browser: Browser) -> None:
+    add_policy(browser, **DEAL, deal_amount="5.00", tags=["Deals"], owner="4711")
     policy = Policy.objects.get()
-    visit.get(f"{LIST}{policy.pk}/change/")
+    browser.get(f"{LIST}{policy.pk}/change/")
 
-    visit.press("Save", owner="", name="All fairs")
+    browser.press("Save", owner="", name="All fairs")
 
     changed = Policy.objects.get().as_value()
     before = policy.as_value()
@@ -68,10 +68,10 @@ def test_a_policy_is_changed_entry_by_entry(visit: Visitor) -> None:
     assert (changed.deal, changed.tags_to) == (before.deal, before.tags_to)
 
 
-def test_the_list_tells_what_policies_do(visit: Visitor) -> None:
-    add(visit, on_no_match="skip")
+def test_the_list_tells_what_policies_do(browser: Browser) -> None:
+    add_policy(browser, on_no_match="skip")
 
-    page = visit.get(LIST)
+    page = browser.get(LIST)
 
     assert "Nothing matches: the lead is left out. One contact matches: a person" in page.text
 
@@ -93,34 +93,34 @@ def test_the_list_tells_what_policies_do(visit: Visitor) -> None:
     ],
 )
 def test_a_policy_that_makes_no_sense_is_not_saved(
-    entered: dict[str, Any], said: str, visit: Visitor
+    entered: dict[str, Any], said: str, browser: Browser
 ) -> None:
-    page = add(visit, **entered)
+    page = add_policy(browser, **entered)
 
     assert said in page.text
     assert not Policy.objects.exists()
 
 
-def test_two_policies_cannot_have_one_name(visit: Visitor) -> None:
-    add(visit)
+def test_two_policies_cannot_have_one_name(browser: Browser) -> None:
+    add_policy(browser)
 
-    page = add(visit)
+    page = add_policy(browser)
 
     assert "already exists" in page.text
     assert Policy.objects.count() == 1
 
 
 def test_use_of_the_api_is_listed_and_changed_by_nobody(
-    visit: Visitor, connection: Connection
+    browser: Browser, connection: Connection
 ) -> None:
     ApiUsage.objects.all().delete()
     usage.record(connection.pk, [("convert", False), ("convert", True), ("other", False)])
     row = ApiUsage.objects.get(kind="convert")
 
-    page = visit.get(USAGE)
+    page = browser.get(USAGE)
 
     assert "convert 2 10 1" in page.text
     assert f"{timezone.now():%Y-%m-%d}" in page.html
-    assert not visit.get(f"{USAGE}{row.pk}/change/").has_button("Save")
-    visit.get(f"{USAGE}add/")
-    assert visit.status == 403
+    assert not browser.get(f"{USAGE}{row.pk}/change/").has_button("Save")
+    browser.get(f"{USAGE}add/")
+    assert browser.status == 403

@@ -12,8 +12,8 @@ from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 
 from tests import messages
-from tests.admin.pages import Page, Visitor
-from tests.admin.runs import LIST, page_of, rows_of, work_off
+from tests.admin.pages import Browser, Page
+from tests.admin.runs import LIST, rows_of, run_url, work_until_waiting
 from zoho_crm.forms._runs import MAX_UPLOAD_BYTES
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Connection, LeadConversion, MassConversion, Policy
@@ -24,7 +24,7 @@ from zoho_crm.types import as_json
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PREPARE = f"{LIST}prepare/"
-GO = "Prepare previews"
+PREPARE_BUTTON = "Prepare previews"
 DEAL = {
     "deal": "yes",
     "deal_name": "{Company} – fair",
@@ -33,19 +33,19 @@ DEAL = {
 }
 
 
-def prepare(visit: Visitor, **entered: Any) -> Page:
-    visit.get(PREPARE)
-    return visit.press(GO, **{"policy": "careful", **entered})
+def prepare(browser: Browser, **entered: Any) -> Page:
+    browser.get(PREPARE)
+    return browser.press(PREPARE_BUTTON, **{"policy": "careful", **entered})
 
 
-def upload(visit: Visitor, content: bytes, name: str = "leads.txt", **entered: Any) -> Page:
+def upload(browser: Browser, content: bytes, name: str = "leads.txt", **entered: Any) -> Page:
     """Choose a file, which no form on a page can hold."""
-    visit.get(PREPARE)
-    form = visit.page.form_with(GO)
+    browser.get(PREPARE)
+    form = browser.page.form_with(PREPARE_BUTTON)
     values = {**dict(form.values), "policy": "careful", **entered}
     file = SimpleUploadedFile(name, content)
-    response = visit.client.post(PREPARE, {**values, "file": file})
-    return visit._take(response, PREPARE)
+    response = browser.client.post(PREPARE, {**values, "file": file})
+    return browser._take(response, PREPARE)
 
 
 def error_at(page: Page, entry: str) -> str:
@@ -55,15 +55,15 @@ def error_at(page: Page, entry: str) -> str:
 
 
 def test_pasted_ids_become_a_run_that_is_previewed(
-    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+    browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
     leads = [zoho.story("no_match") for _ in range(3)]
     messages.take_all()
 
-    page = prepare(visit, ids=f" \r\n{leads[0]}, {leads[1]};\r\n\r\n{leads[2]}\r\n", name="Fair")
+    page = prepare(browser, ids=f" \r\n{leads[0]}, {leads[1]};\r\n\r\n{leads[2]}\r\n", name="Fair")
 
     run = MassConversion.objects.get()
-    assert visit.address == page_of(run)
+    assert browser.url == run_url(run)
     assert "3 leads are taken in and are previewed now; nothing is converted yet." in page.text
     assert (run.name, run.stage, run.created_by) == ("Fair", "PREVIEWING", boss)
     assert run.source == "ids that were pasted"
@@ -75,22 +75,22 @@ def test_pasted_ids_become_a_run_that_is_previewed(
 
 
 def test_what_cannot_be_taken_in_is_said_at_once(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     lead_id = zoho.story("no_match")
 
-    page = prepare(visit, ids=f"{lead_id}\n{lead_id}\nAda 4711")
+    page = prepare(browser, ids=f"{lead_id}\n{lead_id}\nAda 4711")
 
     assert "1 lead is taken in" in page.text
     assert "2 lines were left out; the reasons stand on the page" in page.text
 
 
 def test_a_file_is_taken_in_line_by_line(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     leads = [zoho.story("no_match") for _ in range(2)]
 
-    upload(visit, "\n".join(["# from the fair", *leads]).encode("utf-8-sig"), "fair <b>.txt")
+    upload(browser, "\n".join(["# from the fair", *leads]).encode("utf-8-sig"), "fair <b>.txt")
 
     run = MassConversion.objects.get()
     assert {row.lead_id for row in rows_of(run)} == set(leads)
@@ -98,23 +98,23 @@ def test_a_file_is_taken_in_line_by_line(
 
 
 def test_a_column_of_a_csv_file_is_taken_in(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     lead_id = zoho.story("no_match")
 
-    upload(visit, f"Name;Lead id\nAda;{lead_id}\n".encode(), "leads.csv", column="Lead id")
+    upload(browser, f"Name;Lead id\nAda;{lead_id}\n".encode(), "leads.csv", column="Lead id")
 
     assert [row.lead_id for row in rows_of(MassConversion.objects.get())] == [lead_id]
 
 
 def test_a_file_that_django_put_on_disk_is_taken_in_as_well(
-    visit: Visitor, connection: Connection, zoho: Simulator, settings: Any
+    browser: Browser, connection: Connection, zoho: Simulator, settings: Any
 ) -> None:
     settings.FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
     assert TemporaryUploadedFile
     lead_id = zoho.story("no_match")
 
-    upload(visit, lead_id.encode())
+    upload(browser, lead_id.encode())
 
     assert [row.lead_id for row in rows_of(MassConversion.objects.get())] == [lead_id]
 
@@ -139,10 +139,10 @@ def test_a_source_that_cannot_be_read_is_an_error_where_it_can_be_mended(
     entered: dict[str, str],
     entry: str,
     said: str,
-    visit: Visitor,
+    browser: Browser,
     connection: Connection,
 ) -> None:
-    page = upload(visit, content, **entered)
+    page = upload(browser, content, **entered)
 
     assert said in error_at(page, entry)
     assert not MassConversion.objects.exists()
@@ -163,9 +163,9 @@ def test_a_source_that_cannot_be_read_is_an_error_where_it_can_be_mended(
     ],
 )
 def test_an_entry_that_makes_no_sense_is_an_error_at_it(
-    entered: dict[str, str], entry: str, said: str, visit: Visitor, connection: Connection
+    entered: dict[str, str], entry: str, said: str, browser: Browser, connection: Connection
 ) -> None:
-    page = prepare(visit, **entered)
+    page = prepare(browser, **entered)
 
     assert said in error_at(page, entry)
     assert f'href="#id_{entry}"' in page.html
@@ -176,24 +176,24 @@ def test_an_entry_that_makes_no_sense_is_an_error_at_it(
 
 
 def test_a_policy_that_was_saved_can_be_chosen(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     Policy.objects.create(name="Fairs", rules=_rules(on_one_match="attach", tags_to=["Deals"]))
 
-    prepare(visit, ids="1", policy="Fairs", deal="", tags=["nothing"])
+    prepare(browser, ids="1", policy="Fairs", deal="", tags=["nothing"])
 
     policy = MassConversion.objects.get().rules
     assert (policy.name, policy.on_one_match, policy.tags_to) == ("Fairs", Action.ATTACH, ())
 
 
 def test_what_a_run_does_otherwise_is_in_its_own_copy_of_the_policy(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     owner, other = (user.id for user in choices(connection).users[:2])
     role = zoho.organisation.contact_roles[0]["id"]
 
     prepare(
-        visit,
+        browser,
         ids="1",
         policy="attach",
         on_no_match="skip",
@@ -227,7 +227,7 @@ def test_what_a_run_does_otherwise_is_in_its_own_copy_of_the_policy(
 
 
 def test_a_run_may_do_less_than_its_policy(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     owner = zoho.organisation.users[0]["id"]
     deal = {**as_json(DealTemplate(name="x", stage="y")), "pipeline": ""}
@@ -235,7 +235,7 @@ def test_a_run_may_do_less_than_its_policy(
     Policy.objects.create(name="Fairs", rules=rules)
 
     prepare(
-        visit,
+        browser,
         ids="1",
         policy="Fairs",
         deal="no",
@@ -275,11 +275,11 @@ def test_a_choice_that_cannot_be_is_an_error_at_it(
     entered: dict[str, Any],
     entry: str,
     said: str,
-    visit: Visitor,
+    browser: Browser,
     connection: Connection,
     zoho: Simulator,
 ) -> None:
-    page = prepare(visit, ids="1", **entered)
+    page = prepare(browser, ids="1", **entered)
 
     assert said in error_at(page, entry)
     assert not MassConversion.objects.exists()
@@ -295,13 +295,13 @@ def test_a_choice_that_cannot_be_is_an_error_at_it(
     ],
 )
 def test_a_saved_policy_that_does_not_fit_the_organisation_is_an_error_at_the_policy(
-    rules: dict[str, Any], said: str, visit: Visitor, connection: Connection, zoho: Simulator
+    rules: dict[str, Any], said: str, browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     if "deal" in rules:
         rules["deal"] = as_json(DealTemplate(**rules["deal"]))
     Policy.objects.create(name="Fairs", rules=_rules(**rules))
 
-    page = prepare(visit, ids="1", policy="Fairs")
+    page = prepare(browser, ids="1", policy="Fairs")
 
     assert said in error_at(page, "policy")
     assert not MassConversion.objects.exists()
@@ -311,7 +311,7 @@ def test_a_saved_policy_that_does_not_fit_the_organisation_is_an_error_at_the_po
 def test_deals_that_need_more_than_a_policy_gives_are_refused(
     entered: dict[str, Any],
     entry: str,
-    visit: Visitor,
+    browser: Browser,
     connection: Connection,
     zoho: Simulator,
 ) -> None:
@@ -319,30 +319,30 @@ def test_deals_that_need_more_than_a_policy_gives_are_refused(
     Policy.objects.create(name="Fairs", rules=_rules(deal=as_json(deal)))
     zoho.organisation.required["Deals"] = ["Amount", "Lead_Source"]
 
-    page = prepare(visit, ids="1", **entered)
+    page = prepare(browser, ids="1", **entered)
 
     said = "Deals of this organisation also need: Amount, Lead Source. A policy cannot give that."
     assert said in error_at(page, entry)
 
 
 def test_what_deals_need_can_be_given_by_the_policy(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     zoho.organisation.required["Deals"] = ["Amount"]
     role = zoho.organisation.contact_roles[0]["id"]
 
-    prepare(visit, ids="1", **DEAL, deal_amount="5", deal_contact_role=role)
+    prepare(browser, ids="1", **DEAL, deal_amount="5", deal_contact_role=role)
 
     assert MassConversion.objects.get().rules.deal
 
 
 def test_each_policy_is_told_in_words(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     user = zoho.organisation.users[0]
     Policy.objects.create(name="Fairs", rules=_rules(owner_id=user["id"]))
 
-    page = visit.get(PREPARE)
+    page = browser.get(PREPARE)
 
     for name in ("careful", "attach", "Fairs"):
         assert f"What “{name}” says" in page.text
@@ -352,62 +352,62 @@ def test_each_policy_is_told_in_words(
 # The connection
 
 
-def test_without_a_connection_the_page_says_what_to_do_first(visit: Visitor) -> None:
-    page = visit.get(PREPARE)
+def test_without_a_connection_the_page_says_what_to_do_first(browser: Browser) -> None:
+    page = browser.get(PREPARE)
 
     assert "There is no connection to Zoho yet; connect first." in page.text
-    assert not page.has_button(GO)
+    assert not page.has_button(PREPARE_BUTTON)
 
 
 def test_what_another_connection_offers_is_shown_without_losing_what_was_entered(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     other = Connection.objects.create(
         name="Other", data_center="eu", environment="sandbox", org_id="1"
     )
-    page = visit.get(PREPARE)
-    assert ("connection", str(connection.pk)) in page.form_with(GO).values
+    page = browser.get(PREPARE)
+    assert ("connection", str(connection.pk)) in page.form_with(PREPARE_BUTTON).values
 
-    page = visit.press(
+    page = browser.press(
         "Show what this connection offers", connection=str(other.pk), name="Fair", tags=["Contacts"]
     )
 
-    values = page.form_with(GO).values
+    values = page.form_with(PREPARE_BUTTON).values
     assert {("connection", str(other.pk)), ("name", "Fair"), ("tags", "Contacts")} <= {*values}
     assert "Zoho cannot be asked what may be chosen" in page.text
     assert not MassConversion.objects.exists()
 
 
-def test_a_connection_can_be_named_in_the_address(visit: Visitor, connection: Connection) -> None:
+def test_a_connection_can_be_named_in_the_address(browser: Browser, connection: Connection) -> None:
     other = Connection.objects.create(
         name="Other", data_center="eu", environment="sandbox", org_id="1"
     )
 
-    page = visit.get(f"{PREPARE}?connection={other.pk}")
-    assert ("connection", str(other.pk)) in page.form_with(GO).values
-    page = visit.get(f"{PREPARE}?connection=x")
-    assert ("connection", str(connection.pk)) in page.form_with(GO).values
+    page = browser.get(f"{PREPARE}?connection={other.pk}")
+    assert ("connection", str(other.pk)) in page.form_with(PREPARE_BUTTON).values
+    page = browser.get(f"{PREPARE}?connection=x")
+    assert ("connection", str(connection.pk)) in page.form_with(PREPARE_BUTTON).values
 
 
 def test_nothing_is_prepared_while_zoho_cannot_be_asked_what_it_has(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     zoho.fail("any", "error_before", status=503, times=99)
 
-    page = prepare(visit, ids="4711")
+    page = prepare(browser, ids="4711")
 
     assert "Zoho cannot be asked what may be chosen" in error_at(page, "connection")
     assert not MassConversion.objects.exists()
 
 
 def test_who_may_only_prepare_comes_to_the_decisions(
-    visit_as: Callable[..., Visitor], connection: Connection, zoho: Simulator
+    browser_as: Callable[..., Browser], connection: Connection, zoho: Simulator
 ) -> None:
-    visitor = visit_as("prepare_massconversion")
+    browser = browser_as("prepare_massconversion")
 
-    page = prepare(visitor, ids=zoho.story("no_match"))
+    page = prepare(browser, ids=zoho.story("no_match"))
 
-    assert visitor.address == page_of(MassConversion.objects.get(), "decide")
+    assert browser.url == run_url(MassConversion.objects.get(), "decide")
     assert "1 lead is still to be read from Zoho" in page.text
 
 
@@ -429,28 +429,28 @@ def _rules(**otherwise: Any) -> dict[str, Any]:
 
 
 def test_the_open_leads_are_taken_in_by_the_worker(
-    visit: Visitor, connection: Connection, zoho: Simulator, boss: User
+    browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
     fair = zoho.add_lead(City="Kiel").id
     zoho.add_lead(City="Graz")
 
-    page = prepare(visit, open_leads="on", filters=" City = kiel \r\n", name="Fair")
+    page = prepare(browser, open_leads="on", filters=" City = kiel \r\n", name="Fair")
 
     run = MassConversion.objects.get()
     assert "The open leads are being taken in and previewed" in page.text
     assert "0 open leads were read, and 0 taken in" in page.text
     assert (run.name, run.stage, run.created_by) == ("Fair", "STAGING", boss)
-    assert [row.lead_id for row in rows_of(work_off(run))] == [fair]
-    assert visit.get(page_of(run)).text.count("waits for decisions")
+    assert [row.lead_id for row in rows_of(work_until_waiting(run))] == [fair]
+    assert browser.get(run_url(run)).text.count("waits for decisions")
 
 
 def test_a_run_that_found_no_open_lead_says_so(
-    visit: Visitor, connection: Connection, zoho: Simulator
+    browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
-    prepare(visit, open_leads="on")
-    run = work_off(MassConversion.objects.get())
+    prepare(browser, open_leads="on")
+    run = work_until_waiting(MassConversion.objects.get())
 
-    assert "There is not one lead in its source." in visit.get(page_of(run)).text
+    assert "There is not one lead in its source." in browser.get(run_url(run)).text
 
 
 @pytest.mark.parametrize(
@@ -464,9 +464,9 @@ def test_a_run_that_found_no_open_lead_says_so(
     ],
 )
 def test_open_leads_that_make_no_sense_are_an_error_at_the_entry(
-    visit: Visitor, connection: Connection, entered: dict[str, str], entry: str, error: str
+    browser: Browser, connection: Connection, entered: dict[str, str], entry: str, error: str
 ) -> None:
-    page = prepare(visit, **entered)
+    page = prepare(browser, **entered)
 
     assert error in error_at(page, entry)
     assert not MassConversion.objects.exists()

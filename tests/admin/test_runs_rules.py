@@ -9,8 +9,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import resolve
 
-from tests.admin.pages import Page, Visitor
-from tests.admin.runs import in_review, started, take_in, work_off
+from tests.admin.pages import Browser, Page
+from tests.admin.runs import prepare_run, run_in_review, start_run, work_until_waiting
 from zoho_crm.models import Connection, Policy
 from zoho_crm.services import mass_convert
 from zoho_crm.simulator import Simulator
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ADMIN = "/admin/zoho_crm"
 #: Which permission opens which page, by what they post with if anything.
-DOORS = {
+PERMISSION_BY_PAGE = {
     "massconversion/prepare/": "prepare_massconversion",
     "massconversion/{run}/decide/": "prepare_massconversion",
     "massconversion/{run}/start/": "run_massconversion",
@@ -32,7 +32,7 @@ DOORS = {
 }
 POST_ONLY = ("pause", "resume", "retry")
 #: Buttons and links that a permission brings to the page of a run, or to the list.
-SIGHTS = {
+PERMISSION_BY_BUTTON = {
     "Prepare a mass conversion": ("", "prepare_massconversion"),
     "Decide…": ("{run}/change/", "prepare_massconversion"),
     "Start…": ("{run}/change/", "run_massconversion"),
@@ -62,13 +62,13 @@ PAGES = [
 
 
 @pytest.fixture
-def there(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
+def url_of(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
     """Fill the numbers of real rows into an address."""
-    done = work_off(started(in_review(connection, zoho, "no_match", "several")))
-    run = in_review(connection, zoho, "no_match", "several", "locked", more=("<b>4711</b>",))
-    paused = take_in(connection, zoho, "no_match")
+    done = work_until_waiting(start_run(run_in_review(connection, zoho, "no_match", "several")))
+    run = run_in_review(connection, zoho, "no_match", "several", "locked", more=("<b>4711</b>",))
+    paused = prepare_run(connection, zoho, "no_match")
     mass_convert.pause(run_id=paused.pk, by=None, reason="<script>")  # type: ignore[arg-type]
-    new = take_in(connection, zoho, "no_match")
+    new = prepare_run(connection, zoho, "no_match")
     rules = as_json(run.rules)
     numbers = {
         "run": run.pk,
@@ -81,94 +81,96 @@ def there(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
     return lambda address: f"{ADMIN}/{address.format(**numbers)}"
 
 
-@pytest.mark.parametrize("address", DOORS)
+@pytest.mark.parametrize("address", PERMISSION_BY_PAGE)
 def test_a_page_is_closed_without_its_permission(
-    address: str, visit_as: Callable[..., Visitor], there: Callable[[str], str]
+    address: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
     ours = Permission.objects.filter(content_type__app_label="zoho_crm")
     codenames = set(ours.values_list("codename", flat=True))
-    visitor = visit_as(*codenames - {DOORS[address]})
+    browser = browser_as(*codenames - {PERMISSION_BY_PAGE[address]})
 
-    visitor.get(there(address))
-    asked = visitor.status
-    visitor.post(there(address))
+    browser.get(url_of(address))
+    asked = browser.status
+    browser.post(url_of(address))
 
-    assert (asked, visitor.status) == (403, 403)
+    assert (asked, browser.status) == (403, 403)
 
 
-@pytest.mark.parametrize("address", DOORS)
+@pytest.mark.parametrize("address", PERMISSION_BY_PAGE)
 def test_a_page_is_open_with_its_permission_alone(
-    address: str, visit_as: Callable[..., Visitor], there: Callable[[str], str]
+    address: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
-    response = visit_as(DOORS[address]).client.get(there(address))
+    response = browser_as(PERMISSION_BY_PAGE[address]).client.get(url_of(address))
 
     is_post_only = any(f"/{word}/" in address for word in POST_ONLY)
     assert response.status_code == (405 if is_post_only else 200)
 
 
-@pytest.mark.parametrize("address", DOORS)
+@pytest.mark.parametrize("address", PERMISSION_BY_PAGE)
 def test_who_is_not_signed_in_is_asked_to(
-    address: str, there: Callable[[str], str], client: Client
+    address: str, url_of: Callable[[str], str], client: Client
 ) -> None:
-    response = client.get(there(address))
+    response = client.get(url_of(address))
 
     assert response.status_code == 302
     assert response["Location"].startswith("/admin/login/")
 
 
-@pytest.mark.parametrize("address", [address for address in DOORS if "export" not in address])
+@pytest.mark.parametrize(
+    "address", [address for address in PERMISSION_BY_PAGE if "export" not in address]
+)
 def test_a_forged_press_is_refused(
-    address: str, visit: Visitor, there: Callable[[str], str]
+    address: str, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    response = visit.client.post(there(address), {"csrfmiddlewaretoken": "forged"})
+    response = browser.client.post(url_of(address), {"csrfmiddlewaretoken": "forged"})
 
     assert response.status_code == 403
 
 
-@pytest.mark.parametrize("address", DOORS)
+@pytest.mark.parametrize("address", PERMISSION_BY_PAGE)
 def test_pages_stay_outside_transactions_and_caches(
-    address: str, visit: Visitor, there: Callable[[str], str]
+    address: str, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    view = resolve(there(address)).func
+    view = resolve(url_of(address)).func
 
-    response = visit.client.get(there(address))
+    response = browser.client.get(url_of(address))
 
     assert view._non_atomic_requests == {"default"}
     assert "no-cache" in response["Cache-Control"]
 
 
-@pytest.mark.parametrize("sight", SIGHTS)
+@pytest.mark.parametrize("button", PERMISSION_BY_BUTTON)
 def test_a_button_is_there_with_its_permission_only(
-    sight: str, visit_as: Callable[..., Visitor], there: Callable[[str], str]
+    button: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
-    name, permission = SIGHTS[sight]
-    address = there(f"massconversion/{name}")
+    name, permission = PERMISSION_BY_BUTTON[button]
+    address = url_of(f"massconversion/{name}")
 
-    without = visit_as("view_massconversion").get(address)
-    page = visit_as("view_massconversion", permission).get(address)
+    without = browser_as("view_massconversion").get(address)
+    page = browser_as("view_massconversion", permission).get(address)
 
-    assert not without.has_button(sight)
-    assert sight not in without.links
-    assert page.has_button(sight) or sight in page.links
+    assert not without.has_button(button)
+    assert button not in without.links
+    assert page.has_button(button) or button in page.links
 
 
 def test_lists_of_leads_are_linked_for_those_who_may_see_them(
-    visit_as: Callable[..., Visitor], there: Callable[[str], str]
+    browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
-    address = there("massconversion/{run}/change/")
+    address = url_of("massconversion/{run}/change/")
 
-    without = visit_as("view_massconversion").get(address)
-    page = visit_as("view_massconversion", "view_leadconversion").get(address)
+    without = browser_as("view_massconversion").get(address)
+    page = browser_as("view_massconversion", "view_leadconversion").get(address)
 
     assert "?run=" not in without.html
     assert "?run=" in page.html
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_a_page_is_well_made(address: str, visit: Visitor, there: Callable[[str], str]) -> None:
-    page = visit.get(there(address))
+def test_a_page_is_well_made(address: str, browser: Browser, url_of: Callable[[str], str]) -> None:
+    page = browser.get(url_of(address))
 
-    assert visit.status == 200
+    assert browser.status == 200
     assert len(page.attributes_of("h1")) == 1
     assert len(page.ids) == len(set(page.ids))
     assert not [given for _tag, given in page.tags if "style" in given]
@@ -184,9 +186,9 @@ def test_a_page_is_well_made(address: str, visit: Visitor, there: Callable[[str]
     "address", [address for address in PAGES if "{" in address and "?" not in address]
 )
 def test_our_tables_have_captions_and_headings_and_scroll_by_themselves(
-    address: str, visit: Visitor, there: Callable[[str], str]
+    address: str, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    html = visit.get(there(address)).html
+    html = browser.get(url_of(address)).html
     page = Page(html[html.index("<main") :])
 
     tables = page.attributes_of("table")
@@ -195,9 +197,9 @@ def test_our_tables_have_captions_and_headings_and_scroll_by_themselves(
     assert all(given.get("scope") for given in page.attributes_of("th"))
 
 
-def test_what_was_pasted_is_shown_as_text(visit: Visitor, there: Callable[[str], str]) -> None:
+def test_what_was_pasted_is_shown_as_text(browser: Browser, url_of: Callable[[str], str]) -> None:
     for address in ("massconversion/", "massconversion/{run}/change/", "policy/"):
-        html = visit.get(there(address)).html
+        html = browser.get(url_of(address)).html
         assert "<b>4711</b>" not in html
         assert "<i>" not in html
         assert "stands still: <script>" not in html
