@@ -136,7 +136,7 @@ def test_a_callback_that_nobody_asked_for_is_refused(browser: Client, zoho: Simu
 
     _leads_to, said = go(browser, forged)
 
-    assert "not to a question asked here and now" in said
+    assert "was used before or was started in another session" in said
     assert exchanges(zoho) == 0
 
 
@@ -146,7 +146,7 @@ def test_a_callback_works_once(browser: Client, zoho: Simulator) -> None:
 
     _leads_to, said = go(browser, back)
 
-    assert "not to a question asked here and now" in said
+    assert "was used before or was started in another session" in said
     assert exchanges(zoho) == 1
     assert Connection.objects.get().status == Connection.Status.ACTIVE
 
@@ -193,7 +193,7 @@ def test_a_callback_that_says_something_twice_is_refused(browser: Client, zoho: 
 
     _leads_to, said = go(browser, f"{back}code={CODES_OF_OTHERS}")
 
-    assert "not to a question asked here and now" in said
+    assert "was used before or was started in another session" in said
     assert exchanges(zoho) == 0
 
 
@@ -204,7 +204,7 @@ def test_the_answer_counts_in_the_session_that_asked_only(
 
     _leads_to, said = go(sit_down(pat), back)
 
-    assert "not to a question asked here and now" in said
+    assert "was used before or was started in another session" in said
     assert not Connection.objects.exists()
 
 
@@ -216,7 +216,7 @@ def test_nobody_takes_up_the_consent_of_somebody_else(
 
     _leads_to, said = go(browser, back)
 
-    assert "not to a question asked here and now" in said
+    assert "was used before or was started in another session" in said
     assert not Connection.objects.exists()
 
 
@@ -226,7 +226,7 @@ def test_a_question_is_good_for_ten_minutes(browser: Client, zoho: Simulator) ->
 
     _leads_to, said = go(browser, back)
 
-    assert "not to a question asked here and now" in said
+    assert "was used before or was started in another session" in said
     assert exchanges(zoho) == 0
 
 

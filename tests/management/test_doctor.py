@@ -273,13 +273,13 @@ def test_rows_that_nobody_works_are_noticed(
 def test_a_worker_that_was_there_is_mentioned(run: Run, connection: Connection) -> None:
     ConnectionWork.objects.create(connection=connection, seen_at=from_now(-5))
 
-    assert "somebody worked last" in findings(run)["worker"]["message"]
+    assert "the last one ran at" in findings(run)["worker"]["message"]
 
 
 def test_a_sweep_that_came_by_is_mentioned(run: Run, connection: Connection) -> None:
     ConnectionWork.objects.create(connection=connection, swept_at=from_now(-5))
 
-    assert "the last one came by at" in findings(run)["sweep"]["message"]
+    assert "the last one ran at" in findings(run)["sweep"]["message"]
 
 
 def test_a_site_that_was_never_swept_is_told_how_to_start(run: Run, connection: Connection) -> None:
@@ -381,7 +381,7 @@ def test_tokens_that_bring_their_own_client_need_none(
 
 def test_clocks_that_agree_are_fine_and_others_are_noticed(connection: Connection) -> None:
     (agree,) = clock()
-    (differ,) = clock(allowed=-1)
+    (differ,) = clock(max_drift=-1)
 
     assert agree.result == "ok"
     assert differ.result == "warn"

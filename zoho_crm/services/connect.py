@@ -1,8 +1,8 @@
 """
-Become allowed to speak for an organisation: by the web flow, or by a self client's grant code.
+Connect to an organisation, by the web flow or a self client's grant code; test and disconnect.
 
-Where Zoho or the browser names a server, it is looked up in the closed table; the client's secret
-is sent nowhere else.
+A server that Zoho or the browser names is looked up in the table of data centers; the client's
+secret is sent to no other server.
 https://www.zoho.com/crm/developer/docs/api/v8/auth-request.html
 """
 
@@ -41,8 +41,8 @@ from zoho_crm.services import tokens, work
 from zoho_crm.services._zoho import api, outside_transaction
 from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User
 
-#: Seconds that a person has to give consent.
-REQUEST_LIFETIME = 600
+#: Seconds within which a person has to give consent.
+REQUEST_LIFETIME_SECONDS = 600
 
 
 def begin(
@@ -57,33 +57,35 @@ def begin(
     next_path: str = "",
 ) -> str:
     """
-    Return the address at Zoho where this person gives consent, good for one use and ten minutes.
+    Return the URL at Zoho where the user gives consent; it can be used once, within ten minutes.
 
-    :param connection: the one to connect again; the consent must then be for its organisation
-    :raises ImproperlyConfigured: if client, key, data center or environment is not set right
+    :param connection: the connection to connect again; the consent must be for its organisation
+    :param next_path: where the browser is sent after the callback
+    :raises ImproperlyConfigured: if the client or the encryption key is not set, or no such data
+        center or environment is known
     """
-    mine = conf()
+    config = conf()
     if connection:
         data_center, environment = connection.data_center, connection.environment
-    center = _center(data_center or mine.DATA_CENTER)
-    accounts = AccountsClient(api=api(center.accounts), credentials=_own_client())
-    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48) if mine.PKCE else ""
-    place = _hash(state)
+    center = _data_center(data_center or config.DATA_CENTER)
+    accounts = AccountsClient(api=api(center.accounts), credentials=_client_of_settings())
+    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48) if config.PKCE else ""
+    state_hash = _hash(state)
     AuthorizationRequest.objects.create(
-        state_hash=place,
+        state_hash=state_hash,
         session_hash=_hash(session_key),
         user_id=user.pk,
         data_center=center.code,
-        environment=_environment(environment or mine.ENVIRONMENT),
+        environment=_environment(environment or config.ENVIRONMENT),
         redirect_uri=redirect_uri,
         name=name,
         connection=connection,
-        verifier_cipher=crypto.encrypt(Secret(verifier), place=place),
+        verifier_cipher=crypto.encrypt(Secret(verifier), place=state_hash),
         next_path=next_path,
-        expires_at=from_now(REQUEST_LIFETIME),
+        expires_at=from_now(REQUEST_LIFETIME_SECONDS),
     )
     return accounts.authorization_url(
-        scopes=mine.SCOPES, redirect_uri=redirect_uri, state=state, code_challenge=_s256(verifier)
+        scopes=config.SCOPES, redirect_uri=redirect_uri, state=state, code_challenge=_s256(verifier)
     )
 
 
@@ -98,28 +100,31 @@ def complete(
     accounts_server: str = "",
 ) -> tuple[Connection, str]:
     """
-    Take up a consent when Zoho sends the browser back; return the connection and where to go next.
+    Finish the web flow with the parameters of Zoho's redirect.
 
-    :raises GrantRefusedError: if the state is not of this person and session, was used or is too
-        old, consent was refused, a server is not Zoho's, or it is for another organisation
+    :return: the connection, and the path to send the browser to
+    :raises GrantRefusedError: if the state was not made for this user and session, was used before
+        or has expired; if consent was not given, a server is not Zoho's, or the consent is for
+        another organisation
     :raises ZohoError: if Zoho does not give the tokens
     """
     outside_transaction()
-    request = _taken_up(user, session_key, state)
+    request = _use_request(user, session_key, state)
     if error or not code:
         message = _("Zoho reports that the consent was not given.")
         raise GrantRefusedError(message, code=error or "no_code")
     named = data_center_of_callback(accounts_server, location, conf().LOCAL_URL)
-    grant = exchanged(
-        center=named or _center(request.data_center),
+    grant = _exchange_code(
+        center=named or _data_center(request.data_center),
         environment=Environment(request.environment),
-        credentials=_own_client(),
+        credentials=_client_of_settings(),
         code=Secret(code),
         redirect_uri=request.redirect_uri,
         verifier=crypto.decrypt(request.verifier_cipher, place=request.state_hash).reveal(),
     )
     expected = request.connection
-    return remember(grant, by=user, name=request.name, expected=expected), request.next_path
+    connection = _save_connection(grant, by=user, name=request.name, expected=expected)
+    return connection, request.next_path
 
 
 def with_grant_code(
@@ -133,11 +138,12 @@ def with_grant_code(
     by: AbstractBaseUser | None = None,
 ) -> Connection:
     """
-    Connect by the grant code of a self client, which a person made in Zoho's API console.
+    Connect with the grant code of a self client, which a person generated in Zoho's API console.
 
-    :param code: works once and for some minutes
-    :param client_id: of the self client, with its secret; empty for the one in the settings
-    :raises GrantRefusedError: if the code is no good any more
+    :param code: valid once, for some minutes
+    :param client_id: id of the self client, whose secret is needed too; empty for the client in the
+        settings
+    :raises GrantRefusedError: if the code has expired, was used before or is of another client
     :raises ClientRejectedError: if the client or the data center is wrong
     :raises ZohoError: if Zoho does not give the tokens
     :raises ImproperlyConfigured: if the client or the encryption key is not set, or no such data
@@ -146,27 +152,29 @@ def with_grant_code(
     outside_transaction()
     if not code.strip():
         raise GrantRefusedError(_("The code is empty."), code="no_code")
-    grant = exchanged(
-        center=_center(data_center),
+    grant = _exchange_code(
+        center=_data_center(data_center),
         environment=_environment(environment),
-        credentials=_client(client_id, client_secret) if client_id else _own_client(),
+        credentials=_client(client_id, client_secret) if client_id else _client_of_settings(),
         code=Secret(code.strip()),
     )
-    return remember(grant, by=by, name=name)
+    return _save_connection(grant, by=by, name=name)
 
 
 def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Connection:
     """
-    Take the consent back at Zoho and forget the secrets; the history stays.
+    Revoke the tokens of a connection at Zoho, delete their secrets and disable the connection.
 
-    :raises TransientError: if Zoho cannot be told now; then nothing is forgotten
+    Conversions and events are kept.
+
+    :raises TransientError: if Zoho does not answer; the secrets of that token are kept then
     """
     outside_transaction()
     connection = Connection.objects.get(pk=connection_id)
     for token in connection.tokens.exclude(refresh_token_cipher="").select_related("connection"):
         tokens.accounts_client_for(token).revoke(token.reveal("refresh_token"))
         no_secrets = token.encrypted_columns(**dict.fromkeys(Token.SECRETS, Secret("")))
-        # The new generation turns down a process that is renewing the access token just now.
+        # With a new generation, a process that is refreshing the access token stores nothing.
         Token.objects.filter(pk=token.pk).update(
             status=Token.Status.REVOKED,
             generation=F("generation") + 1,
@@ -184,9 +192,9 @@ def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Con
 
 def check_connection(*, connection_id: int, by: AbstractBaseUser | None = None) -> str:
     """
-    Ask Zoho who we are, note the answer, and return what is wrong: empty if all is well.
+    Read the organisation at Zoho, and return the problem as a sentence: empty if there is none.
 
-    It ends a waiting time for a missing permission, so that work is tried again.
+    The result is recorded as an event. If there is no problem, a back-off of the connection ends.
     """
     outside_transaction()
     connection = Connection.objects.get(pk=connection_id)
@@ -203,12 +211,12 @@ def check_connection(*, connection_id: int, by: AbstractBaseUser | None = None) 
 
 
 def rename(*, connection_id: int, name: str) -> None:
-    """Give a connection another name."""
+    """Change the name of a connection."""
     Connection.objects.filter(pk=connection_id).update(name=name)
 
 
 def make_default(*, connection_id: int) -> Connection:
-    """Let this be the connection that is used when none is named."""
+    """Make this the connection that is used when none is named."""
     connection = Connection.objects.get(pk=connection_id)
     with transaction.atomic():
         connection.set_default()
@@ -216,13 +224,13 @@ def make_default(*, connection_id: int) -> Connection:
 
 
 def missing_scopes(granted: list[str]) -> list[str]:
-    """Return which of the scopes that the features need were not granted."""
-    have = {scope.lower() for scope in granted}
-    return [scope for scope in conf().SCOPES if not have & _covering(scope.lower())]
+    """Return the scopes of the settings that no granted scope includes."""
+    lowered = {scope.lower() for scope in granted}
+    return [scope for scope in conf().SCOPES if not lowered & _including(scope.lower())]
 
 
-def _covering(scope: str) -> set[str]:
-    """Return the scopes that include this one: ``a.b.READ`` is in ``a.b.ALL`` and ``a.ALL``."""
+def _including(scope: str) -> set[str]:
+    """Return the scopes that include this one: ``a.b.read`` is in ``a.b.all`` and ``a.all``."""
     parts = scope.split(".")[:-1]
     return {scope, *(".".join([*parts[:end], "all"]) for end in range(1, len(parts) + 1))}
 
@@ -233,21 +241,21 @@ def _client(client_id: str, client_secret: Secret | None) -> Credentials:
     return Credentials(client_id=client_id, client_secret=client_secret)
 
 
-def _own_client() -> Credentials:
-    mine = conf()
-    if not (mine.CLIENT_ID and mine.CLIENT_SECRET):
+def _client_of_settings() -> Credentials:
+    config = conf()
+    if not (config.CLIENT_ID and config.CLIENT_SECRET):
         raise ImproperlyConfigured(
             _("Set ZOHO_CRM['CLIENT_ID'] and ['CLIENT_SECRET'] to those of your client at Zoho.")
         )
-    return Credentials(client_id=mine.CLIENT_ID, client_secret=Secret(mine.CLIENT_SECRET))
+    return Credentials(client_id=config.CLIENT_ID, client_secret=Secret(config.CLIENT_SECRET))
 
 
-def _center(code: str) -> DataCenter:
-    table = conf().data_centers
-    if code not in table:
+def _data_center(code: str) -> DataCenter:
+    known = conf().data_centers
+    if code not in known:
         message = _("There is no data center “%(code)s”; known are %(known)s.")
-        raise ImproperlyConfigured(message % {"code": code, "known": ", ".join(table)})
-    return table[code]
+        raise ImproperlyConfigured(message % {"code": code, "known": ", ".join(known)})
+    return known[code]
 
 
 def _environment(name: str) -> Environment:
@@ -262,23 +270,32 @@ def _hash(text: str) -> str:
 
 
 def _s256(verifier: str) -> str:
+    """Return the code challenge of PKCE's method S256."""
     digest = hashlib.sha256(verifier.encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=") if verifier else ""
 
 
-def _taken_up(user: AbstractBaseUser, session_key: str, state: str) -> AuthorizationRequest:
-    mine = AuthorizationRequest.objects.filter(
+def _use_request(user: AbstractBaseUser, session_key: str, state: str) -> AuthorizationRequest:
+    """
+    Mark the authorization request of this state as used, and return it.
+
+    :raises GrantRefusedError: if there is none for this user and session that can still be used
+    """
+    requests = AuthorizationRequest.objects.filter(
         state_hash=_hash(state), session_hash=_hash(session_key), user_id=user.pk
     )
-    if not mine.filter(used_at=None, expires_at__gt=DbNow()).update(used_at=DbNow()):
-        message = _("This answer is not to a question asked here and now; please connect again.")
+    if not requests.filter(used_at=None, expires_at__gt=DbNow()).update(used_at=DbNow()):
+        message = _(
+            "This request to connect has expired, was used before or was started in another "
+            "session; please connect again."
+        )
         raise GrantRefusedError(message, code="bad_state")
-    return mine.select_related("connection").get()
+    return requests.select_related("connection").get()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grant:
-    """A consent that was just given: by whom, for what, to which client."""
+class _Grant:
+    """The tokens for a consent, with the user and the organisation that it was read from Zoho."""
 
     center: DataCenter
     environment: Environment
@@ -289,7 +306,7 @@ class Grant:
     mapped_fields: tuple[str, ...]
 
 
-def exchanged(
+def _exchange_code(
     *,
     center: DataCenter,
     environment: Environment,
@@ -297,8 +314,15 @@ def exchanged(
     code: Secret,
     redirect_uri: str = "",
     verifier: str = "",
-) -> Grant:
-    # Zoho's consent is used up by the exchange: what would fail afterwards is tried before.
+) -> _Grant:
+    """
+    Exchange a code for tokens, and read the user and the organisation that they are for.
+
+    :raises GrantRefusedError: if there is no refresh token, or the tokens are for another server or
+        environment
+    :raises ZohoError: if Zoho does not give the tokens, or a read fails
+    """
+    # A code can be used only once, so the encryption key is checked before.
     crypto.require_key()
     accounts = AccountsClient(api=api(center.accounts), credentials=credentials)
     given = accounts.exchange(code, redirect_uri=redirect_uri, verifier=verifier)
@@ -312,7 +336,7 @@ def exchanged(
         raise GrantRefusedError(message, code="unknown_server")
     client = ZohoClient(api=api(center.api(environment), TokenAuth(given.access_token)))
     organisation = _organisation(client, environment)
-    return Grant(
+    return _Grant(
         center=center,
         environment=environment,
         credentials=credentials,
@@ -327,7 +351,7 @@ def _organisation(client: ZohoClient, environment: Environment) -> Organisation:
     try:
         organisation = client.organisation()
     except AccessTokenRejectedError as error:
-        # A token of one environment is unknown in the others.
+        # The API of one environment rejects tokens of the others.
         message = _("The consent is not for a %s organisation.")
         raise GrantRefusedError(message % environment, code="other_environment") from error
     if organisation.environment != environment:
@@ -338,20 +362,26 @@ def _organisation(client: ZohoClient, environment: Environment) -> Organisation:
 
 
 def _mapped_fields(client: ZohoClient) -> tuple[str, ...]:
-    """Return them if Zoho says them now: no reason to lose a consent that is used up already."""
+    """Return the mapped fields of a lead; none if reading them fails, as the code is used up."""
     try:
         return client.mapped_lead_fields()
     except ZohoError:
         return ()
 
 
-def remember(
-    grant: Grant,
+def _save_connection(
+    grant: _Grant,
     *,
     by: AbstractBaseUser | None,
     name: str,
     expected: Connection | None = None,
 ) -> Connection:
+    """
+    Create or update the connection of the grant's organisation, and store the grant's tokens.
+
+    :param expected: the connection whose organisation the grant must be for
+    :raises GrantRefusedError: if the grant is for another organisation
+    """
     key = {
         "org_id": grant.organisation.id,
         "data_center": grant.center.code,
@@ -380,7 +410,8 @@ def remember(
     return connection
 
 
-def _store_token(connection: Connection, grant: Grant) -> None:
+def _store_token(connection: Connection, grant: _Grant) -> None:
+    """Store the grant's tokens as the default token of the connection."""
     token, _created = Token.objects.get_or_create(
         connection=connection, user_id=grant.user.id, client_id=grant.credentials.client_id
     )
@@ -406,7 +437,7 @@ def _store_token(connection: Connection, grant: Grant) -> None:
     )
 
 
-def _free_name(name: str, grant: Grant) -> str:
+def _free_name(name: str, grant: _Grant) -> str:
     wanted = (name or grant.organisation.name or grant.organisation.id)[:100]
     if not Connection.objects.filter(name=wanted).exists():
         return wanted

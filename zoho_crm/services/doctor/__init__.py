@@ -1,4 +1,8 @@
-"""Look at everything that has to work, and say of each thing that does not how to put it right."""
+"""
+Checks of everything that the app needs to work; each problem that is found comes with its fix.
+
+A check is a generator of findings. Those of the database's contents run only if it has our tables.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,8 @@ from zoho_crm.services.doctor._workers import worker_findings, workers
 
 __all__ = ["Finding", "Result", "run_checks", "worker_findings"]
 
-ELSEWHERE: tuple[Callable[[], Iterator[Finding]], ...] = (redirect_address, broker)
-IN_THE_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (
+CHECKS_WITHOUT_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (redirect_address, broker)
+CHECKS_WITH_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (
     database_options,
     clock,
     secrets,
@@ -25,11 +29,11 @@ IN_THE_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (
 
 
 def run_checks() -> Iterator[Finding]:
-    """Yield what every check finds; without our tables most of them are left out."""
-    for look in ELSEWHERE:
-        yield from look()
+    """Yield the findings of all checks; most are left out if the database lacks our tables."""
+    for check in CHECKS_WITHOUT_TABLES:
+        yield from check()
     database = list(tables())
     yield from database
     if all(finding.result == Result.OK for finding in database):
-        for look in IN_THE_TABLES:
-            yield from look()
+        for check in CHECKS_WITH_TABLES:
+            yield from check()

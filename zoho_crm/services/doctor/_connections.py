@@ -1,4 +1,4 @@
-"""The connections: their secrets, their state, and what Zoho says when it is asked."""
+"""Checks of the connections: their secrets, the client, their status here and at Zoho."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
 
 def secrets() -> Iterator[Finding]:
-    """Whether every stored secret can be read, and with which keys."""
+    """Check that every stored secret can be decrypted, with the newest key."""
     if not conf().ENCRYPTION_KEYS:
         fix = _("Make one with: manage.py zoho_new_key")
         yield fail("encryption keys", _("There is none: nothing can be connected."), fix)
@@ -43,14 +43,14 @@ def secrets() -> Iterator[Finding]:
 
 
 def client() -> Iterator[Finding]:
-    """Whether there is a client that people can connect with."""
+    """Check that the settings name a client, with which people can connect in a browser."""
     given = {name: getattr(conf(), name) for name in ("CLIENT_ID", "CLIENT_SECRET")}
     missing = [name for name, value in given.items() if not value]
     if not missing:
         yield ok("client", given["CLIENT_ID"])
     elif len(missing) == 1:
         message, fix = (
-            _("One without the other is of no use."),
+            _("One without the other cannot be used."),
             _("Set %s, from Zoho's API console."),
         )
         yield fail("client", message, fix % missing[0])
@@ -62,7 +62,7 @@ def client() -> Iterator[Finding]:
 
 
 def connections() -> Iterator[Finding]:
-    """How each connection is, and whether it was granted what the features need."""
+    """Check the status of each connection, here and at Zoho, and its scopes."""
     backoff = holds(work__backoff_until__gt=DbNow())
     found = (
         Connection.objects.annotate(is_backing_off=backoff).select_related("work").order_by("name")
@@ -71,7 +71,7 @@ def connections() -> Iterator[Finding]:
         fix = _("Connect with: manage.py zoho_connect")
         yield warn("connections", _("There is none yet."), fix)
     for connection in found:
-        yield _state(connection, is_backing_off=connection.is_backing_off)
+        yield _status(connection, is_backing_off=connection.is_backing_off)
         token = Token.objects.filter(connection=connection, is_default=True).first()
         missing = connect.missing_scopes(token.scopes) if token else []
         if missing:
@@ -80,7 +80,7 @@ def connections() -> Iterator[Finding]:
             yield warn(f"scopes of {connection}", message, fix)
 
 
-def _state(connection: Connection, *, is_backing_off: bool) -> Finding:
+def _status(connection: Connection, *, is_backing_off: bool) -> Finding:
     check = f"connection {connection}"
     if connection.status == Connection.Status.DISABLED:
         return _disabled(check, connection)
@@ -88,10 +88,10 @@ def _state(connection: Connection, *, is_backing_off: bool) -> Finding:
         message = _("Zoho no longer accepts it; its leads wait.")
         return fail(check, message, _connect_again(), is_connection=True)
     if not is_backing_off:
-        return _asked(check, connection)
+        return _status_at_zoho(check, connection)
     why = connection.work.backoff_reason
     if connection.work.backoff_kind == ConnectionWork.BackoffKind.PERSON:
-        fix = _("Put it right at Zoho, then: manage.py zoho_status --test")
+        fix = _("Correct it at Zoho, then run: manage.py zoho_status --test")
         return fail(check, why, fix, is_connection=True)
     return warn(check, _("waits: %s") % why, _("It tries again by itself."))
 
@@ -100,28 +100,28 @@ def _disabled(check: str, connection: Connection) -> Finding:
     waiting = LeadConversion.objects.unfinished().filter(connection=connection).count()
     if not waiting:
         return ok(check, _("disabled"))
-    message = _("It is disabled, and %s of its leads are still on their way.") % waiting
+    message = _("It is disabled, and %s of its leads are still in progress.") % waiting
     return warn(check, message, _connect_again())
 
 
-def _asked(check: str, connection: Connection) -> Finding:
-    """Ask Zoho who we are: what was withdrawn there, nobody tells us."""
+def _status_at_zoho(check: str, connection: Connection) -> Finding:
+    """Read the organisation, which fails if the consent was withdrawn at Zoho."""
     try:
         tokens.client_for(connection).organisation()
     except (AuthorizationError, ImproperlyConfigured) as error:
-        return fail(check, str(error), _advice(error), is_connection=True)
+        return fail(check, str(error), _fix_for(error), is_connection=True)
     except ZohoError as error:
         fix = _("Nothing is lost. Ask again with: manage.py zoho_status --test")
         return warn(check, _("Zoho could not be asked: %s") % error, fix)
     return ok(check, _("works"))
 
 
-def _advice(error: Exception) -> str:
+def _fix_for(error: Exception) -> str:
     if isinstance(error, ClientRejectedError):
         fix = _("Put CLIENT_ID and CLIENT_SECRET of Zoho's API console into the settings. %s")
         return fix % _connect_again()
     if isinstance(error, PermissionDeniedError):
-        return _("Grant it at Zoho, then: manage.py zoho_status --test")
+        return _("Grant it at Zoho, then run: manage.py zoho_status --test")
     if isinstance(error, SecretUnreadableError | ImproperlyConfigured):
         return _("Put the key back into ENCRYPTION_KEYS, or connect again: manage.py zoho_connect")
     return _connect_again()

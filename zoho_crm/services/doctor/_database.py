@@ -1,4 +1,4 @@
-"""The database: whether it answers, has our tables, lets many write, and knows the time."""
+"""Checks of the database: its tables, SQLite's options, and its clock."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from zoho_crm.models import DbNow
 from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
 APP = "zoho_crm"
-#: Seconds that the clocks of this host and of the database may differ.
-DRIFT = 5
+#: Seconds by which the clocks of this host and of the database may differ.
+MAX_CLOCK_DRIFT_SECONDS = 5
 
 
 def tables() -> Iterator[Finding]:
-    """Whether the database answers and has our tables."""
+    """Check that the database answers and that all migrations of this app were run."""
     check = "database"
     try:
         executor = MigrationExecutor(database)
@@ -38,7 +38,7 @@ def tables() -> Iterator[Finding]:
 
 
 def database_options() -> Iterator[Finding]:
-    """Whether SQLite is opened so that several processes can write."""
+    """Check that SQLite is opened with options with which several processes can write."""
     if database.vendor != "sqlite":
         return
     check = "database options"
@@ -53,19 +53,19 @@ def database_options() -> Iterator[Finding]:
         "OPTIONS = {'transaction_mode': 'IMMEDIATE', 'timeout': 20,"
         " 'init_command': 'PRAGMA journal_mode = WAL'}"
     )
-    message = _("journal_mode %(journal)s, transaction_mode %(mode)s: “database is locked” is near")
+    message = _("journal_mode %(journal)s, transaction_mode %(mode)s: expect “database is locked”")
     yield warn(check, message % {"journal": journal, "mode": mode}, fix)
 
 
-def clock(allowed: float = DRIFT) -> Iterator[Finding]:
-    """Whether this host and the database agree about the time; the database's decides."""
+def clock(max_drift: float = MAX_CLOCK_DRIFT_SECONDS) -> Iterator[Finding]:
+    """Check that the clocks of this host and of the database agree; the app uses the latter."""
     recorder = MigrationRecorder(database)
-    there: datetime | None = (
+    database_now: datetime | None = (
         recorder.migration_qs.annotate(now=DbNow()).values_list("now", flat=True).first()
     )
-    drift = abs((timezone.now() - (there or timezone.now())).total_seconds())
-    if drift <= allowed:
+    drift = abs((timezone.now() - (database_now or timezone.now())).total_seconds())
+    if drift <= max_drift:
         yield ok("clock", _("this host and the database agree"))
     else:
-        message = _("This host and the database differ by %d s; times are shown wrong.") % drift
-        yield warn("clock", message, _("Let both follow NTP."))
+        message = _("The clocks of this host and of the database differ by %d s.") % drift
+        yield warn("clock", message, _("Synchronise both with NTP."))

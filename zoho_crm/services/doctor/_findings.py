@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The findings of checks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Result(StrEnum):
-    """What a check found."""
+    """The result of a check."""
 
     OK = "ok"
     WARN = "warn"
@@ -16,28 +16,28 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a check has to say, and what to do about it."""
+    """A result of a check, in words, and how to fix it."""
 
     check: str
     result: Result
     message: str
     fix: str = ""
-    #: Whether a connection needs a person.
+    #: Whether it is a connection that a person has to fix: the command's exit code tells.
     is_connection: bool = False
 
 
 def ok(check: str, message: str) -> Finding:
-    """Return that all is well."""
+    """Return a finding without a problem."""
     return Finding(check=check, result=Result.OK, message=message)
 
 
 def warn(check: str, message: str, fix: str) -> Finding:
-    """Return something that should be better."""
+    """Return a problem that does not stop the app from working."""
     return Finding(check=check, result=Result.WARN, message=message, fix=fix)
 
 
 def fail(check: str, message: str, fix: str, *, is_connection: bool = False) -> Finding:
-    """Return something that does not work."""
+    """Return a problem because of which something does not work."""
     return Finding(
         check=check, result=Result.FAIL, message=message, fix=fix, is_connection=is_connection
     )

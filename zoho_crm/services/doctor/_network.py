@@ -1,4 +1,4 @@
-"""What is around us: the broker, the address that Zoho sends browsers to, Zoho itself."""
+"""Checks of what the app connects to: the broker, Zoho's accounts servers; the redirect address."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from zoho_crm.models import Connection
 from zoho_crm.services._zoho import api
 from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
-#: Seconds that the broker is given to answer.
-PATIENCE = 3
+#: Seconds within which the broker has to answer.
+BROKER_TIMEOUT_SECONDS = 3
 
 
 def broker() -> Iterator[Finding]:
-    """Whether Celery's broker answers; without one the commands still do all the work."""
+    """Check that Celery's broker answers; without one the commands can still do all the work."""
     with current_app.connection_for_write() as link:
         url = maybe_sanitize_url(str(current_app.conf.broker_url or link.as_uri()))
         try:
             link.ensure_connection(
-                max_retries=1, interval_start=0, interval_step=0, timeout=PATIENCE
+                max_retries=1, interval_start=0, interval_step=0, timeout=BROKER_TIMEOUT_SECONDS
             )
         except OperationalError as error:
             message = _("%(url)s does not answer: %(error)s")
@@ -40,28 +40,28 @@ def broker() -> Iterator[Finding]:
 
 
 def redirect_address() -> Iterator[Finding]:
-    """Whether the address that Zoho sends browsers back to is this site's callback."""
-    given, check = conf().REDIRECT_URI, "redirect address"
+    """Check that the address to which Zoho sends browsers back is this site's callback."""
+    configured, check = conf().REDIRECT_URI, "redirect address"
     try:
         callback = reverse("zoho_crm:callback")
     except NoReverseMatch:
         fix = _('Add path("zoho/", include("zoho_crm.urls")) to the URLs of the project.')
         yield fail(check, _("The URLs of this app are not included."), fix)
         return
-    parts = urlsplit(given)
-    if not given:
+    parts = urlsplit(configured)
+    if not configured:
         yield ok(check, _("taken from the request: …%s") % callback)
     elif not parts.path.endswith(callback):
         fix = _("It must end with %s, here and in Zoho's API console.") % callback
-        yield fail(check, _("%s does not lead to this app.") % given, fix)
+        yield fail(check, _("%s does not lead to this app.") % configured, fix)
     elif parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
-        yield warn(check, _("%s is not encrypted.") % given, _("Use https."))
+        yield warn(check, _("%s is not encrypted.") % configured, _("Use https."))
     else:
-        yield ok(check, given)
+        yield ok(check, configured)
 
 
 def accounts_servers() -> Iterator[Finding]:
-    """Whether the accounts servers of the data centers in use answer."""
+    """Check that the accounts servers of the data centers in use answer."""
     known = conf().data_centers
     used = {conf().DATA_CENTER, *Connection.objects.values_list("data_center", flat=True)}
     for code in sorted(used):
@@ -73,23 +73,23 @@ def accounts_servers() -> Iterator[Finding]:
         origin = known[code].accounts
         problem = _unreachable(origin)
         if problem:
-            yield fail(check, f"{origin}: {problem}", _way_to(code))
+            yield fail(check, f"{origin}: {problem}", _network_fix(code))
         else:
             yield ok(check, _("%s answers") % origin)
 
 
-def _way_to(code: str) -> str:
+def _network_fix(code: str) -> str:
     if code == LOCAL:
         return _("Start the simulator, manage.py zoho_simulator, or correct LOCAL_URL.")
-    return _("Look at the network, proxy and certificates of this host.")
+    return _("Check the network, proxy and certificates of this host.")
 
 
 def _unreachable(origin: str) -> str:
-    """Return why a server cannot be reached; any answer at all is good."""
-    way = api(origin)
-    timeout = cast(Any, way.limits.timeout())
+    """Return why a server cannot be reached; empty if it gives any HTTP answer."""
+    server = api(origin)
+    timeout = cast(Any, server.limits.timeout())
     try:
-        way.session.head(f"{origin}/", timeout=timeout, allow_redirects=False).close()
+        server.session.head(f"{origin}/", timeout=timeout, allow_redirects=False).close()
     except requests.RequestException as error:
         return f"{type(error).__name__}: {error}"
     return ""

@@ -1,4 +1,4 @@
-"""Whether workers and sweeps come by, and how to start them."""
+"""Checks of the heartbeats: whether workers and sweeps are running, and how to start them."""
 
 from __future__ import annotations
 
@@ -17,58 +17,60 @@ WORKER, SWEEP = "worker", "sweep"
 
 
 def workers() -> Iterator[Finding]:
-    """Whether somebody works what is due, and sweeps find what no message woke."""
+    """Check that a worker is running where work is due, and that sweeps are running."""
     active = Connection.objects.filter(status=Connection.Status.ACTIVE).order_by("name")
     found = [finding for connection in active for finding in worker_findings(connection)]
     yield from found
-    complaints = {finding.check for finding in found}
+    failed = {finding.check for finding in found}
     last = ConnectionWork.objects.aggregate(worker=Max("seen_at"), sweep=Max("swept_at"))
-    if WORKER not in complaints:
-        yield _at_work(last["worker"])
-    if SWEEP not in complaints:
-        yield _swept(last["sweep"])
+    if WORKER not in failed:
+        yield _last_worker(last["worker"])
+    if SWEEP not in failed:
+        yield _last_sweep(last["sweep"])
 
 
 def worker_findings(connection: Connection) -> Iterator[Finding]:
-    """Yield who did not come by for what waits on a connection."""
+    """Yield findings for the worker or the sweeps that are missing while work waits."""
     missing = heartbeat.missing_workers_of(connection)
     if missing and missing.worker:
         at = missing.worker_seen_at
         since = _("Work waits on %(connection)s, and no worker has been seen since %(at)s.")
         never = _("Work waits on %(connection)s, and no worker has been seen yet.")
-        facts = {"connection": connection, "at": _told(at)}
-        yield fail(WORKER, (since if at else never) % facts, _start_a_worker())
+        values = {"connection": connection, "at": _local_time(at)}
+        yield fail(WORKER, (since if at else never) % values, _start_worker_fix())
     if missing and missing.sweep:
         at = missing.sweep_seen_at
         since = _("Work waits on %(connection)s, and no sweep has been seen since %(at)s.")
         never = _("Work waits on %(connection)s, and no sweep has been seen yet.")
-        facts = {"connection": connection, "at": _told(at)}
-        yield fail(SWEEP, (since if at else never) % facts, _start_beat())
+        values = {"connection": connection, "at": _local_time(at)}
+        yield fail(SWEEP, (since if at else never) % values, _start_beat_fix())
 
 
-def _at_work(seen_at: datetime | None) -> Finding:
+def _last_worker(seen_at: datetime | None) -> Finding:
     if seen_at is None:
-        return ok(WORKER, _("nobody is missed; nothing has been worked yet"))
-    return ok(WORKER, _("nobody is missed; somebody worked last at %s") % _told(seen_at))
+        return ok(WORKER, _("no work is waiting for one; none has run yet"))
+    return ok(
+        WORKER, _("no work is waiting for one; the last one ran at %s") % _local_time(seen_at)
+    )
 
 
-def _swept(seen_at: datetime | None) -> Finding:
-    """Return whether sweeps come by: they do so everywhere, even if nothing waits."""
+def _last_sweep(seen_at: datetime | None) -> Finding:
+    """Return whether sweeps are running: they include every connection, even without due work."""
     if heartbeat.connections_without_sweep().exists():
-        since = _("No sweep has been seen since %s; what no message wakes would wait.")
-        never = _("No sweep has been seen yet; what no message wakes would wait.")
-        return warn(SWEEP, since % _told(seen_at) if seen_at else never, _start_beat())
+        since = _("No sweep has been seen since %s; work whose message is lost would wait.")
+        never = _("No sweep has been seen yet; work whose message is lost would wait.")
+        return warn(SWEEP, since % _local_time(seen_at) if seen_at else never, _start_beat_fix())
     if seen_at is None:
-        return ok(SWEEP, _("none was to be expected yet"))
-    return ok(SWEEP, _("the last one came by at %s") % _told(seen_at))
+        return ok(SWEEP, _("no sweep was due yet"))
+    return ok(SWEEP, _("the last one ran at %s") % _local_time(seen_at))
 
 
-def _start_a_worker() -> str:
+def _start_worker_fix() -> str:
     fix = _("Start one: %s (without a broker: manage.py zoho_work --loop 15)")
     return fix % heartbeat.worker_command()
 
 
-def _start_beat() -> str:
+def _start_beat_fix() -> str:
     fix = _(
         "Start beat, with zoho_crm.schedules.BEAT_SCHEDULE: %s"
         " (without a broker: manage.py zoho_work --loop 15)"
@@ -76,5 +78,5 @@ def _start_beat() -> str:
     return fix % heartbeat.BEAT_COMMAND
 
 
-def _told(moment: datetime | None) -> str:
-    return timezone.localtime(moment).isoformat(sep=" ", timespec="seconds") if moment else ""
+def _local_time(time: datetime | None) -> str:
+    return timezone.localtime(time).isoformat(sep=" ", timespec="seconds") if time else ""
