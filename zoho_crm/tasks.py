@@ -48,7 +48,7 @@ def work_connection(*, connection_id: int, **_newer: Any) -> None:
     wait = work.work(connection_id=connection_id)
     if signals.has_unsent_signals():
         send_signals.apply_async(**_queue())
-    if wait is not None and work.come_back(connection_id=connection_id, seconds=wait):
+    if wait is not None and work.schedule_wake_up(connection_id=connection_id, seconds=wait):
         wake(connection_id, countdown=wait)
 
 

@@ -15,7 +15,8 @@ from zoho_crm.matching import assess
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.convert import plan_by_policy
-from zoho_crm.services.work._errands import checked, settled
+from zoho_crm.services.work._send import move_before_sending
+from zoho_crm.services.work._settle import move_after_read_back
 from zoho_crm.types import Converted, Lead, Scheduled, as_json
 
 #: The longer waiting times after more retries lead to nothing new.
@@ -99,13 +100,13 @@ def previewed(row: Row, found: str) -> Row:
 
 def before_sending(row: Row, found: str) -> Row:
     """A worker reads the lead just before it is sent; if it may be, this is the claim."""
-    return _moved(row, checked(_in_memory(row), SEEN[found]))
+    return _moved(row, move_before_sending(_in_memory(row), SEEN[found]))
 
 
 def read_back(row: Row, found: str, is_conclusive: bool) -> Row:
     mine = _in_memory(row)
     mine.is_conclusive = is_conclusive
-    return _moved(row, settled(mine, SEEN[found]))
+    return _moved(row, move_after_read_back(mine, SEEN[found]))
 
 
 def put_off(row: Row) -> Row:

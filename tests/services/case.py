@@ -18,7 +18,9 @@ from zoho_crm.exceptions import (
 from zoho_crm.models import LeadConversion
 from zoho_crm.services import convert, lifecycle
 from zoho_crm.services import preview as previews
-from zoho_crm.services.work import _errands
+from zoho_crm.services.work._preview import preview_result
+from zoho_crm.services.work._send import move_after_renewal, move_before_sending
+from zoho_crm.services.work._settle import move_after_read_back
 from zoho_crm.types import ConversionPlan, Scheduled
 
 DEADLINE = TIMES["CALL_DEADLINE"]
@@ -117,22 +119,22 @@ class Case:
     def looked_at(self, read: str = "truth") -> None:
         """A worker previews it."""
         view = self.view(read)
-        sight = _errands.seen(self.row, preview_of(view, self.truth, self.lead_id), None)
+        result = preview_result(self.row, preview_of(view, self.truth, self.lead_id), None)
         self.life.looked_at(view, self.truth)
-        convert.write_moves([sight.move], {self.pk: sight.plan} if sight.plan else {})
+        convert.write_moves([result.move], {self.pk: result.plan} if result.plan else {})
 
     def looked_again(self, read: str) -> None:
         """A worker makes its old preview anew."""
         view = self.view(read)
         found = preview_of(view, self.truth, self.lead_id)
         self.life.looked_again(view, self.truth)
-        self.tables.move(_errands.renewed(self.row, found, None))
+        self.tables.move(move_after_renewal(self.row, found, None))
 
     def checked(self, read: str = "truth") -> None:
         """A worker reads it just before sending, and claims it if it may be sent."""
         view, row = self.view(read), self.row
         self.life.checked(view, self.truth)
-        self.tables.move(_errands.checked(row, lead_as(view, self.truth, self.lead_id)))
+        self.tables.move(move_before_sending(row, lead_as(view, self.truth, self.lead_id)))
         if self.is_in("RUNNING"):
             self.hand, self.may_send = row, TIMES["LEASE"] - DEADLINE
 
@@ -142,7 +144,7 @@ class Case:
             self.shown_open.append(0)
         row = self.row
         self.life.read_back(view, is_conclusive=self.life.is_conclusive)
-        self.tables.move(_errands.settled(row, lead_as(view, self.truth, self.lead_id)))
+        self.tables.move(move_after_read_back(row, lead_as(view, self.truth, self.lead_id)))
 
     def met_a_bug(self) -> None:
         """An error of ours meets a worker that reads it."""

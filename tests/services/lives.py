@@ -29,7 +29,7 @@ from tests.services.model import TICK, TIMES
 from tests.services.tables import Tables, said_by
 from tests.services.truth import MATCH
 from zoho_crm.exceptions import PlanError, StaleDecisionError
-from zoho_crm.services.work import _give_up_orphans
+from zoho_crm.services.work import _mark_orphans_unknown
 
 LEAD_IDS = ("1", "2", "3")
 IN_DOUBT = ("UNKNOWN", "SCHEDULED")
@@ -193,7 +193,7 @@ class Lives(RuleBasedStateMachine):
         for orphan in [each for each in self.cases if each.life.is_orphan]:
             orphan.life.orphaned()
             orphan.ghost, orphan.hand = orphan.hand or orphan.ghost, None
-        _give_up_orphans(self.tables.connection.pk)
+        _mark_orphans_unknown(self.tables.connection.pk)
         if case.ghost is not None and not case.is_in("RUNNING"):
             case.answered_too_late()
 

@@ -13,7 +13,7 @@ from tests.journeys.waiting import wait_until
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services import convert, work
 from zoho_crm.services.preview import preview
-from zoho_crm.services.work._limit import Limit, ceiling
+from zoho_crm.services.work._health import ConcurrencyLimit, max_concurrency
 from zoho_crm.types import ConversionPlan, Deal, as_json
 
 Status = LeadConversion.Status
@@ -513,7 +513,7 @@ def test_a_row_that_a_dead_worker_left_is_in_doubt_and_never_run_again_blindly(
     assert (now(row).status, now(row).converted_by) == (Status.CONVERTED, "us")
     assert sent(zoho) == []
     assert steps(row)[-2:] == [Status.UNKNOWN, Status.CONVERTED]
-    assert "left behind" in caplog.text
+    assert "left RUNNING" in caplog.text
 
 
 def test_an_orphan_that_was_never_sent_is_sent_after_the_quiet_period(ready, run, zoho, later):
@@ -884,48 +884,48 @@ def test_while_zoho_is_down_the_connection_waits_and_then_goes_on(requested, run
     ],
 )
 def test_two_calls_are_left_to_others_unless_a_setting_says_more(edition, setting, most):
-    assert ceiling(setting, edition) == most
+    assert max_concurrency(setting, edition) == most
 
 
 def test_the_limit_rises_with_every_success_until_zoho_first_says_too_many():
-    limit = Limit(value=2, ceiling=5, met=False)
+    limit = ConcurrencyLimit(value=2, ceiling=5, met=False)
 
     seen = []
     for _call in range(5):
-        limit.succeeded()
-        seen.append(limit.now)
+        limit.increase()
+        seen.append(limit.calls)
 
     assert seen == [3, 4, 5, 5, 5]
 
 
 def test_the_limit_falls_once_for_all_calls_that_were_under_way():
-    limit = Limit(value=10, ceiling=10, met=False)
+    limit = ConcurrencyLimit(value=10, ceiling=10, met=False)
     together = time.monotonic()
 
     for _call in range(3):
-        limit.refused(started=together)
+        limit.decrease(started=together)
 
-    assert (limit.now, limit.met) == (7, True)
+    assert (limit.calls, limit.met) == (7, True)
 
 
 def test_the_limit_never_falls_below_one_call():
-    limit = Limit(value=1, ceiling=10, met=True)
+    limit = ConcurrencyLimit(value=1, ceiling=10, met=True)
 
-    limit.refused(started=time.monotonic())
+    limit.decrease(started=time.monotonic())
 
-    assert limit.now == 1
+    assert limit.calls == 1
 
 
 def test_a_limit_that_was_met_rises_slowly():
-    limit = Limit(value=4, ceiling=10, met=True)
+    limit = ConcurrencyLimit(value=4, ceiling=10, met=True)
 
     for _call in range(49):
-        limit.succeeded()
-    before = limit.now
+        limit.increase()
+    before = limit.calls
     for _call in range(2):
-        limit.succeeded()
+        limit.increase()
 
-    assert (before, limit.now) == (4, 5)
+    assert (before, limit.calls) == (4, 5)
 
 
 # Errors of our own
@@ -955,7 +955,7 @@ def test_a_row_that_our_code_cannot_read_is_for_a_person_and_the_others_go_on(
 
     assert statuses(rows) == [Status.CONVERTED, Status.NEEDS_REVIEW, Status.CONVERTED]
     assert now(rows[1]).error_code == "INTERNAL"
-    assert "met an error of ours" in caplog.text
+    assert "met an internal error" in caplog.text
 
 
 def test_an_old_preview_that_our_code_cannot_read_is_for_a_person(ready, run, caplog):
@@ -984,7 +984,7 @@ def test_an_error_of_ours_after_sending_is_doubt(ready, run, zoho, later, settin
 
     run()
     assert statuses(rows) == [Status.UNKNOWN] * 2
-    assert caplog.text.count("met an error of ours") == 2
+    assert caplog.text.count("met an internal error") == 2
     later(4)
     run()
 

@@ -1,9 +1,8 @@
 """
-Act on the due rows of one connection: the tables are the queue, and one worker at a time works it.
+Act on the due rows of a connection: its tables are the queue, one worker at a time holds its lease.
 
-Zoho limits the calls of an organisation, so concurrency lives where the limit lives: in the threads
-of the one worker that holds the lease of the connection. Losing, repeating or re-ordering the
-messages that wake workers changes nothing.
+Zoho limits the concurrent calls of an organisation, so the calls of a connection run in the threads
+of one worker. Celery messages only wake workers: losing, repeating or re-ordering them is harmless.
 """
 
 from __future__ import annotations
@@ -31,55 +30,55 @@ from zoho_crm.models import (
 )
 from zoho_crm.services import lifecycle, mass_convert
 from zoho_crm.services._zoho import outside_transaction
-from zoho_crm.services.work._slice import Slice
+from zoho_crm.services.work._loop import WorkLoop
 
 logger = logging.getLogger(__name__)
 
-#: Seconds within which two sweeps are as good as one.
-SWEEPS_APART = 1.0
+#: A sweep that comes sooner after another one wakes no connection.
+MIN_SWEEP_INTERVAL_SECONDS = 1.0
 
 
 def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     """
-    Work a connection's due rows for one slice of time, unless somebody else does.
+    Act on a connection's due rows for at most ``SLICE`` seconds, if its lease is free.
 
-    :param stop: when set, no more work is begun, and what is in hand is brought to its end
-    :return: seconds to the next due row, 0.0 for now; ``None`` if there is none or another holds
-        the lease, who will see the new rows
+    :param stop: when set, no more calls are started, and pending ones are waited for
+    :return: seconds to the next due row, 0.0 for now; ``None`` if there is none, or if the lease
+        is not free: its worker will see the new rows
     """
     outside_transaction()
-    wait = _waiting_time(connection_id)
+    wait = _seconds_until_due(connection_id)
     if wait != 0.0:
         return wait
-    lease = ConnectionWork.acquire(connection_id, owner=_me(), seconds=conf().LEASE)
+    lease = ConnectionWork.acquire(connection_id, owner=_lease_owner(), seconds=conf().LEASE)
     if lease is None:
         return None
-    learnt: dict[str, object] = {}
+    columns: dict[str, object] = {}
     try:
-        _give_up_orphans(connection_id)
+        _mark_orphans_unknown(connection_id)
         mass_convert.jobs.give_up_overdue(connection_id)
-        learnt = Slice(lease, stop or Event()).run()
+        columns = WorkLoop(lease, stop or Event()).run()
     finally:
-        lease.release(**learnt)
-    return _waiting_time(connection_id)
+        lease.release(**columns)
+    return _seconds_until_due(connection_id)
 
 
-def _me() -> str:
-    """Return who works here now, and never again under this name."""
+def _lease_owner() -> str:
+    """Return a new name for this worker: host, process id and a random part."""
     return f"{socket.gethostname()[:60]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
-def come_back(*, connection_id: int, seconds: float) -> bool:
+def schedule_wake_up(*, connection_id: int, seconds: float) -> bool:
     """
-    Whether a caller whose work is done should come back after so long.
+    Record that the caller wakes a worker after so many seconds.
 
-    Of many messages that found nothing to do yet, one is enough to wait for it.
+    :return: whether it is to do so: not if another caller does it at the same time or earlier
     """
     return ConnectionWork.schedule_wake_up(connection_id, seconds=seconds)
 
 
 def end_backoff(*, connection_id: int) -> None:
-    """Let a connection be worked at once: a person tested it, or connected it again."""
+    """End the back-off of a connection, because a person tested it or connected it again."""
     ConnectionWork.objects.filter(pk=connection_id).update(
         backoff_until=None, backoff_reason="", backoff_kind=""
     )
@@ -87,29 +86,31 @@ def end_backoff(*, connection_id: int) -> None:
 
 def sweep() -> list[int]:
     """
-    Return the ids of the connections to wake, and remember that a sweep came by.
+    Record a sweep, and return the primary keys of the connections that need a worker.
 
-    Of several sweeps at once, be they copies of one message, only one wakes a connection.
+    Of several sweeps at the same time only one returns a connection.
     """
-    swept = ConnectionWork.sweep(apart=min(SWEEPS_APART, conf().SWEEP_INTERVAL / 4))
+    swept = ConnectionWork.sweep(apart=min(MIN_SWEEP_INTERVAL_SECONDS, conf().SWEEP_INTERVAL / 4))
     return [pk for pk in connections_to_wake() if pk in swept] if swept else []
 
 
 def connections_to_wake() -> list[int]:
-    """Return the ids of the connections with something due that nobody works."""
-    awake = (
+    """Return the primary keys of the active connections with due rows and without a worker."""
+    without_worker = (
         Connection.objects.filter(status=Connection.Status.ACTIVE)
         .exclude(work__lease_until__gt=DbNow())
         .exclude(work__backoff_until__gt=DbNow())
     )
     due = [rows.filter(due_at__lte=DbNow()).values("connection_id") for rows in queues()]
     return list(
-        awake.filter(reduce(or_, (Q(pk__in=ids) for ids in due))).values_list("pk", flat=True)
+        without_worker.filter(reduce(or_, (Q(pk__in=ids) for ids in due))).values_list(
+            "pk", flat=True
+        )
     )
 
 
 def queues() -> tuple[QuerySet[Any], ...]:
-    """Return everything that becomes due."""
+    """Return the querysets of all rows with ``due_at``, without those that a pause holds back."""
     return (
         LeadConversion.objects.workable(),
         MassConversion.objects.all(),
@@ -117,8 +118,8 @@ def queues() -> tuple[QuerySet[Any], ...]:
     )
 
 
-def _waiting_time(connection_id: int) -> float | None:
-    """Return the seconds until there is something to do: 0.0 for now, ``None`` for never."""
+def _seconds_until_due(connection_id: int) -> float | None:
+    """Return the seconds until a row of a connection is due: 0.0 for now, ``None`` for never."""
     firsts = [
         Subquery(
             rows.filter(connection=connection_id, due_at__isnull=False)
@@ -135,11 +136,11 @@ def _waiting_time(connection_id: int) -> float | None:
     return None
 
 
-def _give_up_orphans(connection_id: int) -> None:
-    """Rows left RUNNING by a worker whose lease is over are in doubt, never "run again"."""
+def _mark_orphans_unknown(connection_id: int) -> None:
+    """Move rows that are RUNNING after the end of their worker's lease to UNKNOWN."""
     running = LeadConversion.objects.due().filter(
         connection_id=connection_id, status=LeadConversion.Status.RUNNING
     )
     orphans = LeadConversion.objects.move([lifecycle.orphaned(row) for row in running])
     for move in orphans:
-        logger.warning("Conversion %s was left behind by its worker", move.row.pk)
+        logger.warning("Conversion %s was left RUNNING by its worker", move.row.pk)

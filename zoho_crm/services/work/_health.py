@@ -1,0 +1,179 @@
+"""The state of a connection, learnt from its calls: the concurrency limit, and the back-off."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from zoho_crm.conf import conf
+from zoho_crm.exceptions import (
+    AccessTokenRejectedError,
+    AuthorizationError,
+    CreditsExhaustedError,
+    RateLimitError,
+    TokenThrottledError,
+    TransientError,
+    ZohoError,
+)
+from zoho_crm.models import ConnectionWork, from_now
+
+logger = logging.getLogger(__name__)
+
+#: Concurrent calls that Zoho allows an organisation and client, by edition.
+#: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
+CONCURRENCY_BY_EDITION: Mapping[str, int] = {
+    "free": 5,
+    "standard": 10,
+    "starter": 10,
+    "professional": 15,
+    "enterprise": 20,
+    "zohoone": 20,
+    "ultimate": 25,
+    "crmplus": 25,
+}
+DEFAULT_CONCURRENCY = 10
+#: Concurrent calls reserved for web requests and other programs.
+RESERVED_CALLS = 2
+#: Concurrent conversions that Zoho allows in any edition.
+MAX_CONCURRENT_CONVERSIONS = 10
+
+#: Successful calls that raise the limit by one after the first rate limit error.
+SUCCESSES_PER_INCREASE = 50
+#: What a rate limit error multiplies the limit by.
+DECREASE_FACTOR = 0.7
+
+#: Failed calls in a row that start a back-off, and its length.
+MAX_FAILURES_IN_A_ROW = 10
+FAILURE_BACKOFF_SECONDS = 30
+#: The back-off for missing credits or permissions; one call probes after it.
+PROBE_SECONDS = 900
+#: The back-off while the accounts server does not answer.
+ACCOUNTS_BACKOFF_SECONDS = 10
+
+
+def max_concurrency(setting: int, edition: str) -> int:
+    """Return the largest number of concurrent calls: the setting, or by the edition if it is 0."""
+    allowed = CONCURRENCY_BY_EDITION.get(edition.lower().replace(" ", ""), DEFAULT_CONCURRENCY)
+    return setting or max(1, min(MAX_CONCURRENT_CONVERSIONS, allowed - RESERVED_CALLS))
+
+
+@dataclass(kw_only=True)
+class ConcurrencyLimit:
+    """The number of concurrent calls; it rises by one a call until the first rate limit error."""
+
+    value: float
+    ceiling: int
+    #: Whether there ever was a rate limit error.
+    met: bool
+    _last_decrease: float = 0.0
+
+    @property
+    def calls(self) -> int:
+        """The number of calls that may be in flight now."""
+        return max(1, min(int(self.value), self.ceiling))
+
+    def increase(self) -> None:
+        """Raise the limit after a successful call."""
+        step = 1 / SUCCESSES_PER_INCREASE if self.met else 1
+        self.value = min(float(self.ceiling), self.value + step)
+
+    def decrease(self, *, started: float) -> None:
+        """
+        Lower the limit after a rate limit error, once for all calls in flight at that time.
+
+        :param started: when the call started, on the monotonic clock
+        """
+        self.met = True
+        if started > self._last_decrease:
+            self.value = max(1.0, self.value * DECREASE_FACTOR)
+            self._last_decrease = time.monotonic()
+
+
+class ConnectionHealth:
+    """The concurrency limit and the back-off of one connection; for the main thread only."""
+
+    def __init__(self, lease: ConnectionWork) -> None:
+        self._connection = lease.connection
+        ceiling = max_concurrency(conf().MAX_CONCURRENCY, self._connection.edition)
+        # After a back-off a single call probes first.
+        value = 1.0 if lease.backoff_reason else lease.limit
+        self.limit = ConcurrencyLimit(value=value, ceiling=ceiling, met=lease.limit_met)
+        #: The seconds of the back-off and its reason; ``None`` while there is none.
+        self.backoff: tuple[float, BaseException] | None = None
+        #: Whether Zoho rejected the access token, so that a new one is needed before other calls.
+        self.token_rejected = False
+        #: Whether Zoho rejected an access token before. Some calls may succeed while others are
+        #: always rejected: a new token for each of those would soon be one too many.
+        self._was_token_rejected = False
+        self._failures_in_a_row = 0
+
+    def record_success(self) -> None:
+        """Count a call that Zoho answered."""
+        self.limit.increase()
+        self._failures_in_a_row = 0
+
+    def record_failure(self, error: ZohoError, *, started: float) -> None:
+        """
+        Lower the limit, ask for a new token or start a back-off, depending on a call's error.
+
+        :param started: when the call started, on the monotonic clock
+        """
+        if isinstance(error, RateLimitError):
+            self.limit.decrease(started=started)
+        elif isinstance(error, AccessTokenRejectedError):
+            self._reject_token(error)
+        elif isinstance(error, CreditsExhaustedError | AuthorizationError):
+            self.back_off(PROBE_SECONDS, error)
+        else:
+            self._failures_in_a_row += 1
+            if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+                self.back_off(FAILURE_BACKOFF_SECONDS, error)
+
+    def record_missing_token(self, error: BaseException) -> None:
+        """Start a back-off because no access token could be had."""
+        if isinstance(error, TokenThrottledError):
+            self.back_off(conf().TOKEN_BACKOFF, error)
+        elif isinstance(error, TransientError):
+            self.back_off(ACCOUNTS_BACKOFF_SECONDS, error)
+        else:
+            self.back_off(PROBE_SECONDS, error)
+        if not isinstance(error, ZohoError | ImproperlyConfigured):
+            logger.error("No token for connection %s", self._connection.pk, exc_info=error)
+
+    def back_off(self, seconds: float, error: BaseException) -> None:
+        """Start a back-off, unless there is one: the first reason stays."""
+        if self.backoff is None:
+            logger.warning("Connection %s waits %s s: %s", self._connection.pk, seconds, error)
+            self.backoff = (seconds, error)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of ``ConnectionWork`` that keep this state for the next worker."""
+        seconds, error = self.backoff or (0.0, None)
+        return {
+            "limit": self.limit.value,
+            "limit_met": self.limit.met,
+            "backoff_until": from_now(seconds) if error else None,
+            "backoff_reason": str(error)[:200] if error else "",
+            "backoff_kind": _backoff_kind(error) if error else "",
+        }
+
+    def _reject_token(self, error: ZohoError) -> None:
+        if self.token_rejected:
+            return
+        if self._was_token_rejected:
+            self.back_off(PROBE_SECONDS, error)
+        self.token_rejected = self._was_token_rejected = True
+
+
+def _backoff_kind(error: BaseException) -> ConnectionWork.BackoffKind:
+    if isinstance(error, CreditsExhaustedError | TokenThrottledError):
+        return ConnectionWork.BackoffKind.LIMIT
+    # Waiting does not help when Zoho rejects a new token.
+    if isinstance(error, TransientError) and not isinstance(error, AccessTokenRejectedError):
+        return ConnectionWork.BackoffKind.SILENCE
+    return ConnectionWork.BackoffKind.PERSON

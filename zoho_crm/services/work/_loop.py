@@ -1,0 +1,212 @@
+"""The loop of a worker: threads call Zoho, the main thread reads and writes the tables."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+from threading import Event
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.utils.translation import gettext as _
+
+from zoho_crm.exceptions import ConnectionLostError, CreditsExhaustedError, ZohoError
+from zoho_crm.models import ConnectionWork, LeadConversion
+from zoho_crm.services import mass_convert, tokens, usage
+from zoho_crm.services.convert import write_moves
+from zoho_crm.services.work._context import WorkContext
+from zoho_crm.services.work._health import PROBE_SECONDS
+from zoho_crm.services.work._mass_jobs import MassJobsStep
+from zoho_crm.services.work._pool import PendingCall
+from zoho_crm.services.work._preview import PreviewStep
+from zoho_crm.services.work._send import SendStep
+from zoho_crm.services.work._settle import SettleStep
+from zoho_crm.services.work._stage_leads import StageLeadsStep
+from zoho_crm.types import Secret
+
+logger = logging.getLogger(__name__)
+
+#: The longest wait for results in one pass of the loop.
+MAX_WAIT_SECONDS = 0.2
+#: The longest time between two refreshes; with a small ``SLICE`` it is shorter.
+MAX_REFRESH_SECONDS = 0.5
+#: Moves that are written together, and the longest time that a move waits for others.
+WRITE_BATCH_ROWS = 50
+MAX_WRITE_DELAY_SECONDS = 0.25
+
+
+class WorkLoop:
+    """Works the due rows of a connection until the slice is over or nothing is due."""
+
+    def __init__(self, lease: ConnectionWork, stop: Event) -> None:
+        self._context = WorkContext(lease)
+        #: The most urgent first.
+        steps = (SettleStep, SendStep, MassJobsStep, PreviewStep, StageLeadsStep)
+        self._steps = [step(self._context) for step in steps]
+        self._stop = stop
+        # Times on the monotonic clock.
+        self._end = time.monotonic() + self._context.settings.SLICE
+        self._renew_lease_at = time.monotonic() + self._context.settings.LEASE / 4
+        self._refresh_at = self._write_at = 0.0
+        #: Primary keys of the runs whose rows were moved since the last refresh.
+        self._moved_runs: set[int] = set()
+        #: The calls to Zoho, for the usage: kind, and whether it hit a rate limit.
+        self._calls: list[tuple[str, bool]] = []
+        self._token: Secret | None = None
+
+    def run(self) -> dict[str, Any]:
+        """Work the rows, and return columns of ``ConnectionWork`` for the next worker."""
+        try:
+            self._refresh_and_start_calls()
+            while not self._is_finished():
+                self._collect_results()
+                self._start_calls()
+                if self._context.pool.is_idle:
+                    self._refresh_and_start_calls()
+        finally:
+            self._context.pool.shutdown()
+            usage.record(self._context.connection.pk, self._calls)
+        return self._columns()
+
+    def _is_finished(self) -> bool:
+        is_run_due = any(run.is_due for run in self._context.runs) and not self._is_stopping()
+        return self._context.pool.is_idle and not is_run_due
+
+    def _refresh_and_start_calls(self) -> None:
+        """Write all moves, then start calls for what is due in the tables now."""
+        self._write()
+        mass_convert.mark_due(self._moved_runs)
+        self._moved_runs.clear()
+        self._refresh_at = 0.0
+        self._start_calls()
+
+    def _start_calls(self) -> None:
+        """Have each step start calls, after a refresh if it is time; none if the loop stops."""
+        if self._is_stopping():
+            return
+        if time.monotonic() >= self._refresh_at:
+            seconds = min(MAX_REFRESH_SECONDS, self._context.settings.SLICE / 10)
+            self._refresh_at = time.monotonic() + seconds
+            self._context.refresh(mass_convert.advance_runs(self._context.connection.pk))
+            self._check_credits()
+        if self._has_token():
+            for step in self._steps:
+                step.start_calls()
+
+    def _check_credits(self) -> None:
+        """Back off when only the credits that are reserved for other programs remain."""
+        if usage.is_used_up(self._context.connection, self._credits_remaining()):
+            message = _("Only the credits that are reserved for other programs remain.")
+            error = CreditsExhaustedError(message, code="reserve")
+            self._context.health.back_off(PROBE_SECONDS, error)
+
+    def _credits_remaining(self) -> int | None:
+        return self._context.client.api.credits_remaining if self._token else None
+
+    def _is_stopping(self) -> bool:
+        """Return whether no more calls may start: stop signal, back-off, or end of the slice."""
+        is_backing_off = self._context.health.backoff is not None
+        return self._stop.is_set() or is_backing_off or time.monotonic() > self._end
+
+    def _collect_results(self) -> None:
+        """Handle the results of finished calls, write moves in batches, and renew the lease."""
+        timeout = min(MAX_WAIT_SECONDS, self._context.settings.LEASE / 8)
+        for call, future in self._context.pool.finished(timeout=timeout):
+            error = future.exception()
+            if error is None:
+                call.on_result(call, future.result())
+            else:
+                call.on_error(call, error)
+        if self._should_write():
+            self._write()
+        if time.monotonic() > self._renew_lease_at:
+            self._renew_lease()
+
+    def _should_write(self) -> bool:
+        """Return whether moves are to be written now; a refusal may stop a run and cannot wait."""
+        moves = self._context.moves
+        is_refused = any(move.to == LeadConversion.Status.FAILED for move in moves)
+        return is_refused or len(moves) >= WRITE_BATCH_ROWS or time.monotonic() >= self._write_at
+
+    def _write(self) -> None:
+        context = self._context
+        if context.moves:
+            write_moves(context.moves, context.plans)
+            mass_convert.check_circuit_breaker(context.moves)
+            self._moved_runs |= {move.row.mass_conversion_id or 0 for move in context.moves}
+            context.moves, context.plans = [], {}
+        self._write_at = time.monotonic() + MAX_WRITE_DELAY_SECONDS
+
+    def _renew_lease(self) -> None:
+        seconds = self._context.settings.LEASE
+        self._renew_lease_at = time.monotonic() + seconds / 4
+        if not self._context.lease.renew(seconds=seconds):
+            connection = self._context.connection
+            logger.warning("The lease of connection %s was taken by another worker", connection.pk)
+            self._end = 0.0
+
+    def _columns(self) -> dict[str, Any]:
+        credits = self._credits_remaining()
+        columns = {} if credits is None else {"credits_remaining": credits}
+        return {**self._context.health.columns(), **columns}
+
+    # The access token
+
+    def _has_token(self) -> bool:
+        """Return whether there is an access token; get one if not, once no call is pending."""
+        if self._needs_token and self._context.pool.is_idle:
+            self._get_token()
+        return not self._needs_token
+
+    @property
+    def _needs_token(self) -> bool:
+        return self._token is None or self._context.health.token_rejected
+
+    def _get_token(self) -> None:
+        """Use the stored access token; else fetch one in a thread, for Zoho may take long."""
+        pk = self._context.connection.pk
+        call = PendingCall(
+            rows=(), on_result=self._on_token, on_error=self._on_token_error, is_zoho_call=False
+        )
+        try:
+            token = tokens.stored_access_token(connection_id=pk) if self._token is None else None
+        except (ZohoError, ImproperlyConfigured) as error:
+            self._on_token_error(call, error)
+        else:
+            if token:
+                self._on_token(call, token)
+            else:
+                self._context.pool.start(call, partial(fetch_token, pk, self._token))
+
+    def _on_token(self, _call: PendingCall, token: Secret) -> None:
+        self._token, self._context.health.token_rejected = token, False
+        self._context.client = tokens.client_with_token(
+            self._context.connection, token, self._record_call
+        )
+
+    def _record_call(self, kind: str, was_refused: bool) -> None:
+        """Record a call for the usage; runs in the thread of the call."""
+        self._calls.append((kind, was_refused))
+
+    def _on_token_error(self, _call: PendingCall, error: BaseException) -> None:
+        if isinstance(error, ConnectionLostError):
+            self._end = 0.0
+        else:
+            self._context.health.record_missing_token(error)
+
+
+def fetch_token(connection_id: int, rejected: Secret | None) -> Secret:
+    """
+    Return an access token; runs in a thread and closes the thread's database connections.
+
+    :param rejected: the access token that Zoho rejected, if any
+    :raises ZohoError: as ``tokens.access_token``
+    """
+    try:
+        if rejected is None:
+            return tokens.access_token(connection_id=connection_id)
+        return tokens.refresh_rejected(connection_id=connection_id, rejected=rejected)
+    finally:
+        connections.close_all()
