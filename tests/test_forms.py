@@ -1,4 +1,4 @@
-"""What people may say when they connect."""
+"""The form of the web flow that connects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def choices(form: ConnectForm, field: str) -> list[str]:
     return [value for value, _label in offered.choices]
 
 
-def test_nothing_has_to_be_said() -> None:
+def test_no_field_is_required() -> None:
     assert ConnectForm({}).is_valid()
 
 

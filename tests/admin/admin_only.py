@@ -1,4 +1,4 @@
-"""The addresses of a site that forgot ours."""
+"""URLs of a site that does not include ours."""
 
 from __future__ import annotations
 

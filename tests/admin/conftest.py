@@ -13,7 +13,7 @@ from tests.admin.pages import Browser
 
 @pytest.fixture(autouse=True)
 def clear_choices_cache() -> Iterator[None]:
-    """What an organisation offers is remembered by the connection's number, which repeats here."""
+    """Clear the choices of an organisation: they are cached by connection id, and ids repeat."""
     cache.clear()
     yield
     cache.clear()
@@ -21,19 +21,19 @@ def clear_choices_cache() -> Iterator[None]:
 
 @pytest.fixture
 def boss(db: None) -> User:
-    """May do everything."""
+    """Create a superuser."""
     return User.objects.create_superuser("boss", password="secret")
 
 
 @pytest.fixture
 def browser(boss: User) -> Browser:
-    """The boss, in a browser that checks for forged requests."""
+    """Sign the superuser in, with CSRF checks."""
     return sign_in(boss)
 
 
 @pytest.fixture
 def browser_as(db: None) -> Callable[..., Browser]:
-    """Somebody with these permissions of ours, and no others."""
+    """Return a function that signs in a user with these permissions of the app only."""
 
     def one(*permissions: str, name: str = "pat", **options: Any) -> Browser:
         user, _created = User.objects.get_or_create(username=name, is_staff=True)

@@ -1,4 +1,4 @@
-"""A person at a browser: opens pages, fills in the forms that are on them, presses buttons."""
+"""A browser without JavaScript: opens pages, fills in their forms, presses their buttons."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from django.test import Client
 
 @dataclass
 class Form:
-    """A form as it stands on a page."""
+    """A form of a page."""
 
     action: str
     method: str
-    #: What would be sent if nothing were changed, as (name, value).
+    #: What is sent if nothing is changed, as (name, value).
     values: list[tuple[str, str]] = field(default_factory=list)
-    #: The words on its buttons, with what pressing them adds.
+    #: The labels of its buttons, with the (name, value) that pressing one adds.
     buttons: dict[str, tuple[str, str]] = field(default_factory=dict)
-    #: Names of entries that cannot be used, with their values.
+    #: Disabled inputs, as (name, value).
     disabled: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Page(HTMLParser):
-    """What can be seen and done on a page."""
+    """A parsed page: its text, links and forms."""
 
     VOID = frozenset({"area", "base", "br", "hr", "img", "input", "link", "meta", "path", "use"})
 
@@ -46,7 +46,7 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """All words, with single spaces."""
+        """Return the whole text, with single spaces."""
         return " ".join(" ".join(self.texts).split())
 
     def form_with(self, button: str) -> Form:
@@ -128,7 +128,7 @@ class Page(HTMLParser):
 
 
 class Browser:
-    """Somebody at a browser; remembers the page that is open."""
+    """A test client that remembers the page that is open."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -137,17 +137,17 @@ class Browser:
         self.url = ""
 
     def get(self, url: str) -> Page:
-        """Open an address."""
+        """Open a URL and follow its redirects."""
         return self._take(self.client.get(url), url)
 
     def post(self, url: str, values: Any = ()) -> Page:
-        """Send something that no page asked for, but with a valid token against forgery."""
+        """Post values without a form, with a valid CSRF token."""
         self.client.get("/admin/")
         data = self._data([*values, ("csrfmiddlewaretoken", self._token())])
         return self._take(self.client.post(url, data), url)
 
     def press(self, button: str, **changes: Any) -> Page:
-        """Press a button on the page that is open, after changing what the form says."""
+        """Submit the form of a button on the open page, with some of its values changed."""
         form = self.page.form_with(button)
         kept = [(name, value) for name, value in form.values if name not in changes]
         changed = [(name, one) for name, value in changes.items() for one in _each(value)]

@@ -1,4 +1,4 @@
-"""Mass conversions for the tests of their pages."""
+"""Helpers that bring mass conversions into the state that a test of their pages needs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def prepare_run(
     more: tuple[str, ...] = (),
     **options: Any,
 ) -> MassConversion:
-    """Prepare a run of leads with these stories, and of some more lines; nothing is read yet."""
+    """Prepare a run of one lead for each case, and of more source lines; nothing is previewed."""
     lead_ids = [zoho.story(case) for case in cases]
     return mass_convert.prepare(
         connection_id=connection.pk, lead_ids=[*lead_ids, *more], policy=policy, **options
@@ -38,7 +38,7 @@ def prepare_run(
 
 
 def work_until_waiting(run: MassConversion, seconds: float = 30) -> MassConversion:
-    """Work until the run waits for a person; its next look is brought forward."""
+    """Work until the run waits for a person; its next due time is brought forward."""
     end = time.monotonic() + seconds
     wait: float | None = 0.0
     while wait is not None and time.monotonic() < end:
@@ -50,14 +50,14 @@ def work_until_waiting(run: MassConversion, seconds: float = 30) -> MassConversi
 def run_in_review(
     connection: Connection, zoho: Simulator, *cases: str, **more: Any
 ) -> MassConversion:
-    """Return a run that waits for decisions."""
+    """Return a previewed run that waits for decisions."""
     run = work_until_waiting(prepare_run(connection, zoho, *cases, **more))
     assert run.stage == "REVIEW"
     return run
 
 
 def start_run(run: MassConversion, by: User | None = None) -> MassConversion:
-    """Start a run as it stands."""
+    """Start a run with its current revision and count."""
     count = mass_convert.decided_count(run)
     return mass_convert.start(run_id=run.pk, revision=reload(run).revision, count=count, by=by)
 
@@ -71,6 +71,6 @@ def rows_of(run: MassConversion, **filters: Any) -> list[LeadConversion]:
 
 
 def table_text(page: Page, caption: str) -> str:
-    """Return the words of a table."""
+    """Return the text of the table with this caption."""
     start = page.html.index(f"<caption>{caption}")
     return Page(page.html[start : page.html.index("</table>", start)]).text

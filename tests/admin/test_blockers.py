@@ -1,4 +1,4 @@
-"""What waits says within 35 seconds that nobody works it, and how to start who is missing."""
+"""Waiting rows report within 35 s that no worker or sweep was seen, and how to start one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START_BEAT = "Start beat: celery -A <project> beat"
 
 @pytest.fixture
 def row(connection: Connection, zoho: Simulator) -> LeadConversion:
-    """A lead that waits to be read, for as long as anything may."""
+    """A row that has been due for longer than it may be before a worker is missed."""
     row = convert.request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
     LeadConversion.objects.update(due_at=from_now(-31))
     return row
@@ -36,7 +36,7 @@ def open_page(browser: Browser, row: LeadConversion) -> Page:
     return browser.get(f"/admin/zoho_crm/leadconversion/{row.pk}/change/")
 
 
-def test_a_lead_that_waits_says_that_nobody_was_ever_seen(
+def test_a_waiting_lead_says_that_no_worker_was_ever_seen(
     browser: Browser, row: LeadConversion
 ) -> None:
     page = open_page(browser, row)
@@ -46,7 +46,7 @@ def test_a_lead_that_waits_says_that_nobody_was_ever_seen(
 
 
 @pytest.mark.parametrize("status", ["NEW", "READY", "RUNNING", "SCHEDULED", "UNKNOWN"])
-def test_every_lead_that_waits_for_the_machine_says_so(
+def test_every_lead_that_waits_for_a_worker_says_so(
     browser: Browser, row: LeadConversion, status: str
 ) -> None:
     LeadConversion.objects.update(status=status)
@@ -85,7 +85,7 @@ def test_with_a_worker_only_beat_is_missed(
     assert NO_SWEEP in page.text
 
 
-def test_a_lead_that_was_just_made_due_waits_in_silence(
+def test_a_lead_that_became_due_just_now_reports_no_missing_worker(
     browser: Browser, row: LeadConversion
 ) -> None:
     LeadConversion.objects.update(due_at=from_now(-20))
@@ -96,7 +96,7 @@ def test_a_lead_that_was_just_made_due_waits_in_silence(
     assert NO_SWEEP not in page.text
 
 
-def test_a_lead_at_rest_misses_nobody(
+def test_a_lead_that_is_not_due_reports_no_missing_worker(
     browser: Browser, row: LeadConversion, connection: Connection
 ) -> None:
     work.work(connection_id=connection.pk)
@@ -108,7 +108,7 @@ def test_a_lead_at_rest_misses_nobody(
     assert NO_SWEEP not in page.text
 
 
-def test_a_connection_that_waits_tells_of_that_alone(
+def test_during_a_back_off_only_that_is_reported(
     browser: Browser, row: LeadConversion, connection: Connection
 ) -> None:
     set_work_state(connection, backoff_until=from_now(600), backoff_reason="No credits are left.")
@@ -119,7 +119,7 @@ def test_a_connection_that_waits_tells_of_that_alone(
     assert NO_WORKER not in page.text
 
 
-def test_a_run_that_waits_says_so_too(
+def test_a_waiting_run_reports_missing_workers_too(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     run = prepare_run(connection, zoho, "no_match")

@@ -1,4 +1,4 @@
-"""The page that connects: by the browser or by a code, and a clear message for each failure."""
+"""The page that connects an organisation, and the message of each failure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def paste(browser: Browser, code: str, **more: Any) -> Page:
 
 
 def error_at(page: Page, entry: str) -> str:
-    """Return the errors that stand at an entry of the form."""
+    """Return the HTML of the errors of a form field."""
     start = page.html.find(f'id="id_{entry}_error"')
     return page.html[start : page.html.find("</ul>", start)] if start >= 0 else ""
 
@@ -163,7 +163,7 @@ def test_without_a_client_the_page_says_what_to_set(
     assert "Set ZOHO_CRM['CLIENT_ID']" in page.text
 
 
-def test_zoho_out_of_order_is_said_so(browser: Browser, zoho: Simulator) -> None:
+def test_an_outage_of_zoho_is_reported(browser: Browser, zoho: Simulator) -> None:
     zoho.fail("exchange", "error_before", status=503, times=9)
 
     page = paste(browser, zoho.grant_code())
@@ -188,13 +188,13 @@ def test_the_button_leaves_for_zoho_and_comes_back_connected(
 
 
 @override_settings(ROOT_URLCONF="tests.admin.admin_only")
-def test_a_site_without_our_addresses_is_told_to_include_them(browser: Browser) -> None:
+def test_a_site_without_our_urls_is_told_to_include_them(browser: Browser) -> None:
     page = browser.get(CONNECT)
 
     assert "First include zoho_crm.urls" in page.text
 
 
-def test_who_may_only_connect_gets_home_safely(
+def test_who_may_only_connect_is_sent_to_the_index(
     browser_as: Callable[..., Browser], zoho: Simulator
 ) -> None:
     connector = browser_as("connect_connection")

@@ -1,4 +1,4 @@
-"""Connections and tokens in the admin: what is shown, and what people may do with them."""
+"""Admin pages of connections, tokens and events: what they show, and their actions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def make_default(browser: Browser, *chosen: Connection) -> Page:
 
 
 def log_messages(connection: Connection) -> list[str]:
-    """What the log of the admin says of a connection."""
+    """Return the messages of the admin's log about a connection."""
     entries = LogEntry.objects.filter(object_id=str(connection.pk)).order_by("pk")
     return [entry.get_change_message() for entry in entries]
 
@@ -65,7 +65,7 @@ def test_an_expired_access_token_is_no_trouble(browser: Browser, connection: Con
     assert "renews by itself" in browser.get(LIST).text
 
 
-def test_the_list_tells_a_lost_connection_by_symbol_and_word(
+def test_the_list_marks_a_connection_that_needs_reconnecting_by_symbol_and_word(
     browser: Browser, connection: Connection
 ) -> None:
     Connection.objects.update(status=Connection.Status.NEEDS_RECONNECT)
@@ -241,7 +241,7 @@ def test_a_data_center_that_is_gone_is_named(
     assert "The data center local is unknown here" in page.text
 
 
-def test_a_key_that_is_none_is_named_instead_of_an_error_of_ours(
+def test_an_invalid_key_is_named_instead_of_raising_a_server_error(
     browser: Browser, connection: Connection, settings: Any
 ) -> None:
     key = "no-key"
@@ -269,7 +269,7 @@ def test_the_access_token_is_renewed_once_however_often_one_page_is_clicked(
     assert connection.tokens.get().generation == 2
 
 
-def test_a_token_that_cannot_be_renewed_is_said_so(
+def test_a_token_that_cannot_be_renewed_is_reported(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     zoho.fail("refresh", "error_before", status=503, times=9)
@@ -280,7 +280,7 @@ def test_a_token_that_cannot_be_renewed_is_said_so(
     assert "The access token was not renewed." in page.text
 
 
-def test_disconnecting_says_first_what_stops(
+def test_disconnecting_shows_unfinished_leads_first(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     LeadConversion.objects.create(connection=connection, lead_id="1")
@@ -337,9 +337,7 @@ def test_connecting_again_leaves_for_zoho(
 
 
 @pytest.mark.parametrize("what", ["test", "refresh"])
-def test_acting_is_for_buttons_not_for_links(
-    what: str, browser: Browser, connection: Connection
-) -> None:
+def test_actions_need_a_post(what: str, browser: Browser, connection: Connection) -> None:
     browser.get(f"{LIST}{connection.pk}/{what}/")
 
     assert browser.status == 405
@@ -360,9 +358,7 @@ def test_an_unknown_connection_is_not_found(what: str, browser: Browser, db: Non
     assert browser.status == 404
 
 
-def test_tokens_are_told_apart_without_being_shown(
-    browser: Browser, connection: Connection
-) -> None:
+def test_tokens_are_shown_as_fingerprints(browser: Browser, connection: Connection) -> None:
     token = connection.tokens.get()
 
     row = browser.get("/admin/zoho_crm/token/").text

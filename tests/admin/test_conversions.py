@@ -1,4 +1,4 @@
-"""The list of conversions and the whole story of one: what it tells, and to whom."""
+"""The list of conversions and the page of one: what they show, and to whom."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from zoho_crm.types import ConversionPlan
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LIST = "/admin/zoho_crm/leadconversion/"
-#: Quiet periods that no test waits for.
+#: Settings, in seconds, that keep a conversion unsettled during a test.
 LONG_INTERVALS = {"QUIET_PERIOD": 600, "READ_SPACING": 600}
 
 
 @pytest.fixture
 def preview_case(connection: Connection, zoho: Simulator) -> Callable[[str], LeadConversion]:
-    """Preview a lead with this story."""
+    """Return a function that previews a lead of a case of the simulator."""
 
     def one(case: str) -> LeadConversion:
         return preview.preview(connection_id=connection.pk, lead_id=zoho.story(case))
@@ -40,7 +40,7 @@ def preview_case(connection: Connection, zoho: Simulator) -> Callable[[str], Lea
 def unknown(
     preview_case: Callable[..., LeadConversion], zoho: Simulator, settings: Any, boss: User
 ) -> Callable[..., LeadConversion]:
-    """A conversion whose answer was lost, before or after it took effect."""
+    """Return a function that makes a conversion whose answer is lost, with or without effect."""
 
     def one(do: str = "close_after") -> LeadConversion:
         settings.ZOHO_CRM = {**settings.ZOHO_CRM, **LONG_INTERVALS}
@@ -84,7 +84,7 @@ def test_the_list_asks_the_database_as_often_for_many_leads_as_for_one(
     assert len(for_many) == len(for_one)
 
 
-def test_the_list_leaves_what_was_read_in_the_table(
+def test_the_list_does_not_read_snapshots(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
     row = preview_case("hostile")
@@ -128,7 +128,7 @@ def test_who_may_not_see_names_sees_ids(
         assert value not in html
 
 
-def test_the_story_tells_every_step_and_what_was_read_and_sent(
+def test_the_page_shows_every_event_and_what_was_read_and_sent(
     browser: Browser,
     preview_case: Callable[..., LeadConversion],
     connection: Connection,
@@ -154,7 +154,7 @@ def test_the_story_tells_every_step_and_what_was_read_and_sent(
     assert not page.has_button("Save")
 
 
-def test_only_the_latest_steps_of_a_long_story_are_told(
+def test_only_the_latest_events_are_shown(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
     row = preview_case("no_match")
@@ -176,7 +176,7 @@ def test_only_the_latest_steps_of_a_long_story_are_told(
     assert "There are older events than these." in page.text
 
 
-def test_a_row_that_nobody_read_yet_has_a_story_too(
+def test_a_row_that_is_not_previewed_yet_has_a_page_too(
     browser: Browser, connection: Connection
 ) -> None:
     row = LeadConversion.objects.create(
@@ -190,7 +190,7 @@ def test_a_row_that_nobody_read_yet_has_a_story_too(
     assert "Nothing was read." in page.text
 
 
-def test_looking_again_starts_from_the_story(
+def test_a_lead_is_previewed_again_from_its_page(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
     row = preview_case("locked")
@@ -223,7 +223,7 @@ def test_a_lost_answer_is_being_checked_and_can_be_settled_now(
     assert LogEntry.objects.latest("pk").get_change_message() == "Settled by hand."
 
 
-def test_an_early_look_proves_nothing(
+def test_settling_early_proves_nothing(
     browser: Browser, unknown: Callable[..., LeadConversion]
 ) -> None:
     row = unknown("close_before")
@@ -235,7 +235,7 @@ def test_an_early_look_proves_nothing(
     assert LeadConversion.objects.get(pk=row.pk).status == "UNKNOWN"
 
 
-def test_a_late_look_settles_it(
+def test_settling_after_the_quiet_period_settles_it(
     browser: Browser, unknown: Callable[..., LeadConversion], settings: Any
 ) -> None:
     row = unknown("close_before")
@@ -260,7 +260,7 @@ def test_settling_says_so_when_zoho_cannot_be_asked(
     assert "Zoho could not be asked." in page.text
 
 
-def test_there_is_nothing_to_settle_where_all_is_known(
+def test_there_is_nothing_to_settle_if_the_outcome_is_known(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
     row = preview_case("converted")
@@ -314,7 +314,7 @@ def test_a_note_to_an_older_state_is_refused(
     assert "This has changed since it was shown; please look again." in page.text
 
 
-# What is told of each state
+# The description of each state
 
 
 def open_decision(browser: Browser, row: LeadConversion) -> Page:
@@ -392,7 +392,7 @@ def test_a_refusal_names_the_field(
     assert page.has_button("Look again")
 
 
-def test_a_lead_in_motion_says_what_holds_it_up(
+def test_a_lead_in_progress_says_what_blocks_it(
     browser: Browser, preview_case: Callable[..., LeadConversion], connection: Connection
 ) -> None:
     row = preview_case("no_match")

@@ -1,4 +1,4 @@
-"""Deciding about one lead: the choice, what will happen, and the click that means it."""
+"""The decision about one lead: form, confirmation, conversion."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DEAL = {
 
 @pytest.fixture
 def preview_case(connection: Connection, zoho: Simulator) -> Callable[[str], LeadConversion]:
-    """Preview a lead with this story."""
+    """Return a function that previews a lead of a case, or one with these values."""
 
     def one(case: str, **values: Any) -> LeadConversion:
         lead_id = zoho.story(case) if case else zoho.add_lead(**values).id
@@ -56,7 +56,7 @@ def reload(row: LeadConversion) -> LeadConversion:
 
 
 def errors(page: Page) -> str:
-    """Return the summary of errors at the top."""
+    """Return the text of the error summary at the top of a page."""
     start = page.html.find('role="alert"')
     summary = page.html[start : page.html.find("</div>", start)] if start >= 0 else ""
     return Page(summary).text.replace(" :", ":")
@@ -76,7 +76,7 @@ def test_the_lead_stands_beside_its_matches_with_the_matched_fields_marked(
     assert not [value for name, value in page.form_with(SHOW_BUTTON).values if name == "contact"]
 
 
-def test_what_suggests_itself_is_chosen_at_first(
+def test_the_proposed_plan_is_preselected(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
     row = preview_case("one_match")
@@ -245,7 +245,7 @@ def test_an_approved_lead_can_still_be_left_out(
     assert reload(row).status == "SKIPPED"
 
 
-# What bad input gets
+# Invalid input
 
 
 def test_a_record_that_is_not_among_the_matches_is_an_error_at_the_choice(
@@ -310,7 +310,7 @@ def test_a_contact_and_an_account_that_disagree_are_an_error_at_the_account(
     assert "Account: The contact does not belong to this account." in errors(page)
 
 
-def test_a_deal_asks_for_what_it_needs_at_the_entries(
+def test_missing_fields_of_a_deal_are_errors_at_the_fields(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
     zoho.organisation.required["Deals"].append("Lead_Source")
@@ -358,7 +358,7 @@ def test_a_stage_of_another_pipeline_is_an_error_at_the_stage(
     assert "Identify Decision Makers" in errors(page)
 
 
-def test_what_is_no_date_or_number_is_an_error_at_its_entry(
+def test_an_invalid_date_or_number_is_an_error_at_its_field(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
     browser.get(decide_url(preview_case("no_match")))
@@ -438,7 +438,7 @@ def test_a_connection_that_may_not_read_the_choices_says_so(
         ({"owner": "4711"}, "Owner: Select a valid choice."),
     ],
 )
-def test_what_makes_no_sense_is_an_error_at_its_entry(
+def test_a_contradictory_choice_is_an_error_at_its_field(
     given: dict[str, Any], said: str, browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
     browser.get(decide_url(preview_case("", Tag=[{"name": "fair", "id": "1"}])))
@@ -458,7 +458,7 @@ def test_a_lead_without_a_company_gets_no_account(
     assert "The contact's own account, if it has one" in page.text
 
 
-# Two clicks, two tabs, two people
+# Concurrent decisions
 
 
 def test_two_clicks_convert_once(
@@ -481,7 +481,7 @@ def test_two_clicks_convert_once(
     assert len(zoho.conversions_of(row.lead_id)) == 1
 
 
-def test_a_preview_that_was_made_again_meanwhile_comes_back_fresh(
+def test_a_lead_that_was_previewed_again_meanwhile_is_shown_again(
     browser: Browser,
     preview_case: Callable[..., LeadConversion],
     zoho: Simulator,
@@ -548,7 +548,7 @@ def test_leaving_out_in_the_same_instant_as_a_colleague_decides_overrules_nobody
 
 @contextmanager
 def before_the_next_update(happens: Callable[[], object]) -> Iterator[None]:
-    """Let something happen between the look at a row and the write to it."""
+    """Call ``happens`` before the next UPDATE of a conversion, after its row was read."""
     waiting = [happens]
 
     def interfere(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
@@ -573,7 +573,7 @@ def test_a_version_that_was_never_shown_decides_nothing(
     assert reload(row).status == "PREVIEWED"
 
 
-def test_a_row_that_needs_a_person_is_not_closed_through_the_back_door(
+def test_a_row_that_needs_a_person_is_not_closed_by_a_forged_skip(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
     row = preview_case("no_match")
@@ -584,7 +584,7 @@ def test_a_row_that_needs_a_person_is_not_closed_through_the_back_door(
     assert reload(row).status == "NEEDS_REVIEW"
 
 
-# People
+# Permissions
 
 
 def test_who_may_only_preview_sees_the_choice_and_decides_nothing(

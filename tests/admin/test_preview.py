@@ -1,4 +1,4 @@
-"""Looking a lead up by its id or e-mail address."""
+"""The page that previews a lead by its id or e-mail address."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_an_address_of_several_leads_asks_which(
     assert browser.url == decide_url(LeadConversion.objects.get(lead_id=leads[0].id))
 
 
-def test_an_address_of_nobody_is_said_so(
+def test_an_unknown_address_is_reported(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     page = look_up(browser, "nobody@nowhere.example")
@@ -74,7 +74,7 @@ def test_an_address_of_nobody_is_said_so(
 
 
 @pytest.mark.parametrize("text", ["", "abc", "12345678901234567890", "１２３", "a@", "4711; DROP"])
-def test_what_is_neither_is_refused_without_asking_zoho(
+def test_neither_id_nor_address_is_refused_without_asking_zoho(
     text: str, browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     calls = zoho.stats()["calls"]
@@ -86,7 +86,7 @@ def test_what_is_neither_is_refused_without_asking_zoho(
     assert not LeadConversion.objects.exists()
 
 
-def test_zoho_out_of_order_is_said_so_and_the_lead_waits_for_the_worker(
+def test_an_outage_of_zoho_is_reported_and_the_lead_waits_for_the_worker(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     lead_id = zoho.story("no_match")

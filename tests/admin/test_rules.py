@@ -1,4 +1,4 @@
-"""The rules for every page: who may, forged requests, transactions, mark-up."""
+"""Rules that hold for every page: permissions, CSRF, transactions, mark-up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoho_crm.simulator import Simulator
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ADMIN = "/admin/zoho_crm"
-#: Which of the permissions opens which page.
+#: The permissions of which one opens a page, by page.
 PERMISSIONS_BY_PAGE = {
     "connection/connect/": ["connect_connection"],
     "connection/{connection}/test/": ["refresh_connection"],
@@ -31,7 +31,7 @@ PERMISSIONS_BY_PAGE = {
     "leadconversion/{lead}/settle/": ["resolve_leadconversion"],
     "leadconversion/{lead}/close/": ["resolve_leadconversion"],
 }
-#: Buttons and links that a permission brings to the page of a lead or a connection.
+#: The model and the button (or link) that a permission adds to the model's page.
 BUTTONS_BY_PERMISSION = {
     "refresh_connection": ("connection", "Test"),
     "connect_connection": ("connection", "Connect again"),
@@ -58,7 +58,7 @@ PAGES = [
 
 @pytest.fixture
 def url_of(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
-    """Fill the numbers of real rows into an address."""
+    """Return a function that fills the ids of existing rows into a path."""
     rows = {
         name: preview.preview(connection_id=connection.pk, lead_id=zoho.story(case)).pk
         for name, case in (("lead", "several"), ("blocked", "locked"))
@@ -133,7 +133,7 @@ def test_pages_that_may_talk_to_zoho_stay_outside_transactions_and_caches(
 
 @pytest.fixture
 def atomic_requests() -> Iterator[None]:
-    """A host project that wraps every request in a transaction."""
+    """Set ATOMIC_REQUESTS, as a host project may."""
     connections.settings["default"]["ATOMIC_REQUESTS"] = True
     connections["default"].settings_dict["ATOMIC_REQUESTS"] = True
     yield
@@ -165,7 +165,9 @@ def test_a_host_with_atomic_requests_can_do_it_all(
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_a_page_is_well_made(address: str, browser: Browser, url_of: Callable[[str], str]) -> None:
+def test_the_mark_up_of_a_page_is_valid(
+    address: str, browser: Browser, url_of: Callable[[str], str]
+) -> None:
     page = browser.get(url_of(address))
 
     assert browser.status == 200

@@ -1,4 +1,4 @@
-"""The list of mass conversions, and the page that tells how one stands."""
+"""The list of mass conversions, and the page of one."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_the_list_asks_the_database_as_often_for_many_runs_as_for_one(
     assert len(for_many) == len(for_one)
 
 
-def test_the_list_tells_stage_progress_and_why_a_run_stands_still(
+def test_the_list_shows_stage_progress_and_why_a_run_is_paused(
     browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
     done = work_until_waiting(
@@ -139,7 +139,7 @@ def test_the_page_tells_what_waits_for_whom(
     assert page.links["Start…"] == run_url(run, "start")
 
 
-def test_the_estimate_is_called_one(
+def test_the_estimate_is_labelled_as_an_estimate(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     run = run_in_review(connection, zoho, "no_match", "no_match")
@@ -276,7 +276,7 @@ def test_other_choices_of_a_policy_are_told_too(
         assert sentence in page.text
 
 
-def test_a_run_that_is_read_tells_how_many_are_left(
+def test_a_run_that_is_previewed_shows_how_many_leads_are_left(
     browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
     run = prepare_run(connection, zoho, "no_match", name="Fair", source="leads.csv", by=boss)
@@ -288,7 +288,7 @@ def test_a_run_that_is_read_tells_how_many_are_left(
     assert "Prepared by: boss" in page.text
 
 
-def test_a_run_whose_leads_are_taken_in_says_what_to_do_if_that_broke(
+def test_a_run_that_is_being_staged_says_what_to_do_after_an_interruption(
     browser: Browser, connection: Connection
 ) -> None:
     run = MassConversion.objects.create(connection=connection, policy=as_json(CAREFUL))
@@ -312,7 +312,7 @@ def test_a_paused_run_tells_why_and_what_to_do(
     assert not page.has_button("Pause")
 
 
-def test_a_connection_that_waits_is_told(
+def test_a_back_off_of_the_connection_is_shown(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     run = prepare_run(connection, zoho, "no_match")
@@ -324,7 +324,7 @@ def test_a_connection_that_waits_is_told(
     assert "The connection waits until" in browser.get(run_url(run)).text
 
 
-def test_a_run_that_is_sent_tells_how_far_it_is(
+def test_a_converting_run_shows_its_progress(
     browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
     run = start_run(run_in_review(connection, zoho, "no_match", "no_match"), by=boss)
@@ -384,7 +384,7 @@ def test_leads_are_filtered_by_run_and_by_those_of_none(
 
 
 @pytest.mark.parametrize("value", ["abc", "９", "-1", "9" * 30])
-def test_a_run_that_cannot_be_has_no_leads(
+def test_an_impossible_run_id_matches_no_leads(
     value: str, browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     run_in_review(connection, zoho, "no_match")

@@ -1,4 +1,4 @@
-"""Deciding, starting, holding, cancelling, trying again, exporting."""
+"""The actions on a run: decide, start, pause, resume, cancel, retry, export."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def last_log_message() -> str:
 
 
 def decide(browser: Browser, run: MassConversion, verdict: str, action: str) -> Page:
-    """Choose for a verdict and press its button."""
+    """Post a decision about all leads of a verdict."""
     page = browser.get(run_url(run, "decide"))
     form = next(form for form in page.forms if ("verdict", verdict) in form.values)
     values = [pair for pair in form.values if pair[0] != "action"]
@@ -174,7 +174,7 @@ def test_one_lead_of_a_run_is_decided_and_sent_with_the_run(
     assert zoho.conversions_of(row.lead_id)[0]["contact_id"] == chosen.id
 
 
-def test_a_forged_press_on_convert_sends_nothing_of_a_run(
+def test_a_forged_convert_sends_nothing_of_a_run(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     run = run_in_review(connection, zoho, "several")
@@ -209,7 +209,7 @@ def test_one_lead_of_a_run_is_left_out_and_can_be_taken_in_again(
     assert rows_of(run)[0].status == "PREVIEWED"
 
 
-def test_a_lead_of_a_run_that_waits_for_nobody_is_not_decided_singly(
+def test_a_lead_of_a_started_run_cannot_be_decided(
     browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
     run = run_in_review(connection, zoho, "several", "no_match")
@@ -354,7 +354,7 @@ def test_a_page_that_is_out_of_date_starts_nothing(
     assert reload(run).stage == "REVIEW"
 
 
-def test_decisions_that_are_still_taken_in_are_waited_for(
+def test_a_run_cannot_be_started_while_decisions_are_being_applied(
     browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
     run = run_in_review(connection, zoho, "no_match")
@@ -404,7 +404,7 @@ def test_a_paused_run_says_that_starting_is_not_enough(
     assert "nothing is sent before somebody resumes it" in page.text
 
 
-# Holding, cancelling, trying again
+# Pausing, cancelling, retrying
 
 
 def test_a_run_is_paused_and_resumed(
@@ -427,7 +427,7 @@ def test_a_run_is_paused_and_resumed(
     assert last_log_message() == "Resumed; the first leads are sent one by one."
 
 
-def test_what_does_not_go_on_is_neither_paused_nor_resumed(
+def test_a_run_that_is_not_running_is_neither_paused_nor_resumed(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     run = run_in_review(connection, zoho, "no_match")
@@ -457,7 +457,7 @@ def test_cancelling_asks_first_and_says_what_happens(
     assert f"the mass conversion #{run.pk} was cancelled." in browser.get(lead_url(row)).text
 
 
-def test_what_is_over_cannot_be_cancelled(
+def test_a_finished_run_cannot_be_cancelled(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     run = work_until_waiting(start_run(run_in_review(connection, zoho, "no_match")))
@@ -492,7 +492,7 @@ def test_only_what_has_finished_is_tried_again(
     assert "Only a mass conversion that has finished can be tried again." in page.text
 
 
-def test_who_may_not_look_comes_to_the_front_page(
+def test_who_may_not_view_runs_is_sent_to_the_index(
     browser_as: Callable[..., Browser], connection: Connection, zoho: Simulator
 ) -> None:
     run = prepare_run(connection, zoho, "no_match")
@@ -528,7 +528,7 @@ def test_a_run_that_is_not_there_is_not_found(browser: Browser) -> None:
         assert browser.status == 404
 
 
-def test_working_goes_on_while_pages_are_looked_at(
+def test_work_goes_on_while_pages_are_viewed(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     run = start_run(run_in_review(connection, zoho, "no_match", "no_match"))

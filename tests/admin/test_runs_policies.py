@@ -1,4 +1,4 @@
-"""Policies that people save, and what our calls cost."""
+"""Admin pages of saved policies and of API usage."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_new_policy_is_careful_at_first(browser: Browser) -> None:
     assert policy.deal is None
 
 
-def test_a_policy_is_changed_entry_by_entry(browser: Browser) -> None:
+def test_a_policy_is_changed_field_by_field(browser: Browser) -> None:
     add_policy(browser, **DEAL, deal_amount="5.00", tags=["Deals"], owner="4711")
     policy = Policy.objects.get()
     browser.get(f"{LIST}{policy.pk}/change/")

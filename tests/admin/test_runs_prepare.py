@@ -1,4 +1,4 @@
-"""Preparing a mass conversion: which leads, which policy, and what is wrong with either."""
+"""The page that prepares a mass conversion: leads, policy, and the errors of either."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def prepare(browser: Browser, **entered: Any) -> Page:
 
 
 def upload(browser: Browser, content: bytes, name: str = "leads.txt", **entered: Any) -> Page:
-    """Choose a file, which no form on a page can hold."""
+    """Post the form with a file."""
     browser.get(PREPARE)
     form = browser.page.form_with(PREPARE_BUTTON)
     values = {**dict(form.values), "policy": "careful", **entered}
@@ -49,7 +49,7 @@ def upload(browser: Browser, content: bytes, name: str = "leads.txt", **entered:
 
 
 def error_at(page: Page, entry: str) -> str:
-    """Return the errors that stand at an entry of the form."""
+    """Return the HTML of the errors of a form field."""
     start = page.html.find(f'id="id_{entry}_error"')
     return page.html[start : page.html.find("</ul>", start)] if start >= 0 else ""
 
@@ -119,7 +119,7 @@ def test_a_file_that_django_put_on_disk_is_taken_in_as_well(
     assert [row.lead_id for row in rows_of(MassConversion.objects.get())] == [lead_id]
 
 
-# What is wrong with the source
+# Errors of the source
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_file_that_django_put_on_disk_is_taken_in_as_well(
     ],
     ids=["no-text", "empty", "blank", "no-column", "both", "too-large"],
 )
-def test_a_source_that_cannot_be_read_is_an_error_where_it_can_be_mended(
+def test_an_unreadable_source_is_an_error_at_the_field_that_can_fix_it(
     content: bytes,
     entered: dict[str, str],
     entry: str,
@@ -162,7 +162,7 @@ def test_a_source_that_cannot_be_read_is_an_error_where_it_can_be_mended(
         ({"ids": "1", "policy": "bold"}, "policy", "Select a valid choice."),
     ],
 )
-def test_an_entry_that_makes_no_sense_is_an_error_at_it(
+def test_an_invalid_value_is_an_error_at_its_field(
     entered: dict[str, str], entry: str, said: str, browser: Browser, connection: Connection
 ) -> None:
     page = prepare(browser, **entered)
@@ -186,7 +186,7 @@ def test_a_policy_that_was_saved_can_be_chosen(
     assert (policy.name, policy.on_one_match, policy.tags_to) == ("Fairs", Action.ATTACH, ())
 
 
-def test_what_a_run_does_otherwise_is_in_its_own_copy_of_the_policy(
+def test_overrides_are_kept_in_the_runs_copy_of_the_policy(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     owner, other = (user.id for user in choices(connection).users[:2])
@@ -271,7 +271,7 @@ def test_a_run_may_do_less_than_its_policy(
         ({"on_no_match": "attach"}, "on_no_match", "Select a valid choice."),
     ],
 )
-def test_a_choice_that_cannot_be_is_an_error_at_it(
+def test_an_invalid_override_is_an_error_at_its_field(
     entered: dict[str, Any],
     entry: str,
     said: str,
@@ -400,7 +400,7 @@ def test_nothing_is_prepared_while_zoho_cannot_be_asked_what_it_has(
     assert not MassConversion.objects.exists()
 
 
-def test_who_may_only_prepare_comes_to_the_decisions(
+def test_who_may_only_prepare_is_sent_to_the_decisions(
     browser_as: Callable[..., Browser], connection: Connection, zoho: Simulator
 ) -> None:
     browser = browser_as("prepare_massconversion")
@@ -463,7 +463,7 @@ def test_a_run_that_found_no_open_lead_says_so(
         ({"open_leads": "on", "filters": "a b=1"}, "filters", "not of the form FIELD=VALUE"),
     ],
 )
-def test_open_leads_that_make_no_sense_are_an_error_at_the_entry(
+def test_an_invalid_filter_of_open_leads_is_an_error_at_its_field(
     browser: Browser, connection: Connection, entered: dict[str, str], entry: str, error: str
 ) -> None:
     page = prepare(browser, **entered)

@@ -1,4 +1,4 @@
-"""The rules for every page, at the pages of mass conversions."""
+"""Rules that hold for every page, for the pages of mass conversions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoho_crm.types import as_json
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ADMIN = "/admin/zoho_crm"
-#: Which permission opens which page, by what they post with if anything.
+#: The permission that opens a page, by page.
 PERMISSION_BY_PAGE = {
     "massconversion/prepare/": "prepare_massconversion",
     "massconversion/{run}/decide/": "prepare_massconversion",
@@ -31,7 +31,7 @@ PERMISSION_BY_PAGE = {
     "massconversion/{run}/export/": "export_leadconversion",
 }
 POST_ONLY = ("pause", "resume", "retry")
-#: Buttons and links that a permission brings to the page of a run, or to the list.
+#: The page of a run (or the list) and the permission that adds a button or link to it.
 PERMISSION_BY_BUTTON = {
     "Prepare a mass conversion": ("", "prepare_massconversion"),
     "Decide…": ("{run}/change/", "prepare_massconversion"),
@@ -63,7 +63,7 @@ PAGES = [
 
 @pytest.fixture
 def url_of(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
-    """Fill the numbers of real rows into an address."""
+    """Return a function that fills the ids of existing rows into a path."""
     done = work_until_waiting(start_run(run_in_review(connection, zoho, "no_match", "several")))
     run = run_in_review(connection, zoho, "no_match", "several", "locked", more=("<b>4711</b>",))
     paused = prepare_run(connection, zoho, "no_match")
@@ -119,7 +119,7 @@ def test_who_is_not_signed_in_is_asked_to(
 @pytest.mark.parametrize(
     "address", [address for address in PERMISSION_BY_PAGE if "export" not in address]
 )
-def test_a_forged_press_is_refused(
+def test_a_forged_post_is_refused(
     address: str, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
     response = browser.client.post(url_of(address), {"csrfmiddlewaretoken": "forged"})
@@ -167,7 +167,9 @@ def test_lists_of_leads_are_linked_for_those_who_may_see_them(
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_a_page_is_well_made(address: str, browser: Browser, url_of: Callable[[str], str]) -> None:
+def test_the_mark_up_of_a_page_is_valid(
+    address: str, browser: Browser, url_of: Callable[[str], str]
+) -> None:
     page = browser.get(url_of(address))
 
     assert browser.status == 200
