@@ -28,9 +28,9 @@ def paste(browser: Browser, code: str, **more: Any) -> Page:
     return browser.press(CODE_BUTTON, code=code, **more)
 
 
-def error_at(page: Page, entry: str) -> str:
+def error_at(page: Page, field: str) -> str:
     """Return the HTML of the errors of a form field."""
-    start = page.html.find(f'id="id_{entry}_error"')
+    start = page.html.find(f'id="id_{field}_error"')
     return page.html[start : page.html.find("</ul>", start)] if start >= 0 else ""
 
 

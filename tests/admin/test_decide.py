@@ -318,9 +318,9 @@ def test_missing_fields_of_a_deal_are_errors_at_the_fields(
 
     page = browser.press(SHOW_BUTTON, deal="on", deal_name="", deal_pipeline="")
 
-    said = errors(page)
-    for entry in ("Name", "Pipeline", "Stage", "Closing date", "Lead Source"):
-        assert f"{entry}: A deal needs this." in said
+    message = errors(page)
+    for field in ("Name", "Pipeline", "Stage", "Closing date", "Lead Source"):
+        assert f"{field}: A deal needs this." in message
     assert 'id="id_deal_stage_error"' in page.html
 
 
@@ -430,7 +430,7 @@ def test_a_connection_that_may_not_read_the_choices_says_so(
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"attachments": "Deals"}, "Attachments go to: There will be no deal."),
         ({"tags": ["Deals"]}, "Carry the tags over to: There will be no deal."),
@@ -439,11 +439,14 @@ def test_a_connection_that_may_not_read_the_choices_says_so(
     ],
 )
 def test_a_contradictory_choice_is_an_error_at_its_field(
-    given: dict[str, Any], said: str, browser: Browser, preview_case: Callable[..., LeadConversion]
+    given: dict[str, Any],
+    message: str,
+    browser: Browser,
+    preview_case: Callable[..., LeadConversion],
 ) -> None:
     browser.get(decide_url(preview_case("", Tag=[{"name": "fair", "id": "1"}])))
 
-    assert said in errors(browser.press(SHOW_BUTTON, **given))
+    assert message in errors(browser.press(SHOW_BUTTON, **given))
 
 
 def test_a_lead_without_a_company_gets_no_account(

@@ -318,7 +318,7 @@ def test_the_count_starts_the_run(
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "message"),
     [
         ("3", "2 leads would be converted, not 3."),
         ("", "This field is required."),
@@ -327,14 +327,14 @@ def test_the_count_starts_the_run(
     ],
 )
 def test_another_count_starts_nothing(
-    count: str, said: str, browser: Browser, connection: Connection, zoho: Simulator
+    count: str, message: str, browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     run = run_in_review(connection, zoho, "no_match", "no_match")
     browser.get(run_url(run, "start"))
 
     page = browser.press("Convert 2 leads", count=count)
 
-    assert said in page.text
+    assert message in page.text
     assert 'href="#id_count"' in page.html
     assert reload(run).stage == "REVIEW"
 

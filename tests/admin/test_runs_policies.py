@@ -77,7 +77,7 @@ def test_the_list_tells_what_policies_do(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entered", "said"),
+    ("entered", "message"),
     [
         ({"name": ""}, "This field is required."),
         ({"name": "careful"}, "This name belongs to a policy that comes with the app."),
@@ -93,11 +93,11 @@ def test_the_list_tells_what_policies_do(browser: Browser) -> None:
     ],
 )
 def test_a_policy_that_makes_no_sense_is_not_saved(
-    entered: dict[str, Any], said: str, browser: Browser
+    entered: dict[str, Any], message: str, browser: Browser
 ) -> None:
     page = add_policy(browser, **entered)
 
-    assert said in page.text
+    assert message in page.text
     assert not Policy.objects.exists()
 
 

@@ -48,9 +48,9 @@ def upload(browser: Browser, content: bytes, name: str = "leads.txt", **entered:
     return browser._take(response, PREPARE)
 
 
-def error_at(page: Page, entry: str) -> str:
+def error_at(page: Page, field: str) -> str:
     """Return the HTML of the errors of a form field."""
-    start = page.html.find(f'id="id_{entry}_error"')
+    start = page.html.find(f'id="id_{field}_error"')
     return page.html[start : page.html.find("</ul>", start)] if start >= 0 else ""
 
 
@@ -123,7 +123,7 @@ def test_a_file_that_django_put_on_disk_is_taken_in_as_well(
 
 
 @pytest.mark.parametrize(
-    ("content", "entered", "entry", "said"),
+    ("content", "entered", "field", "message"),
     [
         (b"\xff\xfe4\x007\x00", {}, "file", "It is not a text file in UTF-8."),
         (b"", {}, "file", "It is empty."),
@@ -137,20 +137,20 @@ def test_a_file_that_django_put_on_disk_is_taken_in_as_well(
 def test_an_unreadable_source_is_an_error_at_the_field_that_can_fix_it(
     content: bytes,
     entered: dict[str, str],
-    entry: str,
-    said: str,
+    field: str,
+    message: str,
     browser: Browser,
     connection: Connection,
 ) -> None:
     page = upload(browser, content, **entered)
 
-    assert said in error_at(page, entry)
+    assert message in error_at(page, field)
     assert not MassConversion.objects.exists()
     assert not LeadConversion.objects.exists()
 
 
 @pytest.mark.parametrize(
-    ("entered", "entry", "said"),
+    ("entered", "field", "message"),
     [
         ({}, "ids", "Which leads? Paste their ids, or choose a file."),
         ({"ids": " \n "}, "ids", "Which leads?"),
@@ -163,12 +163,12 @@ def test_an_unreadable_source_is_an_error_at_the_field_that_can_fix_it(
     ],
 )
 def test_an_invalid_value_is_an_error_at_its_field(
-    entered: dict[str, str], entry: str, said: str, browser: Browser, connection: Connection
+    entered: dict[str, str], field: str, message: str, browser: Browser, connection: Connection
 ) -> None:
     page = prepare(browser, **entered)
 
-    assert said in error_at(page, entry)
-    assert f'href="#id_{entry}"' in page.html
+    assert message in error_at(page, field)
+    assert f'href="#id_{field}"' in page.html
     assert not MassConversion.objects.exists()
 
 
@@ -250,7 +250,7 @@ def test_a_run_may_do_less_than_its_policy(
 
 
 @pytest.mark.parametrize(
-    ("entered", "entry", "said"),
+    ("entered", "field", "message"),
     [
         ({"deal": "yes"}, "deal_name", "A deal needs this."),
         ({"deal": "yes"}, "deal_stage", "A deal needs this."),
@@ -267,35 +267,35 @@ def test_a_run_may_do_less_than_its_policy(
         ({"owner": "4711"}, "owner", "Select a valid choice."),
         ({"tags": ["Deals"]}, "tags", "There will be no deal."),
         ({"attachments": "Deals"}, "attachments", "There will be no deal."),
-        ({"tags": ["Contacts", "nothing"]}, "tags", "To none and to some: choose one."),
+        ({"tags": ["Contacts", "nothing"]}, "tags", "Choose “none of them” or some, not both."),
         ({"on_no_match": "attach"}, "on_no_match", "Select a valid choice."),
     ],
 )
 def test_an_invalid_override_is_an_error_at_its_field(
     entered: dict[str, Any],
-    entry: str,
-    said: str,
+    field: str,
+    message: str,
     browser: Browser,
     connection: Connection,
     zoho: Simulator,
 ) -> None:
     page = prepare(browser, ids="1", **entered)
 
-    assert said in error_at(page, entry)
+    assert message in error_at(page, field)
     assert not MassConversion.objects.exists()
     details = [given for given in page.attributes_of("details") if "open" in given]
     assert len(details) == 1
 
 
 @pytest.mark.parametrize(
-    ("rules", "said"),
+    ("rules", "message"),
     [
         ({"owner_id": "4711"}, "The user 4711 is not active in this organisation."),
         ({"deal": {"name": "x", "stage": "None"}}, "has no stage “None”"),
     ],
 )
 def test_a_saved_policy_that_does_not_fit_the_organisation_is_an_error_at_the_policy(
-    rules: dict[str, Any], said: str, browser: Browser, connection: Connection, zoho: Simulator
+    rules: dict[str, Any], message: str, browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
     if "deal" in rules:
         rules["deal"] = as_json(DealTemplate(**rules["deal"]))
@@ -303,14 +303,14 @@ def test_a_saved_policy_that_does_not_fit_the_organisation_is_an_error_at_the_po
 
     page = prepare(browser, ids="1", policy="Fairs")
 
-    assert said in error_at(page, "policy")
+    assert message in error_at(page, "policy")
     assert not MassConversion.objects.exists()
 
 
-@pytest.mark.parametrize(("entered", "entry"), [({"policy": "Fairs"}, "policy"), (DEAL, "deal")])
+@pytest.mark.parametrize(("entered", "field"), [({"policy": "Fairs"}, "policy"), (DEAL, "deal")])
 def test_deals_that_need_more_than_a_policy_gives_are_refused(
     entered: dict[str, Any],
-    entry: str,
+    field: str,
     browser: Browser,
     connection: Connection,
     zoho: Simulator,
@@ -321,8 +321,10 @@ def test_deals_that_need_more_than_a_policy_gives_are_refused(
 
     page = prepare(browser, ids="1", **entered)
 
-    said = "Deals of this organisation also need: Amount, Lead Source. A policy cannot give that."
-    assert said in error_at(page, entry)
+    message = (
+        "Deals of this organisation also need: Amount, Lead Source. A policy cannot give that."
+    )
+    assert message in error_at(page, field)
 
 
 def test_what_deals_need_can_be_given_by_the_policy(
@@ -454,19 +456,19 @@ def test_a_run_that_found_no_open_lead_says_so(
 
 
 @pytest.mark.parametrize(
-    ("entered", "entry", "error"),
+    ("entered", "field", "error"),
     [
         ({"open_leads": "on", "ids": "1"}, "open_leads", "Either ids, or a file, or the open"),
-        ({"filters": "City=Kiel", "ids": "1"}, "filters", "This is for the open leads"),
+        ({"filters": "City=Kiel", "ids": "1"}, "filters", "Only open leads can be filtered"),
         ({"open_leads": "on", "filters": "Kiel"}, "filters", "“Kiel” is not of the form"),
         ({"open_leads": "on", "filters": "City="}, "filters", "not of the form FIELD=VALUE"),
         ({"open_leads": "on", "filters": "a b=1"}, "filters", "not of the form FIELD=VALUE"),
     ],
 )
 def test_an_invalid_filter_of_open_leads_is_an_error_at_its_field(
-    browser: Browser, connection: Connection, entered: dict[str, str], entry: str, error: str
+    browser: Browser, connection: Connection, entered: dict[str, str], field: str, error: str
 ) -> None:
     page = prepare(browser, **entered)
 
-    assert error in error_at(page, entry)
+    assert error in error_at(page, field)
     assert not MassConversion.objects.exists()

@@ -302,7 +302,7 @@ class ConnectionAdmin(CustomPagesAdmin):
     def credits(self, connection: Connection) -> str:
         work = connection_work(connection)
         if work is None or work.credits_remaining is None:
-            return _("Zoho has not said: more than half of them.")
+            return _("Not reported by Zoho: more than half are left.")
         return str(work.credits_remaining)
 
     @admin.display(description=gettext_lazy("calls at a time"))

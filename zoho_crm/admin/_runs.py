@@ -142,7 +142,7 @@ class MassConversionAdmin(RunPreparePages):
                 request, run, _("Paused; what was sent already is settled.")
             )
         return self._redirect_with_warning(
-            request, run, _("It is not going on, so it was not paused.")
+            request, run, _("It is not running, so it was not paused.")
         )
 
     def resume_view(self, request: HttpRequest, pk: int) -> HttpResponse:

@@ -168,7 +168,7 @@ class PolicyFieldsForm(forms.Form):
         elif any(given.get(name) not in (None, "") for name in DEAL_FIELDS):
             self.add_error("deal", _("Choose one for each lead, or leave its entries empty."))
         if UNSET in given.get("tags", ()) and len(given["tags"]) > 1:
-            self.add_error("tags", _("To none and to some: choose one."))
+            self.add_error("tags", _("Choose “none of them” or some, not both."))
         return given
 
     def require(self, *names: str) -> None:

@@ -93,9 +93,7 @@ class PrepareForm(PolicyFieldsForm):
     open_leads = forms.BooleanField(
         label=gettext_lazy("Or every open lead"),
         required=False,
-        help_text=gettext_lazy(
-            "They are taken in one page after the other, while you wait or not."
-        ),
+        help_text=gettext_lazy("They are taken in by the worker, one page after the other."),
     )
     filters = forms.CharField(
         label=gettext_lazy("Only those with"),
@@ -213,7 +211,7 @@ class PrepareForm(PolicyFieldsForm):
         if given.get("column") and not given.get("file") and "file" not in self.errors:
             self.add_error("column", _("Only a file has columns."))
         if given.get("filters") and not given.get("open_leads"):
-            self.add_error("filters", _("This is for the open leads; tick them."))
+            self.add_error("filters", _("Only open leads can be filtered; tick them."))
 
     def _check_policy(self, policy: Policy) -> None:
         own_deal = self.cleaned_data["deal"] == YES
