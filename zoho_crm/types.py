@@ -1,4 +1,4 @@
-"""The values that travel between the layers: frozen, with our names, without JSON or answers."""
+"""The values that the layers exchange: frozen dataclasses with our names, not Zoho's JSON."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ RECORD_ID = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 def is_record_id(text: str) -> bool:
-    """Whether this can be the id of a Zoho record: a string of at most 19 digits."""
+    """Return whether this can be the id of a Zoho record: a string of 1 to 19 digits."""
     return RECORD_ID.fullmatch(text) is not None
 
 
 class Secret:
-    """A text that shows itself only when asked: no ``repr``, no pickle, no JSON gives it away."""
+    """A secret text: only ``reveal`` returns it; ``repr`` hides it, pickle and JSON refuse it."""
 
     __slots__ = ("_text",)
 
@@ -31,7 +31,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text; call this where it is sent or encrypted, and nowhere else."""
+        """Return the text; to be called only where it is sent or encrypted."""
         return self._text
 
     def __bool__(self) -> bool:
@@ -53,7 +53,7 @@ class Secret:
 
 
 class Environment(StrEnum):
-    """Which of an organisation's worlds a token belongs to."""
+    """Zoho's environments, each with its own data; a token belongs to one of them."""
 
     PRODUCTION = "production"
     SANDBOX = "sandbox"
@@ -61,7 +61,7 @@ class Environment(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What the conversion options of a lead mean; ``matching.verdict_of`` holds the table."""
+    """What the conversion options of a lead mean; ``matching.assess`` gives it."""
 
     NOT_FOUND = "NOT_FOUND"
     ALREADY_CONVERTED = "ALREADY_CONVERTED"
@@ -82,7 +82,7 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Converted:
-    """What a lead became; empty ids where nothing was made or attached."""
+    """The records that a converted lead became; an id is empty where there is no record."""
 
     contact_id: str = ""
     account_id: str = ""
@@ -91,14 +91,14 @@ class Converted:
 
 @dataclass(frozen=True, kw_only=True)
 class Scheduled:
-    """Zoho took a single conversion on, to be done later."""
+    """Zoho's answer that it accepted a single conversion and will do it later."""
 
     job_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lead:
-    """A lead as it was read: what decides by name, all that is shown or mapped in ``fields``."""
+    """A lead as it was read; ``fields`` holds those that are shown or carried over."""
 
     id: str
     name: str = ""
@@ -107,22 +107,22 @@ class Lead:
     owner: Reference | None = None
     tags: tuple[str, ...] = ()
     converted: Converted | None = None
-    #: Why Zoho would not convert it now: ``locked``, ``in_merge``, ``approval`` or ``review``.
+    #: Why it cannot be converted now: ``locked``, ``in_merge``, ``approval`` or ``review``.
     obstacle: str = ""
-    #: By Zoho's API name, as text for people and for comparison.
+    #: Values by API name, as texts.
     fields: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, stored: JsonObject) -> Self:
         """Return the lead that ``as_json`` stored."""
-        owner, became = stored["owner"], stored["converted"]
+        owner, converted = stored["owner"], stored["converted"]
         parts = {"owner": owner and Reference(**owner), "tags": tuple(stored["tags"])}
-        return cls(**{**stored, **parts, "converted": became and Converted(**became)})
+        return cls(**{**stored, **parts, "converted": converted and Converted(**converted)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """An existing contact or account that the lead would collide with."""
+    """An existing contact or account that a lead can be attached to."""
 
     id: str
     name: str
@@ -130,13 +130,13 @@ class Match:
     locked: bool = False
     editable: bool = True
     approved: bool = True
-    #: API names of the fields whose values agree with the lead's.
+    #: API names of the fields whose values equal the lead's.
     matched_on: tuple[str, ...] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
-        """Whether Zoho lets a lead be attached to it."""
+        """Whether Zoho allows to attach a lead to it."""
         return self.editable and self.approved and not self.locked
 
     @classmethod
@@ -149,7 +149,7 @@ class Match:
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionOptions:
-    """Zoho's answer to "what could this lead become"."""
+    """The existing contacts and accounts that Zoho says a lead can be attached to."""
 
     contacts: tuple[Match, ...] = ()
     accounts: tuple[Match, ...] = ()
@@ -170,7 +170,7 @@ class Deal:
     name: str
     stage: str
     closing_date: date
-    #: Zoho's *actual value* of the pipeline; empty where the organisation has no pipelines.
+    #: Zoho's ``actual_value`` of the pipeline; empty if the organisation has no pipelines.
     pipeline: str = ""
     amount: Decimal | None = None
     #: Id of a contact role.
@@ -191,16 +191,16 @@ class Deal:
 
 @dataclass(frozen=True, kw_only=True)
 class ConversionPlan:
-    """Our answer: attach to these records, or create new ones where empty."""
+    """What a conversion does: the records to attach to, or to create where an id is empty."""
 
     contact_id: str = ""
     account_id: str = ""
     deal: Deal | None = None
-    #: The user who gets the records; empty keeps the lead's owner.
+    #: Id of the user who will own the records; empty keeps the lead's owner.
     owner_id: str = ""
-    #: Let the lead's company replace the *name* of the existing account.
+    #: Whether the lead's company replaces the *name* of the existing account.
     overwrite: bool = False
-    #: ``Contacts``, ``Accounts`` or ``Deals``; empty leaves it to Zoho (the contact).
+    #: ``Contacts``, ``Accounts`` or ``Deals``; empty: Zoho moves them to the contact.
     move_attachments_to: str = ""
     #: Tag names to carry over, by module.
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -220,12 +220,12 @@ class ConversionPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """What a job does to each of its leads: everything is created, and nothing differs by lead."""
+    """What a mass-convert job does to all of its leads: it creates all records, for one owner."""
 
-    #: Who gets the records: a job reassigns them all.
+    #: Id of the user who will own the records.
     owner_id: str
     deal: Deal | None = None
-    #: Modules that get all tags of the lead.
+    #: Modules whose records get all tags of the lead.
     tags_to: tuple[str, ...] = ()
     attachments_to: str = ""
 
@@ -237,7 +237,7 @@ class Effect:
 
 
 class JobStage(StrEnum):
-    """How far a job is."""
+    """The status of a mass-convert job at Zoho."""
 
     SCHEDULED = "scheduled"
     IN_PROGRESS = "in progress"
@@ -247,7 +247,7 @@ class JobStage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class JobState:
-    """What Zoho tells of a job: counts only, which need not add up, and no lead by name."""
+    """Zoho's answer to a poll of a job: numbers of leads only, which need not add up."""
 
     stage: JobStage
     total: int = 0
@@ -257,7 +257,7 @@ class JobState:
 
     @property
     def is_final(self) -> bool:
-        """Whether Zoho will do no more."""
+        """Whether the job has ended."""
         return self.stage in {JobStage.COMPLETED, JobStage.FAILED}
 
 
@@ -286,7 +286,7 @@ class Organisation:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A stage of a pipeline: the value to send and the label to show."""
+    """A stage of a pipeline: the value that is sent and the label that is shown."""
 
     value: str
     label: str
@@ -304,7 +304,7 @@ class Pipeline:
 
 @dataclass(frozen=True, kw_only=True)
 class DealField:
-    """A field that the layout of deals asks for when a lead is converted."""
+    """A field of the deals' layout that is shown when a lead is converted."""
 
     api_name: str
     label: str
@@ -313,20 +313,20 @@ class DealField:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenGrant:
-    """What Zoho's token endpoint gave."""
+    """The answer of Zoho's token endpoint."""
 
     access_token: Secret
-    #: Empty after a refresh: the old one stays valid.
+    #: Empty after a refresh, which keeps the refresh token.
     refresh_token: Secret
     api_domain: str
     #: Seconds from the answer.
     expires_in: float
-    #: Empty where Zoho does not say.
+    #: Empty if the answer has none.
     scopes: tuple[str, ...] = ()
 
 
 def as_json(value: Any) -> Any:
-    """Turn one of these values into what a JSON column holds; its ``from_json`` is the way back."""
+    """Return one of these values as JSON values for a column; ``from_json`` is the inverse."""
     if value is None or isinstance(value, str | int | float):
         return value
     if dataclasses.is_dataclass(value):

@@ -1,9 +1,9 @@
 """
-What the conversion options of a lead mean, and what a policy makes of it: pure, no I/O.
+Verdicts, plans and policies: pure functions of values, without I/O.
 
-* a verdict says what was found (``assess``),
-* a policy says which plan a verdict gets without asking a person (``decide_by``),
-* keys say which leads of a run would create the same contact or account twice (``contact_key``).
+* ``assess`` gives a lead and its conversion options a verdict,
+* ``decide_by`` gives a preview the plan of a policy, if the policy decides its verdict,
+* ``contact_key`` and ``account_key`` say which leads would create the same record.
 """
 
 from __future__ import annotations

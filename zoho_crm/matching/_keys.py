@@ -1,7 +1,8 @@
 """
-Which leads would create the same record: values compared without case and superfluous space.
+Keys by which leads are compared that would create the same record, without case and extra spaces.
 
-Companies that differ only in a trailing legal form are a hint for a person, never the same.
+Companies that differ only in a trailing legal form are similar, which a person has to look at; they
+are never treated as the same.
 """
 
 from __future__ import annotations
@@ -17,26 +18,26 @@ LEGAL_FORMS = frozenset(
 
 
 def contact_key(lead: Lead, plan: ConversionPlan) -> str:
-    """Return what a new contact would be the same by; empty if none would be created."""
-    return "" if plan.contact_id else _folded(lead.email)
+    """Return the e-mail of the contact that the plan would create; empty if it creates none."""
+    return "" if plan.contact_id else _normalized(lead.email)
 
 
 def account_key(lead: Lead, plan: ConversionPlan) -> str:
-    """Return what a new account would be the same by; empty if none would be created."""
-    return "" if plan.contact_id or plan.account_id else _folded(lead.company)
+    """Return the company of the account that the plan would create; empty if it creates none."""
+    return "" if plan.contact_id or plan.account_id else _normalized(lead.company)
 
 
 def similar_key(key: str) -> str:
     """Return an account's key without its legal form: ``acme gmbh & co. kg`` becomes ``acme``."""
     words = key.replace("&", " ").split()
-    while len(words) > 1 and _plain(words[-1]) in LEGAL_FORMS:
+    while len(words) > 1 and _alphanumeric(words[-1]) in LEGAL_FORMS:
         words.pop()
     return " ".join(words).rstrip(",")
 
 
-def _plain(word: str) -> str:
-    return "".join(letter for letter in word if letter.isalnum())
+def _alphanumeric(word: str) -> str:
+    return "".join(character for character in word if character.isalnum())
 
 
-def _folded(text: str) -> str:
+def _normalized(text: str) -> str:
     return " ".join(text.casefold().split())

@@ -1,4 +1,4 @@
-"""Which plan a verdict gets without asking a person, and what all plans of a policy share."""
+"""Policies: which plan a verdict gets without a person's decision, and what all plans share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zoho_crm.types import (
 
 
 class Action(StrEnum):
-    """What a policy does with a verdict."""
+    """What a policy does with the leads of a verdict."""
 
     CREATE = "create"
     ATTACH = "attach"
@@ -36,26 +36,26 @@ class Action(StrEnum):
     MOST_RECENTLY_ACTIVE = "most_recently_active"
 
 
-_PLACE = re.compile(r"\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DealTemplate:
-    """The deal of each lead; ``{Company}`` and other fields of the lead may stand in its name."""
+    """The deal to create for each lead; its name may contain fields of it, as ``{Company}``."""
 
     name: str
     stage: str
-    #: Days from the day of the decision.
+    #: Days from the decision to the closing date.
     closing_days: int = 30
     pipeline: str = ""
     amount: Decimal | None = None
     contact_role: str = ""
 
     def for_lead(self, lead: Lead, *, today: date) -> Deal:
-        """Return the deal of one lead; a field that the lead lacks stands empty."""
+        """Return the deal for one lead; the placeholder of a field without a value is empty."""
         values = {**lead.fields, "Full_Name": lead.name}
-        # No str.format: a template is data, and must neither fail nor reach into our objects.
-        name = _PLACE.sub(lambda place: values.get(place[1], ""), self.name)
+        # Not str.format: a template is user input, and must neither fail nor access attributes.
+        name = _PLACEHOLDER.sub(lambda match: values.get(match[1], ""), self.name)
         return Deal(
             name=name.strip(" –-") or lead.name,
             stage=self.stage,
@@ -67,11 +67,11 @@ class DealTemplate:
 
     @property
     def is_same_for_all(self) -> bool:
-        """Whether no field of the lead stands in it."""
-        return _PLACE.search(self.name) is None
+        """Return whether the name contains no placeholder."""
+        return _PLACEHOLDER.search(self.name) is None
 
 
-#: What may be done with a verdict.
+#: The actions that may be chosen for each rule of a policy.
 ALLOWED: Mapping[str, frozenset[Action]] = {
     "on_no_match": frozenset({Action.CREATE, Action.REVIEW, Action.SKIP}),
     "on_one_match": frozenset({Action.ATTACH, Action.REVIEW, Action.SKIP}),
@@ -84,7 +84,7 @@ ALLOWED: Mapping[str, frozenset[Action]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """Which plan a verdict gets without asking a person, and what all its plans have in common."""
+    """The action for each verdict, and the values that all plans of the policy have in common."""
 
     name: str
     on_no_match: Action = Action.CREATE
@@ -92,11 +92,11 @@ class Policy:
     on_account_only: Action = Action.REVIEW
     on_several_matches: Action = Action.REVIEW
     deal: DealTemplate | None = None
-    #: Who gets the records; empty keeps each lead's owner.
+    #: Id of the user who will own the records; empty keeps each lead's owner.
     owner_id: str = ""
-    #: Who gets those of an owner who is inactive; empty leaves such leads to a person.
+    #: Id of the user who will own the records of inactive owners; empty: a person decides.
     owner_for_inactive_id: str = ""
-    #: To which modules the tags of the lead go.
+    #: The modules whose records get the lead's tags.
     tags_to: tuple[str, ...] = ()
     attachments_to: str = ""
     notify_lead_owner: bool = False
@@ -106,8 +106,8 @@ class Policy:
         for rule, allowed in ALLOWED.items():
             if getattr(self, rule) not in allowed:
                 message = _("A policy cannot say “%(action)s” for %(rule)s.")
-                words = {"action": getattr(self, rule), "rule": rule}
-                raise PlanError(message % words, code="bad_policy")
+                values = {"action": getattr(self, rule), "rule": rule}
+                raise PlanError(message % values, code="bad_policy")
 
     @classmethod
     def from_json(cls, stored: JsonObject) -> Self:
@@ -116,8 +116,8 @@ class Policy:
         parts: dict[str, Any] = {rule: Action(stored[rule]) for rule in ALLOWED}
         parts["tags_to"] = tuple(stored["tags_to"])
         if deal:
-            known = None if amount is None else Decimal(amount)
-            parts["deal"] = DealTemplate(**{**deal, "amount": known})
+            value = None if amount is None else Decimal(amount)
+            parts["deal"] = DealTemplate(**{**deal, "amount": value})
         return cls(**{**stored, **parts})
 
 
@@ -132,7 +132,7 @@ POLICIES: Mapping[str, Policy] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What a policy makes of a preview: a plan, a lead left out, or neither and why."""
+    """A decision on a preview: a plan, or to skip the lead, or neither (with the reason)."""
 
     plan: ConversionPlan | None = None
     skip: bool = False
@@ -141,17 +141,17 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionContext:
-    """What a decision may need to know besides the preview."""
+    """What a decision depends on besides the preview and the policy."""
 
     today: date
-    #: Users who may own records; empty if not known.
+    #: Ids of the users who may own records; empty if not known.
     active_owners: frozenset[str] = frozenset()
-    #: When each of several matches was made, or was last active, by id; the latest wins.
+    #: When each of several matches was created or last active, by record id; the latest is chosen.
     latest: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def decide_by(policy: Policy, preview: Preview, context: DecisionContext) -> Decision:
-    """Return what the policy decides for a lead; a decision without a plan is left to a person."""
+    """Return the policy's decision on a preview; without a plan, a person has to decide."""
     action = {
         Verdict.NO_MATCH: policy.on_no_match,
         Verdict.ONE_MATCH: policy.on_one_match,
@@ -161,22 +161,29 @@ def decide_by(policy: Policy, preview: Preview, context: DecisionContext) -> Dec
     if action in {Action.REVIEW, Action.SKIP} or preview.lead is None:
         return Decision(skip=action == Action.SKIP)
     if action in {Action.NEWEST, Action.MOST_RECENTLY_ACTIVE}:
-        plan = _latest(preview.options, context)
+        plan = _attach_to_latest(preview.options, context)
     else:
         plan = propose(preview.verdict, preview.options)
     return complete_plan(plan, policy, preview.lead, context) if plan else Decision()
 
 
-def _latest(options: ConversionOptions, context: DecisionContext) -> ConversionPlan | None:
-    """Attach to the latest usable contact, or else account; several alike are left to a person."""
-    contact = _the_latest(options.contacts, context)
+def _attach_to_latest(
+    options: ConversionOptions, context: DecisionContext
+) -> ConversionPlan | None:
+    """
+    Return the plan that attaches to the latest contact, or account if there are no contacts.
+
+    ``None`` if no match is the latest by itself.
+    """
+    contact = _latest_match(options.contacts, context)
     if contact:
         return ConversionPlan(contact_id=contact.id)
-    account = None if options.contacts else _the_latest(options.accounts, context)
+    account = None if options.contacts else _latest_match(options.accounts, context)
     return ConversionPlan(account_id=account.id) if account else None
 
 
-def _the_latest(matches: tuple[Match, ...], context: DecisionContext) -> Match | None:
+def _latest_match(matches: tuple[Match, ...], context: DecisionContext) -> Match | None:
+    """Return the usable match with the latest time; ``None`` if there is none, or several."""
     known = [match for match in matches if match.usable and match.id in context.latest]
     last = max((context.latest[match.id] for match in known), default=None)
     latest = [match for match in known if context.latest[match.id] == last]
@@ -186,10 +193,16 @@ def _the_latest(matches: tuple[Match, ...], context: DecisionContext) -> Match |
 def complete_plan(
     plan: ConversionPlan, policy: Policy, lead: Lead, context: DecisionContext
 ) -> Decision:
-    """Add to a plan what all plans of a policy have in common."""
+    """
+    Return the decision for a plan, completed with the values that all plans of a policy share.
+
+    There is no plan if the lead's owner is inactive and the policy names no other.
+    """
     owner_id = policy.owner_id
-    is_gone = lead.owner and context.active_owners and lead.owner.id not in context.active_owners
-    if is_gone and not owner_id:
+    is_inactive = (
+        lead.owner and context.active_owners and lead.owner.id not in context.active_owners
+    )
+    if is_inactive and not owner_id:
         owner_id = policy.owner_for_inactive_id
         if not owner_id:
             return Decision(reason="owner")

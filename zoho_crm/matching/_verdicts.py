@@ -1,5 +1,5 @@
 """
-What the conversion options of a lead mean.
+Verdicts: what a lead and its conversion options mean, and which plans fit them.
 
 =================  ===============================================================
 found              verdict
@@ -24,7 +24,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.exceptions import PlanError
 from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict
 
-#: Verdicts of a lead that may be converted, if somebody decides how.
+#: Verdicts of leads that can be converted.
 CONVERTIBLE = frozenset(
     {Verdict.NO_MATCH, Verdict.ONE_MATCH, Verdict.ACCOUNT_ONLY, Verdict.SEVERAL_MATCHES}
 )
@@ -32,10 +32,10 @@ CONVERTIBLE = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """A lead, what it could become, and what that means."""
+    """A lead with its conversion options and their verdict."""
 
     verdict: Verdict
-    #: Why it cannot be converted, or why there is more than one answer.
+    #: Why the lead cannot be converted, or why the verdict is ``SEVERAL_MATCHES``.
     reason: str = ""
     lead: Lead | None = None
     options: ConversionOptions = ConversionOptions()
@@ -44,7 +44,12 @@ class Preview:
 def assess(
     lead: Lead | None, options: ConversionOptions | None = None, refusal: str = ""
 ) -> Preview:
-    """Return what was found and its verdict; ``refusal`` is why Zoho would not say the options."""
+    """
+    Return the preview of a lead.
+
+    :param lead: the lead that was read; ``None`` if it was not found
+    :param refusal: why Zoho refused to return the conversion options
+    """
     options = options or ConversionOptions()
     verdict, reason = _verdict(lead, options, refusal)
     return Preview(verdict=verdict, reason=reason, lead=lead, options=options)
@@ -79,7 +84,7 @@ def _belongs(contact: Match, account_id: str) -> bool:
 
 
 def propose(verdict: Verdict, options: ConversionOptions) -> ConversionPlan | None:
-    """Return the plan that suggests itself, if one does; a person still has to agree."""
+    """Return the plan to propose to a person for this verdict; ``None`` if it is not clear."""
     if verdict == Verdict.NO_MATCH:
         return ConversionPlan()
     if verdict == Verdict.ONE_MATCH:
@@ -91,24 +96,25 @@ def propose(verdict: Verdict, options: ConversionOptions) -> ConversionPlan | No
 
 def check_plan(plan: ConversionPlan, verdict: Verdict, options: ConversionOptions) -> None:
     """
-    Make sure that a plan takes only what the preview showed.
+    Check that a plan fits the verdict and the conversion options of the preview.
 
     :raises PlanError: if it names a record that is not among the matches or cannot be used, or a
-        contact and an account that do not belong together, or if the lead cannot be converted
+        contact and an account that do not belong together; if its parts contradict each other; if
+        the lead cannot be converted
     """
     if verdict not in CONVERTIBLE:
         raise PlanError(_("This lead cannot be converted now."), code="not_convertible")
-    _check_wishes(plan)
+    _check_consistency(plan)
     contact = _chosen(plan.contact_id, options.contacts, _("contact"))
     account_id = plan.account_id
     if contact and account_id and not _belongs(contact, account_id):
         raise PlanError(_("The contact does not belong to this account."), code="disagree")
-    # The account of a contact may be taken with it even if it does not match by itself.
+    # The contact's own account may be named even if it is not among the matches.
     if contact is None or account_id in {account.id for account in options.accounts}:
         _chosen(account_id, options.accounts, _("account"))
 
 
-def _check_wishes(plan: ConversionPlan) -> None:
+def _check_consistency(plan: ConversionPlan) -> None:
     if plan.overwrite and not (plan.contact_id or plan.account_id):
         raise PlanError(_("There is no existing record to be renamed."), code="nothing_to_rename")
     if plan.deal is None and "Deals" in {plan.move_attachments_to, *plan.tags}:
@@ -116,6 +122,7 @@ def _check_wishes(plan: ConversionPlan) -> None:
 
 
 def _chosen(record_id: str, matches: tuple[Match, ...], kind: str) -> Match | None:
+    """Return the match with this id; ``None`` without an id."""
     if not record_id:
         return None
     found = next((match for match in matches if match.id == record_id), None)
@@ -129,19 +136,19 @@ def _chosen(record_id: str, matches: tuple[Match, ...], kind: str) -> Match | No
 
 
 def changed_fields(before: Lead, now: Lead) -> tuple[str, ...]:
-    """Return which fields of the lead, shown or mapped, are not what they were."""
-    seen, found = _compared(before), _compared(now)
-    names = sorted(seen.keys() | found.keys())
-    return tuple(name for name in names if seen.get(name, "") != found.get(name, ""))
+    """Return the API names of the fields, of those that were read, whose values differ."""
+    old, new = _field_values(before), _field_values(now)
+    names = sorted(old.keys() | new.keys())
+    return tuple(name for name in names if old.get(name, "") != new.get(name, ""))
 
 
-def _compared(lead: Lead) -> dict[str, str]:
+def _field_values(lead: Lead) -> dict[str, str]:
     owner = lead.owner.id if lead.owner else ""
     return {**lead.fields, "Owner": owner, "Tag": ", ".join(sorted(lead.tags))}
 
 
 def same_matches(before: Preview, now: Preview) -> bool:
-    """Whether a new preview has the same verdict, and the same matches, as usable as before."""
+    """Return whether two previews have the same verdict and the same usable and other matches."""
     return (before.verdict, _usable(before.options)) == (now.verdict, _usable(now.options))
 
 
