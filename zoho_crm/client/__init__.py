@@ -1,8 +1,7 @@
 """
-Talk to Zoho: one session, one way to sign, one way to fail; JSON stops here.
+The HTTP client for Zoho CRM and Zoho Accounts: a method per endpoint, which returns values.
 
-Everything is *given*: the token, the origin, the limits and the deadline. No Django model and no
-setting is known here.
+Token, origin, limits and deadlines are arguments: this package knows no Django model or setting.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Zoho Accounts: codes into tokens, and new access tokens.
+Zoho Accounts: exchange a code for tokens, refresh an access token, revoke a refresh token.
 
 https://www.zoho.com/accounts/protocol/oauth/web-server-applications.html
 """
@@ -25,7 +25,7 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.types import JsonObject, Secret, TokenGrant
 
-#: Seconds that an access token lives, where Zoho says nothing that can be believed.
+#: Lifetime of an access token if the answer has none, or one that is not plausible.
 DEFAULT_LIFETIME_SECONDS = 3600
 MAX_LIFETIME_SECONDS = 86_400
 
@@ -38,28 +38,28 @@ class Credentials:
     client_secret: Secret
 
     def form(self) -> dict[str, str | Secret]:
-        """Return them as the token endpoint wants them."""
+        """Return the fields of a form for the token endpoint."""
         return {"client_id": self.client_id, "client_secret": self.client_secret}
 
 
 class SecretForm(AuthBase):
-    """Signs a request by a form with secrets, which no variable on the way there shows."""
+    """Adds a form with secrets to a request, so that no variable elsewhere holds them in plain."""
 
     def __init__(self, fields: Mapping[str, str | Secret]) -> None:
         self._fields = fields
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.prepare_body({name: _plain(value) for name, value in self._fields.items()}, None)
+        request.prepare_body({name: _text(value) for name, value in self._fields.items()}, None)
         return request
 
 
-def _plain(value: str | Secret) -> str:
+def _text(value: str | Secret) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountsClient:
-    """The accounts server of one data center, as one client."""
+    """Calls to the accounts server of one data center with one client's credentials."""
 
     api: Api
     credentials: Credentials
@@ -67,7 +67,7 @@ class AccountsClient:
     def authorization_url(
         self, *, scopes: tuple[str, ...], redirect_uri: str, state: str, code_challenge: str = ""
     ) -> str:
-        """Return where a browser asks the user for consent; offline, so that it can be renewed."""
+        """Return the URL of the consent page, for offline access: with a refresh token."""
         query = {
             "response_type": "code",
             "client_id": self.credentials.client_id,
@@ -83,9 +83,10 @@ class AccountsClient:
 
     def exchange(self, code: Secret, *, redirect_uri: str = "", verifier: str = "") -> TokenGrant:
         """
-        Turn a code, which works once and for a minute, into tokens.
+        Exchange a code, which is valid once and for a minute, for tokens.
 
-        :param redirect_uri: as it was in the authorization request; empty for a self client
+        :param redirect_uri: the one of the authorization request; empty for a self client
+        :param verifier: PKCE's code verifier; empty without PKCE
         :raises GrantRefusedError: if the code is expired, used, or of another client or data center
         :raises ClientRejectedError: if the client or the data center is wrong
         """
@@ -95,10 +96,10 @@ class AccountsClient:
 
     def refresh(self, refresh_token: Secret) -> TokenGrant:
         """
-        Get a new access token; the refresh token stays what it is.
+        Return a new access token; the refresh token stays the same.
 
         :raises ConnectionLostError: if the refresh token was revoked
-        :raises TokenThrottledError: if Zoho gave out ten within ten minutes
+        :raises TokenThrottledError: if Zoho gave out ten access tokens within ten minutes
         """
         try:
             return self._token("refresh_token", refresh_token=refresh_token)
@@ -107,7 +108,7 @@ class AccountsClient:
 
     def revoke(self, refresh_token: Secret) -> None:
         """
-        Take a consent back, with all its access tokens; one that is gone already is fine.
+        Revoke a refresh token with its access tokens; one that was revoked already is no error.
 
         https://www.zoho.com/crm/developer/docs/api/v8/revoke-tokens.html
         """
@@ -138,7 +139,7 @@ def _grant(body: JsonObject) -> TokenGrant:
 
 
 def _seconds(body: JsonObject) -> float:
-    """Clients registered long ago get milliseconds, and ``expires_in_sec`` beside them."""
+    """Return the lifetime in seconds: old clients get milliseconds, besides ``expires_in_sec``."""
     given: Any = body.get("expires_in_sec") or body.get("expires_in")
     with contextlib.suppress(TypeError, ValueError):
         seconds = float(given)

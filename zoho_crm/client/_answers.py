@@ -1,7 +1,8 @@
 """
-The one judge of answers: the body decides, the HTTP status is asked only when the body is silent.
+Zoho's answers: which are errors, and of which class.
 
-Zoho refuses inside 200 and 202, at the root of the body or in its first item.
+The body decides, and the HTTP status only where the body says nothing, because Zoho refuses with
+HTTP 200 and 202 too, at the root of the body or in its first item.
 https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
 """
 
@@ -34,8 +35,9 @@ from zoho_crm.types import JsonObject
 Value = TypeVar("Value")
 
 CREDITS_HEADER = "X-API-CREDITS-REMAINING"
-#: With fewer credits than the dearest of our single calls costs, waiting a moment does not help.
-CONVERT_COST = 5
+#: Credits of the most expensive single call: with fewer left, "too many calls" is no matter of
+#: seconds.
+CONVERT_CREDITS = 5
 
 ERRORS_BY_CODE: Mapping[str, type[ZohoError]] = {
     "INVALID_TOKEN": AccessTokenRejectedError,
@@ -69,16 +71,15 @@ ERRORS_BY_STATUS: Mapping[int, type[ZohoError]] = {
 
 def check_answer(response: Response, body: JsonObject, *, repeatable: bool) -> JsonObject:
     """
-    Return the body of a good answer, ``{}`` for "nothing" (204), or raise what the answer means.
+    Return the body of a successful answer, ``{}`` for HTTP 204, or raise the error that it is.
 
-    ``repeatable`` says that asking twice does no harm; else an answer that does not tell whether
-    the request was processed is an ``UnknownOutcomeError``.
-
-    :raises ZohoError: whichever of its children the answer is
+    :param repeatable: whether the request may be sent twice; if not, an answer that does not tell
+        whether it was processed is an ``UnknownOutcomeError``
+    :raises ZohoError: of the class that fits the answer
     """
-    good = 200 <= response.status_code < 300  # a redirect is never followed, so it is no answer
+    is_success = 200 <= response.status_code < 300  # redirects are not followed, so they are errors
     refusal = _refusal(body)
-    if refusal or not good:
+    if refusal or not is_success:
         raise _error(refusal or body, response, repeatable=repeatable)
     if response.status_code == 204:
         return {}
@@ -90,9 +91,9 @@ def check_answer(response: Response, body: JsonObject, *, repeatable: bool) -> J
 
 def parse_answer(parse: Callable[[JsonObject], Value], body: JsonObject) -> Value:
     """
-    Return what ``parse`` makes of the body of a good answer.
+    Return the value that ``parse`` makes of the body of a successful answer.
 
-    :raises ServerError: if the body has no form that we know
+    :raises ServerError: if the body does not have the documented form
     """
     try:
         return parse(body)
@@ -102,19 +103,19 @@ def parse_answer(parse: Callable[[JsonObject], Value], body: JsonObject) -> Valu
 
 
 def no_answer(message: str, *, repeatable: bool, http_status: int | None = None) -> ZohoError:
-    """Return the error for a request that may have been processed, and whose answer is lost."""
+    """Return the error for a request that may have been processed, but whose answer was lost."""
     kind = TransportError if repeatable else UnknownOutcomeError
     return kind(message, http_status=http_status)
 
 
 def credits_remaining(response: Response) -> int | None:
-    """Return the credits that Zoho says are left; it does so only when half of them are used."""
-    left = response.headers.get(CREDITS_HEADER, "")
-    return int(left) if left.isascii() and left.isdigit() else None
+    """Return the remaining credits; ``None`` without the header (half are left)."""
+    remaining = response.headers.get(CREDITS_HEADER, "")
+    return int(remaining) if remaining.isascii() and remaining.isdigit() else None
 
 
 def object_in(content: bytes) -> JsonObject:
-    """Return the JSON object in the body of an answer, ``{}`` where there is none."""
+    """Return the JSON object in the body of an answer, ``{}`` if it is none."""
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
@@ -124,9 +125,9 @@ def object_in(content: bytes) -> JsonObject:
 
 def without_tracebacks(error: BaseException) -> BaseException:
     """
-    Return an error with its causes, but not with the variables of those who raised them.
+    Remove the tracebacks of an error and of its causes, and return it.
 
-    Error reporters show variables, and those hold signed requests, and tokens in answers.
+    Error reporters show the variables of tracebacks, which hold signed requests and tokens.
     """
     cause: BaseException | None = error
     while cause is not None:
@@ -136,10 +137,10 @@ def without_tracebacks(error: BaseException) -> BaseException:
 
 
 def _refusal(body: JsonObject) -> JsonObject:
-    # Only the token endpoint says "error", at the root; a record may have a field of that name.
+    # Only the token endpoint has "error", at the root; elsewhere it can be a field of a record.
     if isinstance(body.get("error"), str):
         return body
-    return next((part for part in _parts(body) if _refuses(part)), {})
+    return next((part for part in _parts(body) if _is_refusal(part)), {})
 
 
 def _parts(body: JsonObject) -> Iterator[JsonObject]:
@@ -149,7 +150,7 @@ def _parts(body: JsonObject) -> Iterator[JsonObject]:
             yield value[0]
 
 
-def _refuses(part: JsonObject) -> bool:
+def _is_refusal(part: JsonObject) -> bool:
     return "code" in part and part.get("status") == "error"
 
 
@@ -161,20 +162,20 @@ def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoErr
     if kind is ServerError and not repeatable:
         kind = UnknownOutcomeError
     if kind is RateLimitError and _are_used_up(credits_remaining(response)):
-        # Zoho's message is that of any 429: it does not say that waiting for a moment is no use.
+        # Zoho's message is not used: it is the same for every 429.
         return CreditsExhaustedError(code=code, http_status=status, details=_details(body))
     message = storable(str(body.get("message") or "")) if code else f"HTTP {status}"
     return kind(message, code=storable(code), http_status=status, details=_details(body))
 
 
 def storable(text: str) -> str:
-    """Leave out what PostgreSQL does not store: NUL, and half of a character that was cut."""
+    """Return the text without characters that PostgreSQL refuses: NUL and lone surrogates."""
     text = text.replace("\0", "")
     return text if text.isascii() else text.encode(errors="ignore").decode()
 
 
 def _are_used_up(credits: int | None) -> bool:
-    return credits is not None and credits < CONVERT_COST
+    return credits is not None and credits < CONVERT_CREDITS
 
 
 def _details(refusal: JsonObject) -> JsonObject:

@@ -1,10 +1,11 @@
-"""One origin of Zoho: send, bound, judge."""
+"""HTTP calls to one origin: send the request, limit time and size, check the answer."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 import requests
@@ -24,39 +25,38 @@ from zoho_crm.types import JsonObject
 
 Value = TypeVar("Value")
 
-TOO_MANY = 429
-#: What costs more than other calls: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
+#: Calls that cost more credits: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
 EXPENSIVE_ACTIONS = frozenset({"convert", "mass_convert"})
 
 
 def always() -> bool:
-    """Whether a call may be sent that nobody restricts."""
+    """Return ``True``: the default of ``may_send``."""
     return True
 
 
 def ignore_call(kind: str, refused: bool) -> None:
-    """Take no note of a call."""
+    """Do nothing: the default of ``on_call``."""
 
 
 def kind_of(method: str, path: str) -> str:
-    """Return the kind of a call, as credits are counted."""
+    """Return the kind of a call: a key of the setting ``CREDIT_COSTS``."""
     action = path.rpartition("/")[2]
     return action if method == "POST" and action in EXPENSIVE_ACTIONS else "other"
 
 
 @dataclass(kw_only=True)
 class Api:
-    """Calls to one origin, each with a deadline; safe to share between threads."""
+    """Calls to one origin, each with a deadline; may be shared between threads."""
 
     origin: str
     session: requests.Session
     auth: AuthBase | None = None
     limits: Limits = Limits()
-    #: Told of every answer: the kind of call, and whether Zoho refused it as one too many.
+    #: Called with every answer: the kind of call, and whether Zoho refused it as one too many.
     on_call: Callable[[str, bool], object] = ignore_call
-    #: What Zoho said last of the organisation's credits.
+    #: The organisation's remaining credits in the newest answer that had them.
     credits_remaining: int | None = None
-    _credits_told: float = 0.0
+    _credits_noted_at: float = 0.0
 
     def call(
         self,
@@ -71,10 +71,12 @@ class Api:
         """
         Send one request and return the body of its answer.
 
-        :param may_send: asked before the call, and again when a connection to send it on stands
-        :param auth: instead of this object's own
-        :param parts: what ``requests`` takes: ``params``, ``json``, ``data``, ``headers``
-        :raises TransientError: if it was surely not processed, or may be repeated
+        :param repeatable: whether the request may be sent twice
+        :param may_send: called first, and again when the network connection is open; if it returns
+            ``False``, nothing is sent
+        :param auth: used instead of this object's own
+        :param parts: arguments of ``requests``: ``params``, ``json``, ``data``, ``headers``
+        :raises TransientError: if it was certainly not processed, or is ``repeatable``
         :raises UnknownOutcomeError: if it is not ``repeatable`` and may have been processed
         """
         if not may_send():
@@ -90,31 +92,32 @@ class Api:
             message = f"{method} {path}: {type(error).__name__}"
             raise no_answer(message, repeatable=certain) from without_tracebacks(error)
         self._note_credits(credits_remaining(response), sent=sent)
-        self.on_call(kind_of(method, path), response.status_code == TOO_MANY)
+        was_too_many = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        self.on_call(kind_of(method, path), was_too_many)
         return check_answer(response, body, repeatable=repeatable)
 
     def read(self, path: str, parse: Callable[[JsonObject], Value], **query: str) -> Value:
         """
-        Return what ``parse`` makes of the answer to a GET.
+        Send a GET request, and return the value that ``parse`` makes of the answer.
 
-        :raises ServerError: if the answer has no form that we know
+        :raises ServerError: if the answer does not have the documented form
         :raises ZohoError: as ``call``
         """
         return parse_answer(parse, self.call("GET", path, params=query))
 
     def _note_credits(self, remaining: int | None, *, sent: float) -> None:
-        """Keep the newest figure: of calls that were under way together, the smallest."""
+        """Keep the newest number of credits; of calls in flight together, the smallest."""
         if remaining is None:
             return
         known = self.credits_remaining
-        if known is None or remaining < known or sent > self._credits_told:
-            self.credits_remaining, self._credits_told = remaining, time.monotonic()
+        if known is None or remaining < known or sent > self._credits_noted_at:
+            self.credits_remaining, self._credits_noted_at = remaining, time.monotonic()
 
     def _exchange(
         self, method: str, path: str, parts: dict[str, Any]
     ) -> tuple[requests.Response, JsonObject]:
         headers = {**self.session.headers, **(parts.pop("headers", None) or {})}
-        # The session has nothing else to add: no cookies, no proxies, no defaults.
+        # Not session.prepare_request: the session has nothing to add but its headers.
         request = requests.Request(method, self.origin + path, headers=headers, **parts).prepare()
         with self.session.send(
             request,
@@ -122,9 +125,10 @@ class Api:
             allow_redirects=False,
             stream=True,
         ) as response:
-            return response, object_in(self._bounded(response))
+            return response, object_in(self._content(response))
 
-    def _bounded(self, response: requests.Response) -> bytes:
+    def _content(self, response: requests.Response) -> bytes:
+        """Read the body of an answer, up to the largest size."""
         content = bytearray()
         for chunk in response.iter_content(64 * 1024):
             content += chunk

@@ -1,5 +1,5 @@
 """
-Signing: the header ``Authorization: Zoho-oauthtoken …``.
+Authentication of requests: the header ``Authorization: Zoho-oauthtoken …``.
 
 https://www.zoho.com/crm/developer/docs/api/v8/access-refresh.html
 """
@@ -19,7 +19,7 @@ from zoho_crm.types import Secret
 
 
 class TokenAuth(AuthBase):
-    """Signs with the one access token that it is given."""
+    """Signs requests with one access token."""
 
     def __init__(self, token: Secret) -> None:
         self._token = token
@@ -31,8 +31,13 @@ class TokenAuth(AuthBase):
 
 class ZohoAuth(AuthBase):
     """
-    Signs calls to known hosts, over TLS or on this machine; on 401 it renews the token and asks
-    once more.
+    Signs requests to known hosts, over TLS or on this machine.
+
+    If the answer is HTTP 401, the access token is refreshed and the request is sent once more.
+
+    :param current: returns the access token
+    :param renew: returns a new access token, given the one that was rejected
+    :param hosts: the hosts (``host[:port]``) that may get the token
     """
 
     def __init__(
@@ -50,7 +55,7 @@ class ZohoAuth(AuthBase):
         if not self._may_sign(request.url):
             return request
         token = self._current()
-        request.hooks["response"].append(partial(self._ask_once_more, token))
+        request.hooks["response"].append(partial(self._retry_with_new_token, token))
         return TokenAuth(token)(request)
 
     def _may_sign(self, url: str | None) -> bool:
@@ -58,15 +63,15 @@ class ZohoAuth(AuthBase):
         is_private = parts.scheme == "https" or parts.hostname in LOOPBACK
         return is_private and parts.netloc in self._hosts
 
-    def _ask_once_more(self, token: Secret, response: Response, **kwargs: Any) -> Response:
-        # A redirect takes this hook along to wherever it leads.
+    def _retry_with_new_token(self, token: Secret, response: Response, **kwargs: Any) -> Response:
+        # After a redirect this hook is called for the answer of the other host too.
         if response.status_code != 401 or not self._may_sign(response.request.url):
             return response
-        # Zoho says 401 for a missing scope too; a new token would not have it either.
+        # Zoho answers 401 for a missing scope too, which a new token would lack as well.
         if b"OAUTH_SCOPE_MISMATCH" in response.content:
             return response
-        again = TokenAuth(self._renew(token))(response.request.copy())
-        answer: Response = response.connection.send(again, **kwargs)
+        retry = TokenAuth(self._renew(token))(response.request.copy())
+        answer: Response = response.connection.send(retry, **kwargs)
         answer.history.append(response)
-        answer.request = again
+        answer.request = retry
         return answer

@@ -1,5 +1,5 @@
 """
-Convert one lead: the plan as Zoho's request, and Zoho's answer as what the lead became.
+The conversion of one lead: the body of the request, and the value of the answer.
 
 https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html
 """
@@ -14,9 +14,9 @@ from zoho_crm.types import ConversionPlan, Converted, Deal, JsonObject, Schedule
 
 def convert_body(plan: ConversionPlan) -> JsonObject:
     """
-    Return the body of the request that carries out the plan, and names no more than that asks for.
+    Return the body of the request that carries out the plan, with no key that is not needed.
 
-    The sentences that tell a person what will happen are made from its keys.
+    The texts that describe a plan to a person are made from its keys.
     """
     item: JsonObject = {
         "overwrite": plan.overwrite,
@@ -35,7 +35,7 @@ def convert_body(plan: ConversionPlan) -> JsonObject:
 
 
 def deal_fields(deal: Deal) -> JsonObject:
-    """Return the fields of a deal that is to be created."""
+    """Return the deal to create as fields by API name, without those that are empty."""
     fields: JsonObject = {
         **deal.other,
         "Deal_Name": deal.name,
@@ -50,9 +50,9 @@ def deal_fields(deal: Deal) -> JsonObject:
 
 def conversion_of(body: JsonObject) -> Converted | Scheduled:
     """
-    Return what the answer of a conversion says.
+    Return the result of a conversion from the body of its answer.
 
-    :raises UnknownOutcomeError: if it is neither a success nor a refusal that we know
+    :raises UnknownOutcomeError: if the body does not have the documented form
     """
     try:
         item = body["data"][0]
@@ -62,7 +62,7 @@ def conversion_of(body: JsonObject) -> Converted | Scheduled:
         if code == "SUCCESS" and details["Contacts"]["id"]:
             return converted_of(details)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise UnknownOutcomeError("The answer is of no known form.") from error
+        raise UnknownOutcomeError("The answer has an unknown form.") from error
     raise UnknownOutcomeError(str(item.get("message", "")), code=str(code))
 
 

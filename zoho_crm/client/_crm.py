@@ -1,4 +1,4 @@
-"""The CRM of one organisation: its leads, its people, and what a conversion may choose from."""
+"""The CRM API of one organisation: the organisation, its users, deal layouts, leads and records."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ from zoho_crm.types import (
 
 @dataclass(frozen=True, kw_only=True)
 class ZohoClient:
-    """One method an endpoint; every answer is a value of ``zoho_crm.types``."""
+    """The endpoints of one organisation, one method each; they return values of ``types``."""
 
     api: Api
+    #: API names of lead fields to read, besides the usual ones.
     mapped_fields: tuple[str, ...] = ()
 
     @property
     def leads(self) -> LeadsClient:
-        """The leads."""
+        """The endpoints of leads."""
         return LeadsClient(api=self.api, mapped_fields=self.mapped_fields)
 
     @property
     def jobs(self) -> JobsClient:
-        """The mass-convert jobs."""
+        """The endpoints of mass-convert jobs."""
         return JobsClient(api=self.api)
 
     def records(self, module: str) -> RecordsClient:
-        """Return the records of a module, such as ``Contacts``."""
+        """Return the endpoints of a module's records, such as ``Contacts``."""
         return RecordsClient(api=self.api, module=module)
 
     def organisation(self) -> Organisation:
@@ -48,11 +49,11 @@ class ZohoClient:
         return self.api.read("/crm/v8/org", _organisation)
 
     def current_user(self) -> User:
-        """Return who gave consent: https://www.zoho.com/crm/developer/docs/api/v8/get-users.html."""
+        """Return the user of the token: https://www.zoho.com/crm/developer/docs/api/v8/get-users.html."""
         return self.api.read("/crm/v8/users", _current_user, type="CurrentUser")
 
     def users(self) -> tuple[User, ...]:
-        """Return up to 200 users who may own records: active and confirmed."""
+        """Return the users who may own records, active and confirmed; at most 200."""
         return self.api.read("/crm/v8/users", _users, type="ActiveConfirmedUsers", per_page="200")
 
     def contact_roles(self) -> tuple[Reference, ...]:
@@ -60,11 +61,11 @@ class ZohoClient:
         return self.api.read("/crm/v8/Contacts/roles", _contact_roles)
 
     def pipelines(self, layout_id: str) -> tuple[Pipeline, ...]:
-        """Return the pipelines of a layout of deals; none where they are switched off."""
+        """Return the pipelines of a layout of deals; none if the organisation does not use them."""
         return self.api.read("/crm/v8/settings/pipeline", _pipelines, layout_id=layout_id)
 
     def deal_layout(self) -> tuple[str, tuple[DealField, ...]]:
-        """Return the id of the layout that a lead's deal gets, and the fields it asks for."""
+        """Return the id of the layout of a converted lead's deal, and the fields that it shows."""
         return self.api.read("/crm/v8/settings/layouts", _deal_layout, module="Leads")
 
     def deal_stages(self) -> tuple[Stage, ...]:
@@ -72,7 +73,7 @@ class ZohoClient:
         return self.api.read("/crm/v8/settings/fields", _deal_stages, module="Deals")
 
     def mapped_lead_fields(self) -> tuple[str, ...]:
-        """Return which fields of a lead a conversion carries over, by API name."""
+        """Return the API names of the lead fields that a conversion carries over."""
         return self.api.read("/crm/v8/settings/fields", _mapped_fields, module="Leads")
 
 

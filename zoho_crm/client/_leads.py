@@ -1,5 +1,5 @@
 """
-Leads: read them, ask what they could become, convert them.
+Leads: read, search and convert them, and read their conversion options.
 
 https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
 https://www.zoho.com/crm/developer/docs/api/v8/lead-conversion-options.html
@@ -29,9 +29,9 @@ from zoho_crm.types import (
     is_record_id,
 )
 
-#: What people know a lead by.
+#: Fields by which people recognise a lead.
 IDENTIFYING_FIELDS = ("First_Name", "Last_Name", "Company", "Email")
-#: What a lead's default mapping carries over.
+#: Fields that are carried over in an organisation with Zoho's default mapping.
 LEAD_FIELDS = tuple(
     """
     First_Name Last_Name Company Email Phone Mobile Designation Lead_Status Lead_Source Industry
@@ -39,13 +39,14 @@ LEAD_FIELDS = tuple(
     Country Description Salutation Skype_ID Twitter
     """.split()  # noqa: SIM905
 )
+#: Fields that are values of their own in ``Lead``.
 STATE_FIELDS = tuple(
     """
     Full_Name Owner Tag Locked__s Converted__s Converted_Date_Time Converted_Contact
     Converted_Account Converted_Deal $converted_detail $approval_state $in_merge $review
     """.split()  # noqa: SIM905
 )
-#: Zoho takes 50 fields a read.
+#: Zoho's limits of a read.
 MAX_FIELDS_PER_READ = 50
 MAX_IDS_PER_CALL = 100
 APPROVED_STATES = frozenset({None, "", "approved"})
@@ -53,7 +54,7 @@ APPROVED_STATES = frozenset({None, "", "approved"})
 
 @dataclass(frozen=True, kw_only=True)
 class LeadPage:
-    """One page of leads; an empty token after the last."""
+    """One page of leads; the token of the last page is empty."""
 
     leads: tuple[Lead, ...]
     next_page_token: str = ""
@@ -64,32 +65,35 @@ class LeadsClient:
     """The leads of one organisation."""
 
     api: Api
-    #: More fields that this organisation maps, by API name.
+    #: API names of the fields that this organisation maps besides the usual ones.
     mapped_fields: tuple[str, ...] = ()
 
     def get_many(self, lead_ids: Iterable[str]) -> dict[str, Lead]:
         """
-        Read up to 100 leads, converted ones too; an id that is not in the result was not found.
+        Read at most 100 leads by id, converted ones too; one that was not found is left out.
 
-        A converted lead is invisible to Zoho's other reads, so this one asks for ``both``.
+        Without ``converted=both`` Zoho leaves out converted leads.
+
+        :raises ValueError: if there are more than 100 ids
+        :raises RequestRefusedError: if an id is not a number of at most 19 digits
         """
         wanted = list(lead_ids)
         if len(wanted) > MAX_IDS_PER_CALL:
             raise ValueError(f"At most {MAX_IDS_PER_CALL} leads a call, not {len(wanted)}.")
         if not wanted:
-            return {}  # without ids Zoho would give the newest leads
+            return {}  # without ids Zoho would return the newest leads
         query = {"ids": ",".join(map(_checked, wanted)), "converted": "both"}
         return {lead.id: lead for lead in self._read("/crm/v8/Leads", query).leads}
 
     def page(self, *, page_token: str = "", per_page: int = 200) -> LeadPage:
-        """Read a page of the open leads, newest first."""
+        """Read a page of at most 200 leads that are not converted, newest first."""
         query = {"per_page": str(per_page)}
         query |= {"page_token": page_token} if page_token else {}
         return self._read("/crm/v8/Leads", query)
 
     def search(self, *, email: str) -> tuple[Lead, ...]:
         """
-        Find open leads by an e-mail address; a lead that was just made may be missing.
+        Find at most 50 open leads by e-mail; a lead that was just created may be missing.
 
         https://www.zoho.com/crm/developer/docs/api/v8/search-records.html
         """
@@ -98,7 +102,7 @@ class LeadsClient:
 
     def options(self, lead_id: str) -> ConversionOptions:
         """
-        Ask which existing contacts and accounts the lead would collide with.
+        Read the existing contacts and accounts that the lead can be attached to.
 
         :raises RequestRefusedError: if the lead cannot be converted now
         """
@@ -108,9 +112,10 @@ class LeadsClient:
         self, lead_id: str, plan: ConversionPlan, *, may_send: Callable[[], bool] = always
     ) -> Converted | Scheduled:
         """
-        Convert a lead as planned. It cannot be undone and must not be sent again in doubt.
+        Convert a lead by a plan. It cannot be undone, and must not be repeated in doubt.
 
-        :raises TransientError: if it was surely not processed
+        :param may_send: as in ``Api.call``
+        :raises TransientError: if it was certainly not processed
         :raises RequestRefusedError: if Zoho refused it
         :raises AlreadyConvertedError: if it was converted before
         :raises UnknownOutcomeError: if it may have been processed
@@ -125,7 +130,7 @@ class LeadsClient:
         return self.api.read(path, _page, fields=self._fields(), **query)
 
     def _fields(self) -> str:
-        # What people know a lead by comes first, what is mapped second: the rest may be cut off.
+        # In the order of importance: of more than 50 fields, the last are not read.
         names = dict.fromkeys(
             [*STATE_FIELDS, *IDENTIFYING_FIELDS, *self.mapped_fields, *LEAD_FIELDS]
         )
@@ -133,7 +138,11 @@ class LeadsClient:
 
 
 def _checked(lead_id: str) -> str:
-    """Return an id that is part of an address, if it can be one."""
+    """
+    Return the id, which becomes a part of a URL.
+
+    :raises RequestRefusedError: if it is not a number of at most 19 digits
+    """
     if not is_record_id(lead_id):
         message = _("“%s” is not the id of a record: an id is a number of up to 19 digits.")
         raise RequestRefusedError(message % lead_id[:40], code="INVALID_ID")
@@ -147,7 +156,7 @@ def _page(body: JsonObject) -> LeadPage:
 
 
 def text_of(value: Any) -> str:
-    """Return a field's value as text: a lookup by its name, a list by its items."""
+    """Return a field's value as text: of a lookup its name, of a list its items."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -186,19 +195,19 @@ def _reference(value: Any) -> Reference | None:
 
 
 def _converted(record: JsonObject) -> Converted | None:
-    """The flag is documented; the ids are in either of two families of keys."""
+    """Return the records of a converted lead, whose ids are in one of two sets of keys."""
     detail = record.get("$converted_detail") or {}
     if not (record.get("Converted__s") or record.get("$converted") or detail):
         return None
 
-    def became(lookup: str, key: str) -> str:
+    def record_id(lookup: str, key: str) -> str:
         reference = _reference(record.get(lookup))
         return reference.id if reference else str(detail.get(key) or "")
 
     return Converted(
-        contact_id=became("Converted_Contact", "contact"),
-        account_id=became("Converted_Account", "account"),
-        deal_id=became("Converted_Deal", "deal"),
+        contact_id=record_id("Converted_Contact", "contact"),
+        account_id=record_id("Converted_Account", "account"),
+        deal_id=record_id("Converted_Deal", "deal"),
     )
 
 
@@ -209,7 +218,7 @@ def _obstacle(record: JsonObject) -> str:
         "approval": record.get("$approval_state") not in APPROVED_STATES,
         "review": record.get("$review"),
     }
-    return next((name for name, stands in obstacles.items() if stands), "")
+    return next((name for name, is_set in obstacles.items() if is_set), "")
 
 
 def _options(body: JsonObject) -> ConversionOptions:
@@ -246,7 +255,7 @@ def _match(record: JsonObject, name_field: str, values: Mapping[str, str]) -> Ma
 
 
 def _is_shown(name: str, value: Any) -> bool:
-    # Zoho's samples carry the word "null" where they mean nothing.
+    # Zoho's sample answers have the text "null" for an empty value.
     return (
         not name.startswith("$") and name not in {"id", "Layout", "Locked__s"} and value != "null"
     )

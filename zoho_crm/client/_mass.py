@@ -1,5 +1,7 @@
 """
-Zoho's mass conversion: one call for up to 50 leads, done later, told by counts only.
+Mass-convert jobs: one call for at most 50 leads, which Zoho converts later.
+
+A job's state is numbers of leads only; it does not say which lead was converted.
 
 https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-lead.html
 https://www.zoho.com/crm/developer/docs/api/v8/mass-convert-status.html
@@ -18,7 +20,7 @@ from zoho_crm.types import Effect, JobStage, JobState, JsonObject
 
 PATH = "/crm/v8/Leads/actions/mass_convert"
 MAX_LEADS_PER_JOB = 50
-_PLACE = re.compile(r"\$\.ids\[(\d+)\]")
+_JSON_PATH_OF_ID = re.compile(r"\$\.ids\[(\d+)\]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,11 +38,12 @@ class JobsClient:
         may_send: Callable[[], bool] = always,
     ) -> str:
         """
-        Have up to 50 leads converted alike, and return the job's id. It cannot be undone.
+        Start a job that converts at most 50 leads, and return its id. It cannot be undone.
 
-        :param module_ids: of the modules that the effect names
-        :raises TransientError: if it was surely not processed
-        :raises RequestRefusedError: if Zoho refused all of it; see ``refused_index``
+        :param module_ids: ids of the modules that the effect names, by API name
+        :param may_send: as in ``Api.call``
+        :raises TransientError: if it was certainly not processed
+        :raises RequestRefusedError: if Zoho refused the whole job; see ``refused_index``
         :raises UnknownOutcomeError: if it may have been processed
         """
         body = job_body(lead_ids, effect, module_ids)
@@ -53,24 +56,24 @@ class JobsClient:
 
     def state(self, job_id: str) -> JobState:
         """
-        Return how a job stands.
+        Return the state of a job.
 
-        :raises RequestRefusedError: if Zoho does not know it, or no longer
+        :raises RequestRefusedError: if Zoho does not know the job (any more)
         """
         return self.api.read(PATH, _state, job_id=job_id)
 
     def module_ids(self) -> Mapping[str, str]:
-        """Return the ids of modules by name: …/api/v8/modules-api.html."""
+        """Return the ids of modules by API name: …/api/v8/modules-api.html."""
         return self.api.read("/crm/v8/settings/modules", _module_ids)
 
 
 def job_body(lead_ids: Sequence[str], effect: Effect, module_ids: Mapping[str, str]) -> JsonObject:
-    """Return the body that starts a job."""
+    """Return the body of the request that starts a job."""
     return {"ids": list(lead_ids), **effect_body(effect, module_ids)}
 
 
 def effect_body(effect: Effect, module_ids: Mapping[str, str] | None = None) -> JsonObject:
-    """Return what a job is to do to each of its leads; modules go by name only without ids."""
+    """Return the part of a job's body without the leads; without ``module_ids`` it has no ids."""
     body: JsonObject = {"assign_to": {"id": effect.owner_id}}
     if effect.deal:
         body["Deals"] = deal_fields(effect.deal)
@@ -82,9 +85,9 @@ def effect_body(effect: Effect, module_ids: Mapping[str, str] | None = None) -> 
 
 
 def refused_index(error: RequestRefusedError) -> int | None:
-    """Return the place of the one lead for which a whole job was refused, if Zoho names it."""
-    place = _PLACE.fullmatch(error.path)
-    return int(place[1]) if place else None
+    """Return the index of the lead for which Zoho refused a job; ``None`` if it names none."""
+    match = _JSON_PATH_OF_ID.fullmatch(error.path)
+    return int(match[1]) if match else None
 
 
 def _module(name: str, module_ids: Mapping[str, str] | None) -> JsonObject:

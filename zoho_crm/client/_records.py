@@ -1,5 +1,5 @@
 """
-Records of any module, as fields and texts.
+Records of any module, with their fields as texts.
 
 https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
 """
@@ -24,10 +24,10 @@ class RecordsClient:
     def get_many(
         self, record_ids: Iterable[str], *, fields: Iterable[str]
     ) -> dict[str, Mapping[str, str]]:
-        """Read up to 100 records; one that is not in the result was not found."""
+        """Read fields of at most 100 records by id; a record that was not found is left out."""
         wanted = list(record_ids)
         if not wanted:
-            return {}  # without ids Zoho would give the newest records
+            return {}  # without ids Zoho would return the newest records
         query = {"ids": ",".join(wanted), "fields": ",".join(fields)}
         return self.api.read(f"/crm/v8/{self.module}", _records, **query)
 

@@ -1,10 +1,10 @@
 """
-The session: each call has a deadline and a size, no redirect, no proxy, no ``.netrc``, no retry.
+The session of ``requests``: calls with a deadline, without redirects, proxies, ``.netrc``, retries.
 
-``requests`` starts its read time-out anew with every byte, so a server that drips holds a call for
-ever. Here the time-out that is set when the request has been sent is the end for the whole answer,
-head and body. Looking a name up and connecting may take long, too, so leave to send is asked for
-again when the connection stands.
+The read time-out of ``requests`` starts again with every byte, so a slow server could keep a call
+open for ever. Here the time-out that is set when the request has been sent is the deadline of the
+whole answer, head and body. Because looking up the host's name and connecting may take long too,
+``may_send`` is called again when the connection is open.
 """
 
 from __future__ import annotations
@@ -30,19 +30,23 @@ from urllib3.util import Timeout
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How long connecting and a whole call may take, in seconds, and how large an answer may be."""
+    """The limits of a call: seconds to connect and for the whole call, bytes of the answer."""
 
     connect: float = 5
     deadline: float = 30
     size: int = 20_000_000
 
     def timeout(self) -> Timeout:
-        """Return them as ``requests`` and ``urllib3`` take them."""
+        """Return the time-outs as an argument for ``requests``."""
         return Timeout(connect=min(self.connect, self.deadline), total=self.deadline)
 
 
 def open_session(transport: Callable[[], BaseAdapter] | None = None) -> requests.Session:
-    """Return a session for any number of threads; ``transport`` makes another way out."""
+    """
+    Return a session that may be used by several threads.
+
+    :param transport: makes the adapter that sends the requests, instead of ours
+    """
     session = requests.Session()
     session.trust_env = False
     session.headers["User-Agent"] = "django-zoho-crm"
@@ -54,55 +58,55 @@ def open_session(transport: Callable[[], BaseAdapter] | None = None) -> requests
 
 
 def surely_not_sent(error: requests.RequestException) -> bool:
-    """Whether the request cannot have reached Zoho: no address, refused, no connection, no TLS."""
+    """Return whether the request was certainly not sent: no address, no connection or no TLS."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     return isinstance(reason, NewConnectionError | ConnectTimeoutError)
 
 
-#: Asked when a connection stands, before the first byte of a request is written to it.
+#: Called when a connection is open, before the first byte of a request is written to it.
 _may_send: ContextVar[Callable[[], bool]] = ContextVar("may_send", default=lambda: True)
 
 
 @contextmanager
 def sending_only_if(may_send: Callable[[], bool]) -> Iterator[None]:
-    """Ask before each transmission inside the block; a no is a request surely not sent."""
-    before = _may_send.set(may_send)
+    """Send requests inside the block only if ``may_send`` returns ``True`` just before."""
+    token = _may_send.set(may_send)
     try:
         yield
     finally:
-        _may_send.reset(before)
+        _may_send.reset(token)
 
 
 class _BoundedReader(io.RawIOBase):
-    """Reads a socket until a moment that no byte puts off."""
+    """Reads a socket until a deadline, no matter how many bytes arrive before."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
         self._sock = sock
         timeout = sock.gettimeout()
-        self._end = None if timeout is None else time.monotonic() + timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        if self._end is not None:
-            left = self._end - time.monotonic()
-            if left <= 0:
+        if self._deadline is not None:
+            remaining = self._deadline - time.monotonic()
+            if remaining <= 0:
                 raise TimeoutError("timed out")
-            self._sock.settimeout(left)
+            self._sock.settimeout(remaining)
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
-        # A connection that was closed already lives on until its answer is read.
+        # http.client keeps the socket of a closed connection open until its answer is read.
         self._raw.close()
         super().close()
 
 
 class _BoundedResponse(http.client.HTTPResponse):
-    """An answer whose last byte must arrive within the time-out of its socket."""
+    """An answer that must arrive completely within the time-out of its socket."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -113,7 +117,7 @@ class _Connection(HTTPConnection):
     response_class = _BoundedResponse
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        _ready(self)
+        _connect_if_allowed(self)
         super().request(*args, **kwargs)
 
 
@@ -123,15 +127,15 @@ class _TLSConnection(HTTPSConnection):
     def connect(self) -> None:
         try:
             super().connect()
-        except OSError as error:  # until the hand-shake is done nothing of a request is sent
+        except OSError as error:  # before the TLS handshake is complete, no request is sent
             raise NewConnectionError(self, f"TLS: {error}") from error
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        _ready(self)
+        _connect_if_allowed(self)
         super().request(*args, **kwargs)
 
 
-def _ready(connection: HTTPConnection) -> None:
+def _connect_if_allowed(connection: HTTPConnection) -> None:
     if connection.is_closed:
         connection.connect()
     if not _may_send.get()():
@@ -147,7 +151,7 @@ class _TLSPool(HTTPSConnectionPool):
 
 
 class BoundedAdapter(HTTPAdapter):
-    """The adapter of ``requests`` with answers that end by the deadline."""
+    """The adapter of ``requests``, with connections whose answers have a deadline."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
