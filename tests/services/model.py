@@ -1,9 +1,9 @@
 """
-The life of one lead as DESIGN §4 tells it, a second time and in as few words as possible.
+The expected row of one lead: DESIGN §4, implemented a second time and as briefly as possible.
 
-Nothing here knows how the app decides: the sentences of the design are the only source. Instants
-are seconds from now. Where the design names a moment, that is one; where it only says "2 s,
-doubling to 300 s", it is a span, and nobody asks within it whether the row is due.
+This module is written after the design only, not after the code. Times are seconds from now. Where
+the design names a time, the span has one value; where it only says "2 s, doubling to 300 s", it has
+two, and tests do not ask within the span whether the row is due.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from tests.services.truth import Truth
 
-#: Time goes on in steps of so many seconds, and all settings are whole steps.
+#: Time passes in steps of so many seconds, and all settings are multiples of it.
 TICK = 60
 TIMES = {
     "CALL_DEADLINE": 60,
@@ -27,17 +27,17 @@ TIMES = {
     "UNKNOWN_HORIZON": 360,
 }
 #: "2 s, doubling to 300 s", "10 s, doubling".
-SOME_TIME = (1, 300)
+RETRY_SPAN = (1, 300)
 NOW = (0, 0)
-#: An answer without content is believed of a new lead when it came so often.
-LOOKS = 4
+#: Reads in a row after which a NEW or READY row counts as not found.
+EMPTY_READS_BELIEVED = 4
 
 Span: TypeAlias = tuple[int, int]
 
 
 @dataclass
-class Life:
-    """What the row of a lead has to say."""
+class ExpectedRow:
+    """The columns that the row of a lead must have."""
 
     status: str = "NEW"
     version: int = 0
@@ -47,23 +47,23 @@ class Life:
     converted_by: str = ""
     due: Span | None = NOW
     quiet: int | None = None
-    #: Reads in a row, of a new lead or since a doubt began, that showed nothing.
+    #: Reads in a row that did not find the lead, of a new row or since it is in doubt.
     empty_reads: int = 0
-    #: What Zoho's last clear answer was, if it was no success: ``refused`` or ``already``.
+    #: Zoho's last clear answer, if it was no success: ``refused`` or ``already``.
     answer: str = ""
-    #: Whether a policy is to decide, and whether a person did.
+    #: Whether a policy is to decide, and whether a person decided.
     policy: bool = False
     decided: bool = False
-    #: The lead and its match as the preview showed them, and the contact of the plan.
+    #: Edits and match of the lead as previewed, and the contact of the plan.
     shown: tuple[int, str] | None = None
     plan: str | None = None
-    #: A person closed it although nothing had proved what became of it.
+    #: Whether a person closed it while its outcome was not proved.
     closed_in_doubt: bool = False
 
     # Time
 
     def later(self, seconds: int) -> None:
-        """Let time go on."""
+        """Let time pass."""
         if self.due is not None:
             self.due = (self.due[0] - seconds, self.due[1] - seconds)
         if self.quiet is not None:
@@ -71,7 +71,7 @@ class Life:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is due for sure."""
+        """Whether the whole span of ``due`` is over."""
         return self.due is not None and self.due[1] <= 0
 
     @property
@@ -80,8 +80,8 @@ class Life:
         return self.status == "RUNNING" and self.is_due
 
     @property
-    def is_sure(self) -> bool:
-        """Whether a few seconds more or less do not decide if it is due."""
+    def is_due_certain(self) -> bool:
+        """Whether it is certain if it is due: now is not within the span."""
         return self.due is None or self.is_due or self.due[0] >= TICK
 
     @property
@@ -92,203 +92,203 @@ class Life:
     # Before anything is sent
 
     def requested(self) -> None:
-        """It is to be converted by a policy: if it is NEW, or an undecided PREVIEWED."""
+        """A conversion by policy is requested; only NEW or undecided PREVIEWED rows change."""
         if self.status == "NEW" or (self.status == "PREVIEWED" and not self.decided):
-            self.afresh()
+            self.reset_to_new()
             self.policy = True
 
-    def looked_at(self, view: str, truth: Truth) -> None:
+    def previewed_by_worker(self, view: str, truth: Truth) -> None:
         """A worker previews it; then a policy approves its plan, if it has one."""
-        if view == "nothing" and self.empty_reads + 1 < LOOKS:
-            self._step("NEW", NOW)
+        if view == "nothing" and self.empty_reads + 1 < EMPTY_READS_BELIEVED:
+            self._move("NEW", NOW)
             self.empty_reads += 1
             return
         decided = self.decided
         self._previewed(view, truth)
         if self.status == "PREVIEWED" and self.policy and not decided and self.plan == "":
-            self._step("READY", NOW)
+            self._move("READY", NOW)
 
     def previewed_by_person(self, view: str, truth: Truth) -> None:
-        """A person looks: at what is at hand, or at what is at rest and begins anew."""
+        """A person previews it; a row at rest is reset first."""
         if self.status in ("FAILED", "SKIPPED", "NEEDS_REVIEW"):
             if view == "converted":
                 self.read_converted()
             elif self.status != "NEEDS_REVIEW" or view == "open":
-                self.afresh()
+                self.reset_to_new()
                 self.attempts, self.converted_by, self.closed_in_doubt = 0, "", False
         if self.status in ("NEW", "PREVIEWED"):
-            is_asked_for = self.status == "NEW" and self.policy
+            is_requested = self.status == "NEW" and self.policy
             self._previewed(view, truth)
-            if is_asked_for and self.status == "PREVIEWED":
-                self.afresh()
+            if is_requested and self.status == "PREVIEWED":
+                self.reset_to_new()
 
     def _previewed(self, view: str, truth: Truth) -> None:
         if view == "converted":
             self.read_converted()
             return
-        self._step("PREVIEWED", None)
+        self._move("PREVIEWED", None)
         self.answer = ""
-        self.shown = (truth.edition, truth.match) if view == "open" else None
+        self.shown = (truth.edits, truth.match) if view == "open" else None
         still_fits = view == "open" and self.plan in ("", truth.match)
         if not (self.decided and still_fits):
             self.decided = False
             self.plan = truth.match if view == "open" else None
 
     def decided_by_person(self, plan: str) -> None:
-        """A person puts a plan on it; nothing is sent."""
-        self._step("PREVIEWED", self.due)
+        """A person decides a plan; nothing is sent."""
+        self._move("PREVIEWED", self.due)
         self.plan, self.decided = plan, True
 
     def approved_by_person(self, plan: str) -> None:
-        """A person wants it sent exactly so."""
-        self._step("READY", NOW)
+        """A person approves a plan."""
+        self._move("READY", NOW)
         self.plan, self.decided, self.policy = plan, True, False
 
     def skipped(self) -> None:
-        """A person leaves it out, or closes it."""
+        """A person skips it."""
         self.closed_in_doubt = self.status == "NEEDS_REVIEW" and self.in_doubt
-        self._step("SKIPPED", None)
-        # The design calls it deciding to put a plan on a preview; the code also calls this so.
+        self._move("SKIPPED", None)
+        # In the code a skipped row counts as decided, too.
         self.policy, self.decided = False, True
 
-    def afresh(self) -> None:
-        """It has to be looked at again, and decided again; the doubt stays."""
-        self._step("NEW", NOW)
+    def reset_to_new(self) -> None:
+        """It has to be previewed and decided again; ``in_doubt`` stays."""
+        self._move("NEW", NOW)
         self.negative_reads, self.empty_reads, self.quiet, self.answer = 0, 0, None, ""
 
-    def put_off(self) -> None:
-        """A read failed: that says nothing."""
-        self._step(self.status, SOME_TIME)
+    def postponed(self) -> None:
+        """A read failed, which proves nothing."""
+        self._move(self.status, RETRY_SPAN)
         if self.status in ("NEW", "READY"):
             self.empty_reads = 0
 
     # Sending
 
-    def checked(self, view: str, truth: Truth) -> None:
-        """What was approved is what is sent: the claim, or something else is true by now."""
+    def read_before_sending(self, view: str, truth: Truth) -> None:
+        """It is claimed if the lead is as approved; else it is reset or converted."""
         if view == "converted":
             self.read_converted()
-        elif view == "nothing" and self.empty_reads + 1 < LOOKS:
-            self._step("READY", NOW)
+        elif view == "nothing" and self.empty_reads + 1 < EMPTY_READS_BELIEVED:
+            self._move("READY", NOW)
             self.empty_reads += 1
-        elif view == "nothing" or (self.shown and self.shown[0] != truth.edition):
-            self.afresh()
+        elif view == "nothing" or (self.shown and self.shown[0] != truth.edits):
+            self.reset_to_new()
         else:
             lease = TIMES["LEASE"]
-            self._step("RUNNING", (lease, lease))
+            self._move("RUNNING", (lease, lease))
             self.attempts, self.answer = self.attempts + 1, ""
 
-    def looked_again(self, view: str, truth: Truth) -> None:
-        """An old preview is made again: the approval stands if it says the same."""
+    def preview_renewed(self, view: str, truth: Truth) -> None:
+        """An old preview was renewed: the approval stays if nothing has changed."""
         if view == "converted":
             self.read_converted()
-        elif view == "open" and self.shown == (truth.edition, truth.match):
-            self._step("READY", NOW)
+        elif view == "open" and self.shown == (truth.edits, truth.match):
+            self._move("READY", NOW)
         else:
-            self.afresh()
+            self.reset_to_new()
 
     def succeeded(self) -> None:
-        """Zoho's success answer to our call is a proof."""
-        self._step("CONVERTED", None)
+        """Zoho's success answer to our call proves the conversion."""
+        self._move("CONVERTED", None)
         self.converted_by, self.answer = "us", ""
 
     def refused(self) -> None:
-        """It failed, if every earlier send was surely not processed."""
+        """It fails if every earlier call was certainly not processed."""
         if self.in_doubt:
-            self._doubt(TIMES["QUIET_PERIOD"], answer="refused")
+            self._outcome_unknown(TIMES["QUIET_PERIOD"], answer="refused")
         else:
-            self._step("FAILED", None)
+            self._move("FAILED", None)
 
     def already_converted(self) -> None:
-        """Evidence to read, never a failure."""
-        self._doubt(TIMES["QUIET_PERIOD"], answer="already")
+        """A read has to show the records; it is never a failure."""
+        self._outcome_unknown(TIMES["QUIET_PERIOD"], answer="already")
 
     def not_processed(self) -> None:
-        """The attempt is given back."""
-        self._step("READY", SOME_TIME)
+        """The attempt does not count."""
+        self._move("READY", RETRY_SPAN)
         self.attempts -= 1
 
-    def lost(self, in_flight: int) -> None:
-        """No clear answer; the call can be in flight for so many seconds more."""
-        self._doubt(in_flight + TIMES["QUIET_PERIOD"])
+    def answer_lost(self, in_flight: int) -> None:
+        """No clear answer came; the call can be in flight for so many seconds more."""
+        self._outcome_unknown(in_flight + TIMES["QUIET_PERIOD"])
         self.in_doubt = True
 
     def scheduled(self) -> None:
-        """Zoho does it later: it is read until the horizon."""
-        self._step("SCHEDULED", SOME_TIME)
+        """Zoho converts it later: it is read until ``JOB_HORIZON``."""
+        self._move("SCHEDULED", RETRY_SPAN)
         self.in_doubt, self.quiet = True, TIMES["JOB_HORIZON"]
 
     def orphaned(self) -> None:
-        """Its worker has not been heard of since its lease ended, from when the quiet counts."""
+        """Its worker's lease has ended; the quiet period starts at that time."""
         lease_end = (self.due or NOW)[0]
-        self._doubt(lease_end + TIMES["QUIET_PERIOD"])
+        self._outcome_unknown(lease_end + TIMES["QUIET_PERIOD"])
         self.in_doubt, self.due = True, NOW
 
-    def _doubt(self, quiet: int, answer: str = "") -> None:
-        self._step("UNKNOWN", (2, 2))
+    def _outcome_unknown(self, quiet: int, answer: str = "") -> None:
+        self._move("UNKNOWN", (2, 2))
         self.quiet, self.answer, self.negative_reads, self.empty_reads = quiet, answer, 0, 0
 
     # Settling
 
     def read_back(self, view: str, *, is_conclusive: bool) -> None:
-        """It was read while in doubt, or scheduled."""
+        """It was read while it was in doubt or scheduled."""
         if view == "converted":
             self.read_converted()
         elif self.status == "SCHEDULED":
             self._read_while_scheduled(is_over=is_conclusive)
         elif view == "nothing":
-            self._read_in_vain()
+            self._read_empty()
         elif is_conclusive:
             self._read_open()
         else:
-            self._step("UNKNOWN", None if self.quiet is None else (self.quiet, self.quiet))
+            self._move("UNKNOWN", None if self.quiet is None else (self.quiet, self.quiet))
 
     def read_converted(self) -> None:
-        """By us if some send may have been processed, else elsewhere."""
-        self._step("CONVERTED", None)
+        """By us if an earlier call may have been processed, else elsewhere."""
+        self._move("CONVERTED", None)
         self.converted_by = "us" if self.in_doubt else "elsewhere"
         self.answer = ""
 
     def _read_while_scheduled(self, *, is_over: bool) -> None:
         if is_over:
-            self._doubt(TIMES["MASS_QUIET_PERIOD"])
+            self._outcome_unknown(TIMES["MASS_QUIET_PERIOD"])
         else:
-            self._step("SCHEDULED", SOME_TIME)
+            self._move("SCHEDULED", RETRY_SPAN)
 
-    def _read_in_vain(self) -> None:
-        """No evidence; after the horizon of such reading a person looks."""
+    def _read_empty(self) -> None:
+        """No evidence; after ``UNKNOWN_HORIZON`` it needs review."""
         self.empty_reads += 1
         spacing = TIMES["READ_SPACING"]
         if self.empty_reads * spacing >= TIMES["UNKNOWN_HORIZON"]:
-            self._step("NEEDS_REVIEW", None)
+            self._move("NEEDS_REVIEW", None)
         else:
-            self._step("UNKNOWN", (spacing, max(spacing, self.quiet or 0)))
+            self._move("UNKNOWN", (spacing, max(spacing, self.quiet or 0)))
 
     def _read_open(self) -> None:
         self.negative_reads += 1
         spacing = TIMES["READ_SPACING"]
         if self.negative_reads < TIMES["NEGATIVE_READS"]:
-            self._step("UNKNOWN", (spacing, spacing))
+            self._move("UNKNOWN", (spacing, spacing))
         elif self.answer == "refused":
-            self._step("FAILED", None)
+            self._move("FAILED", None)
         elif self.answer == "already" or self.attempts >= TIMES["MAX_ATTEMPTS"]:
-            self._step("NEEDS_REVIEW", None)
+            self._move("NEEDS_REVIEW", None)
         else:
-            self._step("READY", NOW)
+            self._move("READY", NOW)
             self.quiet = None
 
-    # Our bugs
+    # Errors in our code
 
-    def met_a_bug(self) -> None:
-        """For a person, if no convert was started for its present claim; else doubt."""
+    def internal_error(self) -> None:
+        """It needs review if it cannot have been sent since its last claim; else it is in doubt."""
         if self.status == "RUNNING":
-            self.lost(TIMES["CALL_DEADLINE"])
+            self.answer_lost(TIMES["CALL_DEADLINE"])
         elif self.status == "SCHEDULED":
-            self._doubt((self.quiet or 0) + TIMES["MASS_QUIET_PERIOD"])
+            self._outcome_unknown((self.quiet or 0) + TIMES["MASS_QUIET_PERIOD"])
         elif self.status == "UNKNOWN" and not self.is_conclusive:
-            self.put_off()
+            self.postponed()
         else:
-            self._step("NEEDS_REVIEW", None)
+            self._move("NEEDS_REVIEW", None)
 
-    def _step(self, status: str, due: Span | None) -> None:
+    def _move(self, status: str, due: Span | None) -> None:
         self.status, self.version, self.due = status, self.version + 1, due

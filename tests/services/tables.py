@@ -1,4 +1,4 @@
-"""The rows of a few leads in the real tables, for a machine that compares them with a model."""
+"""The rows of a few leads in the real tables, for the state machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import BooleanField, Case, F, When
 
-from tests.services.model import Life
+from tests.services.model import ExpectedRow
 from tests.services.truth import MATCH, Truth
 from zoho_crm.matching import Preview, assess
 from zoho_crm.models import Connection, DbNow, LeadConversion, LeadConversionEvent, Move
@@ -18,38 +18,38 @@ from zoho_crm.types import ConversionOptions, Converted, Environment, Lead, Matc
 
 BECAME = Converted(contact_id="2")
 OPTIONS = ConversionOptions(contacts=(Match(id=MATCH, name="Ines Albrecht"),))
-#: The last read of a row that goes to a person is not counted, and decides nothing any more.
+#: Statuses in which the last negative read need not be counted.
 CLOSED = ("NEEDS_REVIEW", "SKIPPED", "CONVERTED")
 COLUMNS = ("status", "version", "in_doubt", "attempts", "negative_reads", "converted_by")
 
 
 def lead_as(view: str, truth: Truth, lead_id: str) -> Lead | None:
-    """Return what the client returns of a lead that a read shows so."""
+    """Return what the client returns for a view: ``open``, ``converted`` or ``nothing``."""
     if view == "nothing":
         return None
     if view == "converted":
         return Lead(id=lead_id, converted=BECAME)
-    return Lead(id=lead_id, fields={"Company": f"Nordwind {truth.edition}"})
+    return Lead(id=lead_id, fields={"Company": f"Nordwind {truth.edits}"})
 
 
 def preview_of(view: str, truth: Truth, lead_id: str) -> Preview:
-    """Return what a preview finds."""
+    """Return the preview for a view."""
     has_options = view == "open" and truth.has_match
     return assess(lead_as(view, truth, lead_id), OPTIONS if has_options else None)
 
 
-def said_by(life: Life) -> dict[str, Any]:
-    """Return what the row must say, with the plan only where it is about to be sent."""
-    said = {name: getattr(life, name) for name in COLUMNS}
-    is_sent = life.status in ("READY", "RUNNING")
+def expected_columns(expected: ExpectedRow) -> dict[str, Any]:
+    """Return the columns that a row must have; a plan only if it is READY or RUNNING."""
+    columns = {name: getattr(expected, name) for name in COLUMNS}
+    is_sent = expected.status in ("READY", "RUNNING")
     return {
-        **said,
-        "negative_reads": life.negative_reads if life.status not in CLOSED else None,
-        "policy": life.policy,
-        "decided": life.decided,
-        "plan": life.plan if is_sent else None,
-        "is_due": life.is_due if life.is_sure else None,
-        "is_conclusive": life.is_conclusive if life.is_sure else None,
+        **columns,
+        "negative_reads": expected.negative_reads if expected.status not in CLOSED else None,
+        "policy": expected.policy,
+        "decided": expected.decided,
+        "plan": expected.plan if is_sent else None,
+        "is_due": expected.is_due if expected.is_due_certain else None,
+        "is_conclusive": expected.is_conclusive if expected.is_due_certain else None,
     }
 
 
@@ -63,7 +63,7 @@ class Tables:
         self._last_event = 0
 
     def add(self, lead_id: str) -> int:
-        """Make the row of a lead, and return its key."""
+        """Create the row of a lead, and return its primary key."""
         return get_or_create_row(connection_id=self.connection.pk, lead_id=lead_id).pk
 
     def row(self, pk: int) -> LeadConversion:
@@ -71,20 +71,20 @@ class Tables:
         return with_is_conclusive(LeadConversion.objects.all()).get(pk=pk)
 
     def move(self, move: Move) -> None:
-        """Take a step that nobody can have overtaken."""
+        """Write a move of a row that no other process moves."""
         assert LeadConversion.objects.move([move]) == [move]
 
     def later(self, seconds: int) -> None:
-        """Let time go on without waiting."""
+        """Let time pass by moving all times back."""
         LeadConversion.objects.update(
             **{name: F(name) - timedelta(seconds=seconds) for name in ("due_at", "quiet_until")}
         )
 
-    def said(self, life_of: dict[int, Life]) -> dict[int, dict[str, Any]]:
-        """Return what all rows say, as ``said_by`` does of the model."""
+    def columns(self, expected_rows: dict[int, ExpectedRow]) -> dict[int, dict[str, Any]]:
+        """Return the columns of all rows, by primary key, to compare with ``expected_columns``."""
         due = Case(When(due_at__lte=DbNow(), then=True), default=False, output_field=BOOLEAN)
         rows = with_is_conclusive(LeadConversion.objects.annotate(is_due=due))
-        return {row.pk: _said(row, life_of[row.pk]) for row in rows}
+        return {row.pk: _columns(row, expected_rows[row.pk]) for row in rows}
 
     def new_events(self) -> Iterator[LeadConversionEvent]:
         """Yield the events since the last call."""
@@ -96,15 +96,15 @@ class Tables:
 BOOLEAN = BooleanField()
 
 
-def _said(row: Any, life: Life) -> dict[str, Any]:
-    said = {name: getattr(row, name) for name in COLUMNS}
+def _columns(row: Any, expected: ExpectedRow) -> dict[str, Any]:
+    columns = {name: getattr(row, name) for name in COLUMNS}
     plan = row.stored_plan() if row.status in ("READY", "RUNNING") else None
     return {
-        **said,
+        **columns,
         "negative_reads": row.negative_reads if row.status not in CLOSED else None,
         "policy": bool(row.policy),
         "decided": row.decided_by_id is not None,
         "plan": plan and plan.contact_id,
-        "is_due": row.is_due if life.is_sure else None,
-        "is_conclusive": row.is_conclusive if life.is_sure else None,
+        "is_due": row.is_due if expected.is_due_certain else None,
+        "is_conclusive": row.is_conclusive if expected.is_due_certain else None,
     }

@@ -1,4 +1,4 @@
-"""What a conversion may choose from, as far as the connection may know it."""
+"""The choices for a conversion, as far as the connection has permissions."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def test_without_pipelines_there_are_stages(connection: Connection, zoho: Simula
     assert "Qualification" in {stage.value for stage in only.stages}
 
 
-def test_what_was_asked_is_remembered_for_each_connection(
-    connection: Connection, zoho: Simulator
-) -> None:
+def test_choices_are_cached_for_each_connection(connection: Connection, zoho: Simulator) -> None:
     first = choices(connection)
     asked = calls(zoho)
 
@@ -69,7 +67,7 @@ def test_what_was_asked_is_remembered_for_each_connection(
     assert choices(other).users != first.users
 
 
-def test_what_the_connection_may_not_know_is_not_offered(db: None, zoho: Simulator) -> None:
+def test_choices_without_permission_are_empty(db: None, zoho: Simulator) -> None:
     code = zoho.grant_code("ZohoCRM.modules.ALL,ZohoCRM.users.READ,ZohoCRM.org.READ")
 
     offered = choices(with_grant_code(code=code, data_center="local"))
@@ -80,7 +78,7 @@ def test_what_the_connection_may_not_know_is_not_offered(db: None, zoho: Simulat
     assert offered.users
 
 
-def test_trouble_is_not_remembered(connection: Connection, zoho: Simulator) -> None:
+def test_errors_are_not_cached(connection: Connection, zoho: Simulator) -> None:
     zoho.fail("metadata", "error_before")
 
     with pytest.raises(TransientError):
@@ -89,6 +87,6 @@ def test_trouble_is_not_remembered(connection: Connection, zoho: Simulator) -> N
     assert choices(connection) != Choices()
 
 
-def test_zoho_is_not_asked_inside_a_transaction(connection: Connection) -> None:
+def test_fetching_inside_a_transaction_is_refused(connection: Connection) -> None:
     with transaction.atomic(), pytest.raises(RuntimeError):
         choices(connection)

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.services.worlds import standing
+from tests.services.simulators import using_simulator
 from zoho_crm import crypto
 from zoho_crm.conf import SCOPES
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY
@@ -374,7 +374,7 @@ def test_every_data_center_and_environment_can_be_connected(
         SimulatorSettings(leads=0, environment=environment),
         addresses=Addresses(location=code, accounts=center.accounts, api=center.api(environment)),
     )
-    with standing(simulator, settings, LOCAL_URL=""):
+    with using_simulator(simulator, settings, LOCAL_URL=""):
         grant = simulator.grant_code()
         connection = with_grant_code(code=grant, data_center=code, environment=environment)
         connection.tokens.update(expires_at=None)
@@ -393,7 +393,7 @@ def test_a_code_of_another_data_center_is_unknown_there(settings: Any, wrong: st
         SimulatorSettings(leads=0),
         addresses=Addresses(location="eu", accounts=center.accounts, api=center.production),
     )
-    with standing(simulator, settings, LOCAL_URL=""):
+    with using_simulator(simulator, settings, LOCAL_URL=""):
         error = refused(simulator, data_center=wrong)
 
     assert (type(error), error.code) == (GrantRefusedError, "invalid_code")
@@ -544,7 +544,7 @@ def test_a_person_of_another_data_center_is_connected_there(
         SimulatorSettings(leads=0),
         addresses=Addresses(location="eu", accounts=center.accounts, api=center.production),
     )
-    with standing(simulator, settings, LOCAL_URL="", DATA_CENTER="us"):
+    with using_simulator(simulator, settings, LOCAL_URL="", DATA_CENTER="us"):
         url = begun(admin_user)
         connection, _next = completed(admin_user, simulator.consent(url))
 

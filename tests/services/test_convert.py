@@ -48,7 +48,7 @@ def seen(row):
 # Decide and approve
 
 
-def test_a_decision_is_remembered_and_nothing_is_sent(previewed, olga, zoho):
+def test_a_decision_is_stored_and_nothing_is_sent(previewed, olga, zoho):
     row = previewed("several")
     plan = ConversionPlan(contact_id=row.stored_options().contacts[1].id)
 
@@ -60,7 +60,7 @@ def test_a_decision_is_remembered_and_nothing_is_sent(previewed, olga, zoho):
     assert zoho.ledger()["calls"] == []
 
 
-def test_an_approval_makes_it_due_now_and_says_who_and_when(previewed, olga):
+def test_an_approval_makes_the_row_due_and_stores_who_and_when(previewed, olga):
     row = previewed()
 
     approved = convert.approve(**seen(row), plan=ConversionPlan(), by=olga)
@@ -149,7 +149,7 @@ def test_the_second_click_changes_nothing(previewed, olga):
 
 
 @pytest.mark.parametrize("act", [convert.decide, convert.approve])
-def test_of_two_people_the_second_looks_again(previewed, olga, act):
+def test_of_two_decisions_the_second_is_stale(previewed, olga, act):
     row = previewed("several")
     [first, second] = row.stored_options().contacts
     convert.decide(**seen(row), plan=ConversionPlan(contact_id=first.id), by=olga)
@@ -162,7 +162,7 @@ def test_of_two_people_the_second_looks_again(previewed, olga, act):
     assert fresh(row).decided_by == olga
 
 
-def test_a_tab_from_before_a_new_look_is_stale(previewed, olga, connection):
+def test_a_decision_after_a_new_preview_is_stale(previewed, olga, connection):
     row = previewed()
     preview(connection_id=connection.pk, lead_id=row.lead_id)
 
@@ -170,7 +170,7 @@ def test_a_tab_from_before_a_new_look_is_stale(previewed, olga, connection):
         convert.approve(**seen(row), plan=ConversionPlan(), by=olga)
 
 
-def test_a_tab_from_before_a_skip_is_stale(previewed, olga):
+def test_a_decision_after_a_skip_is_stale(previewed, olga):
     row = previewed()
     convert.skip(**seen(row), by=olga)
 
@@ -181,7 +181,7 @@ def test_a_tab_from_before_a_skip_is_stale(previewed, olga):
 # Skip
 
 
-def test_a_lead_that_is_left_out_rests_with_a_note(previewed, olga):
+def test_a_skipped_lead_has_the_note_in_its_journal(previewed, olga):
     row = previewed()
 
     skipped = convert.skip(**seen(row), by=olga, note="Competitor")
@@ -191,7 +191,7 @@ def test_a_lead_that_is_left_out_rests_with_a_note(previewed, olga):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_approved_lead_that_is_left_out_is_not_sent(previewed, olga, zoho, connection):
+def test_an_approved_lead_that_is_skipped_is_not_sent(previewed, olga, zoho, connection):
     row = convert.approve(**seen(previewed()), plan=ConversionPlan(), by=olga)
     convert.skip(**seen(row), by=olga)
 
@@ -207,7 +207,7 @@ def test_a_lead_that_needs_review_can_be_closed(previewed, olga):
 
 
 @pytest.mark.parametrize("status", [Status.RUNNING, Status.UNKNOWN, Status.FAILED, Status.NEW])
-def test_what_is_on_its_way_or_at_an_end_cannot_be_left_out(previewed, olga, status):
+def test_a_lead_in_progress_or_finished_cannot_be_skipped(previewed, olga, status):
     row = previewed()
     LeadConversion.objects.filter(pk=row.pk).update(status=status)
 
@@ -225,7 +225,7 @@ def test_a_new_lead_takes_the_policy_and_is_due(request_, zoho):
     assert LeadConversion.objects.due().contains(row)
 
 
-def test_a_preview_that_nobody_decided_takes_the_policy_and_is_made_again(previewed, request_):
+def test_an_undecided_preview_takes_the_policy_and_is_renewed(previewed, request_):
     row = previewed("one_match")
 
     requested = request_(row.lead_id, policy="attach")
@@ -250,7 +250,7 @@ def test_a_preview_that_a_person_decided_stays_as_it_is(previewed, request_, olg
     "status",
     sorted(set(Status) - {Status.NEW, Status.PREVIEWED, Status.CONVERTED}),
 )
-def test_a_lead_on_its_way_or_at_an_end_stays_as_it_is(previewed, request_, status):
+def test_a_lead_in_progress_or_finished_stays_as_it_is(previewed, request_, status):
     row = previewed()
     LeadConversion.objects.filter(pk=row.pk).update(status=status)
 
@@ -284,7 +284,7 @@ def test_a_malformed_id_is_refused(request_, lead_id):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_person_who_approves_takes_the_policys_place(previewed, request_, olga, connection):
+def test_an_approval_by_a_person_removes_the_policy(previewed, request_, olga, connection):
     row = previewed("several")
     request_(row.lead_id, policy="attach")
     work.work(connection_id=connection.pk)
@@ -295,7 +295,7 @@ def test_a_person_who_approves_takes_the_policys_place(previewed, request_, olga
     assert (approved.policy, approved.approved_by) == ("", olga)
 
 
-# What is remembered can be read again
+# Stored plans
 
 
 def test_the_plan_is_stored_as_it_was_decided(previewed, olga):

@@ -1,4 +1,4 @@
-"""Who is missed where something waits, and who is not."""
+"""Which of worker and sweep are missing on a connection."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ pytestmark = pytest.mark.django_db
 
 JUST_NOW = from_now(-1)
 LONG_AGO = from_now(-600)
-#: A little more than what waits is given.
-PATIENTLY = from_now(-31)
+#: A little longer ago than ``GRACE_SECONDS``.
+OVERDUE = from_now(-31)
 
 
 @pytest.fixture
 def row(connection: Connection, zoho: Simulator) -> LeadConversion:
-    """A lead that waits to be read."""
+    """A NEW row that is overdue."""
     row = convert.request(
         connection_id=connection.pk, lead_id=zoho.story("no_match"), policy="careful"
     )
-    return due(row, PATIENTLY)
+    return due(row, OVERDUE)
 
 
 def due(row: LeadConversion, at: Any, **more: Any) -> LeadConversion:
@@ -33,13 +33,13 @@ def due(row: LeadConversion, at: Any, **more: Any) -> LeadConversion:
     return LeadConversion.objects.get(pk=row.pk)
 
 
-def attend(connection: Connection, **moments: Any) -> None:
+def set_heartbeats(connection: Connection, **moments: Any) -> None:
     ConnectionWork.objects.update_or_create(connection=connection, defaults=moments)
 
 
-def missed(connection: Connection) -> set[str]:
-    missing = missing_workers_of(connection)
-    return {name for name in ("worker", "sweep") if missing and getattr(missing, name)}
+def missing(connection: Connection) -> set[str]:
+    found = missing_workers_of(connection)
+    return {name for name in ("worker", "sweep") if found and getattr(found, name)}
 
 
 @pytest.mark.parametrize(
@@ -47,93 +47,97 @@ def missed(connection: Connection) -> set[str]:
     [
         ({}, {"worker", "sweep"}),
         ({"seen_at": LONG_AGO, "swept_at": LONG_AGO}, {"worker", "sweep"}),
-        ({"seen_at": PATIENTLY, "swept_at": PATIENTLY}, {"worker", "sweep"}),
+        ({"seen_at": OVERDUE, "swept_at": OVERDUE}, {"worker", "sweep"}),
         ({"seen_at": JUST_NOW, "swept_at": LONG_AGO}, {"sweep"}),
         ({"seen_at": LONG_AGO, "swept_at": JUST_NOW}, {"worker"}),
         ({"seen_at": JUST_NOW, "swept_at": JUST_NOW}, set()),
     ],
 )
-def test_what_waits_misses_those_who_were_not_seen(
+def test_workers_and_sweeps_not_seen_since_rows_are_overdue_are_missing(
     connection: Connection, row: LeadConversion, moments: dict[str, Any], expected: set[str]
 ) -> None:
-    attend(connection, **moments)
+    set_heartbeats(connection, **moments)
 
-    assert missed(connection) == expected
+    assert missing(connection) == expected
 
 
-def test_moments_are_told(connection: Connection, row: LeadConversion) -> None:
-    attend(connection, seen_at=LONG_AGO)
+def test_the_last_heartbeats_are_returned(connection: Connection, row: LeadConversion) -> None:
+    set_heartbeats(connection, seen_at=LONG_AGO)
 
-    missing = missing_workers_of(connection)
+    found = missing_workers_of(connection)
 
-    assert missing is not None
-    assert missing.worker_seen_at == ConnectionWork.objects.get().seen_at
-    assert missing.sweep_seen_at is None
+    assert found is not None
+    assert found.worker_seen_at == ConnectionWork.objects.get().seen_at
+    assert found.sweep_seen_at is None
 
 
 @pytest.mark.parametrize("at", [None, from_now(60), from_now(-20)])
-def test_nobody_is_missed_where_nothing_waits_long(
+def test_nothing_is_missing_without_overdue_rows(
     connection: Connection, row: LeadConversion, at: Any
 ) -> None:
     due(row, at)
 
-    assert missed(connection) == set()
+    assert missing(connection) == set()
 
 
 @pytest.mark.parametrize("status", ["NEEDS_RECONNECT", "DISABLED"])
-def test_nobody_is_missed_on_a_connection_that_cannot_be_worked(
+def test_nothing_is_missing_on_an_inactive_connection(
     connection: Connection, row: LeadConversion, status: str
 ) -> None:
     Connection.objects.update(status=status)
 
-    assert missed(connection) == set()
+    assert missing(connection) == set()
 
 
 @pytest.mark.parametrize(
     ("backoff_until", "expected"),
-    [(from_now(60), set()), (from_now(-5), set()), (PATIENTLY, {"worker", "sweep"})],
-    ids=["waits", "waited until just now", "waited long ago"],
+    [(from_now(60), set()), (from_now(-5), set()), (OVERDUE, {"worker", "sweep"})],
+    ids=["backing off", "ended just now", "ended long ago"],
 )
-def test_after_a_waiting_time_workers_are_given_their_time(
+def test_workers_have_some_time_after_a_back_off(
     connection: Connection, row: LeadConversion, backoff_until: Any, expected: set[str]
 ) -> None:
-    attend(connection, backoff_until=backoff_until)
+    set_heartbeats(connection, backoff_until=backoff_until)
 
-    assert missed(connection) == expected
+    assert missing(connection) == expected
 
 
-def test_what_a_pause_holds_back_misses_nobody(connection: Connection, row: LeadConversion) -> None:
+def test_nothing_is_missing_for_rows_of_a_paused_run(
+    connection: Connection, row: LeadConversion
+) -> None:
     run = MassConversion.objects.create(
         connection=connection, stage="CONVERTING", paused_reason="Lunch.", policy={}
     )
-    due(row, PATIENTLY, status="READY", mass_conversion=run)
+    due(row, OVERDUE, status="READY", mass_conversion=run)
 
-    assert missed(connection) == set()
+    assert missing(connection) == set()
 
 
-def test_a_run_that_waits_misses_them_too(connection: Connection) -> None:
+def test_workers_are_missing_for_an_overdue_run(connection: Connection) -> None:
     MassConversion.objects.create(
-        connection=connection, stage="PREVIEWING", policy={}, due_at=PATIENTLY
+        connection=connection, stage="PREVIEWING", policy={}, due_at=OVERDUE
     )
 
-    assert missed(connection) == {"worker", "sweep"}
+    assert missing(connection) == {"worker", "sweep"}
 
 
-def test_those_who_came_by_are_not_missed(connection: Connection, row: LeadConversion) -> None:
+def test_a_worker_and_a_sweep_that_ran_are_not_missing(
+    connection: Connection, row: LeadConversion
+) -> None:
     work.sweep()
     work.work(connection_id=connection.pk)
-    due(row, PATIENTLY)
+    due(row, OVERDUE)
 
-    assert missed(connection) == set()
+    assert missing(connection) == set()
 
 
-def test_rare_sweeps_are_given_more_time(
+def test_a_long_sweep_interval_gives_sweeps_more_time(
     connection: Connection, row: LeadConversion, settings: Any
 ) -> None:
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "SWEEP_INTERVAL": 60}
-    attend(connection, seen_at=JUST_NOW, swept_at=from_now(-100))
+    set_heartbeats(connection, seen_at=JUST_NOW, swept_at=from_now(-100))
 
-    assert missed(connection) == set()
+    assert missing(connection) == set()
 
 
 @pytest.mark.parametrize(
@@ -145,11 +149,11 @@ def test_rare_sweeps_are_given_more_time(
         (LONG_AGO, from_now(-45), False),
     ],
 )
-def test_sweeps_are_missed_where_nothing_waits(
+def test_connections_without_sweep_are_found_without_due_rows(
     connection: Connection, created_at: Any, swept_at: Any, expected: bool
 ) -> None:
     Connection.objects.update(created_at=created_at)
-    attend(connection, swept_at=swept_at)
+    set_heartbeats(connection, swept_at=swept_at)
 
     assert heartbeat.connections_without_sweep().exists() == expected
 
@@ -158,7 +162,7 @@ def test_sweeps_are_missed_where_nothing_waits(
     ("queue", "command"),
     [("", "celery -A <project> worker"), ("zoho", "celery -A <project> worker -Q zoho")],
 )
-def test_a_worker_is_started_on_our_queue(settings: Any, queue: str, command: str) -> None:
+def test_the_worker_command_names_our_queue(settings: Any, queue: str, command: str) -> None:
     settings.ZOHO_CRM = {"QUEUE": queue}
 
     assert heartbeat.worker_command() == command

@@ -1,4 +1,4 @@
-"""What each thing that happens to a lead makes of its row; instants are seconds from now."""
+"""The move of a row after each event; times are seconds from now."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def row(status, **columns):
 
 
 def made(move):
-    """What the move makes of the columns, with instants as seconds from now."""
+    """Return the columns that a move sets, with times as seconds from now."""
     return {"status": str(move.to), **{name: evaluated(v) for name, v in move.values.items()}}
 
 
@@ -71,10 +71,10 @@ def is_within(part, whole):
     return {name: whole[name] for name in part} == part
 
 
-# Looking
+# Previews
 
 
-def test_a_preview_keeps_what_was_seen_and_what_suggests_itself():
+def test_a_preview_stores_snapshots_and_the_proposed_plan():
     move = lifecycle.previewed(row(Status.NEW), assess(LEAD, OPTIONS), by="olga")
 
     assert move.by == "olga"
@@ -112,13 +112,13 @@ def decided(plan):
     return row(Status.NEW, plan=as_json(plan), decided_by=get_user_model()(pk=7))
 
 
-def test_a_new_look_does_not_replace_a_persons_plan_that_still_fits():
+def test_a_new_preview_does_not_replace_a_persons_plan_that_still_fits():
     move = lifecycle.previewed(decided(ConversionPlan()), assess(LEAD, OPTIONS))
 
     assert not {"plan", "decided_by"} & move.values.keys()
 
 
-def test_a_new_look_replaces_a_persons_plan_that_no_longer_fits():
+def test_a_new_preview_replaces_a_persons_plan_that_no_longer_fits():
     gone = ConversionPlan(contact_id="99")
 
     move = lifecycle.previewed(decided(gone), assess(LEAD, OPTIONS))
@@ -131,7 +131,7 @@ def test_a_new_look_replaces_a_persons_plan_that_no_longer_fits():
 @pytest.mark.parametrize(
     ("retry_count", "wait"), [(0, 2), (1, 4), (2, 8), (7, 256), (8, 300), (100, 300)]
 )
-def test_a_read_that_failed_is_tried_again_after_doubling_waits(retry_count, wait):
+def test_a_failed_read_is_repeated_after_doubling_delays(retry_count, wait):
     move = lifecycle.postponed(row(Status.NEW, retry_count=retry_count), TransportError())
 
     assert is_within({"status": "NEW", "due_at": wait}, made(move))
@@ -139,7 +139,7 @@ def test_a_read_that_failed_is_tried_again_after_doubling_waits(retry_count, wai
 
 
 @pytest.mark.parametrize("status", ["NEW", "READY", "UNKNOWN", "SCHEDULED"])
-def test_a_read_that_failed_moves_nothing_else(status):
+def test_a_failed_read_changes_nothing_else(status):
     move = lifecycle.postponed(
         row(status), PermissionDeniedError(code="NO_PERMISSION"), at_once=True
     )
@@ -148,7 +148,7 @@ def test_a_read_that_failed_moves_nothing_else(status):
     assert made(move) == {"status": status, "retry_count": 1, "due_at": 0, **looks}
 
 
-def test_a_row_that_waits_for_a_job_waits_for_the_next_when_its_read_failed():
+def test_a_row_that_waits_for_a_job_is_not_due_after_a_failed_read():
     waiting = row(Status.READY, effect="e")
 
     for move in (lifecycle.postponed(waiting, TransportError()), lifecycle.not_found_yet(waiting)):
@@ -156,7 +156,7 @@ def test_a_row_that_waits_for_a_job_waits_for_the_next_when_its_read_failed():
         assert "due_at" not in move.values
 
 
-def test_starting_afresh_forgets_the_approval_and_the_reads_but_not_the_doubt():
+def test_a_reset_removes_the_approval_and_the_reads_but_not_the_doubt():
     move = lifecycle.reset_to_new(row(Status.READY, in_doubt=True), changed=["Email"])
 
     nothing = {"approved_by": None, "approved_at": None, "negative_reads": 0, "empty_reads": 0}
@@ -165,7 +165,7 @@ def test_starting_afresh_forgets_the_approval_and_the_reads_but_not_the_doubt():
     assert move.details == {"changed": ["Email"]}
 
 
-def test_a_person_who_reopens_a_row_gives_it_new_attempts_and_keeps_the_doubt():
+def test_reopening_resets_the_attempts_and_keeps_the_doubt():
     move = lifecycle.reopened(row(Status.NEEDS_REVIEW, attempts=3, in_doubt=True), by="olga")
 
     assert is_within({"status": "NEW", "attempts": 0, "error_code": ""}, made(move))
@@ -185,7 +185,7 @@ PLAN = ConversionPlan(
 )
 
 
-def test_the_intent_is_written_before_the_call():
+def test_a_claim_counts_an_attempt_and_stores_the_payload_hash():
     ready = row(Status.READY, plan=as_json(PLAN), attempts=1, error_code="OLD")
 
     move = lifecycle.claimed(ready)
@@ -200,7 +200,7 @@ def test_the_intent_is_written_before_the_call():
     assert move.payload_hash == lifecycle.payload_hash(ready)
 
 
-def test_what_is_sent_again_is_the_same_payload():
+def test_the_payload_of_a_plan_is_always_the_same():
     first = row(Status.READY, plan=as_json(PLAN))
     again = row(Status.READY, plan=as_json(PLAN), attempts=2, in_doubt=True, version=9)
     other = row(Status.READY, plan=as_json(ConversionPlan(contact_id="32")))
@@ -229,7 +229,7 @@ def test_a_scheduled_conversion_is_read_later_and_given_up_after_the_horizon():
     assert move.details == {"job_id": "77"}
 
 
-def test_a_refusal_is_the_end_if_nothing_else_was_sent():
+def test_a_refusal_of_the_only_call_is_final():
     move = lifecycle.refused(row(Status.RUNNING), REFUSAL)
 
     assert is_within(
@@ -247,7 +247,7 @@ def test_a_refusal_after_a_lost_answer_is_settled_first():
     )
 
 
-def test_that_a_lead_was_converted_before_is_evidence_and_no_failure():
+def test_already_converted_is_no_failure_and_has_to_be_settled():
     error = AlreadyConvertedError(code="ID_ALREADY_CONVERTED")
 
     move = lifecycle.already_converted(row(Status.RUNNING), error)
@@ -257,13 +257,13 @@ def test_that_a_lead_was_converted_before_is_evidence_and_no_failure():
     assert "in_doubt" not in move.values
 
 
-def test_what_was_surely_not_processed_gives_its_attempt_back():
+def test_a_call_that_was_not_processed_is_no_attempt():
     move = lifecycle.not_processed(row(Status.RUNNING, attempts=2, retry_count=1), TransportError())
 
     assert made(move) == {"status": "READY", "attempts": 1, "retry_count": 2, "due_at": 4}
 
 
-def test_a_lost_answer_is_doubt_until_the_quiet_period_after_the_deadline_is_over():
+def test_a_lost_answer_is_in_doubt_until_the_quiet_period_after_the_deadline_is_over():
     error = UnknownOutcomeError("silence")
 
     move = lifecycle.answer_lost(row(Status.RUNNING), error, in_flight=12)
@@ -290,13 +290,13 @@ def test_the_quiet_period_of_an_orphan_begins_when_its_lease_ended():
         ("RUNNING", {"status": "UNKNOWN", "in_doubt": True, "quiet_until": 150}),
     ],
 )
-def test_an_error_of_ours_is_doubt_only_if_something_may_have_been_sent(status, expected):
+def test_an_internal_error_is_in_doubt_only_if_a_call_may_have_been_sent(status, expected):
     move = lifecycle.internal_error(row(status), KeyError("plan"))
 
     assert is_within(expected, made(move))
 
 
-def test_an_error_of_ours_while_settling_is_for_a_person_once_nothing_can_act_any_more():
+def test_an_internal_error_while_settling_needs_review_once_no_call_can_take_effect():
     early, late = row(Status.UNKNOWN, retry_count=1), row(Status.UNKNOWN)
     early.is_conclusive, late.is_conclusive = False, True
 
@@ -307,7 +307,7 @@ def test_an_error_of_ours_while_settling_is_for_a_person_once_nothing_can_act_an
     assert lifecycle.internal_error(late, KeyError("plan")).to == Status.NEEDS_REVIEW
 
 
-def test_an_error_of_ours_leaves_a_scheduled_conversion_all_its_time():
+def test_an_internal_error_does_not_shorten_the_time_of_a_scheduled_conversion():
     end = timezone.now() + timedelta(seconds=7200)
 
     move = lifecycle.internal_error(row(Status.SCHEDULED, quiet_until=end), KeyError("plan"))
@@ -378,14 +378,14 @@ def test_the_last_negative_read_lets_it_be_sent_again():
     assert not {"plan", "in_doubt", "attempts"} & move.values.keys()
 
 
-def test_after_the_last_attempt_a_person_looks():
+def test_after_the_last_attempt_a_row_needs_review():
     move = lifecycle.read_back(unknown(attempts=3, negative_reads=1), LEAD, is_conclusive=True)
 
     expected = {"status": "NEEDS_REVIEW", "due_at": None, "error_code": "MAX_ATTEMPTS"}
     assert is_within(expected, made(move))
 
 
-def test_what_was_refused_in_doubt_fails_after_the_negative_reads():
+def test_a_refusal_in_doubt_fails_after_the_negative_reads():
     doubtful = unknown(attempts=2, negative_reads=1, error_code="DUPLICATE_DATA")
 
     move = lifecycle.read_back(doubtful, LEAD, is_conclusive=True)
@@ -393,7 +393,7 @@ def test_what_was_refused_in_doubt_fails_after_the_negative_reads():
     assert is_within({"status": "FAILED", "due_at": None, "finished_at": 0}, made(move))
 
 
-def test_a_lead_that_zoho_calls_converted_but_shows_open_is_for_a_person():
+def test_a_lead_that_zoho_calls_converted_but_shows_open_needs_review():
     contradictory = unknown(attempts=1, negative_reads=1, error_code="ID_ALREADY_CONVERTED")
 
     move = lifecycle.read_back(contradictory, LEAD, is_conclusive=True)
@@ -408,7 +408,7 @@ def test_an_empty_read_is_no_evidence(is_conclusive):
     assert made(move) == {"status": "UNKNOWN", "due_at": 60, "empty_reads": 1, "retry_count": 0}
 
 
-def test_after_a_long_time_of_empty_reads_a_person_looks():
+def test_after_a_long_time_of_empty_reads_a_row_needs_review():
     nearly = lifecycle.read_back(unknown(empty_reads=8), None, is_conclusive=True)
     at_last = lifecycle.read_back(unknown(empty_reads=9), None, is_conclusive=True)
 
@@ -417,7 +417,7 @@ def test_after_a_long_time_of_empty_reads_a_person_looks():
 
 
 @pytest.mark.parametrize("lead", [LEAD, None], ids=["open", "nothing"])
-def test_a_scheduled_conversion_is_read_at_widening_steps(lead):
+def test_a_scheduled_conversion_is_read_after_growing_delays(lead):
     first = lifecycle.read_back(row(Status.SCHEDULED), lead, is_conclusive=False)
     late = lifecycle.read_back(row(Status.SCHEDULED, retry_count=9), lead, is_conclusive=False)
 

@@ -1,4 +1,4 @@
-"""Two hundred conversions, and a third of the answers never arrive."""
+"""Two hundred conversions, of which a third of the answers are lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def leads(connection, zoho, settings):
-    """Leads whose conversion is asked for by policy, however often their answers are lost."""
+    """Leads whose conversion by policy is requested, with a high ``MAX_ATTEMPTS``."""
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "MAX_ATTEMPTS": 20}
     lead_ids = [zoho.story("no_match") for _ in range(LEADS)]
     for lead_id in lead_ids:
@@ -26,7 +26,7 @@ def leads(connection, zoho, settings):
 
 @pytest.fixture
 def work_to_rest(connection, later):
-    """Work until nothing is due any more, without waiting for what is due later."""
+    """Work until no row will be due, letting the time between pass without waiting."""
 
     def work_on():
         while (wait := work.work(connection_id=connection.pk)) is not None:

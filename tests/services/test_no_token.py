@@ -1,4 +1,4 @@
-"""While there is no token nobody is asked again and again, and then work goes on by itself."""
+"""Without an access token there are few calls, and work goes on as soon as there is one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SWEEP = 2.0
 
 @pytest.fixture
 def leads(connection: Connection, zoho: Simulator) -> list[LeadConversion]:
-    """Three leads whose conversion was asked for."""
+    """Three leads whose conversion was requested."""
     return [
         convert.request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
         for _ in range(3)
@@ -32,7 +32,7 @@ def leads(connection: Connection, zoho: Simulator) -> list[LeadConversion]:
 
 @pytest.fixture
 def told() -> Iterator[list[Connection]]:
-    """Return the connections whose loss is announced."""
+    """The connections that ``connection_lost`` was sent for."""
     with heard(connection_lost, "connection") as lost:
         yield lost
 
@@ -55,7 +55,7 @@ def statuses() -> set[str]:
 
 
 @pytest.mark.usefixtures("leads")
-def test_a_withdrawn_consent_costs_one_token_call_is_said_once_and_work_goes_on_after_another(
+def test_a_withdrawn_consent_costs_one_token_call_and_one_signal_and_work_goes_on_after_a_new_one(
     zoho: Simulator, told: list[Connection], later: Callable[[float], None]
 ) -> None:
     zoho.world.grants.access_tokens.clear()
@@ -81,7 +81,7 @@ def test_a_withdrawn_consent_costs_one_token_call_is_said_once_and_work_goes_on_
 
 @pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.usefixtures("leads")
-def test_access_denied_asks_nobody_to_connect_again_and_zoho_seldom(
+def test_access_denied_needs_no_new_connection_and_few_token_calls(
     zoho: Simulator, status: int, told: list[Connection], later: Callable[[float], None]
 ) -> None:
     zoho.world.grants.access_tokens.clear()

@@ -1,4 +1,4 @@
-"""What will happen, said to people: all that is asked of Zoho, and nothing else."""
+"""The sentences about a plan: one for everything that the request asks for, and no others."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ NAMES = {"32": "Tomas Wieser", "41": "Decision Maker"}
 THE_END = "The lead is closed. Zoho cannot undo this; what was read is kept here."
 
 
-def said(plan: ConversionPlan, lead: Lead = LEAD) -> list[str]:
+def explained(plan: ConversionPlan, lead: Lead = LEAD) -> list[str]:
     with translation.override("en"):
         return explain_plan(plan, lead, OPTIONS, NAMES)
 
 
-def test_a_plan_that_asks_for_nothing_creates_what_the_lead_has() -> None:
-    assert said(ConversionPlan()) == [
+def test_an_empty_plan_creates_a_contact_and_an_account() -> None:
+    assert explained(ConversionPlan()) == [
         "A new contact “Ines Albrecht” is created.",
         "A new account “Nordwind” is created.",
         "No deal is created.",
@@ -52,8 +52,8 @@ def test_a_plan_that_asks_for_nothing_creates_what_the_lead_has() -> None:
     ]
 
 
-def test_a_lead_without_company_owner_and_tags_says_less() -> None:
-    assert said(ConversionPlan(), PLAIN) == [
+def test_a_lead_without_company_owner_and_tags_has_fewer_sentences() -> None:
+    assert explained(ConversionPlan(), PLAIN) == [
         "A new contact “Bo Brandt” is created.",
         "No account is created: the lead has no company.",
         "No deal is created.",
@@ -62,7 +62,7 @@ def test_a_lead_without_company_owner_and_tags_says_less() -> None:
     ]
 
 
-def test_everything_that_can_be_asked_for_is_said() -> None:
+def test_a_full_plan_has_all_sentences() -> None:
     deal = Deal(
         name="Roll-out",
         stage="Qualification",
@@ -84,7 +84,7 @@ def test_everything_that_can_be_asked_for_is_said() -> None:
         notify_new_owner=True,
     )
 
-    assert said(plan) == [
+    assert explained(plan) == [
         "The lead joins the existing contact “I. Albrecht”.",
         "It is added to the existing account “Nordwind GmbH”.",
         "The existing account's name becomes “Nordwind”.",
@@ -121,8 +121,8 @@ def test_everything_that_can_be_asked_for_is_said() -> None:
         (ConversionPlan(notify_new_owner=True), "Zoho tells the owner of the new records."),
     ],
 )
-def test_each_wish_has_its_sentence(plan: ConversionPlan, sentence: str) -> None:
-    assert sentence in said(plan)
+def test_each_option_of_a_plan_has_its_sentence(plan: ConversionPlan, sentence: str) -> None:
+    assert sentence in explained(plan)
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,10 @@ def test_each_wish_has_its_sentence(plan: ConversionPlan, sentence: str) -> None
         (ConversionPlan(overwrite=True, account_id="21"), PLAIN),
     ],
 )
-def test_no_name_is_replaced_where_there_is_none(plan: ConversionPlan, lead: Lead) -> None:
-    assert not [sentence for sentence in said(plan, lead) if "name becomes" in sentence]
+def test_overwriting_has_no_sentence_without_an_account_or_a_company(
+    plan: ConversionPlan, lead: Lead
+) -> None:
+    assert not [sentence for sentence in explained(plan, lead) if "name becomes" in sentence]
 
 
 PLANS = st.builds(
@@ -158,7 +160,7 @@ PLANS = st.builds(
 def test_every_key_of_every_request_has_a_sentence(plan: ConversionPlan, lead: Lead) -> None:
     item = request_body(plan)["data"][0]
 
-    sentences = said(plan, lead)
+    sentences = explained(plan, lead)
 
     assert item.keys() <= SENTENCES.keys()
     assert all(sentences)
@@ -172,5 +174,5 @@ def test_every_key_of_every_request_has_a_sentence(plan: ConversionPlan, lead: L
 
 
 @given(plan=PLANS)
-def test_who_may_see_the_request_sees_the_one_that_is_sent(plan: ConversionPlan) -> None:
+def test_the_request_shown_is_the_request_sent(plan: ConversionPlan) -> None:
     assert request_body(plan) == convert_body(plan)

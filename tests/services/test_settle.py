@@ -53,7 +53,7 @@ def test_a_conversion_that_took_effect_is_found_with_its_ids(in_doubt, zoho):
 
 
 @pytest.mark.parametrize("status", [Status.UNKNOWN, Status.SCHEDULED])
-def test_it_is_found_long_before_it_is_due(in_doubt, zoho, status):
+def test_a_conversion_is_found_before_the_row_is_due(in_doubt, zoho, status):
     row = in_doubt(status=status, due_at=from_now(300), quiet_until=from_now(300))
     take_effect(zoho, row)
 
@@ -99,7 +99,7 @@ def test_enough_reads_far_enough_apart_let_it_be_sent_again(in_doubt, later):
     assert LeadConversion.objects.due().contains(row)
 
 
-def test_a_lead_that_cannot_be_read_ends_with_a_person(in_doubt, zoho, later, settings):
+def test_a_lead_that_cannot_be_read_needs_review_at_last(in_doubt, zoho, later, settings):
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "UNKNOWN_HORIZON": 3}
     row = in_doubt()
     zoho.delete("Leads", row.lead_id)
@@ -112,7 +112,7 @@ def test_a_lead_that_cannot_be_read_ends_with_a_person(in_doubt, zoho, later, se
     assert statuses == [Status.UNKNOWN, Status.UNKNOWN, Status.NEEDS_REVIEW]
 
 
-def test_if_zoho_cannot_be_asked_nothing_is_noted(in_doubt, zoho):
+def test_if_zoho_cannot_be_asked_nothing_is_recorded(in_doubt, zoho):
     row = in_doubt()
     zoho.fail("leads_list", "close_before")
 
@@ -136,7 +136,7 @@ def test_only_what_is_in_doubt_is_read(in_doubt, zoho, status):
 
 @pytest.mark.parametrize("due_at", [-60, 60, None])
 @pytest.mark.parametrize("quiet_until", [-60, 60, None])
-def test_the_database_counts_as_the_search_over_the_protocol_does(in_doubt, due_at, quiet_until):
+def test_is_conclusive_is_the_same_as_in_the_search_of_the_protocol(in_doubt, due_at, quiet_until):
     moments = {"due_at": due_at, "quiet_until": quiet_until}
     columns = {name: s if s is None else from_now(s) for name, s in moments.items()}
     row = in_doubt(**columns)
@@ -146,7 +146,7 @@ def test_the_database_counts_as_the_search_over_the_protocol_does(in_doubt, due_
     assert found.is_conclusive == Row(status="UNKNOWN", **moments).is_conclusive
 
 
-def test_a_moment_that_is_now_has_come(in_doubt):
+def test_a_time_that_is_now_counts_as_over(in_doubt):
     row = in_doubt()
     LeadConversion.objects.filter(pk=row.pk).update(due_at=DbNow(), quiet_until=F("due_at"))
 

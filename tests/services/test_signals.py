@@ -12,24 +12,24 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def heard():
-    """What the host project is told: sender and arguments of every signal."""
-    told = []
+def received():
+    """Sender and arguments of every signal that a receiver was called with."""
+    calls = []
 
-    def listen(sender, signal, **arguments):
-        told.append((sender, arguments))
+    def receive(sender, signal, **arguments):
+        calls.append((sender, arguments))
 
     signals = (lead_converted, connection_lost)
     for signal in signals:
-        signal.connect(listen)
-    yield told
+        signal.connect(receive)
+    yield calls
     for signal in signals:
-        signal.disconnect(listen)
+        signal.disconnect(receive)
 
 
 @pytest.fixture
-def deaf():
-    """A receiver of the host project that fails at every lead."""
+def failing_receiver():
+    """A receiver of the host project that raises an error for every lead."""
 
     def fail(**_arguments):
         raise LookupError("no such customer")
@@ -47,45 +47,47 @@ def converted(connection, zoho):
     return LeadConversion.objects.get(pk=row.pk)
 
 
-def test_a_conversion_is_told_once(converted, heard):
+def test_a_signal_is_sent_once_for_a_conversion(converted, received):
     assert send_signals() == 1
     assert send_signals() == 0
 
-    [(sender, arguments)] = heard
+    [(sender, arguments)] = received
     assert sender is LeadConversion
     assert arguments == {"conversion": converted}
     assert arguments["conversion"].contact_id
 
 
-def test_work_itself_tells_nothing(heard, converted):
-    assert heard == []
+def test_the_worker_itself_sends_no_signal(received, converted):
+    assert received == []
     assert converted.announced_at is None
 
 
-def test_a_lead_converted_elsewhere_is_told_too(connection, zoho, heard):
+def test_a_signal_is_sent_for_a_lead_converted_elsewhere_too(connection, zoho, received):
     preview(connection_id=connection.pk, lead_id=zoho.story("converted"))
 
     send_signals()
 
-    assert [arguments["conversion"].converted_by for _sender, arguments in heard] == ["elsewhere"]
+    assert [arguments["conversion"].converted_by for _sender, arguments in received] == [
+        "elsewhere"
+    ]
 
 
-def test_what_is_not_converted_is_not_told(connection, zoho, heard):
+def test_no_signal_is_sent_for_a_lead_that_is_not_converted(connection, zoho, received):
     preview(connection_id=connection.pk, lead_id=zoho.story("several"))
 
     assert send_signals() == 0
-    assert heard == []
+    assert received == []
 
 
-def test_a_receiver_that_fails_spoils_nothing(deaf, heard, converted, caplog):
+def test_other_receivers_are_called_when_one_fails(failing_receiver, received, converted, caplog):
     assert send_signals() == 1
 
-    assert len(heard) == 1
+    assert len(received) == 1
     assert "no such customer" in caplog.text
     assert send_signals() == 0
 
 
-def test_a_failing_receiver_does_not_touch_the_row(deaf, converted, caplog):
+def test_a_failing_receiver_does_not_touch_the_row(failing_receiver, converted, caplog):
     send_signals()
 
     row = LeadConversion.objects.get(pk=converted.pk)
@@ -94,7 +96,7 @@ def test_a_failing_receiver_does_not_touch_the_row(deaf, converted, caplog):
     assert caplog.records
 
 
-def test_a_lost_connection_is_told_once(connection, zoho, heard):
+def test_a_signal_is_sent_once_for_a_lost_connection(connection, zoho, received):
     convert.request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
     zoho.world.grants.access_tokens.clear()
     zoho.world.grants.refresh_tokens.clear()
@@ -103,5 +105,5 @@ def test_a_lost_connection_is_told_once(connection, zoho, heard):
     assert send_signals() == 1
     assert send_signals() == 0
 
-    assert heard == [(Connection, {"connection": connection})]
+    assert received == [(Connection, {"connection": connection})]
     assert ConnectionEvent.objects.get(kind="lost").announced_at is not None

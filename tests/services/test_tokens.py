@@ -1,4 +1,4 @@
-"""A usable access token for whoever asks, and as few calls to the token endpoint as can be."""
+"""Access tokens: valid for every caller, with as few refreshes as possible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
 from tests.reporter import shown_by
-from tests.services.worlds import standing
+from tests.services.simulators import using_simulator
 from zoho_crm import crypto
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY, SimulatorAdapter
 from zoho_crm.exceptions import (
@@ -42,7 +42,7 @@ HOUR = 3600
 
 
 def let_expire(connection: Connection, seconds: float = -1) -> None:
-    """Let the access token have so many seconds left."""
+    """Let the access token expire in so many seconds."""
     connection.tokens.update(expires_at=from_now(seconds))
 
 
@@ -51,7 +51,7 @@ def stored(connection: Connection) -> Token:
 
 
 def refreshes(zoho: Simulator) -> int:
-    """Return how many calls for a new access token reached Zoho."""
+    """Return the number of refreshes that reached Zoho."""
     calls = zoho.stats()["calls"]
     paths = [call["count"] for call in calls if call["path"] == "/oauth/v2/token"]
     return sum(paths) - zoho.stats()["tokens"]["exchanged"]
@@ -69,16 +69,14 @@ def lives_between(connection: Connection, least: float, most: float) -> bool:
 # Giving out
 
 
-def test_a_fresh_token_is_given_out_without_a_call(connection: Connection, zoho: Simulator) -> None:
+def test_a_fresh_token_is_returned_without_a_call(connection: Connection, zoho: Simulator) -> None:
     token = access_token(connection_id=connection.pk)
 
     assert token == stored(connection).reveal("access_token")
     assert refreshes(zoho) == 0
 
 
-def test_an_expired_token_is_renewed_and_remembered(
-    connection: Connection, zoho: Simulator
-) -> None:
+def test_an_expired_token_is_refreshed_and_stored(connection: Connection, zoho: Simulator) -> None:
     before = stored(connection)
     let_expire(connection)
 
@@ -96,7 +94,7 @@ def test_an_expired_token_is_renewed_and_remembered(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "renewer", "is_at_hand"),
+    ("seconds", "refresher", "is_returned"),
     [
         (HOUR, "", True),
         (200, "", False),
@@ -104,21 +102,21 @@ def test_an_expired_token_is_renewed_and_remembered(
         (-1, "somebody", False),
     ],
 )
-def test_a_token_is_at_hand_if_nobody_has_to_be_asked(
-    connection: Connection, zoho: Simulator, seconds: float, renewer: str, is_at_hand: bool
+def test_a_stored_token_is_returned_if_no_refresh_is_needed(
+    connection: Connection, zoho: Simulator, seconds: float, refresher: str, is_returned: bool
 ) -> None:
     let_expire(connection, seconds)
     token = stored(connection)
-    if renewer:
-        assert token.take_refresh_lease(owner=renewer, seconds=30)
+    if refresher:
+        assert token.take_refresh_lease(owner=refresher, seconds=30)
 
     found = tokens.stored_access_token(connection_id=connection.pk)
 
-    assert found == (token.reveal("access_token") if is_at_hand else None)
+    assert found == (token.reveal("access_token") if is_returned else None)
     assert refreshes(zoho) == 0
 
 
-def test_a_refresh_leaves_the_refresh_token_alone(connection: Connection) -> None:
+def test_a_refresh_does_not_change_the_refresh_token(connection: Connection) -> None:
     before = stored(connection)
     let_expire(connection)
 
@@ -130,7 +128,7 @@ def test_a_refresh_leaves_the_refresh_token_alone(connection: Connection) -> Non
 
 
 @pytest.mark.parametrize(("seconds", "calls"), [(290, 1), (310, 0)])
-def test_a_token_is_renewed_five_minutes_early(
+def test_a_token_is_refreshed_five_minutes_early(
     connection: Connection, zoho: Simulator, seconds: float, calls: int
 ) -> None:
     let_expire(connection, seconds)
@@ -139,7 +137,7 @@ def test_a_token_is_renewed_five_minutes_early(
     assert refreshes(zoho) == calls
 
 
-def test_the_old_token_serves_while_somebody_renews_it(
+def test_the_old_token_is_used_while_another_process_refreshes_it(
     connection: Connection, zoho: Simulator
 ) -> None:
     let_expire(connection, 200)
@@ -150,7 +148,7 @@ def test_the_old_token_serves_while_somebody_renews_it(
     assert refreshes(zoho) == 0
 
 
-def test_a_token_that_would_expire_within_a_call_does_not_serve(
+def test_a_token_that_expires_within_a_call_is_not_used(
     connection: Connection, zoho: Simulator
 ) -> None:
     old = access_token(connection_id=connection.pk)
@@ -162,7 +160,7 @@ def test_a_token_that_would_expire_within_a_call_does_not_serve(
     assert access_token(connection_id=connection.pk) != old
 
 
-def test_milliseconds_of_an_old_client_are_not_taken_for_seconds(
+def test_milliseconds_of_old_clients_are_not_read_as_seconds(
     connection: Connection, zoho: Simulator
 ) -> None:
     zoho.world.settings = replace(zoho.world.settings, legacy_expires_in=True)
@@ -173,7 +171,7 @@ def test_milliseconds_of_an_old_client_are_not_taken_for_seconds(
     assert lives_between(connection, HOUR - 60, HOUR + 60)
 
 
-def test_whoever_waits_too_long_for_another_process_gives_up(
+def test_waiting_for_another_process_ends_with_an_error(
     connection: Connection, zoho: Simulator, settings: Any
 ) -> None:
     settings.ZOHO_CRM |= {"REFRESH_LEASE": 0.1, "CALL_DEADLINE": 0.1}
@@ -186,7 +184,7 @@ def test_whoever_waits_too_long_for_another_process_gives_up(
     assert refreshes(zoho) == 0
 
 
-def test_a_lease_that_ran_out_is_free(connection: Connection, zoho: Simulator) -> None:
+def test_an_expired_lease_is_free(connection: Connection, zoho: Simulator) -> None:
     let_expire(connection)
     assert stored(connection).take_refresh_lease(owner="dead", seconds=-1)
 
@@ -216,7 +214,7 @@ def test_a_token_that_was_replaced_meanwhile_is_not_replaced_again(
     assert refreshes(zoho) == 1
 
 
-def test_a_person_renews_a_token_once_for_what_they_saw(
+def test_a_person_refreshes_a_token_once_for_the_generation_shown(
     connection: Connection, zoho: Simulator
 ) -> None:
     seen = stored(connection).generation
@@ -231,7 +229,7 @@ def test_a_person_renews_a_token_once_for_what_they_saw(
 # "Access Denied"
 
 
-def test_too_many_renewals_are_respected_for_ten_minutes(
+def test_access_denied_throttles_refreshes_for_ten_minutes(
     connection: Connection, zoho: Simulator
 ) -> None:
     let_expire(connection)
@@ -251,7 +249,9 @@ def test_too_many_renewals_are_respected_for_ten_minutes(
     assert not Token.objects.filter(throttled_until__gt=from_now(610)).exists()
 
 
-def test_after_ten_minutes_zoho_is_asked_again(connection: Connection, zoho: Simulator) -> None:
+def test_after_ten_minutes_the_token_is_refreshed_again(
+    connection: Connection, zoho: Simulator
+) -> None:
     let_expire(connection)
     zoho.fail("refresh", "throttle")
     with pytest.raises(TokenThrottledError):
@@ -262,7 +262,7 @@ def test_after_ten_minutes_zoho_is_asked_again(connection: Connection, zoho: Sim
     assert access_token(connection_id=connection.pk)
 
 
-def test_the_old_token_serves_while_zoho_gives_no_new_one(
+def test_the_old_token_is_used_while_refreshes_are_throttled(
     connection: Connection, zoho: Simulator
 ) -> None:
     old = access_token(connection_id=connection.pk)
@@ -274,7 +274,7 @@ def test_the_old_token_serves_while_zoho_gives_no_new_one(
     assert kinds(connection) == ["connected", "throttled"]
 
 
-def test_the_limit_of_zoho_itself_is_met_with_patience(
+def test_the_token_limit_of_the_simulator_throttles_refreshes(
     connection: Connection, zoho: Simulator
 ) -> None:
     for _ in range(10):
@@ -291,7 +291,7 @@ def test_the_limit_of_zoho_itself_is_met_with_patience(
 # Consent withdrawn
 
 
-def test_a_withdrawn_consent_is_noticed_once(
+def test_a_withdrawn_consent_is_recorded_once(
     connection: Connection, zoho: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     let_expire(connection)
@@ -339,7 +339,7 @@ TROUBLES = [
 
 
 @pytest.mark.parametrize("do", TROUBLES)
-def test_the_old_token_serves_while_zoho_is_down(
+def test_the_old_token_is_used_while_zoho_is_down(
     connection: Connection, zoho: Simulator, do: str
 ) -> None:
     old = access_token(connection_id=connection.pk)
@@ -354,7 +354,7 @@ def test_the_old_token_serves_while_zoho_is_down(
 
 
 @pytest.mark.parametrize("do", TROUBLES)
-def test_without_a_token_that_serves_zohos_trouble_is_ours_and_passes(
+def test_without_a_valid_token_zohos_errors_are_transient(
     connection: Connection, zoho: Simulator, do: str
 ) -> None:
     let_expire(connection)
@@ -368,7 +368,9 @@ def test_without_a_token_that_serves_zohos_trouble_is_ours_and_passes(
     assert stored(connection).status == "ACTIVE"
 
 
-def test_a_wrong_client_is_no_lost_connection(connection: Connection, zoho: Simulator) -> None:
+def test_a_wrong_client_secret_does_not_lose_the_connection(
+    connection: Connection, zoho: Simulator
+) -> None:
     token = stored(connection)
     Token.objects.update(**token.encrypted_columns(client_secret=Secret("changed at Zoho")))
     let_expire(connection)
@@ -385,7 +387,7 @@ def test_a_wrong_client_is_no_lost_connection(connection: Connection, zoho: Simu
 
 @pytest.fixture
 def meanwhile(db: None, settings: Any) -> Any:
-    """What happens, in a list, while the answer to the next delayed call is on its way."""
+    """A simulator, and a list of functions that are called during the next delayed call."""
     things: list[Callable[[], object]] = []
 
     def sleep(_seconds: float) -> None:
@@ -393,7 +395,7 @@ def meanwhile(db: None, settings: Any) -> Any:
             things.pop()()
 
     simulator = Simulator(SimulatorSettings(leads=0), sleep=sleep)
-    with standing(simulator, settings):
+    with using_simulator(simulator, settings):
         yield simulator, things
 
 
@@ -401,7 +403,9 @@ def connected_to(simulator: Simulator) -> Connection:
     return connect.with_grant_code(code=simulator.grant_code(), data_center="local")
 
 
-def test_a_token_that_comes_after_another_process_had_its_turn_is_dropped(meanwhile: Any) -> None:
+def test_a_token_that_comes_after_the_lease_went_to_another_process_is_dropped(
+    meanwhile: Any,
+) -> None:
     zoho, things = meanwhile
     connection = connected_to(zoho)
     let_expire(connection)
@@ -422,7 +426,7 @@ def test_a_token_that_comes_after_another_process_had_its_turn_is_dropped(meanwh
     assert kinds(connection) == ["connected", "refreshed"]
 
 
-def test_a_no_that_comes_after_somebody_has_connected_again_is_dropped(meanwhile: Any) -> None:
+def test_a_refusal_that_comes_after_a_reconnect_is_dropped(meanwhile: Any) -> None:
     zoho, things = meanwhile
     connection = connected_to(zoho)
     let_expire(connection)
@@ -439,7 +443,7 @@ def test_a_no_that_comes_after_somebody_has_connected_again_is_dropped(meanwhile
     assert kinds(connection) == ["connected", "reconnected"]
 
 
-def test_a_denial_that_comes_too_late_throttles_nobody(meanwhile: Any) -> None:
+def test_access_denied_that_comes_after_a_reconnect_does_not_throttle(meanwhile: Any) -> None:
     zoho, things = meanwhile
     connection = connected_to(zoho)
     let_expire(connection)
@@ -456,7 +460,7 @@ def test_a_denial_that_comes_too_late_throttles_nobody(meanwhile: Any) -> None:
     assert "throttled" not in kinds(connection)
 
 
-def test_a_token_that_comes_after_the_connection_was_cut_is_dropped(meanwhile: Any) -> None:
+def test_a_token_that_comes_after_a_disconnect_is_dropped(meanwhile: Any) -> None:
     zoho, things = meanwhile
     connection = connected_to(zoho)
     let_expire(connection)
@@ -474,7 +478,7 @@ def test_a_token_that_comes_after_the_connection_was_cut_is_dropped(meanwhile: A
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_token_is_asked_for_inside_a_transaction(
+def test_a_refresh_inside_a_transaction_is_refused(
     zoho: Simulator,
 ) -> None:
     connection = connected_to(zoho)
@@ -492,7 +496,7 @@ def test_no_token_is_asked_for_inside_a_transaction(
     assert access_token(connection_id=connection.pk)
 
 
-def test_the_block_of_a_test_case_does_not_count_and_one_inside_it_does(
+def test_the_transaction_of_a_test_case_is_allowed_but_none_inside_it(
     connection: Connection,
 ) -> None:
     assert access_token(connection_id=connection.pk)
@@ -504,7 +508,7 @@ def test_the_block_of_a_test_case_does_not_count_and_one_inside_it_does(
 # Keys
 
 
-def test_without_its_key_nothing_is_sent_and_nothing_overwritten(
+def test_without_the_encryption_key_nothing_is_sent_or_overwritten(
     connection: Connection, zoho: Simulator, settings: Any
 ) -> None:
     let_expire(connection)
@@ -520,7 +524,7 @@ def test_without_its_key_nothing_is_sent_and_nothing_overwritten(
 
 
 @pytest.mark.parametrize("keys", [[], ["hunter2", ENCRYPTION_KEY]])
-def test_what_could_not_be_stored_is_not_asked_for(
+def test_a_token_that_could_not_be_stored_is_not_refreshed(
     connection: Connection, zoho: Simulator, settings: Any, keys: list[str]
 ) -> None:
     let_expire(connection)
@@ -534,7 +538,7 @@ def test_what_could_not_be_stored_is_not_asked_for(
     assert Token.objects.values().get() == before
 
 
-def test_an_older_key_still_serves(connection: Connection, settings: Any) -> None:
+def test_an_older_encryption_key_still_decrypts(connection: Connection, settings: Any) -> None:
     new = crypto.new_key()
     let_expire(connection)
     settings.ZOHO_CRM |= {"ENCRYPTION_KEYS": [new, ENCRYPTION_KEY]}
@@ -558,14 +562,14 @@ def test_a_ciphertext_that_was_moved_to_another_column_is_refused(connection: Co
 # Clients
 
 
-def test_a_client_renews_its_token_itself(connection: Connection, zoho: Simulator) -> None:
+def test_a_client_refreshes_its_token_itself(connection: Connection, zoho: Simulator) -> None:
     zoho.world.grants.revoke(stored(connection).reveal("access_token").reveal())
 
     assert client_for(connection).organisation().id == connection.org_id
     assert refreshes(zoho) == 1
 
 
-def test_a_client_with_one_token_touches_no_table(
+def test_a_client_with_one_token_uses_no_database(
     connection: Connection, zoho: Simulator, django_assert_num_queries: Any
 ) -> None:
     token = access_token(connection_id=connection.pk)
@@ -587,7 +591,7 @@ def test_a_client_asks_for_the_fields_that_the_organisation_maps(connection: Con
     assert client_for(connection).leads.mapped_fields == ("Special__c",)
 
 
-def test_the_default_connection_is_meant_when_none_is_named(
+def test_the_default_connection_is_used_when_none_is_named(
     connection: Connection, zoho: Simulator
 ) -> None:
     other = Connection.objects.create(name="other", data_center="local", org_id="1")
@@ -597,7 +601,7 @@ def test_the_default_connection_is_meant_when_none_is_named(
     assert tokens.default_connection() == other
 
 
-def test_without_any_connection_the_message_says_so(db: None) -> None:
+def test_without_any_connection_there_is_a_clear_error(db: None) -> None:
     with pytest.raises(ConnectionLostError, match="connect to Zoho first") as caught:
         client_for()
 
@@ -613,7 +617,7 @@ def test_a_connection_without_a_token_has_to_be_connected(connection: Connection
     assert caught.value.code == "not_connected"
 
 
-def test_a_data_center_that_is_not_in_the_table_is_the_administrators(
+def test_an_unknown_data_center_is_an_authorization_error(
     connection: Connection, settings: Any
 ) -> None:
     settings.ZOHO_CRM |= {"LOCAL_URL": ""}
@@ -635,7 +639,7 @@ def session(zoho: Simulator) -> Any:
         yield session
 
 
-def test_a_project_signs_calls_of_its_own(
+def test_a_project_can_sign_its_own_calls(
     connection: Connection, zoho: Simulator, session: requests.Session
 ) -> None:
     url = f"{zoho.origin}/crm/v8/org"
@@ -645,7 +649,7 @@ def test_a_project_signs_calls_of_its_own(
     assert answer.json()["org"][0]["id"] == connection.org_id
 
 
-def test_a_project_is_not_bothered_with_expired_tokens(
+def test_auth_for_refreshes_an_expired_token(
     connection: Connection, zoho: Simulator, session: requests.Session
 ) -> None:
     zoho.world.grants.revoke(stored(connection).reveal("access_token").reveal())
@@ -657,7 +661,7 @@ def test_a_project_is_not_bothered_with_expired_tokens(
 
 
 @pytest.mark.parametrize(("host", "signed"), [("desk.zoho.eu", True), ("evil.example", False)])
-def test_hosts_of_other_products_are_signed_for_if_the_settings_name_them(
+def test_calls_to_hosts_of_other_products_are_signed_if_the_settings_name_them(
     connection: Connection, settings: Any, session: requests.Session, host: str, signed: bool
 ) -> None:
     settings.ZOHO_CRM |= {"EXTRA_API_HOSTS": ["desk.zoho.eu"]}
@@ -672,7 +676,7 @@ def test_hosts_of_other_products_are_signed_for_if_the_settings_name_them(
 
 @pytest.mark.parametrize("on", ["refresh", "org"])
 @pytest.mark.parametrize("do", [*TROUBLES, "throttle"])
-def test_no_variable_of_a_failure_holds_a_secret(
+def test_no_local_variable_of_a_failure_holds_a_secret(
     connection: Connection, zoho: Simulator, on: str, do: str
 ) -> None:
     let_expire(connection)
@@ -688,7 +692,7 @@ def test_no_variable_of_a_failure_holds_a_secret(
     assert not [secret for secret in secrets if secret in shown]
 
 
-def test_no_log_holds_a_secret(
+def test_no_log_message_holds_a_secret(
     zoho: Simulator, db: None, caplog: pytest.LogCaptureFixture, settings: Any
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -711,7 +715,7 @@ def test_no_log_holds_a_secret(
     assert not [secret for secret in known if secret in repr(Token.objects.values())]
 
 
-def test_a_token_that_lives_for_minutes_only_is_renewed_at_its_end(
+def test_a_token_with_a_short_lifetime_is_refreshed_at_its_expiry(
     zoho: Simulator, db: None
 ) -> None:
     zoho.world.settings = replace(zoho.world.settings, token_seconds=240)

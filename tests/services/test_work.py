@@ -43,13 +43,13 @@ def requested(connection, zoho):
 
 @pytest.fixture
 def run(connection):
-    """Work the connection once."""
+    """Work the connection for one slice."""
     return lambda **more: work.work(connection_id=connection.pk, **more)
 
 
 @pytest.fixture
 def watched():
-    """Call something and return all that a query gave meanwhile."""
+    """Call a function and return all results that a query has meanwhile."""
 
     def watch(call, query):
         seen, over = set(), Event()
@@ -86,7 +86,7 @@ def steps(row):
 
 
 def sent(zoho):
-    """The leads of all calls that asked for a conversion, in their order."""
+    """Return the lead ids of all conversion calls, in their order."""
     return [call["lead_id"] for call in zoho.ledger()["calls"]]
 
 
@@ -98,10 +98,10 @@ def error(code, message="no"):
     return {"code": code, "message": message, "status": "error", "details": {}}
 
 
-# What is due is done
+# Due rows
 
 
-def test_what_was_approved_is_converted_and_agrees_with_the_ledger(ready, run, zoho):
+def test_approved_leads_are_converted_and_agree_with_the_ledger(ready, run, zoho):
     rows = [ready(case) for case in ["no_match", "one_match", "account_only", "hostile"]]
 
     assert run() is None
@@ -114,7 +114,7 @@ def test_what_was_approved_is_converted_and_agrees_with_the_ledger(ready, run, z
     assert sorted(sent(zoho)) == sorted(row.lead_id for row in rows)
 
 
-def test_each_step_of_a_life_is_in_the_journal(requested, run):
+def test_each_change_of_status_is_in_the_journal(requested, run):
     row = requested()
 
     run()
@@ -131,7 +131,7 @@ def test_each_step_of_a_life_is_in_the_journal(requested, run):
     assert [bool(event.payload_hash) for event in events] == [False, False, False, True, False]
 
 
-def test_without_anything_due_nobody_is_asked(connection, run, zoho):
+def test_without_due_rows_there_is_no_call(connection, run, zoho):
     before = zoho.stats()["calls"]
 
     assert run() is None
@@ -156,14 +156,14 @@ def test_an_inactive_connection_is_not_worked(ready, run, zoho, connection):
     assert work.connections_to_wake() == []
 
 
-def test_work_never_begins_inside_a_transaction(ready, run):
+def test_work_inside_a_transaction_is_refused(ready, run):
     ready()
 
     with transaction.atomic(), pytest.raises(RuntimeError, match="transaction"):
         run()
 
 
-def test_when_the_slice_is_over_the_rest_is_for_the_next(ready, run, settings):
+def test_rows_left_at_the_end_of_a_slice_are_for_the_next(ready, run, settings):
     adjust(settings, SLICE=0, MAX_CONCURRENCY=1)
     rows = [ready() for _ in range(2)]
 
@@ -171,7 +171,7 @@ def test_when_the_slice_is_over_the_rest_is_for_the_next(ready, run, settings):
     assert set(statuses(rows)) == {Status.READY}
 
 
-def test_when_told_to_stop_nothing_more_is_begun(ready, run, zoho):
+def test_after_the_stop_signal_no_call_starts(ready, run, zoho):
     rows = [ready() for _ in range(2)]
     stop = Event()
     stop.set()
@@ -181,7 +181,7 @@ def test_when_told_to_stop_nothing_more_is_begun(ready, run, zoho):
     assert sent(zoho) == []
 
 
-def test_what_a_person_waits_for_goes_first(ready, requested, run, settings, zoho):
+def test_leads_approved_by_a_person_go_first(ready, requested, run, settings, zoho):
     adjust(settings, MAX_CONCURRENCY=1)
     by_nobody = [ready(by=None) for _ in range(3)]
     by_a_person = ready()
@@ -233,7 +233,7 @@ def test_a_policy_converts_what_it_decides_and_leaves_the_rest_to_a_person(
     assert now(row).approved_by is None
 
 
-def test_an_approval_by_policy_says_so(requested, run):
+def test_an_approval_by_policy_is_in_the_journal(requested, run):
     row = requested("one_match", "attach")
 
     run()
@@ -241,8 +241,8 @@ def test_an_approval_by_policy_says_so(requested, run):
     assert row.events.get(to_status=Status.READY).by == "policy attach"
 
 
-def test_a_preview_is_never_seen_without_what_its_policy_makes_of_it(requested, run, watched):
-    """A worker that dies between the two would leave such a lead lying."""
+def test_a_preview_and_its_approval_by_policy_are_written_together(requested, run, watched):
+    """If a worker died between the two, the lead would never be sent."""
     row = requested()
     rows = LeadConversion.objects.filter(pk=row.pk)
 
@@ -252,10 +252,10 @@ def test_a_preview_is_never_seen_without_what_its_policy_makes_of_it(requested, 
     assert Status.PREVIEWED not in seen
 
 
-# What changed since it was approved
+# Changes since the approval
 
 
-def test_a_lead_that_changed_since_is_looked_at_again_and_not_sent(ready, run, zoho):
+def test_a_lead_that_changed_since_is_previewed_again_and_not_sent(ready, run, zoho):
     row = ready()
     zoho.change(zoho.records["Leads"][row.lead_id], Email="other@nordwind.example")
 
@@ -298,7 +298,7 @@ def test_an_answer_without_content_does_not_yet_mean_that_there_is_no_such_lead(
     assert set(statuses(rows)) == {Status.CONVERTED}
 
 
-def test_a_lead_that_is_locked_since_is_refused_and_says_why(ready, run, zoho):
+def test_a_lead_that_is_locked_since_is_refused_with_the_reason(ready, run, zoho):
     row = ready()
     zoho.records["Leads"][row.lead_id]["Locked__s"] = True
 
@@ -324,7 +324,7 @@ def test_a_lead_that_is_converted_elsewhere_at_the_last_moment_is_read_back(
     assert now(row).error_code == ""
 
 
-def test_a_refusal_names_the_record_in_the_way(ready, run, zoho):
+def test_a_duplicate_refusal_names_the_field(ready, run, zoho):
     row = ready()
     email = zoho.records["Leads"][row.lead_id]["Email"]
     zoho.organisation.unique["Contacts"].append("Email")
@@ -353,7 +353,7 @@ ROLL_OUT = Deal(
     ],
     ids=["stage not in pipeline", "mandatory field", "too long"],
 )
-def test_a_deal_that_zoho_refuses_names_its_field_and_nothing_is_made(
+def test_a_refusal_of_a_deal_names_its_field_and_nothing_is_created(
     ready, run, zoho, deal, code, field
 ):
     row = ready(plan=ConversionPlan(deal=deal))
@@ -372,7 +372,7 @@ def age(row):
     LeadConversion.objects.filter(pk=row.pk).update(previewed_at=from_now(-90_000))
 
 
-def test_an_old_preview_that_still_holds_is_renewed_and_sent(ready, run):
+def test_an_old_preview_without_changes_is_renewed_and_sent(ready, run):
     row = ready("one_match")
     age(row)
 
@@ -382,7 +382,7 @@ def test_an_old_preview_that_still_holds_is_renewed_and_sent(ready, run):
     assert row.events.filter(to_status=Status.READY, details={"renewed": True}).exists()
 
 
-def test_an_old_preview_with_other_matches_is_for_a_person_again(ready, run, zoho):
+def test_an_old_preview_with_other_matches_has_to_be_decided_again(ready, run, zoho):
     row = ready()
     age(row)
     zoho.add("Accounts", Account_Name=zoho.records["Leads"][row.lead_id]["Company"])
@@ -436,7 +436,7 @@ def test_workers_that_start_together_send_every_lead_once(ready, connection, zoh
     assert sorted(sent(zoho)) == sorted(row.lead_id for row in rows)
 
 
-def test_the_lease_of_a_dead_worker_runs_out(ready, run, connection, later):
+def test_the_lease_of_a_dead_worker_expires(ready, run, connection, later):
     row = ready()
     ConnectionWork.acquire(connection.pk, owner="another", seconds=90)
     later(91)
@@ -447,7 +447,7 @@ def test_the_lease_of_a_dead_worker_runs_out(ready, run, connection, later):
     assert now(row).status == Status.CONVERTED
 
 
-def test_a_worker_that_lost_its_lease_writes_what_it_knows_and_claims_no_more(
+def test_a_worker_that_lost_its_lease_writes_its_results_and_claims_no_more(
     ready, run, connection, settings, zoho
 ):
     adjust(settings, MAX_CONCURRENCY=1, CALL_DEADLINE=0.5, LEASE=1.1, SLICE=1)
@@ -467,7 +467,7 @@ def test_a_worker_that_lost_its_lease_writes_what_it_knows_and_claims_no_more(
     assert ConnectionWork.objects.get(lease_owner="another").lease_until is not None
 
 
-def test_a_connection_that_is_switched_off_meanwhile_sends_no_more(
+def test_a_connection_that_is_disabled_meanwhile_sends_no_more(
     ready, run, connection, settings, zoho
 ):
     adjust(settings, MAX_CONCURRENCY=1)
@@ -499,7 +499,7 @@ def test_a_worker_keeps_its_lease_while_it_waits_for_an_answer(ready, run, watch
 # Orphans
 
 
-def test_a_row_that_a_dead_worker_left_is_in_doubt_and_never_run_again_blindly(
+def test_a_row_left_running_by_a_dead_worker_is_in_doubt_and_not_sent_again(
     ready, run, zoho, later, caplog
 ):
     row = ready()
@@ -533,7 +533,7 @@ def test_an_orphan_that_was_never_sent_is_sent_after_the_quiet_period(ready, run
     assert sent(zoho) == [row.lead_id]
 
 
-def test_a_row_that_a_living_worker_sends_is_left_alone(ready, run, zoho):
+def test_a_row_whose_worker_holds_the_lease_is_no_orphan(ready, run, zoho):
     row = ready()
     LeadConversion.objects.filter(pk=row.pk).update(status=Status.RUNNING, due_at=from_now(60))
 
@@ -581,7 +581,7 @@ def test_a_conversion_that_never_arrived_is_sent_again_with_the_same_payload(
     assert len(hashes) == 1
 
 
-def test_an_effect_that_comes_late_is_waited_for(ready, run, zoho, later):
+def test_a_late_effect_is_found_before_another_send(ready, run, zoho, later):
     row = ready()
     zoho.fail("convert", "late", seconds=3)
 
@@ -594,7 +594,7 @@ def test_an_effect_that_comes_late_is_waited_for(ready, run, zoho, later):
     assert sent(zoho) == [row.lead_id]
 
 
-def test_after_too_many_attempts_a_person_looks(ready, run, zoho, later):
+def test_after_too_many_attempts_a_row_needs_review(ready, run, zoho, later):
     row = ready()
     zoho.fail("convert", "close_before", times=None)
 
@@ -644,7 +644,7 @@ def test_a_scheduled_conversion_that_never_happens_is_settled_and_sent_again(
 # Tokens and permissions
 
 
-def test_a_rejected_token_is_renewed_and_the_lead_sent_again_at_once(ready, run, zoho):
+def test_a_rejected_token_is_refreshed_and_the_lead_sent_again_at_once(ready, run, zoho):
     row = ready()
     zoho.fail("convert", "error_before", status=401, body=error("INVALID_TOKEN"))
 
@@ -654,7 +654,7 @@ def test_a_rejected_token_is_renewed_and_the_lead_sent_again_at_once(ready, run,
     assert zoho.stats()["tokens"]["refreshed"] == 1
 
 
-def test_a_token_that_zoho_forgot_costs_one_refresh(ready, run, zoho):
+def test_a_token_that_zoho_no_longer_accepts_costs_one_refresh(ready, run, zoho):
     rows = [ready() for _ in range(4)]
     zoho.world.grants.access_tokens.clear()
 
@@ -664,7 +664,7 @@ def test_a_token_that_zoho_forgot_costs_one_refresh(ready, run, zoho):
     assert zoho.stats()["tokens"]["refreshed"] == 1
 
 
-def test_a_second_rejection_in_a_row_lets_the_connection_wait(ready, run, zoho):
+def test_a_second_rejection_in_a_row_starts_a_back_off(ready, run, zoho):
     row = ready()
     body = error("INVALID_TOKEN", "invalid oauth token")
     zoho.fail("convert", "error_before", status=401, body=body, times=None)
@@ -678,7 +678,7 @@ def test_a_second_rejection_in_a_row_lets_the_connection_wait(ready, run, zoho):
     assert zoho.stats()["tokens"]["refreshed"] == 1
 
 
-def test_while_a_connection_waits_nobody_is_asked_and_nobody_woken(ready, run, zoho, later):
+def test_during_a_back_off_there_is_no_call_and_no_wake_up(ready, run, zoho, later):
     row = ready()
     zoho.fail("convert", "error_before", status=403, body=error("NO_PERMISSION", "denied"))
     run()
@@ -701,7 +701,7 @@ def test_while_a_connection_waits_nobody_is_asked_and_nobody_woken(ready, run, z
     [(403, "NO_PERMISSION"), (401, "OAUTH_SCOPE_MISMATCH"), (400, "AUTHORIZATION_FAILED")],
 )
 @pytest.mark.parametrize("on", ["leads_list", "convert"])
-def test_a_missing_permission_lets_the_connection_wait_for_an_administrator(
+def test_a_missing_permission_starts_a_back_off_for_an_administrator(
     ready, run, zoho, on, status, code
 ):
     rows = [ready() for _ in range(8)]
@@ -719,7 +719,7 @@ def test_a_missing_permission_lets_the_connection_wait_for_an_administrator(
     assert len(sent(zoho)) < len(rows)
 
 
-def test_a_person_can_end_the_waiting(ready, run, zoho, connection, later):
+def test_a_person_can_end_a_back_off(ready, run, zoho, connection, later):
     row = ready()
     zoho.fail("convert", "error_before", status=403, body=error("NO_PERMISSION"))
     run()
@@ -731,7 +731,7 @@ def test_a_person_can_end_the_waiting(ready, run, zoho, connection, later):
     assert now(row).status == Status.CONVERTED
 
 
-def test_a_probe_goes_alone(requested, run, zoho, later):
+def test_after_a_back_off_a_single_call_probes(requested, run, zoho, later):
     for _lead in range(6):
         requested()
     denied = error("NO_PERMISSION")
@@ -745,9 +745,7 @@ def test_a_probe_goes_alone(requested, run, zoho, later):
     assert calls(zoho) == before + 1
 
 
-def test_a_consent_that_is_withdrawn_in_the_middle_of_work_loses_nothing(
-    ready, run, zoho, connection
-):
+def test_a_consent_that_is_withdrawn_during_work_loses_no_row(ready, run, zoho, connection):
     rows = [ready() for _ in range(3)]
     zoho.world.grants.access_tokens.clear()
     zoho.world.grants.refresh_tokens.clear()
@@ -761,7 +759,7 @@ def test_a_consent_that_is_withdrawn_in_the_middle_of_work_loses_nothing(
     assert connection.events.filter(kind="lost").count() == 1
 
 
-def test_without_its_encryption_key_a_connection_waits_for_an_administrator(
+def test_without_its_encryption_key_a_connection_backs_off_for_an_administrator(
     ready, run, zoho, settings
 ):
     row = ready()
@@ -777,7 +775,7 @@ def test_without_its_encryption_key_a_connection_waits_for_an_administrator(
     assert zoho.stats()["calls"] == before
 
 
-def test_while_zoho_gives_no_more_tokens_the_connection_waits_for_them(ready, run, zoho):
+def test_throttled_tokens_start_a_back_off(ready, run, zoho):
     row = ready()
     zoho.world.grants.access_tokens.clear()
     zoho.fail("refresh", "throttle", times=None)
@@ -788,12 +786,10 @@ def test_while_zoho_gives_no_more_tokens_the_connection_waits_for_them(ready, ru
     assert ConnectionWork.objects.get().backoff_kind == ConnectionWork.BackoffKind.LIMIT
 
 
-def test_an_error_of_ours_on_the_way_to_a_token_lets_the_connection_wait(
-    ready, run, zoho, settings, caplog
-):
+def test_an_internal_error_in_a_refresh_starts_a_back_off(ready, run, zoho, settings, caplog):
     row = ready()
     zoho.world.grants.access_tokens.clear()
-    adjust(settings, TRANSPORT="tests.services.transports.breaking_tokens")
+    adjust(settings, TRANSPORT="tests.services.transports.failing_tokens")
 
     assert run() > 800
 
@@ -801,7 +797,7 @@ def test_an_error_of_ours_on_the_way_to_a_token_lets_the_connection_wait(
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_while_the_accounts_server_is_down_the_connection_waits_a_moment(ready, run, zoho, later):
+def test_an_accounts_server_that_is_down_starts_a_short_back_off(ready, run, zoho, later):
     row = ready()
     zoho.world.grants.access_tokens.clear()
     zoho.fail("refresh", "close_before", times=None)
@@ -842,7 +838,7 @@ def test_without_a_429_the_limit_rises_to_what_the_edition_allows(ready, run):
     assert (state.limit, state.limit_met) == (10, False)
 
 
-def test_used_up_credits_let_the_connection_wait_and_say_so(ready, run, zoho):
+def test_used_up_credits_start_a_back_off_with_the_reason(ready, run, zoho):
     rows = [ready() for _ in range(4)]
     spent = zoho.stats()["credits_used"]
     zoho.world.credits.allowed = spent + 11  # a read and two conversions
@@ -856,7 +852,7 @@ def test_used_up_credits_let_the_connection_wait_and_say_so(ready, run, zoho):
     assert state.credits_remaining == 0
 
 
-def test_while_zoho_is_down_the_connection_waits_and_then_goes_on(requested, run, zoho, later):
+def test_while_zoho_is_down_the_connection_backs_off_and_then_goes_on(requested, run, zoho, later):
     rows = [requested() for _ in range(12)]
     zoho.fail("options", "error_before", times=None)
 
@@ -883,11 +879,13 @@ def test_while_zoho_is_down_the_connection_waits_and_then_goes_on(requested, run
         ("ultimate", 1, 1),
     ],
 )
-def test_two_calls_are_left_to_others_unless_a_setting_says_more(edition, setting, most):
+def test_two_concurrent_calls_are_reserved_for_others_unless_a_setting_says_more(
+    edition, setting, most
+):
     assert max_concurrency(setting, edition) == most
 
 
-def test_the_limit_rises_with_every_success_until_zoho_first_says_too_many():
+def test_the_limit_rises_with_every_success_until_the_first_rate_limit_error():
     limit = ConcurrencyLimit(value=2, ceiling=5, met=False)
 
     seen = []
@@ -898,7 +896,7 @@ def test_the_limit_rises_with_every_success_until_zoho_first_says_too_many():
     assert seen == [3, 4, 5, 5, 5]
 
 
-def test_the_limit_falls_once_for_all_calls_that_were_under_way():
+def test_the_limit_falls_once_for_all_calls_in_flight():
     limit = ConcurrencyLimit(value=10, ceiling=10, met=False)
     together = time.monotonic()
 
@@ -916,7 +914,7 @@ def test_the_limit_never_falls_below_one_call():
     assert limit.calls == 1
 
 
-def test_a_limit_that_was_met_rises_slowly():
+def test_after_a_rate_limit_error_the_limit_rises_slowly():
     limit = ConcurrencyLimit(value=4, ceiling=10, met=True)
 
     for _call in range(49):
@@ -928,7 +926,7 @@ def test_a_limit_that_was_met_rises_slowly():
     assert (before, limit.calls) == (4, 5)
 
 
-# Errors of our own
+# Internal errors
 
 
 def spoil(row, **columns):
@@ -945,7 +943,7 @@ def spoil(row, **columns):
     ],
     ids=str,
 )
-def test_a_row_that_our_code_cannot_read_is_for_a_person_and_the_others_go_on(
+def test_a_row_that_our_code_cannot_read_needs_review_and_the_others_go_on(
     ready, run, zoho, caplog, columns
 ):
     rows = [ready() for _ in range(3)]
@@ -958,7 +956,7 @@ def test_a_row_that_our_code_cannot_read_is_for_a_person_and_the_others_go_on(
     assert "met an internal error" in caplog.text
 
 
-def test_an_old_preview_that_our_code_cannot_read_is_for_a_person(ready, run, caplog):
+def test_an_old_preview_that_our_code_cannot_read_needs_review(ready, run, caplog):
     rows = [ready("one_match") for _ in range(2)]
     spoil(rows[0], options_snapshot={"contacts": 1}, previewed_at=from_now(-90_000))
 
@@ -978,9 +976,9 @@ def test_a_lead_that_our_client_cannot_read_does_not_stop_the_others(ready, run,
     assert "one by one" in caplog.text
 
 
-def test_an_error_of_ours_after_sending_is_doubt(ready, run, zoho, later, settings, caplog):
+def test_an_internal_error_after_sending_is_in_doubt(ready, run, zoho, later, settings, caplog):
     rows = [ready() for _ in range(2)]
-    adjust(settings, TRANSPORT="tests.services.transports.breaking")
+    adjust(settings, TRANSPORT="tests.services.transports.failing_conversions")
 
     run()
     assert statuses(rows) == [Status.UNKNOWN] * 2
@@ -993,7 +991,7 @@ def test_an_error_of_ours_after_sending_is_doubt(ready, run, zoho, later, settin
     assert sorted(sent(zoho)) == sorted(row.lead_id for row in rows)
 
 
-def test_the_lease_is_given_back_whatever_happens(ready, run, connection):
+def test_the_lease_is_released_after_the_slice(ready, run, connection):
     ready()
 
     run()
@@ -1003,7 +1001,7 @@ def test_the_lease_is_given_back_whatever_happens(ready, run, connection):
     assert state.seen_at is not None
 
 
-def test_a_plan_that_nobody_can_have_decided_is_not_sent(ready, run, zoho):
+def test_an_invalid_plan_is_not_sent(ready, run, zoho):
     row = ready()
     plan = as_json(ConversionPlan()) | {"surprise": True}
     spoil(row, plan=plan)

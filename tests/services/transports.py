@@ -1,4 +1,4 @@
-"""Ways out to the simulator that fail as our own code might."""
+"""Transports to the simulator that fail like an error in our own code."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import requests
 from zoho_crm.contrib.pytest import SimulatorAdapter, transport
 
 
-class Breaking(SimulatorAdapter):
-    """Delivers every call, then fails at some in a way that nobody expects."""
+class FailingAdapter(SimulatorAdapter):
+    """Sends every request, then raises an unexpected error for some of them."""
 
     fails_at = "/actions/convert"
 
@@ -23,13 +23,13 @@ class Breaking(SimulatorAdapter):
         return response
 
 
-class BreakingTokens(Breaking):
+class FailingTokenAdapter(FailingAdapter):
     fails_at = "/oauth/v2/token"
 
 
-def breaking() -> SimulatorAdapter:
-    return Breaking(transport().simulator)
+def failing_conversions() -> SimulatorAdapter:
+    return FailingAdapter(transport().simulator)
 
 
-def breaking_tokens() -> SimulatorAdapter:
-    return BreakingTokens(transport().simulator)
+def failing_tokens() -> SimulatorAdapter:
+    return FailingTokenAdapter(transport().simulator)

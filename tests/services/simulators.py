@@ -1,4 +1,4 @@
-"""Simulated Zohos of another kind than the fixture ``zoho`` gives, for ``TRANSPORT``."""
+"""Simulators with other settings than those of the fixture ``zoho``, for ``TRANSPORT``."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY, SHORT_DURATIONS, SimulatorAdapter
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
-_standing: list[Simulator] = []
+_simulators: list[Simulator] = []
 
 
 def transport() -> SimulatorAdapter:
-    """Return a way to the simulator that stands now: it gets every address."""
-    return SimulatorAdapter(_standing[-1])
+    """Return an adapter that sends every request to the simulator in use."""
+    return SimulatorAdapter(_simulators[-1])
 
 
 @contextmanager
-def standing(simulator: Simulator, settings: Any, **more: object) -> Iterator[Simulator]:
-    """Point the settings at this simulator."""
+def using_simulator(simulator: Simulator, settings: Any, **more: object) -> Iterator[Simulator]:
+    """Let the settings use this simulator."""
     settings.ZOHO_CRM = {
         **SHORT_DURATIONS,
         "CLIENT_ID": CLIENT_ID,
@@ -29,8 +29,8 @@ def standing(simulator: Simulator, settings: Any, **more: object) -> Iterator[Si
         "TRANSPORT": f"{__name__}.transport",
         **more,
     }
-    _standing.append(simulator)
+    _simulators.append(simulator)
     try:
         yield simulator
     finally:
-        _standing.remove(simulator)
+        _simulators.remove(simulator)
