@@ -1,0 +1,87 @@
+"""The documentation names only what exists."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoho_crm.models import LeadConversion, MassConversion
+from zoho_crm.types import Verdict
+
+ROOT = Path(__file__).resolve().parent.parent
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def rows_of(heading: str) -> list[list[str]]:
+    """Return the cells of the table rows under a heading of the glossary, without the header."""
+    text = re.split(rf"^#+ {heading}\n", GLOSSARY, flags=re.MULTILINE)[1]
+    section = re.split(r"^#", text, flags=re.MULTILINE)[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:1] == "|"]
+    return rows[2:]
+
+
+def names_in_code() -> list[str]:
+    """Return the names in the last columns of the tables that say where a term is in the code."""
+    tables = re.findall(r"^\| .* \| in the code \|\n(?:\|.*\n)+", GLOSSARY, flags=re.MULTILINE)
+    cells = [line.strip("| ").split(" | ")[-1] for table in tables for line in table.splitlines()]
+    return sorted({name for cell in cells for name in re.findall(r"`([^`]+)`", cell)})
+
+
+def resolve(name: str) -> Any:
+    """Return the module, or the attribute of a module or class, of a name in ``zoho_crm``."""
+    found: Any = importlib.import_module("zoho_crm")
+    path = "zoho_crm"
+    for part in name.split("."):
+        path = f"{path}.{part}"
+        found = getattr(found, part) if hasattr(found, part) else importlib.import_module(path)
+    return found
+
+
+@pytest.mark.parametrize("name", names_in_code())
+def test_what_the_glossary_names_exists(name: str) -> None:
+    assert resolve(name) is not None
+
+
+@pytest.mark.parametrize(
+    ("heading", "members"),
+    [
+        ("Verdicts", Verdict),
+        ("Statuses", LeadConversion.Status),
+        ("Stages", MassConversion.Stage),
+    ],
+)
+def test_the_glossary_has_every_verdict_status_and_stage(heading: str, members: Any) -> None:
+    assert [cells[0].strip("`") for cells in rows_of(heading)] == [each.value for each in members]
+
+
+def test_each_term_is_explained_once() -> None:
+    headings = ("Zoho's terms", "Converting one lead", "Mass conversion", "Work and queue")
+    headings += ("Connections and tokens", "Simulator")
+    terms = [term for each in headings for cells in rows_of(each) for term in cells[0].split(", ")]
+
+    assert [term for term, number in Counter(terms).items() if number > 1] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    broken = []
+    for link in (link for link in links if "://" not in link):
+        path, _hash, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+
+    assert broken == []
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", text).strip().lower().replace(" ", "-") for text in headings}
