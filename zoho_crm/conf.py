@@ -1,4 +1,4 @@
-"""The settings of this app: one dictionary, ``ZOHO_CRM``, read when used."""
+"""The settings of this app, from the dictionary ``settings.ZOHO_CRM``; read when they are used."""
 
 from __future__ import annotations
 
@@ -28,70 +28,72 @@ SCOPES = (
 
 @dataclass(frozen=True, kw_only=True)
 class ZohoSettings:
-    """What a host project may set; durations are seconds."""
+    """The keys of ``settings.ZOHO_CRM`` with their defaults; durations are seconds."""
 
-    #: Of the client registered in Zoho's API console. A token keeps the client it came from.
+    #: The client that is registered in Zoho's API console. A token keeps the client it was made by.
     CLIENT_ID: str = ""
     CLIENT_SECRET: str = field(default="", repr=False)
-    #: Where the web flow starts: a data center's code, an environment's name.
+    #: The data center (its code) and the environment (its name) where the web flow starts.
     DATA_CENTER: str = "us"
     ENVIRONMENT: str = "production"
-    #: Where the web flow returns to, exactly as registered; empty takes it from the request.
+    #: URL of the callback, exactly as registered at Zoho; empty: taken from the request.
     REDIRECT_URI: str = ""
-    #: What the web flow asks for.
+    #: The scopes that the web flow asks for.
     SCOPES: tuple[str, ...] = SCOPES
-    #: Whether the web flow proves itself by PKCE.
+    #: Whether the web flow uses PKCE.
     PKCE: bool = True
-    #: Fernet keys, newest first: the first encrypts. Without one nothing can be connected.
+    #: Fernet keys, newest first: the first encrypts. Without a key nothing can be connected.
     ENCRYPTION_KEYS: tuple[str, ...] = field(default=(), repr=False)
     #: Origin of a local Zoho (the simulator), loopback only: adds the data center ``local``.
     LOCAL_URL: str = ""
-    #: Hosts of other Zoho products that ``auth_for`` may sign.
+    #: Hosts of other Zoho products to which ``auth_for`` may send the access token.
     EXTRA_API_HOSTS: tuple[str, ...] = ()
     #: Dotted path to a callable that returns a ``requests`` adapter, for tests.
     TRANSPORT: str = ""
-    #: How long connecting, and a whole call, may take.
+    #: How long connecting may take, and a whole call.
     CONNECT_TIMEOUT: float = 5
     CALL_DEADLINE: float = 30
-    #: Calls in flight of one connection; 0 = two less than the edition allows, at most 10.
+    #: Calls in flight per connection; 0: two less than the edition allows, at most 10.
     MAX_CONCURRENCY: int = 0
-    #: Celery queue of all our tasks; empty = the project's default.
+    #: Celery queue of all our tasks; empty: the project's default queue.
     QUEUE: str = ""
-    #: How long a worker owns a connection, and works it without a pause.
+    #: How long a worker's lease of a connection lasts, and how long one task works at most.
     LEASE: float = 90
     SLICE: float = 15
     #: How often beat looks for connections with due rows.
     SWEEP_INTERVAL: float = 15
-    #: How long one process may take to renew an access token.
+    #: How long the lease of a process that refreshes an access token lasts.
     REFRESH_LEASE: float = 40
-    #: How long no access token is asked for after "Access Denied": Zoho gives ten in ten minutes.
+    #: How long no access token is requested after "Access Denied": Zoho allows ten in ten minutes.
     TOKEN_BACKOFF: float = 600
-    #: How long after a lost call a read may not yet count as "not converted".
+    #: How long after a call whose answer was lost no read counts as "not converted"; the same after
+    #: a job.
     QUIET_PERIOD: float = 120
     MASS_QUIET_PERIOD: float = 900
-    #: How long a job of Zoho may take.
+    #: How long a mass-convert job may take at Zoho, before it is given up.
     JOB_HORIZON: float = 7200
-    #: How many reads, how far apart, say "not converted"; how often a lead is sent at most.
+    #: How many reads, and how far apart, prove "not converted"; how often a lead is sent at most.
     NEGATIVE_READS: int = 2
     READ_SPACING: float = 60
     MAX_ATTEMPTS: int = 3
-    #: After so much time of reading without evidence a person has to look.
+    #: How long a lead whose outcome is unknown is read without being found, before a person looks.
     UNKNOWN_HORIZON: float = 86_400
-    #: An older preview is made again before it is sent.
+    #: How old a preview may be when the lead is converted; an older one is made again.
     PREVIEW_MAX_AGE: float = 86_400
-    #: Credits per kind of call.
+    #: API credits per kind of call.
     CREDIT_COSTS: Mapping[str, int] = field(
         default_factory=lambda: {"convert": 5, "mass_convert": 200, "other": 1}
     )
-    #: Credits a day; 0 = as the edition allows. This percentage of them is left to other programs.
+    #: API credits per day; 0: as the edition allows. The reserve, in percent, is left to other
+    #: programs.
     CREDIT_BUDGET: int = 0
     CREDIT_RESERVE: float = 10
-    #: How long before-images, journal details and events are kept.
+    #: How many days previews, details of events, and events of connections are kept.
     RETENTION_DAYS: int = 90
 
     @property
     def data_centers(self) -> Mapping[str, DataCenter]:
-        """Zoho's data centers by code, with ``local`` where there is a local Zoho."""
+        """Zoho's data centers by code, with ``local`` if ``LOCAL_URL`` is set."""
         return data_centers(self.LOCAL_URL)
 
 
@@ -103,31 +105,31 @@ SETTING_NAMES = frozenset(SETTING_TYPES)
 
 
 def raw_settings() -> dict[str, Any]:
-    """Return ``settings.ZOHO_CRM`` as the host project wrote it."""
+    """Return a copy of ``settings.ZOHO_CRM``, unchecked."""
     return dict(getattr(settings, "ZOHO_CRM", {}))
 
 
 def conf() -> ZohoSettings:
-    """Return the settings as they are now; nothing is frozen at import."""
-    mine = raw_settings()
-    return ZohoSettings(**{name: mine[name] for name in SETTING_NAMES & mine.keys()})
+    """Return the current settings; keys that do not exist are ignored (``checks`` reports them)."""
+    values = raw_settings()
+    return ZohoSettings(**{name: values[name] for name in SETTING_NAMES & values.keys()})
 
 
 def from_env(env: Env, prefix: str = "ZOHO_CRM_") -> dict[str, Any]:
     """
     Return the dictionary for ``settings.ZOHO_CRM`` from variables such as ``ZOHO_CRM_CLIENT_ID``.
 
-    Lists are divided by commas, durations are seconds, ``CREDIT_COSTS`` is ``convert=5,other=1``;
-    what is not set, or empty, is left out.
+    Lists are separated by commas, durations are seconds, ``CREDIT_COSTS`` is ``convert=5,other=1``.
+    A variable that is not set, or empty, is left out.
 
-    :raises ImproperlyConfigured: if a value cannot be read; it is not guessed at
+    :raises ImproperlyConfigured: if a variable does not have the form of its setting
     """
     texts = {name: env.str(prefix + name, default="").strip() for name in SETTING_TYPES}
     return {name: _read(prefix, name, text) for name, text in texts.items() if text}
 
 
 def _read(prefix: str, name: str, text: str) -> Any:
-    form, read = _FORMS[SETTING_TYPES[name]]
+    form, read = _PARSERS[SETTING_TYPES[name]]
     try:
         return read(text)
     except (KeyError, ValueError) as error:
@@ -150,18 +152,18 @@ def _numbers(text: str) -> dict[str, int]:
     return {name.strip(): int(number) for name, _sign, number in pairs}
 
 
-def _truth(text: str) -> bool:
-    return _TRUTHS[text.lower()]
+def _boolean(text: str) -> bool:
+    return _BOOLEANS[text.lower()]
 
 
-_TRUTHS = {
+_BOOLEANS = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
-#: How a variable is written, and read, by the type of the setting.
-_FORMS: Mapping[type, tuple[str, Callable[[str], Any]]] = {
+#: The form of a variable, in words, and the function that parses it, by the type of the setting.
+_PARSERS: Mapping[type, tuple[str, Callable[[str], Any]]] = {
     str: ("a text", str),
-    bool: ("true or false", _truth),
+    bool: ("true or false", _boolean),
     int: ("a whole number", int),
     float: ("a number", _number),
     tuple: ("a list such as a,b", _list),

@@ -1,9 +1,9 @@
 """
-Secrets at rest: ``zk1:<key id>:<Fernet token>``, bound to the place where they are stored.
+Encryption of stored secrets: ``zk1:<key id>:<Fernet token>``, bound to a row and column.
 
-The key id is the first 8 hex digits of the key's SHA-256, so that a text is decrypted with the key
-that encrypted it and with no other, and a lost key can be named. The plaintext is JSON that names
-its place (row and column), so that a ciphertext moved elsewhere is refused.
+The key id is the first 8 hex digits of the key's SHA-256: it says which key decrypts the text, and
+which one is missing. The plaintext is JSON with the secret and its place (row and column), so that
+a ciphertext copied to another place is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def new_key() -> str:
 
 
 def is_key(text: str) -> bool:
-    """Whether this encrypts."""
+    """Return whether this is a Fernet key."""
     try:
         Fernet(text)
     except ValueError:
@@ -37,19 +37,19 @@ def is_key(text: str) -> bool:
 
 
 def key_id(key: str) -> str:
-    """Return the name of a key: safe to show and to log."""
+    """Return the id of a key, which may be shown and logged."""
     return hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
 def key_id_of(stored: str) -> str:
-    """Return the id of the key that encrypted a stored text; empty if we did not encrypt it."""
+    """Return the id of the key that encrypted a stored text; empty if the text is not ours."""
     scheme, _colon, rest = stored.partition(":")
     return rest.partition(":")[0] if scheme == SCHEME else ""
 
 
 def require_key() -> None:
     """
-    Make sure that a secret can be encrypted, before what yields it is used up.
+    Check that a secret can be encrypted, before a code that can be used only once is exchanged.
 
     :raises ImproperlyConfigured: as ``encrypt``
     """
@@ -58,7 +58,9 @@ def require_key() -> None:
 
 def encrypt(secret: Secret, *, place: str) -> str:
     """
-    Encrypt a secret for one place with the first of ``ENCRYPTION_KEYS``.
+    Encrypt a secret with the first of ``ENCRYPTION_KEYS``.
+
+    :param place: the row and column where it is stored; needed to decrypt it
 
     :raises ImproperlyConfigured: if there is no key, or the first is not a Fernet key
     """
@@ -74,7 +76,7 @@ def encrypt(secret: Secret, *, place: str) -> str:
 
 def decrypt(stored: str, *, place: str) -> Secret:
     """
-    Decrypt what ``encrypt`` made for this place.
+    Decrypt a text that ``encrypt`` returned for this place.
 
     :raises SecretUnreadableError: if its key is missing, or it is damaged or of another place
     """
@@ -86,22 +88,23 @@ def decrypt(stored: str, *, place: str) -> Secret:
         message = _("The encryption key %s is missing from ZOHO_CRM['ENCRYPTION_KEYS'].")
         raise SecretUnreadableError(message % name, code="key_missing", details={"key_id": name})
     try:
-        found, secret = _opened(_fernet(key), stored.rpartition(":")[2])
+        found, secret = _decrypted(_fernet(key), stored.rpartition(":")[2])
     except (InvalidToken, ValueError, LookupError, TypeError):
-        # What went wrong is of no use, and its traceback would show what was decrypted.
+        # Without the cause, whose traceback would show the decrypted text.
         raise SecretUnreadableError(code="damaged", details={"key_id": name}) from None
     if found != place:
         raise SecretUnreadableError(code="misplaced", details={"key_id": name})
     return secret
 
 
-def _opened(fernet: Fernet, token: str) -> tuple[str, Secret]:
+def _decrypted(fernet: Fernet, token: str) -> tuple[str, Secret]:
+    """Return the place and the secret in a Fernet token."""
     plain = json.loads(fernet.decrypt(token))
     return plain["place"], Secret(plain["secret"])
 
 
 def _keys() -> list[Secret]:
-    # Error reporters show variables, so that a key is never one.
+    # As Secret, because error reporters show variables.
     return [Secret(key) for key in conf().ENCRYPTION_KEYS]
 
 

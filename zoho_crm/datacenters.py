@@ -1,5 +1,5 @@
 """
-The closed table of Zoho's hosts: what anybody names is looked up here, and never dereferenced.
+The table of Zoho's hosts: a host that an answer names is looked up here, and never called itself.
 
 https://www.zoho.com/crm/developer/docs/api/v8/multi-dc.html
 """
@@ -21,7 +21,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, kw_only=True)
 class DataCenter:
-    """One of Zoho's data centers, with the origins that it answers at."""
+    """One of Zoho's data centers with its origins."""
 
     code: str
     name: str
@@ -29,9 +29,9 @@ class DataCenter:
     production: str
     sandbox: str
     developer: str
-    #: Other spellings of the API's origin that Zoho's pages print in token answers.
+    #: Other origins of the API that Zoho's documentation has in token answers.
     also: tuple[str, ...] = ()
-    #: Where clients are registered.
+    #: URL of the API console, where clients are registered.
     console: str = ""
 
     def api(self, environment: str) -> str:
@@ -44,7 +44,7 @@ class DataCenter:
         return origins[Environment(environment)]
 
     def owns_api_domain(self, url: str) -> bool:
-        """Whether this data center answers at such an ``api_domain``."""
+        """Return whether the ``api_domain`` of a token answer belongs to this data center."""
         return origin_of(url) in {self.production, self.sandbox, self.developer, *self.also}
 
 
@@ -77,12 +77,21 @@ DATA_CENTERS: Mapping[str, DataCenter] = {
 
 
 def data_centers(local_url: str = "") -> Mapping[str, DataCenter]:
-    """Return the table by code, with the row ``local`` where a Zoho on this machine is named."""
-    here = origin_of(local_url)
-    if not is_local(here):
+    """
+    Return the data centers by code, with ``local`` if a URL on this machine is given.
+
+    :param local_url: origin of a simulator
+    """
+    origin = origin_of(local_url)
+    if not is_local(origin):
         return DATA_CENTERS
     local = DataCenter(
-        code=LOCAL, name="Local", accounts=here, production=here, sandbox=here, developer=here
+        code=LOCAL,
+        name="Local",
+        accounts=origin,
+        production=origin,
+        sandbox=origin,
+        developer=origin,
     )
     return {**DATA_CENTERS, LOCAL: local}
 
@@ -91,10 +100,10 @@ def data_center_of_callback(
     accounts_server: str, location: str, local_url: str = ""
 ) -> DataCenter | None:
     """
-    Look up the data center that a callback names; ``None`` where it names none.
+    Return the data center that the parameters of a callback name; ``None`` if they name none.
 
-    :raises GrantRefusedError: if it names a server or a location that is not Zoho's, or two that
-        disagree
+    :raises GrantRefusedError: if the server or the location is not Zoho's, or they name two
+        different data centers
     """
     table = data_centers(local_url)
     by_server = {center.accounts: center for center in table.values()}
@@ -107,12 +116,12 @@ def data_center_of_callback(
 
 
 def is_local(origin: str) -> bool:
-    """Whether an origin is on this machine."""
+    """Return whether an origin is on this machine."""
     return bool(origin) and urlsplit(origin).hostname in LOOPBACK
 
 
 def origin_of(url: str) -> str:
-    """Return ``scheme://host[:port]`` in lower case, or nothing for what is no plain origin."""
+    """Return ``scheme://host[:port]`` in lower case; empty if the URL has more than an origin."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,5 +1,5 @@
 """
-Everything that can go wrong, sorted by who can put it right.
+The errors of this app, sorted by who can put them right.
 
 * ZohoError
   + TransientError ................. nobody: wait and try again
@@ -11,7 +11,7 @@ Everything that can go wrong, sorted by who can put it right.
     - AccessTokenRejectedError ..... the access token has to be renewed
   + AuthorizationError ............. an administrator: connect again, or grant what is missing
     - ConnectionLostError .......... the consent was withdrawn
-    - GrantRefusedError ............ the code or the consent is no good
+    - GrantRefusedError ............ the code or the consent is not valid
     - ClientRejectedError .......... the client id or secret is wrong
     - PermissionDeniedError ........ a scope or a permission is missing
     - SecretUnreadableError ........ the key that encrypted a token is missing
@@ -21,9 +21,9 @@ Everything that can go wrong, sorted by who can put it right.
   + AlreadyConvertedError .......... the app: read what it became
   + UnknownOutcomeError ............ the app: settle before acting again
 
-"Try again" is safe for every TransientError: what was asked was surely not processed, or asking
-twice does no harm. Wrong settings are Django's ``ImproperlyConfigured`` and stand outside the
-tree, so that ``except ZohoError`` never hides them.
+Every TransientError can safely be tried again: the request was certainly not processed, or may be
+repeated. Wrong settings are Django's ``ImproperlyConfigured``, outside this tree, so that ``except
+ZohoError`` never hides them.
 """
 
 from __future__ import annotations
@@ -118,17 +118,17 @@ class RequestRefusedError(ZohoError):
 
     @property
     def field(self) -> str:
-        """API name of the field that Zoho complains about, if it says so."""
+        """API name of the field that Zoho refuses; empty if it names none."""
         return str(self.details.get("api_name", ""))
 
     @property
     def path(self) -> str:
-        """JSON path of the value that Zoho complains about, if it says so."""
+        """JSON path of the value that Zoho refuses; empty if it names none."""
         return str(self.details.get("json_path", ""))
 
     @property
     def duplicate(self) -> Reference | None:
-        """The existing record that a new one would collide with, if Zoho names it."""
+        """The existing record of which a new one would be a duplicate, if Zoho names it."""
         record = _object(self.details.get("duplicate_record")) or self.details
         if self.code != "DUPLICATE_DATA" or not record.get("id"):
             return None

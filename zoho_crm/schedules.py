@@ -1,4 +1,4 @@
-"""A ready beat schedule: ``app.conf.beat_schedule = {**BEAT_SCHEDULE}``."""
+"""The schedule for Celery beat: ``app.conf.beat_schedule = {**BEAT_SCHEDULE}``."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Any
 
 from zoho_crm.conf import conf
 
-#: Seconds after which a message is of no use. Who reads it may have another clock than who sent it,
-#: so this is much longer than the time to the next one.
-EXPIRES = 3600
+#: Seconds after which a message expires: much longer than the interval, because the clocks of
+#: sender and receiver may differ.
+EXPIRES_SECONDS = 3600
 
-_OPTIONS: dict[str, Any] = {"expires": EXPIRES} | ({"queue": conf().QUEUE} if conf().QUEUE else {})
+_OPTIONS: dict[str, Any] = {"expires": EXPIRES_SECONDS} | (
+    {"queue": conf().QUEUE} if conf().QUEUE else {}
+)
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "zoho-crm-sweep": {

@@ -1,4 +1,4 @@
-"""The web flow: a person leaves for Zoho's consent page, and comes back."""
+"""The web flow: send the browser to Zoho's consent page, and handle the callback."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from zoho_crm.forms import ConnectForm
 from zoho_crm.services import connect
 
 HOME = "admin:zoho_crm_connection_changelist"
-#: What the request remembers of the place to come back to.
-LONGEST_PATH = 500
+#: The length of ``AuthorizationRequest.next_path``.
+MAX_PATH_LENGTH = 500
 
 
 @transaction.non_atomic_requests
@@ -32,24 +32,24 @@ LONGEST_PATH = 500
 @login_required
 @permission_required("zoho_crm.connect_connection", raise_exception=True)
 def start(request: HttpRequest) -> HttpResponseBase:
-    """Send a person to Zoho to give consent."""
+    """Redirect the browser to Zoho's consent page."""
     form = ConnectForm(request.POST)
-    back = _next(request)
+    next_path = _next_path(request)
     if not form.is_valid():
         messages.error(request, form.first_error())
-        return redirect(back)
+        return redirect(next_path)
     try:
-        address = connect.begin(
-            user=_person(request),
+        url = connect.begin(
+            user=_user(request),
             session_key=_session_key(request),
             redirect_uri=redirect_uri(request),
-            next_path=back,
+            next_path=next_path,
             **form.cleaned_data,
         )
     except ImproperlyConfigured as error:
         messages.error(request, str(error))
-        return redirect(back)
-    return redirect(address)
+        return redirect(next_path)
+    return redirect(url)
 
 
 @transaction.non_atomic_requests
@@ -58,26 +58,26 @@ def start(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @permission_required("zoho_crm.connect_connection", raise_exception=True)
 def callback(request: HttpRequest) -> HttpResponse:
-    """Take up the consent that Zoho's answer carries, and say what came of it."""
+    """Make the connection that the user gave consent to, and show the result as a message."""
     try:
-        connection, back = connect.complete(
-            user=_person(request), session_key=_session_key(request), **_answer(request)
+        connection, next_path = connect.complete(
+            user=_user(request), session_key=_session_key(request), **_callback_parameters(request)
         )
     except (ZohoError, ImproperlyConfigured) as error:
         messages.error(request, _("Not connected. %s") % error)
         return redirect(HOME)
     tasks.wake(connection.pk)
     messages.success(request, _("Connected to %s.") % connection)
-    return redirect(back)
+    return redirect(next_path)
 
 
 def redirect_uri(request: HttpRequest) -> str:
-    """Return where Zoho sends the browser back to, as it has to be registered there."""
+    """Return the URL of the callback, as it has to be registered at Zoho."""
     return conf().REDIRECT_URI or request.build_absolute_uri(reverse("zoho_crm:callback"))
 
 
-def _answer(request: HttpRequest) -> dict[str, str]:
-    """Return what Zoho's answer says; nothing at all if it says something twice."""
+def _callback_parameters(request: HttpRequest) -> dict[str, str]:
+    """Return the parameters of Zoho's redirect; all empty if one of them is given twice."""
     keys = ("state", "code", "error", "location", "accounts-server")
     given = {key.replace("-", "_"): request.GET.getlist(key) or [""] for key in keys}
     if any(len(values) > 1 for values in given.values()):
@@ -85,16 +85,17 @@ def _answer(request: HttpRequest) -> dict[str, str]:
     return {key: values[0] for key, values in given.items()}
 
 
-def _person(request: HttpRequest) -> AbstractBaseUser:
+def _user(request: HttpRequest) -> AbstractBaseUser:
     assert isinstance(request.user, AbstractBaseUser)
     return request.user
 
 
-def _next(request: HttpRequest) -> str:
+def _next_path(request: HttpRequest) -> str:
+    """Return the path of this site that the form asks to return to, else the default."""
     wanted = request.POST.get("next", "")
-    is_path = wanted.startswith("/") and wanted.isprintable() and len(wanted) <= LONGEST_PATH
-    same_site = is_path and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
-    return wanted if same_site else resolve_url(HOME)
+    is_path = wanted.startswith("/") and wanted.isprintable() and len(wanted) <= MAX_PATH_LENGTH
+    is_safe = is_path and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
+    return wanted if is_safe else resolve_url(HOME)
 
 
 def _session_key(request: HttpRequest) -> str:

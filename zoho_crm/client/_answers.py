@@ -109,7 +109,7 @@ def no_answer(message: str, *, repeatable: bool, http_status: int | None = None)
 
 
 def credits_remaining(response: Response) -> int | None:
-    """Return the remaining credits; ``None`` without the header (half are left)."""
+    """Return the remaining credits; ``None`` if more than half are left: Zoho does not say then."""
     remaining = response.headers.get(CREDITS_HEADER, "")
     return int(remaining) if remaining.isascii() and remaining.isdigit() else None
 

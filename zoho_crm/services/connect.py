@@ -57,12 +57,10 @@ def begin(
     next_path: str = "",
 ) -> str:
     """
-    Return the URL at Zoho where the user gives consent; it can be used once, within ten minutes.
+    Return the URL of Zoho's consent page for this user; it is valid once, for ten minutes.
 
     :param connection: the connection to connect again; the consent must be for its organisation
-    :param next_path: where the browser is sent after the callback
-    :raises ImproperlyConfigured: if the client or the encryption key is not set, or no such data
-        center or environment is known
+    :raises ImproperlyConfigured: as ``with_grant_code``
     """
     config = conf()
     if connection:
