@@ -38,7 +38,7 @@ FIRST_SCHEDULED_READ_SECONDS = 10.0
 MAX_RETRY_DELAY_IN_READ_SPACINGS = 5
 MAX_RETRY_COUNT = 100
 ALREADY_CONVERTED = "ID_ALREADY_CONVERTED"
-#: Columns of a row that no machine acts on, and of a row without an error.
+#: Columns of a row that no worker acts on, and of a row without an error.
 AT_REST: Values = {"due_at": None, "retry_count": 0}
 NO_ERROR: Values = {"error_code": "", "error_message": ""}
 #: Columns of a row that belongs to no mass conversion.
@@ -81,7 +81,7 @@ def _next_retry_count(row: LeadConversion) -> int:
     return min(row.retry_count + 1, MAX_RETRY_COUNT)
 
 
-# Before anything is sent
+# Preview and approval
 
 
 def previewed(row: LeadConversion, preview: Preview, *, by: str = "") -> Move:
@@ -126,7 +126,11 @@ def preview_renewed(row: LeadConversion, preview: Preview) -> Move:
 
 
 def approved(row: LeadConversion, plan: ConversionPlan, *, by: str = "", **columns: Any) -> Move:
-    """Return the move that makes a row ready to be sent with this plan; columns to set besides."""
+    """
+    Return the move that makes a row READY to be sent with this plan.
+
+    :param columns: further columns to set
+    """
     wanted = as_json(plan)
     values: Values = {"approved_at": DbNow(), "due_at": DbNow(), **columns}
     values |= {} if wanted == row.plan else {"plan": wanted}
@@ -134,7 +138,11 @@ def approved(row: LeadConversion, plan: ConversionPlan, *, by: str = "", **colum
 
 
 def reset_to_new(row: LeadConversion, *, by: str = "", **details: Any) -> Move:
-    """Return the move that queues a row for a new preview and decision; details for the journal."""
+    """
+    Return the move that queues a row for a new preview and decision.
+
+    :param details: for the journal, why
+    """
     values: Values = {**NO_ERROR, "due_at": DbNow(), "approved_by": None, "approved_at": None}
     values |= {"retry_count": 0, "negative_reads": 0, "empty_reads": 0, "quiet_until": None}
     return Move(row=row, to=Status.NEW, by=by, values=values, details=details)
@@ -156,7 +164,7 @@ def detached_from_run(move: Move) -> Move:
 
 
 def postponed(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:
-    """Return the move that repeats a failed read after the retry delay, or at once."""
+    """Return the move after a failed read: the row is due again after the retry delay, or now."""
     wait = 0.0 if at_once else retry_delay(row.retry_count)
     values: Values = {"retry_count": _next_retry_count(row), **_due_column(row, from_now(wait))}
     values |= {"empty_reads": 0} if row.status in (Status.NEW, Status.READY) else {}
@@ -169,7 +177,7 @@ def may_appear_later(row: LeadConversion) -> bool:
 
 
 def not_found_yet(row: LeadConversion) -> Move:
-    """Return the move that repeats a read which did not find the lead: Zoho may err once."""
+    """Return the move after a read that did not find the lead: the row is due again now."""
     values: Values = {"empty_reads": row.empty_reads + 1, **_due_column(row, DbNow())}
     return Move(row=row, to=Status(row.status), values=values, details={"read": "nothing"})
 
@@ -269,7 +277,7 @@ def internal_error(row: LeadConversion, error: BaseException) -> Move:
     if row.status == Status.SCHEDULED and row.quiet_until:
         until = row.quiet_until + timedelta(seconds=conf().MASS_QUIET_PERIOD)
         return outcome_unknown(row, None, quiet=0, quiet_until=until)
-    why = _("An error in this program; its log says more.")
+    why = _("An internal error; the details are in the log of this site.")
     return _needs_review(row, "INTERNAL", why, details)
 
 
@@ -305,16 +313,18 @@ def read_back(row: LeadConversion, lead: Lead | None, *, is_conclusive: bool) ->
     return _negative_read(row) if is_conclusive else _early_read(row)
 
 
-def read_converted(row: LeadConversion, became: Converted, *, by: str = "", **columns: Any) -> Move:
+def read_converted(
+    row: LeadConversion, outcome: Converted, *, by: str = "", **columns: Any
+) -> Move:
     """Return the move for a lead that a read shows converted: by us if the row is in doubt."""
-    who = LeadConversion.By.US if row.in_doubt else LeadConversion.By.ELSEWHERE
+    converted_by = LeadConversion.By.US if row.in_doubt else LeadConversion.By.ELSEWHERE
     evidence = LeadConversion.Evidence.READ
-    return _converted(row, became, by=by, converted_by=who, evidence=evidence, **columns)
+    return _converted(row, outcome, by=by, converted_by=converted_by, evidence=evidence, **columns)
 
 
-def _converted(row: LeadConversion, became: Converted, *, by: str = "", **values: Any) -> Move:
-    values |= {**as_json(became), **AT_REST, **NO_ERROR, "finished_at": DbNow()}
-    details = {**as_json(became), "by": values["converted_by"], "evidence": values["evidence"]}
+def _converted(row: LeadConversion, outcome: Converted, *, by: str = "", **values: Any) -> Move:
+    values |= {**as_json(outcome), **AT_REST, **NO_ERROR, "finished_at": DbNow()}
+    details = {**as_json(outcome), "by": values["converted_by"], "evidence": values["evidence"]}
     return Move(row=row, to=Status.CONVERTED, by=by, values=values, details=details)
 
 
@@ -332,7 +342,7 @@ def _empty_read(row: LeadConversion, *, is_over: bool) -> Move:
 
 def _early_read(row: LeadConversion) -> Move:
     values: Values = {"due_at": row.quiet_until, "retry_count": 0}
-    if row.job_id:  # a job may take hours: what it did is found out on the way
+    if row.job_id:  # a job may take hours: its rows are also read before the quiet period ends
         wait = from_now(retry_delay(row.retry_count, FIRST_SCHEDULED_READ_SECONDS))
         values = {"due_at": Least(wait, Value(row.quiet_until, DateTimeField()))}
         values |= {"retry_count": _next_retry_count(row)}

@@ -148,7 +148,9 @@ class ConnectionHealth:
     def back_off(self, seconds: float, error: BaseException) -> None:
         """Start a back-off, unless there is one: the first reason stays."""
         if self.backoff is None:
-            logger.warning("Connection %s waits %s s: %s", self._connection.pk, seconds, error)
+            logger.warning(
+                "Connection %s backs off for %s s: %s", self._connection.pk, seconds, error
+            )
             self.backoff = (seconds, error)
 
     def columns(self) -> dict[str, Any]:
