@@ -174,20 +174,20 @@ class Token(models.Model):
         free = Q(refresh_until=None) | Q(refresh_until__lte=DbNow())
         # The process that had the lease before may have been throttled since this row was read.
         allowed = Q(throttled_until=None) | Q(throttled_until__lte=DbNow())
-        mine = Token.objects.filter(
+        rows = Token.objects.filter(
             free, allowed, pk=self.pk, generation=self.generation, status=self.Status.ACTIVE
         )
-        return bool(mine.update(refresh_owner=owner, refresh_until=from_now(seconds)))
+        return bool(rows.update(refresh_owner=owner, refresh_until=from_now(seconds)))
 
     def end_refresh(self, *, owner: str, **values: Any) -> bool:
         """End the lease and write these columns; return whether the lease was still held."""
-        mine = Token.objects.filter(
+        rows = Token.objects.filter(
             pk=self.pk,
             generation=self.generation,
             refresh_owner=owner,
             refresh_until__gt=DbNow(),
         )
-        return bool(mine.update(refresh_owner="", refresh_until=None, **values))
+        return bool(rows.update(refresh_owner="", refresh_until=None, **values))
 
     # Queries
 

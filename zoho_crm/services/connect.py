@@ -293,7 +293,7 @@ def _use_request(user: AbstractBaseUser, session_key: str, state: str) -> Author
 
 @dataclass(frozen=True, kw_only=True)
 class _Grant:
-    """The tokens for a consent, with the user and the organisation that it was read from Zoho."""
+    """The tokens for a consent, with the user and the organisation that they are for."""
 
     center: DataCenter
     environment: Environment
