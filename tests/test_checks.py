@@ -1,4 +1,4 @@
-"""What ``manage.py check`` says: each finding has an id, a hint, and is not said without need."""
+"""The system checks: each has an id and a hint, and does not fail without need."""
 
 from __future__ import annotations
 

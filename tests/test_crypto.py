@@ -1,4 +1,4 @@
-"""Secrets at rest: readable with their own key, at their own place, and in no other way."""
+"""Encrypted secrets: readable with their own key, at their own place, and in no other way."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TOKEN = Secret("1000.nobody-sees-this")
 
 @pytest.fixture
 def use(settings: Any) -> Any:
-    """Choose the encryption keys."""
+    """Set the encryption keys."""
 
     def use(*keys: str) -> None:
         settings.ZOHO_CRM = {"ENCRYPTION_KEYS": list(keys)}
@@ -108,9 +108,7 @@ def test_nothing_but_what_was_encrypted_is_readable(text: str) -> None:
 @pytest.mark.parametrize(
     "plain", [b"", b"text", b"[]", b'"text"', b"null", b"{}", b'{"place": "x"}', b"\xff"]
 )
-def test_what_was_encrypted_by_somebody_else_with_our_key_is_damaged(
-    use: Any, plain: bytes
-) -> None:
+def test_what_another_program_encrypted_with_our_key_is_damaged(use: Any, plain: bytes) -> None:
     stored = f"zk1:{crypto.key_id(OLD)}:{Fernet(OLD).encrypt(plain).decode()}"
 
     assert unreadable(stored).code == "damaged"

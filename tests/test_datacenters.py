@@ -1,4 +1,4 @@
-"""The closed table of hosts: what is in it is found, and nothing else."""
+"""The table of data centers: hosts in it are found, and no others."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_an_api_domain_is_known_in_the_spellings_of_zohos_pages(url: str) -> Non
         "https://evil.example/https://www.zohoapis.eu",
     ],
 )
-def test_an_api_domain_of_somebody_else_is_not(url: str) -> None:
+def test_another_api_domain_is_not(url: str) -> None:
     assert not DATA_CENTERS["eu"].owns_api_domain(url)
 
 

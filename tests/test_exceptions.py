@@ -1,4 +1,4 @@
-"""The tree of errors: drawn as it stands, each with a message, each fit to travel."""
+"""The errors: each is in the drawn tree, has a message and can be pickled."""
 
 from __future__ import annotations
 

@@ -506,7 +506,7 @@ def test_a_plan_that_does_not_fit_what_was_shown_is_refused(plan, code):
         (ConversionPlan(tags={"Deals": ("fair",)}), "no_deal"),
     ],
 )
-def test_a_wish_that_nothing_would_come_of_is_refused(plan, code):
+def test_a_plan_that_contradicts_itself_is_refused(plan, code):
     with pytest.raises(PlanError) as refused:
         check_plan(plan, Verdict.NO_MATCH, found())
 
@@ -631,7 +631,7 @@ def test_what_suggests_itself_can_always_be_done(lead, options):
 
 @without_deadline
 @whatever_is_found
-def test_no_plan_that_nobody_chose_names_an_unusable_record(lead, options):
+def test_no_plan_of_a_policy_names_an_unusable_record(lead, options):
     preview = assess(lead, options)
     usable = {match.id for match in (*options.contacts, *options.accounts) if match.usable}
 

@@ -1,4 +1,4 @@
-"""The tasks by themselves: what they are given, what they answer, and whom they wake when."""
+"""The tasks: their arguments, results, and the messages that they send."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ Status = LeadConversion.Status
 
 @pytest.fixture(autouse=True)
 def empty_queues() -> None:
-    """What other tests sent is none of our business."""
+    """Remove the messages that other tests sent."""
     messages.take_all()
 
 
 @pytest.fixture
 def connection(transactional_db: None, zoho: Simulator) -> Connection:
-    """Transactions are real here: threads read what tests write, and commits are commits."""
+    """Use real transactions: threads read what tests write, and ``on_commit`` runs."""
     return with_grant_code(code=zoho.grant_code(), data_center="local")
 
 
 @pytest.fixture
 def told() -> Iterator[list[LeadConversion]]:
-    """Conversions that the host project was told of."""
+    """Collect the conversions that signals were sent for."""
     with heard(lead_converted, "conversion") as conversions:
         yield conversions
 
 
 def prepared(*lead_ids: str) -> MassConversion:
-    """A run of these leads, over the only connection."""
+    """Return a run of these leads over the only connection."""
     connection_id = Connection.objects.get().pk
     policy = POLICIES["careful"]
     return mass_convert.prepare(
@@ -135,7 +135,7 @@ def test_a_mass_conversion_wakes_its_connection_and_tells_its_stage(
 
 @pytest.fixture
 def told_of_runs() -> Iterator[list[MassConversion]]:
-    """Mass conversions that the host project was told of."""
+    """Collect the mass conversions that signals were sent for."""
     with heard(mass_conversion_finished, "mass_conversion") as runs:
         yield runs
 
@@ -185,7 +185,7 @@ def test_a_task_takes_keywords_only(name: str) -> None:
         task("1")
 
 
-def test_nobody_is_woken_before_the_transaction_is_committed(
+def test_no_message_is_sent_before_the_transaction_is_committed(
     db: None, zoho: Simulator, django_capture_on_commit_callbacks: Any
 ) -> None:
     connection = with_grant_code(code=zoho.grant_code(), data_center="local")
@@ -326,7 +326,7 @@ def broker_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.conf, "broker_write_url", "amqp://127.0.0.1:1//")
 
 
-def test_a_broker_that_is_down_fails_nobody(
+def test_a_broker_that_is_down_raises_no_error(
     connection: Connection, zoho: Simulator, broker_is_down: None
 ) -> None:
     answer = tasks.convert_lead(lead_id=zoho.story("no_match"))

@@ -1,4 +1,4 @@
-"""Values: what they show, what they refuse, and that they survive a JSON column."""
+"""The values: what ``repr`` shows, what they refuse, and that JSON keeps them."""
 
 from __future__ import annotations
 

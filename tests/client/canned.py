@@ -1,4 +1,4 @@
-"""A way out that leads nowhere: every request gets the same answer."""
+"""An adapter of ``requests`` that sends nothing: every request gets the same answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoho_crm.types import Secret
 
 
 class Canned(HTTPAdapter):
-    """Gives each request this answer; what was asked is in ``requests``."""
+    """Gives each request the same answer, and keeps the requests in ``requests``."""
 
     def __init__(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Canned(HTTPAdapter):
 
 
 def client_of(canned: Canned) -> ZohoClient:
-    """Return a client that gets this answer to whatever it asks."""
+    """Return a client that gets this answer to every request."""
     session = open_session(lambda: canned)
     auth = TokenAuth(Secret("1000.token"))
     return ZohoClient(api=Api(origin="https://www.zohoapis.eu", session=session, auth=auth))

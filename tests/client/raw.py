@@ -1,4 +1,4 @@
-"""Servers that do what no decent server does, one connection at a time on a loopback port."""
+"""Faulty HTTP servers on a loopback port, which handle one connection at a time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RawServer:
         self.origin = f"{scheme}://{self.host}"
 
     def receive(self, connection: socket.socket) -> bytes:
-        """Read one whole request, and write it down."""
+        """Read one whole request, and keep it."""
         request = b""
         while b"\r\n\r\n" not in request:
             request += self._more(connection)
@@ -118,13 +118,13 @@ def closing_after(answer: bytes) -> Treatment:
 
 
 def silent(connection: socket.socket, server: RawServer) -> None:
-    """Take a request and never answer."""
+    """Read a request and never answer."""
     server.receive(connection)
     server.stopping.wait(30)
 
 
 def dripping(start: bytes, drop: bytes = b"x", pause: float = 0.05) -> Treatment:
-    """Begin an answer, and go on byte by byte until the client gives up."""
+    """Begin an answer, and send it byte by byte until the client gives up."""
 
     def treat(connection: socket.socket, server: RawServer) -> None:
         server.receive(connection)

@@ -1,4 +1,4 @@
-"""Codes into tokens, new access tokens, and consents taken back, over both transports."""
+"""Exchanging codes, refreshing access tokens and revoking, over both transports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever comes back, it becomes a value or one of our errors, and nothing else."""
+"""Every answer becomes a value or one of our errors."""
 
 from __future__ import annotations
 

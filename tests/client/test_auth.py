@@ -1,4 +1,4 @@
-"""Signing: known hosts only, renewed once, over both transports."""
+"""Signing requests: to known hosts only, with one refresh, over both transports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REJECTED = b'{"code": "INVALID_TOKEN", "details": {}, "message": "no", "status":
 
 @dataclass
 class Vault:
-    """Tokens to give out, one after the other; which were rejected is written down."""
+    """Access tokens that are given out in order; the rejected ones are kept in a list."""
 
     make: Callable[[], Secret]
     current: Secret = field(init=False)

@@ -1,4 +1,4 @@
-"""What a plan asks of Zoho, and what Zoho's answers make of a lead, over both transports."""
+"""The body that a plan becomes, and the value that Zoho's answer becomes, over both transports."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """
-A conversion that went wrong was surely not processed, or it is in doubt: which is which.
+Which failed conversions were certainly not processed, and which have an unknown outcome.
 
-A read that went wrong may be repeated, whatever it was.
+A read that failed may always be repeated.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ SUCCESS = (
 
 @pytest.fixture
 def client_at(session: requests.Session) -> Callable[..., ZohoClient]:
-    """A client of whatever answers at an origin, in a hurry."""
+    """A client of the server at an origin, with short time-outs."""
 
     def client_at(origin: str, *, deadline: float = 0.5, connect: float = 0.5) -> ZohoClient:
         limits = Limits(connect=connect, deadline=deadline, size=10_000)
@@ -115,7 +115,7 @@ def test_a_connection_that_is_never_made(
     assert type(convert(client_at(full_port, deadline=5, connect=0.2))) is TransportError
 
 
-def test_a_certificate_of_somebody_else(
+def test_a_certificate_that_is_not_trusted(
     client_at: Callable[..., ZohoClient], trusted: Certificate, tmp_path: Path
 ) -> None:
     stranger = certificate(tmp_path / "stranger.pem")

@@ -1,4 +1,4 @@
-"""Zoho's refusals and troubles, sorted by who can put them right, over both transports."""
+"""Zoho's refusals and failures, sorted by who can put them right, over both transports."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def item(code: object, message: str = "", details: object = None) -> Json:
 
 
 def raised_by_convert(transport: Transport, status: int, body: object) -> ZohoError:
-    """Return what a conversion raises that Zoho answers like this, without an effect."""
+    """Return the error that a conversion raises if Zoho gives this answer and does nothing."""
     lead_id = transport.simulator.story("no_match")
     client = transport.client()
     transport.simulator.fail("convert", "error_before", status=status, body=body)
@@ -47,7 +47,7 @@ def raised_by_convert(transport: Transport, status: int, body: object) -> ZohoEr
 
 
 def raised_by_read(transport: Transport, status: int, body: object) -> ZohoError:
-    """Return what a read raises that Zoho answers like this."""
+    """Return the error that a read raises if Zoho gives this answer."""
     client = transport.client()
     transport.simulator.fail("leads_list", "error_before", status=status, body=body)
     with pytest.raises(ZohoError) as caught:

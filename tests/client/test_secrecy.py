@@ -62,7 +62,7 @@ def test_a_failed_call_to_the_crm_shows_no_token(session: requests.Session, trou
     assert "1000.access" not in shown_by(caught.value)
 
 
-def test_a_call_that_found_nobody_shows_no_secret(session: requests.Session) -> None:
+def test_a_call_without_a_server_shows_no_secret(session: requests.Session) -> None:
     api = Api(origin="https://127.0.0.1:1", session=session)
 
     with pytest.raises(ZohoError) as caught:

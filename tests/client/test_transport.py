@@ -1,4 +1,4 @@
-"""How a call leaves this machine, and what it does not take along."""
+"""What the session sends with a call, and what it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Certificates for servers on this machine: one that is trusted, and one of somebody else."""
+"""Certificates for servers on this machine: one that is trusted, and one that is not."""
 
 from __future__ import annotations
 

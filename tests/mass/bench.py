@@ -1,4 +1,4 @@
-"""Runs in the hands of a test: prepared, worked in this process, and counted in the simulator."""
+"""A test bench for runs: prepare them, work them in this process, compare with the simulator."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from zoho_crm.simulator import Simulator
 from zoho_crm.types import ConversionPlan
 
 Stage = MassConversion.Stage
-#: Slices of work in which every run of these tests arrives where it should.
+#: Calls of ``work`` after which every run of these tests is where it should be.
 MAX_SLICES = 200
-#: Zoho's refusal of one lead, for as long as it stands.
+#: Zoho's answer when it refuses to convert one lead.
 REFUSAL = {
     "data": [
         {
@@ -34,8 +34,8 @@ REFUSAL = {
 
 
 @dataclass(frozen=True)
-class Watcher:
-    """A stop signal that looks for itself; the worker's loop asks it in every turn."""
+class StopCondition:
+    """A stop event that is set when a condition is true; the worker's loop checks it each time."""
 
     is_set: Callable[[], bool]
 
@@ -59,7 +59,7 @@ class Bench:
         return mass_convert.prepare(connection_id=self.connection.pk, lead_ids=lead_ids, **given)
 
     def reviewed(self, lead_ids: Iterable[str], **more: Any) -> MassConversion:
-        """Return a run that waits for decisions."""
+        """Return a prepared run that is waiting for decisions."""
         run = self.prepare(lead_ids, **more)
         self.until_settled(run)
         assert run.stage == Stage.REVIEW
@@ -88,57 +88,57 @@ class Bench:
         return work.work(connection_id=self.connection.pk)
 
     def work_until(self, enough: Callable[[], bool]) -> bool:
-        """Work a slice in which nothing more is begun once it is enough; whether it is."""
-        work.work(connection_id=self.connection.pk, stop=cast(Event, Watcher(enough)))
+        """Call ``work`` once, beginning no more calls when it is enough; return whether it is."""
+        work.work(connection_id=self.connection.pk, stop=cast(Event, StopCondition(enough)))
         return enough()
 
     def until(self, arrived: Callable[[], bool]) -> None:
-        """Work until it is so; the time in which there is nothing to do goes by at once."""
+        """Work until the condition is true; the clock is advanced while nothing is due."""
         for _slice in range(MAX_SLICES):
             if arrived():
                 return
             wait = self.work()
             pass_time(self.zoho, wait or 0.0)
-        raise AssertionError(self.standing())
+        raise AssertionError(self.status_counts())
 
     def until_settled(self, run: MassConversion) -> None:
-        """Work until the run waits for people."""
-        self.until(lambda: self.fresh(run).due_at is None)
+        """Work until the run is waiting for a person."""
+        self.until(lambda: self.refreshed(run).due_at is None)
 
     def until_ended(self, run: MassConversion) -> None:
-        self.until(lambda: self.fresh(run).ended_at is not None)
+        self.until(lambda: self.refreshed(run).ended_at is not None)
 
-    # Looking
+    # Reading
 
-    def fresh(self, run: MassConversion) -> MassConversion:
+    def refreshed(self, run: MassConversion) -> MassConversion:
         run.refresh_from_db()
         return run
 
     def row(self, lead_id: str) -> LeadConversion:
         return LeadConversion.objects.get(lead_id=lead_id)
 
-    def standing(self) -> dict[str, int]:
+    def status_counts(self) -> dict[str, int]:
         """Return how many rows have each status."""
         return dict(Counter(LeadConversion.objects.values_list("status", flat=True)))
 
     def sent(self) -> list[str]:
-        """Return the leads that the simulator converted, in that order."""
+        """Return the ids of the leads that the simulator converted, in order."""
         return [each["lead_id"] for each in self.zoho.ledger()["conversions"]]
 
     def routes(self) -> dict[str, int]:
         return dict(Counter(each["via"] for each in self.zoho.ledger()["conversions"]))
 
-    def asked(self) -> list[str]:
-        """Return the leads that Zoho was asked to convert, in any way, whether it did or not."""
+    def requested(self) -> list[str]:
+        """Return the ids of the leads that the simulator was asked to convert, in order."""
         return [each["lead_id"] for each in self.zoho.ledger()["calls"]]
 
-    def doubles(self, module: str, name: str) -> list[str]:
+    def duplicates(self, module: str, name: str) -> list[str]:
         """Return the values that more than one record of the simulator has."""
         values = Counter(record[name] for record in self.zoho.records[module].values())
         return [value for value, number in values.items() if value and number > 1]
 
-    def check_books(self) -> None:
-        """Make sure that the rows say what the simulator did, and nothing was done twice."""
+    def check_against_simulator(self) -> None:
+        """Check that the rows say what the simulator did, and that no lead was converted twice."""
         sent = Counter(self.sent())
         rows = LeadConversion.objects.filter(
             status=LeadConversion.Status.CONVERTED, converted_by=LeadConversion.By.US
@@ -149,10 +149,10 @@ class Bench:
             found = ledger[row.lead_id]
             assert (row.contact_id, row.account_id) == (found["contact_id"], found["account_id"])
 
-    # What goes wrong
+    # Faults
 
     def refuse(self, *lead_ids: str) -> None:
-        """Let Zoho refuse to convert these leads singly, until it is healed."""
+        """Make the simulator refuse single conversions of these leads, until faults are cleared."""
         for lead_id in lead_ids:
             self.zoho.fail(
                 "convert", "error_before", lead_id=lead_id, times=None, status=400, body=REFUSAL

@@ -10,14 +10,14 @@ from zoho_crm.models import Connection
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 
-#: Seconds that no test needs: what ends a slice here is that there is nothing to do.
-PATIENT = {"CALL_DEADLINE": 10, "QUIET_PERIOD": 10, "LEASE": 600, "SLICE": 300}
+#: Seconds that no test takes: here ``work`` ends when nothing is due.
+LONG_TIMES = {"CALL_DEADLINE": 10, "QUIET_PERIOD": 10, "LEASE": 600, "SLICE": 300}
 
 
 @pytest.fixture
 def connection(transactional_db: None, zoho: Simulator, settings: Any) -> Connection:
     connection = with_grant_code(code=zoho.grant_code(), data_center="local")
-    settings.ZOHO_CRM = {**settings.ZOHO_CRM, **PATIENT}
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, **LONG_TIMES}
     return connection
 
 

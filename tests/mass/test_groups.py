@@ -48,10 +48,10 @@ def test_leads_with_the_same_address_become_one_contact(bench: Bench) -> None:
 
     to_the_end(bench, run)
 
-    assert bench.standing() == {Status.CONVERTED: 3}
+    assert bench.status_counts() == {Status.CONVERTED: 3}
     assert {row.contact_id for row in run.rows.all()} == {bench.row(one).contact_id}
     assert len(bench.zoho.records["Contacts"]) == 1
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 def test_leads_of_the_same_company_become_contacts_of_one_account(bench: Bench) -> None:
@@ -64,11 +64,11 @@ def test_leads_of_the_same_company_become_contacts_of_one_account(bench: Bench) 
 
     to_the_end(bench, run)
 
-    assert bench.standing() == {Status.CONVERTED: 3}
+    assert bench.status_counts() == {Status.CONVERTED: 3}
     assert {row.account_id for row in run.rows.all()} == {bench.row(leads[0]).account_id}
     assert len(bench.zoho.records["Contacts"]) == 3
     assert len(bench.zoho.records["Accounts"]) == 1
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 def test_the_row_of_the_leader_is_sent_before_those_that_join_it(bench: Bench) -> None:
@@ -79,7 +79,7 @@ def test_the_row_of_the_leader_is_sent_before_those_that_join_it(bench: Bench) -
     assert run.stage == Stage.FINISHED
 
 
-def test_who_attaches_an_account_creates_none_and_leads_nobody(bench: Bench) -> None:
+def test_a_row_that_attaches_an_account_leads_no_group_of_accounts(bench: Bench) -> None:
     attached = bench.zoho.story("account_only")
     company = bench.zoho.records["Leads"][attached]["Company"]
     run = bench.reviewed([attached], policy=policy(on_account_only=Action.ATTACH))
@@ -131,7 +131,7 @@ def test_what_a_person_decided_about_similar_companies_stands(bench: Bench) -> N
     assert bench.row(one).reason == "similar"
 
 
-def test_nobody_follows_a_similar_company_that_was_left_to_a_person(bench: Bench) -> None:
+def test_no_row_follows_a_similar_company_that_was_left_to_a_person(bench: Bench) -> None:
     one, two, three = (
         bench.zoho.add_lead(Company=name).id for name in ("Acme Inc.", "Acme GmbH", "acme inc.")
     )
@@ -182,7 +182,7 @@ def test_followers_lose_their_plan_if_the_leader_is_left_out_after_the_start(
 
     bench.until_ended(run)
 
-    assert not bench.asked()
+    assert not bench.requested()
     for lead_id in leads[1:]:
         row = bench.row(lead_id)
         assert (row.status, row.plan, row.reason) == (Status.PREVIEWED, None, "leader")
@@ -194,7 +194,7 @@ def test_followers_lose_their_plan_if_the_leader_is_refused(bench: Bench) -> Non
 
     bench.finished(leads)
 
-    assert bench.standing() == {Status.FAILED: 1, Status.PREVIEWED: 2}
+    assert bench.status_counts() == {Status.FAILED: 1, Status.PREVIEWED: 2}
     assert bench.row(leads[1]).reason == "leader"
 
 
@@ -205,7 +205,7 @@ def test_followers_lose_their_plan_if_the_leader_changed_after_the_start(bench: 
 
     bench.until_ended(run)
 
-    assert not bench.asked()
+    assert not bench.requested()
     assert [bench.row(lead_id).reason for lead_id in leads] == ["changed", "leader"]
 
 
@@ -217,7 +217,7 @@ def test_followers_join_what_the_leader_became_elsewhere(bench: Bench) -> None:
     bench.until_ended(run)
 
     assert bench.row(leads[1]).account_id == bench.row(leads[0]).account_id != ""
-    assert not bench.doubles("Accounts", "Account_Name")
+    assert not bench.duplicates("Accounts", "Account_Name")
 
 
 def test_followers_lose_their_plan_if_the_leader_made_no_such_record(bench: Bench) -> None:
@@ -234,7 +234,7 @@ def test_followers_lose_their_plan_if_the_leader_made_no_such_record(bench: Benc
     assert (bench.row(leads[1]).plan, bench.row(leads[1]).reason) == (None, "leader")
 
 
-def test_followers_wait_while_nobody_knows_what_became_of_the_leader(bench: Bench) -> None:
+def test_followers_wait_while_the_outcome_of_the_leader_is_unknown(bench: Bench) -> None:
     leads = bench.leads(2, Company="Nordwind GmbH")
     bench.zoho.fail("convert", "close_after", lead_id=leads[0])
     run = bench.started(leads)
@@ -243,9 +243,9 @@ def test_followers_wait_while_nobody_knows_what_became_of_the_leader(bench: Benc
 
     bench.until_ended(run)
 
-    assert bench.standing() == {Status.CONVERTED: 2}
-    assert not bench.doubles("Accounts", "Account_Name")
-    bench.check_books()
+    assert bench.status_counts() == {Status.CONVERTED: 2}
+    assert not bench.duplicates("Accounts", "Account_Name")
+    bench.check_against_simulator()
 
 
 def test_a_join_that_zoho_refuses_says_so(bench: Bench) -> None:
@@ -272,11 +272,11 @@ def test_what_the_leader_made_does_not_spoil_the_approval_of_an_old_preview(
 
     to_the_end(bench, run)
 
-    assert bench.standing() == {Status.CONVERTED: 3}
+    assert bench.status_counts() == {Status.CONVERTED: 3}
     assert len(bench.zoho.records["Contacts"]) == 1
 
 
-def test_a_lead_that_matches_somebody_else_meanwhile_is_not_sent(bench: Bench) -> None:
+def test_a_lead_that_has_another_match_meanwhile_is_not_sent(bench: Bench) -> None:
     leads = bench.leads(2, Company="Nordwind GmbH")
     run = bench.reviewed(leads)
     bench.zoho.add("Accounts", Account_Name="Nordwind GmbH")
@@ -284,7 +284,7 @@ def test_a_lead_that_matches_somebody_else_meanwhile_is_not_sent(bench: Bench) -
 
     to_the_end(bench, run)
 
-    assert not bench.asked()
+    assert not bench.requested()
 
 
 # The books
@@ -303,7 +303,7 @@ def test_groups_that_stand_write_nothing_into_the_journal(bench: Bench) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_run_of_many_entangled_leads_makes_no_duplicates(bench: Bench, seed: int) -> None:
-    """Companies and addresses are dealt out so that they overlap in many ways."""
+    """With companies and e-mail addresses that overlap in many ways."""
     leads = [
         bench.zoho.add_lead(
             Company=f"Company {number * (2 + seed) % 7}", Email=f"p{number % 11}@firm.example"
@@ -312,9 +312,9 @@ def test_a_run_of_many_entangled_leads_makes_no_duplicates(bench: Bench, seed: i
     ]
     run = bench.finished(leads)
 
-    assert not bench.doubles("Accounts", "Account_Name")
-    assert not bench.doubles("Contacts", "Email")
-    bench.check_books()
+    assert not bench.duplicates("Accounts", "Account_Name")
+    assert not bench.duplicates("Contacts", "Email")
+    bench.check_against_simulator()
     undecided = run.rows.filter(status=Status.PREVIEWED)
     assert {row.reason for row in undecided} <= {"group", "leader"}
     assert len(bench.sent()) + undecided.count() == 30

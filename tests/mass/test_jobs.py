@@ -22,7 +22,7 @@ DEAL = DealTemplate(name="Spring", stage="Qualification", pipeline="Standard (St
 
 @pytest.fixture(autouse=True)
 def _few_make_a_job(settings: Any) -> None:
-    """A job that costs less makes it worth while for fewer leads."""
+    """Make jobs cheaper, so that they cost less than single calls for fewer leads."""
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "CREDIT_COSTS": {"mass_convert": 20, "convert": 5}}
 
 
@@ -35,12 +35,12 @@ def jobs(bench: Bench) -> list[MassConversionJob]:
 
 
 def posted(bench: Bench) -> list[int]:
-    """Return how many leads each call to the mass conversion named."""
+    """Return the number of leads in each mass-convert call."""
     return [job.rows.count() for job in jobs(bench)]
 
 
 def of_two_owners(bench: Bench, number: int) -> list[str]:
-    """Make leads that belong to two people in turns."""
+    """Add leads that two users own in turn."""
     users = [user for user in bench.zoho.organisation.users if user["status"] == "active"][:2]
     owners = [{"id": user["id"], "name": user["full_name"]} for user in users]
     return [bench.zoho.add_lead(Owner=owners[index % 2]).id for index in range(number)]
@@ -70,7 +70,7 @@ def test_many_leads_of_one_effect_go_by_jobs_of_fifty(bench: Bench, settings: An
     assert set(run.rows.exclude(job=None).values_list("converted_by", "evidence")) == {
         ("us", "read")
     }
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 def test_leads_of_a_job_are_read_as_soon_as_it_is_final(bench: Bench) -> None:
@@ -81,7 +81,7 @@ def test_leads_of_a_job_are_read_as_soon_as_it_is_final(bench: Bench) -> None:
     bench.work()
 
     assert [job.status for job in jobs(bench)] == [JobStatus.FINISHED]
-    assert bench.standing() == {Status.CONVERTED: CANARIES + FEW}
+    assert bench.status_counts() == {Status.CONVERTED: CANARIES + FEW}
     bench.until_ended(run)
     assert run.due_at is None
 
@@ -158,7 +158,7 @@ def test_followers_and_leads_that_attach_go_singly(bench: Bench) -> None:
     bench.until_ended(run)
 
     assert bench.routes() == {"convert": len(leads)}
-    assert not bench.doubles("Accounts", "Account_Name")
+    assert not bench.duplicates("Accounts", "Account_Name")
 
 
 def test_at_most_two_jobs_are_open_at_a_time(bench: Bench) -> None:
@@ -169,13 +169,13 @@ def test_at_most_two_jobs_are_open_at_a_time(bench: Bench) -> None:
     def is_over() -> bool:
         nonlocal most
         most = max(most, MassConversionJob.objects.filter(ended_at=None).count())
-        return bench.fresh(run).ended_at is not None
+        return bench.refreshed(run).ended_at is not None
 
     bench.until(is_over)
 
     assert most == 2
     assert posted(bench) == [50, 50, 30]
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 def test_no_job_begins_before_the_first_leads_are_through(bench: Bench) -> None:
@@ -212,12 +212,12 @@ def test_what_a_job_did_not_convert_is_tried_singly_and_says_why(bench: Bench) -
 
     row = bench.row(bad)
     assert (row.status, row.error_code) == (Status.FAILED, "DUPLICATE_DATA")
-    assert bench.asked().count(bad) == 2
+    assert bench.requested().count(bad) == 2
     (job,) = jobs(bench)
     assert (job.counts or {})["failed"] == 1
     assert run.counts is not None
     assert run.counts["CONVERTED"] == CANARIES + FEW
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 @pytest.mark.parametrize("spoiled", ["miscount", "early"])
@@ -227,8 +227,8 @@ def test_counts_that_lie_prove_nothing(bench: Bench, spoiled: str) -> None:
 
     bench.finished(bench.leads(CANARIES + FEW))
 
-    assert bench.standing() == {Status.CONVERTED: CANARIES + FEW}
-    bench.check_books()
+    assert bench.status_counts() == {Status.CONVERTED: CANARIES + FEW}
+    bench.check_against_simulator()
 
 
 def test_a_lead_that_changes_while_its_job_is_made_ready_is_not_in_it(bench: Bench) -> None:
@@ -261,7 +261,7 @@ def test_a_lead_that_zoho_names_is_dropped_and_the_others_go_once_more(bench: Be
     culprit = leads[CANARIES + 2]
     assert bench.row(culprit).status == Status.CONVERTED
     assert bench.zoho.ledger()["conversions"][-1]["lead_id"] == culprit or culprit in bench.sent()
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 def test_a_job_that_is_refused_for_another_reason_goes_singly(bench: Bench) -> None:
@@ -302,7 +302,7 @@ def test_without_the_permission_to_ask_its_state_a_job_is_settled_by_reading(
 
     assert bench.routes() == {"convert": CANARIES, "mass": FEW}
     assert [job.status for job in jobs(bench)] == [JobStatus.GIVEN_UP]
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_a_job_that_never_began_is_settled_and_its_leads_go_singly(
 
     assert bench.routes() == {"convert": CANARIES + FEW}
     assert [job.status for job in jobs(bench)] == [JobStatus.LOST]
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 @pytest.mark.parametrize("lost", ["close_after", "truncate"])
@@ -354,7 +354,7 @@ def test_a_job_whose_answer_was_lost_converts_every_lead_once(
     assert bench.routes() == {"convert": CANARIES, "mass": FEW}
     assert [job.status for job in jobs(bench)] == [JobStatus.LOST]
     assert set(LeadConversion.objects.values_list("converted_by", flat=True)) == {"us"}
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 def test_rows_of_a_lost_job_are_sent_no_earlier_than_any_job_can_take(
@@ -363,7 +363,7 @@ def test_rows_of_a_lost_job_are_sent_no_earlier_than_any_job_can_take(
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "JOB_HORIZON": 7200, "MASS_QUIET_PERIOD": 900}
     bench.zoho.fail("mass_convert", "close_before")
     bench.started(bench.leads(CANARIES + FEW))
-    bench.until(lambda: bench.standing().get(Status.UNKNOWN) == FEW)
+    bench.until(lambda: bench.status_counts().get(Status.UNKNOWN) == FEW)
     bench.until(lambda: bench.work() != 0.0)
 
     quiet = LeadConversion.objects.filter(status=Status.UNKNOWN).values_list("quiet_until")
@@ -387,7 +387,7 @@ def test_a_job_of_which_zoho_knows_nothing_may_be_at_work_all_the_same(
 
     assert bench.routes() == {"convert": CANARIES, "mass": FEW}
     assert [job.status for job in jobs(bench)] == [JobStatus.GIVEN_UP]
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 def test_a_job_that_takes_too_long_is_given_up_and_its_leads_are_read(
@@ -400,14 +400,14 @@ def test_a_job_that_takes_too_long_is_given_up_and_its_leads_are_read(
 
     assert bench.routes() == {"convert": CANARIES, "mass": FEW}
     assert [job.status for job in jobs(bench)] == [JobStatus.GIVEN_UP]
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 @pytest.mark.parametrize("effect", ["before", "after"])
-def test_rows_of_a_worker_that_died_at_its_post_are_settled(
+def test_rows_of_a_worker_that_was_killed_during_its_post_are_settled(
     bench: Bench, settings: Any, effect: str
 ) -> None:
-    """As it lies there when a worker was killed between its POST and what it would have written."""
+    """With the rows as they are after a worker was killed between its POST and the next write."""
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "JOB_HORIZON": 1}
     leads = bench.leads(CANARIES + FEW)
     run = bench.started(leads)
@@ -434,7 +434,7 @@ def test_rows_of_a_worker_that_died_at_its_post_are_settled(
 
     job.refresh_from_db()
     assert job.status == JobStatus.LOST
-    assert bench.standing() == {Status.CONVERTED: CANARIES + FEW}
+    assert bench.status_counts() == {Status.CONVERTED: CANARIES + FEW}
     assert sorted(bench.sent()) == sorted(leads)
     assert set(LeadConversion.objects.values_list("converted_by", flat=True)) == {"us"}
 
@@ -453,7 +453,7 @@ def test_no_job_is_posted_after_a_pause(bench: Bench) -> None:
 
     mass_convert.resume(run_id=run.pk)
     bench.until_ended(run)
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 def test_a_job_that_is_at_work_when_its_run_is_cancelled_is_followed_to_its_end(
@@ -467,8 +467,8 @@ def test_a_job_that_is_at_work_when_its_run_is_cancelled_is_followed_to_its_end(
     bench.until_ended(run)
 
     assert run.stage == Stage.CANCELLED
-    assert bench.standing() == {Status.CONVERTED: CANARIES + FEW}
-    bench.check_books()
+    assert bench.status_counts() == {Status.CONVERTED: CANARIES + FEW}
+    bench.check_against_simulator()
 
 
 def test_a_lead_that_was_in_a_job_goes_singly_in_another_round_too(bench: Bench) -> None:
@@ -490,4 +490,4 @@ def test_a_lead_that_was_in_a_job_goes_singly_in_another_round_too(bench: Bench)
 
     assert bench.row(bad).status == Status.CONVERTED
     assert len(jobs(bench)) == 1
-    bench.check_books()
+    bench.check_against_simulator()

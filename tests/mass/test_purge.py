@@ -23,7 +23,7 @@ LONG_AGO = timedelta(days=100)
 
 
 def age(lead_id: str) -> LeadConversion:
-    """Let a row have ended, or been looked at last, long ago."""
+    """Make a row have finished, or been previewed last, long ago."""
     row = LeadConversion.objects.get(lead_id=lead_id)
     ended = row.finished_at and row.finished_at - LONG_AGO
     seen = row.previewed_at and row.previewed_at - LONG_AGO

@@ -32,7 +32,7 @@ def test_a_run_previews_waits_and_converts_what_was_decided(bench: Bench) -> Non
     leads = told(bench)
 
     run = bench.reviewed(leads.values())
-    assert not bench.asked()
+    assert not bench.requested()
     bench.start(run)
     bench.until_ended(run)
 
@@ -68,7 +68,7 @@ def test_a_run_that_became_due_at_a_full_second_comes_to_rest(bench: Bench) -> N
 
     bench.work()
 
-    assert bench.fresh(run).due_at is None
+    assert bench.refreshed(run).due_at is None
 
 
 def test_a_run_says_who_prepared_and_started_it_and_its_rows_who_approved(bench: Bench) -> None:
@@ -96,7 +96,7 @@ def test_a_whole_verdict_is_decided_at_once(bench: Bench) -> None:
     assert decided == 3
     assert sorted(bench.sent()) == sorted(leads)
     assert {row.decided_by for row in run.rows.all()} == {bench.person}
-    assert not bench.doubles("Contacts", "Email")
+    assert not bench.duplicates("Contacts", "Email")
 
 
 def test_a_verdict_that_is_decided_gets_what_all_plans_of_the_run_share(bench: Bench) -> None:
@@ -238,7 +238,7 @@ def test_a_count_that_is_wrong_starts_nothing(bench: Bench) -> None:
         mass_convert.start(run_id=run.pk, revision=run.revision, count=3)
 
     assert refused.value.code == "other_count"
-    assert bench.fresh(run).stage == Stage.REVIEW
+    assert bench.refreshed(run).stage == Stage.REVIEW
 
 
 def test_a_decision_after_the_page_was_shown_starts_nothing(bench: Bench) -> None:
@@ -253,7 +253,7 @@ def test_a_decision_after_the_page_was_shown_starts_nothing(bench: Bench) -> Non
         mass_convert.start(run_id=run.pk, revision=shown, count=1)
 
     assert (early.value.code, stale.value.code) == ("not_settled", "changed")
-    assert not bench.asked()
+    assert not bench.requested()
 
 
 def test_a_run_is_started_once(bench: Bench) -> None:
@@ -277,7 +277,7 @@ def test_a_run_that_was_started_is_no_longer_decided(bench: Bench) -> None:
         )
 
     bench.until_ended(run)
-    assert not bench.asked()
+    assert not bench.requested()
 
 
 def test_a_decision_that_meets_the_start_is_not_written(bench: Bench) -> None:
@@ -315,8 +315,8 @@ def test_nothing_is_sent_after_a_pause_until_it_is_resumed(bench: Bench) -> None
 
     for _turn in range(3):
         bench.work()
-    assert not bench.asked()
-    assert "pat" in bench.fresh(run).paused_reason
+    assert not bench.requested()
+    assert "pat" in bench.refreshed(run).paused_reason
 
     assert mass_convert.resume(run_id=run.pk)
     bench.until_ended(run)
@@ -333,14 +333,14 @@ def test_a_pause_in_the_middle_of_a_slice_holds_before_the_next_send(
     def somebody_pauses() -> bool:
         if not at_pause and len(bench.sent()) >= 2:
             mass_convert.pause(run_id=run.pk, by=bench.person)
-            at_pause.append(len(bench.asked()))
+            at_pause.append(len(bench.requested()))
         return False
 
     while not at_pause:
         bench.work_until(somebody_pauses)
     bench.work()
 
-    assert len(bench.asked()) == at_pause[0] < 8
+    assert len(bench.requested()) == at_pause[0] < 8
 
 
 def test_only_a_run_that_goes_on_is_paused_and_only_a_paused_one_resumed(bench: Bench) -> None:
@@ -355,7 +355,7 @@ def test_a_pause_while_previewing_holds_the_previews(bench: Bench) -> None:
     mass_convert.pause(run_id=run.pk, by=bench.person)
 
     bench.work()
-    assert bench.standing() == {Status.NEW: 2}
+    assert bench.status_counts() == {Status.NEW: 2}
 
     mass_convert.resume(run_id=run.pk)
     bench.until_settled(run)
@@ -390,10 +390,10 @@ def test_a_run_is_cancelled_at_every_stage_and_sends_nothing_more(
     bench.until_ended(run)
 
     assert run.stage == Stage.CANCELLED
-    assert bench.standing() == {Status.SKIPPED: 3}
+    assert bench.status_counts() == {Status.SKIPPED: 3}
     assert run.counts is not None
     assert run.counts[Status.SKIPPED] == 3
-    assert not bench.asked()
+    assert not bench.requested()
     assert not mass_convert.cancel(run_id=run.pk)
 
 
@@ -401,16 +401,16 @@ def test_what_is_under_way_when_a_run_is_cancelled_is_settled(bench: Bench) -> N
     leads = bench.leads(3)
     bench.zoho.fail("convert", "close_after")
     run = bench.started(leads)
-    bench.until(lambda: Status.UNKNOWN in bench.standing())
+    bench.until(lambda: Status.UNKNOWN in bench.status_counts())
 
     mass_convert.cancel(run_id=run.pk)
     bench.until_ended(run)
 
-    standing = bench.standing()
+    standing = bench.status_counts()
     assert standing[Status.CONVERTED] == len(bench.sent())
     assert sum(standing.values()) == 3
     assert set(standing) <= {Status.CONVERTED, Status.SKIPPED}
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 def test_a_lead_in_doubt_that_was_not_converted_is_left_out_when_its_run_was_cancelled(
@@ -418,12 +418,12 @@ def test_a_lead_in_doubt_that_was_not_converted_is_left_out_when_its_run_was_can
 ) -> None:
     bench.zoho.fail("convert", "close_before")
     run = bench.started(bench.leads(1))
-    bench.until(lambda: Status.UNKNOWN in bench.standing())
+    bench.until(lambda: Status.UNKNOWN in bench.status_counts())
 
     mass_convert.cancel(run_id=run.pk)
     bench.until_ended(run)
 
-    assert bench.standing() == {Status.SKIPPED: 1}
+    assert bench.status_counts() == {Status.SKIPPED: 1}
     assert not bench.sent()
 
 
@@ -439,7 +439,7 @@ def test_what_failed_is_tried_again_after_another_start(bench: Bench) -> None:
 
     assert mass_convert.retry(run_id=run.pk, by=bench.person) == 1
     bench.until_settled(run)
-    assert bench.fresh(run).stage == Stage.REVIEW
+    assert bench.refreshed(run).stage == Stage.REVIEW
     assert bench.sent() == [good]
 
     bench.start(run)
@@ -453,7 +453,7 @@ def test_a_run_in_which_nothing_can_be_tried_again_stays_finished(bench: Bench) 
     run = bench.finished(bench.leads(1))
 
     assert mass_convert.retry(run_id=run.pk) == 0
-    assert bench.fresh(run).stage == Stage.FINISHED
+    assert bench.refreshed(run).stage == Stage.FINISHED
 
 
 def test_only_a_finished_run_is_tried_again(bench: Bench) -> None:
@@ -493,7 +493,7 @@ def test_a_lead_that_a_person_decided_and_that_changed_after_the_start_is_not_se
 
     bench.until_ended(run)
 
-    assert not bench.asked()
+    assert not bench.requested()
     assert bench.row(lead_id).plan is None
 
 
@@ -504,7 +504,7 @@ def test_a_lead_that_is_converted_elsewhere_after_the_start_is_not_sent(bench: B
 
     bench.until_ended(run)
 
-    assert not bench.asked()
+    assert not bench.requested()
     assert bench.row(lead_id).converted_by == "elsewhere"
 
 
@@ -561,7 +561,7 @@ def test_a_lead_of_a_run_that_has_ended_leaves_it_when_it_is_decided_singly(
 
     row = bench.row(lead_id)
     assert (row.mass_conversion, row.job, row.follows, row.joins) == (None, None, None, "")
-    assert mass_convert.counts(bench.fresh(run)) == frozen
+    assert mass_convert.counts(bench.refreshed(run)) == frozen
 
 
 def test_a_lead_that_left_its_run_is_converted_by_itself(bench: Bench) -> None:
@@ -571,7 +571,7 @@ def test_a_lead_that_left_its_run_is_converted_by_itself(bench: Bench) -> None:
     _approved_singly(bench, bench.row(lead_id))
     bench.until(lambda: bench.row(lead_id).status == Status.CONVERTED)
 
-    bench.check_books()
+    bench.check_against_simulator()
 
 
 def test_leaving_a_lead_out_singly_is_a_decision_of_its_run(bench: Bench) -> None:

@@ -160,7 +160,7 @@ def test_a_source_of_nothing_but_rubbish_says_what_was_wrong_with_it(bench: Benc
     assert mass_convert.counts(run) == {"decided": 0}
 
 
-def test_a_lead_that_somebody_takes_while_it_is_taken_in_is_left_out_too(bench: Bench) -> None:
+def test_a_lead_that_is_converted_singly_meanwhile_is_left_out_too(bench: Bench) -> None:
     taken, kept = ids(2)
 
     def lines() -> Iterator[str]:
@@ -188,7 +188,7 @@ def test_a_run_that_is_cancelled_while_it_takes_leads_in_takes_no_more(bench: Be
     bench.until_ended(run)
 
     assert run.stage == Stage.CANCELLED
-    assert bench.standing() == {Status.SKIPPED: run.rows.count()}
+    assert bench.status_counts() == {Status.SKIPPED: run.rows.count()}
     assert run.counts == {Status.SKIPPED: run.rows.count(), "decided": 0}
     assert run.rows.count() < 3000
 
@@ -204,7 +204,7 @@ def test_a_source_that_breaks_off_leaves_a_cancelled_run(bench: Bench) -> None:
     run = MassConversion.objects.get()
     bench.until_ended(run)
     assert run.stage == Stage.CANCELLED
-    assert bench.standing() == {Status.SKIPPED: 1000}
+    assert bench.status_counts() == {Status.SKIPPED: 1000}
 
 
 def test_memory_does_not_grow_with_the_source(bench: Bench) -> None:

@@ -93,7 +93,7 @@ def test_a_run_stops_before_the_share_of_other_programs_is_used(
     run = bench.started(bench.leads(20))
     usage.record(bench.connection.pk, [("mass_convert", False), ("convert", False)])
     usage.record(bench.connection.pk, [("other", False)] * 160)
-    asked = len(bench.asked())
+    asked = len(bench.requested())
 
     bench.work()
 
@@ -101,8 +101,8 @@ def test_a_run_stops_before_the_share_of_other_programs_is_used(
     assert work.backoff_until is not None
     assert work.backoff_until > now() + timedelta(minutes=10)
     assert "other programs" in work.backoff_reason
-    assert len(bench.asked()) == asked
-    assert bench.fresh(run).paused_reason == ""
+    assert len(bench.requested()) == asked
+    assert bench.refreshed(run).paused_reason == ""
 
 
 def test_what_zoho_says_is_left_stops_a_run_too(bench: Bench) -> None:

@@ -11,7 +11,7 @@ from zoho_crm.models import Connection, LeadConversion
 
 @pytest.fixture
 def connection(db: None) -> Connection:
-    """A connection without tokens: nothing here talks to Zoho."""
+    """A connection without tokens, because no test here calls Zoho."""
     return Connection.objects.create(
         name="Nordwind", data_center="eu", environment="production", org_id="60001"
     )
@@ -19,7 +19,7 @@ def connection(db: None) -> Connection:
 
 @pytest.fixture
 def new_row(connection: Connection) -> Callable[..., LeadConversion]:
-    """Make the row of one more lead."""
+    """Create the row of one more lead."""
     ids = count(1001)
 
     def make(**columns: Any) -> LeadConversion:

@@ -59,7 +59,7 @@ def test_a_step_is_written_with_its_event(new_row):
     assert LeadConversionEvent.objects.filter(at__lte=DbNow(), at__gt=from_now(-60)).exists()
 
 
-def test_the_row_in_hand_is_up_to_date_but_for_what_only_the_database_knows(new_row):
+def test_the_row_object_is_updated_except_for_expressions(new_row):
     row = new_row(status=Status.READY, due_at=None)
 
     LeadConversion.objects.move(
@@ -114,7 +114,7 @@ def test_versions_of_events_count_from_one_without_a_gap(new_row):
     assert [to for *_before, to in journal(row)] == way
 
 
-def test_the_journal_has_one_event_a_version(new_row):
+def test_there_is_one_event_per_version(new_row):
     row = new_row(status=Status.READY)
     LeadConversion.objects.move([Move(row=row, to=Status.RUNNING)])
     event = row.events.get()
@@ -169,7 +169,7 @@ def test_a_set_keeps_what_is_common_and_what_is_each_ones_own(new_row):
     assert len({row.due_at for row in rows}) == 3
 
 
-def test_of_a_set_those_that_somebody_else_moved_stay(new_row):
+def test_of_a_set_those_that_were_moved_meanwhile_stay(new_row):
     rows = [new_row(status=Status.NEW) for _ in range(4)]
     moves = [
         Move(row=row, to=Status.PREVIEWED, values={"reason": row.lead_id, "verdict": "NO_MATCH"})
@@ -269,7 +269,7 @@ def test_every_status_says_what_it_may_become():
     assert TRANSITIONS.keys() == set(Status)
 
 
-def test_only_a_row_converted_by_somebody_is_converted(new_row):
+def test_a_converted_row_says_who_converted_it(new_row):
     with pytest.raises(IntegrityError):
         new_row(status=Status.CONVERTED, converted_by="")
 
@@ -285,7 +285,7 @@ def test_a_lead_has_one_row_for_ever(new_row, connection):
 
 
 def all_at_once(*calls):
-    """Make calls in threads, all at the same moment."""
+    """Make calls in threads, all at the same time."""
     barrier = Barrier(len(calls))
 
     def make(call):
@@ -300,7 +300,7 @@ def all_at_once(*calls):
 
 
 def moves_of(rows, reason):
-    """What somebody would do who sees the rows as they are now."""
+    """Return the moves of a process that reads the rows as they are now."""
     seen = LeadConversion.objects.filter(pk__in=[row.pk for row in rows]).order_by("pk")
     return [Move(row=row, to=Status.RUNNING, values={"reason": reason}) for row in seen]
 

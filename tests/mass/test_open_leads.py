@@ -34,7 +34,7 @@ def test_every_open_lead_is_taken_in_and_previewed(bench: Bench) -> None:
     assert run.stage == Stage.REVIEW
     assert taken_in(run) == set(leads)
     assert run.seen == MANY
-    assert bench.standing() == {Status.PREVIEWED: MANY}
+    assert bench.status_counts() == {Status.PREVIEWED: MANY}
 
 
 def test_only_those_with_the_values_asked_for_are_taken_in(bench: Bench) -> None:
@@ -85,7 +85,7 @@ def test_a_page_that_does_not_come_is_asked_for_again(bench: Bench, fault: str) 
     bench.zoho.fail("leads_list", fault)
 
     bench.work()
-    assert bench.fresh(run).stage == Stage.STAGING
+    assert bench.refreshed(run).stage == Stage.STAGING
     MassConversion.objects.update(due_at="2000-01-01T00:00Z")
     bench.until_settled(run)
 
@@ -100,7 +100,7 @@ def test_a_page_that_zoho_refuses_stops_the_run_and_says_why(bench: Bench) -> No
 
     bench.work()
 
-    assert "Page token expired" in bench.fresh(run).paused_reason
+    assert "Page token expired" in bench.refreshed(run).paused_reason
     assert run.due_at is None
     mass_convert.resume(run_id=run.pk)
     bench.until_settled(run)
@@ -110,7 +110,7 @@ def test_a_page_that_zoho_refuses_stops_the_run_and_says_why(bench: Bench) -> No
 def test_leads_that_come_in_meanwhile_shift_the_pages_and_nothing_is_lost(bench: Bench) -> None:
     leads = set(bench.leads(MANY))
     run = prepare(bench)
-    bench.work_until(lambda: bench.fresh(run).seen > 0)
+    bench.work_until(lambda: bench.refreshed(run).seen > 0)
     leads_before = taken_in(run)
     new = set(bench.leads(5))
     assert 0 < len(leads_before) < MANY
@@ -124,12 +124,12 @@ def test_leads_that_come_in_meanwhile_shift_the_pages_and_nothing_is_lost(bench:
 def test_a_run_that_is_cancelled_while_it_takes_leads_in_takes_no_more(bench: Bench) -> None:
     bench.leads(MANY)
     run = prepare(bench)
-    bench.work_until(lambda: bench.fresh(run).seen > 0)
+    bench.work_until(lambda: bench.refreshed(run).seen > 0)
     mass_convert.cancel(run_id=run.pk)
-    seen = bench.fresh(run).seen
+    seen = bench.refreshed(run).seen
 
     bench.until_ended(run)
 
     assert run.seen == seen
-    assert bench.standing() == {Status.SKIPPED: len(taken_in(run))}
-    assert not bench.asked()
+    assert bench.status_counts() == {Status.SKIPPED: len(taken_in(run))}
+    assert not bench.requested()

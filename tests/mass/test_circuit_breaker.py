@@ -16,7 +16,7 @@ Status = LeadConversion.Status
 
 
 def overlapping(calls: list[dict[str, Any]]) -> int:
-    """Return the most calls that were under way at a time."""
+    """Return the largest number of conversions that were in flight at a time."""
     return max(
         sum(other["received_at"] <= call["received_at"] < other["answered_at"] for other in calls)
         for call in calls
@@ -25,7 +25,7 @@ def overlapping(calls: list[dict[str, Any]]) -> int:
 
 @pytest.fixture
 def outcomes(bench: Bench) -> Any:
-    """Give a run that goes on these outcomes, the first one first, and tell the breaker."""
+    """Give a converting run these outcomes, in order, and call the circuit breaker."""
 
     def give(*statuses: str) -> MassConversion:
         run = bench.prepare(str(7_000_000_000_000_000_000 + n) for n in range(len(statuses)))
@@ -119,12 +119,12 @@ def test_a_run_whose_leads_are_all_refused_stops_after_five(bench: Bench) -> Non
     bench.refuse(*leads)
     run = bench.started(leads)
 
-    bench.until(lambda: bool(bench.fresh(run).paused_reason))
+    bench.until(lambda: bool(bench.refreshed(run).paused_reason))
     for _turn in range(3):
         bench.work()
 
-    assert bench.standing() == {Status.FAILED: 5, Status.READY: 7}
-    assert len(bench.asked()) == 5
+    assert bench.status_counts() == {Status.FAILED: 5, Status.READY: 7}
+    assert len(bench.requested()) == 5
     assert run.stage == Stage.CONVERTING
 
 
@@ -132,13 +132,13 @@ def test_a_run_that_stopped_goes_on_one_by_one_when_a_person_resumes_it(bench: B
     leads = bench.leads(12)
     bench.refuse(*leads)
     run = bench.started(leads)
-    bench.until(lambda: bool(bench.fresh(run).paused_reason))
+    bench.until(lambda: bool(bench.refreshed(run).paused_reason))
     bench.zoho.heal()
 
     mass_convert.resume(run_id=run.pk)
     bench.until_ended(run)
 
-    assert bench.standing() == {Status.FAILED: 5, Status.CONVERTED: 7}
+    assert bench.status_counts() == {Status.FAILED: 5, Status.CONVERTED: 7}
     assert overlapping(bench.zoho.ledger()["calls"][5:10]) == 1
 
 
@@ -151,7 +151,7 @@ def test_what_a_job_leaves_over_is_seen_beside_what_it_converted(
     for lead in list(bench.zoho.records["Leads"].values())[-locked:]:
         bench.zoho.change(lead, Locked__s=True)
 
-    bench.until(lambda: bool(bench.fresh(run).paused_reason or run.ended_at))
+    bench.until(lambda: bool(bench.refreshed(run).paused_reason or run.ended_at))
 
     assert bool(run.paused_reason) == stops
     assert run.jobs.count() == 1
