@@ -143,7 +143,7 @@ class MassConversion(models.Model):
 
     # Queries
 
-    def holds_back(self, status: str) -> bool:
+    def blocks(self, status: str) -> bool:
         """Return whether rows of this status may not begin now; rows in progress always go on."""
         if status not in STARTABLE_STAGES:
             return False

@@ -86,7 +86,7 @@ class Move:
 
 
 class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
-    """Lead conversions: adding, moving and selecting rows. No other code writes these rows."""
+    """Add, move and select lead conversions; no other code changes a status or a version."""
 
     # Mutators
 

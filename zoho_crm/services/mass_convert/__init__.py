@@ -24,7 +24,7 @@ from zoho_crm.services.mass_convert._counts import Estimate, counts, decided_cou
 from zoho_crm.services.mass_convert._decisions import (
     decide,
     decide_one,
-    latest_of,
+    match_times,
     previewed_in_run,
 )
 from zoho_crm.services.mass_convert._export import export
@@ -50,7 +50,7 @@ __all__ = [
     "ids_of_open_leads",
     "canaries_passed",
     "jobs",
-    "latest_of",
+    "match_times",
     "pause",
     "policies",
     "prepare",

@@ -64,7 +64,7 @@ def previewed_in_run(
     return replace(move, to=Status.SKIPPED if decision.skip else move.to, values=values)
 
 
-def latest_of(client: ZohoClient, policy: Policy, preview: Preview) -> Mapping[str, datetime]:
+def match_times(client: ZohoClient, policy: Policy, preview: Preview) -> Mapping[str, datetime]:
     """
     Return when each of several matches was created or last active, by record id.
 
@@ -117,7 +117,7 @@ def decide(*, run_id: int, verdict: str, action: str, by: AbstractBaseUser | Non
         rows = rows.filter(decided_by=None)
     decided = 0
     for batch in batches(rows):
-        moves = [_decided(row, decision_for(stored_preview(row)), by) for row in batch]
+        moves = [_decision_move(row, decision_for(stored_preview(row)), by) for row in batch]
         made = _write(run, moves)
         decided += sum(move.row.status == Status.SKIPPED or bool(move.row.plan) for move in made)
     return decided
@@ -140,7 +140,7 @@ def decide_one(
         matching.check_plan(plan, Verdict(row.verdict), row.stored_options())
     elif row.status == Status.SKIPPED:
         return row
-    if not _write(run, [_decided(row, Decision(plan=plan, skip=plan is None), by)]):
+    if not _write(run, [_decision_move(row, Decision(plan=plan, skip=plan is None), by)]):
         raise StaleDecisionError(code="changed")
     return row
 
@@ -197,7 +197,7 @@ def _write(run: MassConversion, moves: list[Move]) -> list[Move]:
         return LeadConversion.objects.move(moves)
 
 
-def _decided(row: LeadConversion, decision: Decision, by: AbstractBaseUser | None) -> Move:
+def _decision_move(row: LeadConversion, decision: Decision, by: AbstractBaseUser | None) -> Move:
     plan, who = decision.plan, str(by or "")
     values: dict[str, Any] = {"decided_by_id": by.pk if by else None}
     if decision.skip:

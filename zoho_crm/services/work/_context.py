@@ -148,7 +148,7 @@ class WorkContext:
 
     def active_runs(self, *statuses: str) -> list[MassConversion]:
         """Return the runs that had not ended at the last refresh and hold back no such row."""
-        return [run for run in self.runs if not any(map(run.holds_back, statuses))]
+        return [run for run in self.runs if not any(map(run.blocks, statuses))]
 
     def canaries_passed(self, run: MassConversion) -> bool:
         """Return whether the first leads of a run have outcomes; stays so until it is resumed."""

@@ -42,7 +42,7 @@ class RunRules:
 
     def with_latest(self, client: ZohoClient, preview: Preview) -> RunRules:
         """Return the rules with the latest of several matches, which may have to be read."""
-        latest = mass_convert.latest_of(client, self.policy, preview)
+        latest = mass_convert.match_times(client, self.policy, preview)
         return replace(self, context=replace(self.context, latest=latest))
 
 
