@@ -5,25 +5,50 @@ from __future__ import annotations
 import inspect
 import pickle
 import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import translation
 
+from tests.catalogue import write_catalogue
 from zoho_crm import exceptions
-from zoho_crm.exceptions import RequestRefusedError, ZohoError
+from zoho_crm.exceptions import (
+    MESSAGES_BY_CODE,
+    CodedError,
+    RequestRefusedError,
+    SecretUnreadableError,
+    ServerError,
+    WrongSettingsError,
+    ZohoError,
+)
 from zoho_crm.types import Reference
 
-ERRORS = [
+CODED_ERRORS = [
     error
     for _name, error in inspect.getmembers(exceptions, inspect.isclass)
-    if issubclass(error, ZohoError)
+    if issubclass(error, CodedError)
 ]
+ERRORS = [error for error in CODED_ERRORS if issubclass(error, ZohoError)]
+#: Prints every error's message, where Python has removed all docstrings.
+PRINT_MESSAGES = """
+from django.conf import settings
+settings.configure(USE_I18N=False)
+from zoho_crm import exceptions
+for name, kind in vars(exceptions).items():
+    if isinstance(kind, type) and issubclass(kind, exceptions.CodedError):
+        print(name, kind.__doc__, kind())
+"""
 DRAWN = re.compile(r"^(?P<indent> *)[*+-] (?P<name>\w+)", re.MULTILINE)
 
 
 def drawn_parents() -> dict[str, str]:
     """Return the parent of each error in the tree that the module draws."""
     parents: dict[str, str] = {}
-    above: list[str] = ["Exception"]
+    above: list[str] = ["CodedError"]
     for line in DRAWN.finditer(exceptions.__doc__ or ""):
         depth = len(line["indent"]) // 2
         parents[line["name"]] = above[depth]
@@ -42,18 +67,33 @@ def test_every_error_but_the_root_says_who_can_put_it_right() -> None:
     assert all(re.search(r"\.{3} \S", line) for line in lines[1:])
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
-def test_the_docstring_is_the_message(error: type[ZohoError]) -> None:
+@pytest.mark.parametrize("error", CODED_ERRORS, ids=lambda error: error.__name__)
+def test_an_error_has_a_message_and_a_docstring_of_its_own(error: type[CodedError]) -> None:
+    assert str(vars(error)["default_message"]).endswith(".")
     assert error.__doc__
-    assert "\n" not in error.__doc__
-    assert error.__doc__.endswith(".")
-    assert str(error()) == error.__doc__
+    assert str(error()) == str(error.default_message)
     assert str(error("Something else.")) == "Something else."
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_no_two_errors_have_the_same_message() -> None:
+    messages = [*(error.default_message for error in CODED_ERRORS), *MESSAGES_BY_CODE.values()]
+
+    assert len(set(map(str, messages))) == len(messages)
+
+
+def test_the_messages_are_there_without_docstrings() -> None:
+    command = [sys.executable, "-OO", "-c", PRINT_MESSAGES]
+
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert set(printed.splitlines()) == {
+        f"{error.__name__} None {error.default_message}" for error in CODED_ERRORS
+    }
+
+
+@pytest.mark.parametrize("error", CODED_ERRORS, ids=lambda error: error.__name__)
 def test_an_error_travels_between_processes_with_all_that_it_knows(
-    error: type[ZohoError],
+    error: type[CodedError],
 ) -> None:
     details = {"api_name": "Stage", "json_path": "$.data[0].Stage"}
     before = error("No.", code="MAPPING_MISMATCH", http_status=400, details=details)
@@ -61,16 +101,56 @@ def test_an_error_travels_between_processes_with_all_that_it_knows(
     after = pickle.loads(pickle.dumps(before))
 
     assert type(after) is error
-    assert str(after) == "No."
+    assert (str(after), after.message) == ("No.", "No.")
     assert (after.code, after.http_status, after.details) == ("MAPPING_MISMATCH", 400, details)
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
-def test_an_error_that_knows_nothing_has_nothing_to_say(error: type[ZohoError]) -> None:
+@pytest.mark.parametrize("error", CODED_ERRORS, ids=lambda error: error.__name__)
+def test_an_error_that_knows_nothing_has_nothing_to_say(error: type[CodedError]) -> None:
     after = pickle.loads(pickle.dumps(error()))
 
-    assert (after.code, after.http_status, after.details) == ("", None, {})
-    assert str(after) == error.__doc__
+    assert (after.message, after.code, after.http_status, after.details) == ("", "", None, {})
+    assert str(after) == str(error.default_message)
+
+
+def test_the_message_of_a_code_names_the_values_in_the_details() -> None:
+    before = SecretUnreadableError(code="key_missing", details={"key_id": "0badcafe"})
+
+    after = pickle.loads(pickle.dumps(before))
+
+    assert str(after) == "The encryption key 0badcafe is missing from ZOHO_CRM['ENCRYPTION_KEYS']."
+    assert after.message == ""
+
+
+def test_the_message_of_a_code_is_not_made_from_an_answer() -> None:
+    answered = ServerError(code="key_missing", http_status=500, details={"key_id": "theirs"})
+
+    assert str(answered) == "Zoho CRM is out of order."
+    assert str(SecretUnreadableError(code="key_missing")).startswith("The encryption key  is")
+
+
+def test_an_error_speaks_the_language_of_whoever_reads_it(tmp_path: Path, settings: Any) -> None:
+    missing = MESSAGES_BY_CODE["key_missing"]
+    german = {
+        str(missing): "Der Schlüssel %(key_id)s fehlt.",
+        str(ServerError.default_message): "Zoho CRM ist gestört.",
+    }
+    write_catalogue(tmp_path, "de", german)
+    settings.LOCALE_PATHS = [tmp_path]
+
+    with translation.override("de"):
+        written_in_german = ServerError()
+        assert str(pickle.loads(pickle.dumps(written_in_german))) == "Zoho CRM ist gestört."
+    written_in_english = SecretUnreadableError(code="key_missing", details={"key_id": "0badcafe"})
+
+    assert str(written_in_german) == "Zoho CRM is out of order."
+    with translation.override("de"):
+        assert str(written_in_english) == "Der Schlüssel 0badcafe fehlt."
+
+
+def test_wrong_settings_are_outside_the_tree() -> None:
+    assert issubclass(WrongSettingsError, ImproperlyConfigured)
+    assert not issubclass(WrongSettingsError, ZohoError)
 
 
 def test_a_refusal_names_field_and_path() -> None:

@@ -12,11 +12,9 @@ import hashlib
 import json
 
 from cryptography.fernet import Fernet, InvalidToken
-from django.core.exceptions import ImproperlyConfigured
-from django.utils.translation import gettext as _
 
 from zoho_crm.conf import conf
-from zoho_crm.exceptions import SecretUnreadableError
+from zoho_crm.exceptions import SecretUnreadableError, WrongSettingsError
 from zoho_crm.types import Secret
 
 SCHEME = "zk1"
@@ -51,7 +49,7 @@ def require_key() -> None:
     """
     Check that a secret can be encrypted, before a code that can be used only once is exchanged.
 
-    :raises ImproperlyConfigured: as ``encrypt``
+    :raises WrongSettingsError: as ``encrypt``
     """
     encrypt(Secret("trial"), place="trial")
 
@@ -62,13 +60,11 @@ def encrypt(secret: Secret, *, place: str) -> str:
 
     :param place: the row and column where it is stored; needed to decrypt it
 
-    :raises ImproperlyConfigured: if there is no key, or the first is not a Fernet key
+    :raises WrongSettingsError: if there is no key, or the first is not a Fernet key
     """
     keys = _keys()
     if not keys:
-        raise ImproperlyConfigured(
-            _("ZOHO_CRM['ENCRYPTION_KEYS'] is empty; make a key with: manage.py zoho_new_key")
-        )
+        raise WrongSettingsError(code="no_key")
     name, fernet = key_id(keys[0].reveal()), _fernet(keys[0])
     plain = json.dumps({"place": place, "secret": secret.reveal()})
     return f"{SCHEME}:{name}:{fernet.encrypt(plain.encode()).decode()}"
@@ -85,8 +81,7 @@ def decrypt(stored: str, *, place: str) -> Secret:
         raise SecretUnreadableError(code="damaged")
     key = {key_id(key.reveal()): key for key in _keys()}.get(name)
     if key is None:
-        message = _("The encryption key %s is missing from ZOHO_CRM['ENCRYPTION_KEYS'].")
-        raise SecretUnreadableError(message % name, code="key_missing", details={"key_id": name})
+        raise SecretUnreadableError(code="key_missing", details={"key_id": name})
     try:
         found, secret = _decrypted(_fernet(key), stored.rpartition(":")[2])
     except (InvalidToken, ValueError, LookupError, TypeError):
@@ -111,5 +106,4 @@ def _keys() -> list[Secret]:
 def _fernet(key: Secret) -> Fernet:
     if is_key(key.reveal()):
         return Fernet(key.reveal())
-    message = _("The encryption key %s is no Fernet key; make one with: manage.py zoho_new_key")
-    raise ImproperlyConfigured(message % key_id(key.reveal()))
+    raise WrongSettingsError(code="bad_key", details={"key_id": key_id(key.reveal())})

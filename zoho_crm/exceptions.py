@@ -22,22 +22,54 @@ The errors of this app, sorted by who can put them right.
   + UnknownOutcomeError ............ the app: settle before acting again
 
 Every TransientError can safely be tried again: the request was certainly not processed, or may be
-repeated. Wrong settings are Django's ``ImproperlyConfigured``, outside this tree, so that ``except
-ZohoError`` never hides them.
+repeated. Wrong settings are Django's ``ImproperlyConfigured`` (``WrongSettingsError`` where it may
+be stored), outside this tree, so that ``except ZohoError`` never hides them.
+
+The words of an error are made when it is shown, in the language that is active then. An error that
+may be stored has no message of its own, but a code and the values of the code's message.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.utils.translation import gettext
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.types import JsonObject, Reference
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
-class ZohoError(Exception):
-    """Zoho CRM could not do what was asked."""
+#: The messages of our own codes; they name values of an error's ``details``.
+MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
+    "no_connection": _("There is no connection yet; connect to Zoho first."),
+    "unknown_data_center": _("The data center %(data_center)s is unknown here; is LOCAL_URL set?"),
+    "being_refreshed": _("Another process is refreshing the access token."),
+    "reserve": _("Only the credits that are reserved for other programs remain."),
+    "unknown_form": _("Zoho CRM gave an answer of an unknown form."),
+    "INVALID_ID": _("“%(id)s” is not the id of a lead: an id is a number of up to 19 digits."),
+    "no_key": _("ZOHO_CRM['ENCRYPTION_KEYS'] is empty; make a key with: manage.py zoho_new_key"),
+    "bad_key": _(
+        "The encryption key %(key_id)s is no Fernet key; make one with: manage.py zoho_new_key"
+    ),
+    "key_missing": _("The encryption key %(key_id)s is missing from ZOHO_CRM['ENCRYPTION_KEYS']."),
+}
+
+
+class CodedError(Exception):
+    """
+    The base class of our errors: a message, or a code with details that it is made from.
+
+    :param message: Zoho's message, or one for the person who caused the error; may be empty
+    :param code: Zoho's code, or one of ours
+    :param details: Zoho's details, or the values of our code's message
+    """
+
+    default_message: ClassVar[StrPromise] = _("Something went wrong.")
 
     def __init__(
         self,
@@ -47,10 +79,16 @@ class ZohoError(Exception):
         http_status: int | None = None,
         details: JsonObject | None = None,
     ) -> None:
-        super().__init__(message or gettext((type(self).__doc__ or "").strip()))
+        super().__init__(*filter(None, [message]))
+        self.message = message
         self.code = code
         self.http_status = http_status
         self.details = details or {}
+
+    def __str__(self) -> str:
+        if self.message or not self.has_coded_message:
+            return self.message or str(self.default_message)
+        return message_of_code(self.code, self.details)
 
     def __reduce__(self) -> tuple[Any, ...]:
         known: dict[str, Any] = {
@@ -60,61 +98,119 @@ class ZohoError(Exception):
         }
         return partial(type(self), **known), self.args
 
+    @property
+    def has_coded_message(self) -> bool:
+        """Whether code and details are ours, not from an answer of Zoho's, and make the message."""
+        return not self.message and self.http_status is None and self.code in MESSAGES_BY_CODE
+
+
+def message_of_code(code: str, details: JsonObject) -> str:
+    """Return the message of one of our codes with these values; a missing value is empty."""
+    return str(MESSAGES_BY_CODE[code]) % defaultdict(str, details)
+
+
+class WrongSettingsError(CodedError, ImproperlyConfigured):
+    """Raised when a setting of this site makes a stored secret unusable."""
+
+    default_message = _("A setting of this site is wrong; manage.py zoho_doctor says which.")
+
+
+class ZohoError(CodedError):
+    """Base class of all errors of this app that Zoho, a user or an administrator can cause."""
+
+    default_message = _("Zoho CRM could not do what was asked.")
+
 
 class TransientError(ZohoError):
-    """Zoho CRM cannot do this now; it will be tried again."""
+    """Raised when a request certainly was not processed, or may be repeated."""
+
+    default_message = _("Zoho CRM cannot do this now; it will be tried again.")
 
 
 class TransportError(TransientError):
-    """Zoho CRM did not answer."""
+    """Raised when no answer arrived in time to a request that may be repeated."""
+
+    default_message = _("Zoho CRM did not answer.")
 
 
 class ServerError(TransientError):
-    """Zoho CRM is out of order."""
+    """Raised when Zoho answers that it is out of order, or in a form that is not documented."""
+
+    default_message = _("Zoho CRM is out of order.")
 
 
 class RateLimitError(TransientError):
-    """Zoho CRM asks us to send fewer calls at a time."""
+    """Raised when Zoho refuses a call because too many are in flight."""
+
+    default_message = _("Zoho CRM asks us to send fewer calls at a time.")
 
 
 class CreditsExhaustedError(TransientError):
-    """Zoho CRM allows no more calls today: the credits of the organisation are used up."""
+    """Raised when no API credits are left, or only those that are reserved."""
+
+    default_message = _(
+        "Zoho CRM allows no more calls today: the credits of the organisation are used up."
+    )
 
 
 class TokenThrottledError(TransientError):
-    """Zoho gives out no more access tokens for this connection at the moment."""
+    """Raised when Zoho refuses a new access token because it gave out too many."""
+
+    default_message = _("Zoho gives out no more access tokens for this connection at the moment.")
 
 
 class AccessTokenRejectedError(TransientError):
-    """Zoho CRM no longer accepts this access token; it has to be renewed."""
+    """Raised when Zoho rejects the access token of a call."""
+
+    default_message = _("Zoho CRM no longer accepts this access token; it has to be renewed.")
 
 
 class AuthorizationError(ZohoError):
-    """Zoho CRM does not accept this connection; an administrator has to look at it."""
+    """Raised when a connection does not work before an administrator acts."""
+
+    default_message = _(
+        "Zoho CRM does not accept this connection; an administrator has to look at it."
+    )
 
 
 class ConnectionLostError(AuthorizationError):
-    """Zoho CRM no longer accepts this connection; connect it again."""
+    """Raised when there is no connection, or Zoho rejects its refresh token."""
+
+    default_message = _("Zoho CRM no longer accepts this connection; connect it again.")
 
 
 class GrantRefusedError(AuthorizationError):
-    """Zoho did not accept the code: it has expired, was used before or is not of this client."""
+    """Raised when connecting fails because of the code or the consent."""
+
+    default_message = _(
+        "Zoho did not accept the code: it has expired, was used before or is not of this client."
+    )
 
 
 class ClientRejectedError(AuthorizationError):
-    """Zoho does not know this client: check the client id, its secret and the data center."""
+    """Raised when Zoho does not accept the client id, its secret or its redirect URI."""
+
+    default_message = _(
+        "Zoho does not know this client: check the client id, its secret and the data center."
+    )
 
 
 class PermissionDeniedError(AuthorizationError):
-    """The user of this connection lacks a scope or a permission."""
+    """Raised when Zoho refuses a call for lack of a scope or of a permission."""
+
+    default_message = _("The user of this connection lacks a scope or a permission.")
 
 
 class SecretUnreadableError(AuthorizationError):
-    """A stored token cannot be read with the encryption keys of this site."""
+    """Raised when a stored secret cannot be decrypted, or is of another row."""
+
+    default_message = _("A stored token cannot be read with the encryption keys of this site.")
 
 
 class RequestRefusedError(ZohoError):
-    """Zoho CRM refused this: correct the lead or the choice."""
+    """Raised when Zoho, or a rule of this app, refuses a request as it is."""
+
+    default_message = _("Zoho CRM refused this: correct the lead or the choice.")
 
     @property
     def field(self) -> str:
@@ -141,16 +237,26 @@ def _object(value: object) -> JsonObject:
 
 
 class StaleDecisionError(RequestRefusedError):
-    """This has changed since it was shown; please look again."""
+    """Raised when a row or a run changed after the person who decides saw it."""
+
+    default_message = _("This has changed since it was shown; please look again.")
 
 
 class PlanError(RequestRefusedError):
-    """This plan does not fit what the preview shows."""
+    """Raised when a plan or a policy contradicts itself, the preview or the organisation."""
+
+    default_message = _("This plan does not fit what the preview shows.")
 
 
 class AlreadyConvertedError(ZohoError):
-    """Zoho CRM says that this lead was converted before."""
+    """Raised when Zoho refuses a lead because it was converted before."""
+
+    default_message = _("Zoho CRM says that this lead was converted before.")
 
 
 class UnknownOutcomeError(ZohoError):
-    """The conversion was sent and no clear answer came back; it has to be settled first."""
+    """Raised when a request that must not be repeated may have been processed."""
+
+    default_message = _(
+        "The conversion was sent and no clear answer came back; it has to be settled first."
+    )

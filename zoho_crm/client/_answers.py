@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from django.utils.translation import gettext as _
 from requests import Response
 
 from zoho_crm.exceptions import (
@@ -98,8 +97,7 @@ def parse_answer(parse: Callable[[JsonObject], Value], body: JsonObject) -> Valu
     try:
         return parse(body)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        message = _("Zoho CRM gave an answer of an unknown form.")
-        raise ServerError(message, code="unknown_form") from without_tracebacks(error)
+        raise ServerError(code="unknown_form") from without_tracebacks(error)
 
 
 def no_answer(message: str, *, repeatable: bool, http_status: int | None = None) -> ZohoError:

@@ -62,7 +62,7 @@ def conversion_of(body: JsonObject) -> Converted | Scheduled:
         if code == "SUCCESS" and details["Contacts"]["id"]:
             return converted_of(details)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise UnknownOutcomeError("The answer has an unknown form.") from error
+        raise UnknownOutcomeError(code="unknown_form") from error
     raise UnknownOutcomeError(str(item.get("message", "")), code=str(code))
 
 

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils.translation import gettext as _
-
 from zoho_crm.client._answers import storable
 from zoho_crm.client._api import Api, always
 from zoho_crm.client._convert import conversion_of, convert_body
@@ -144,8 +142,7 @@ def _checked(lead_id: str) -> str:
     :raises RequestRefusedError: if it is not a number of at most 19 digits
     """
     if not is_record_id(lead_id):
-        message = _("“%s” is not the id of a record: an id is a number of up to 19 digits.")
-        raise RequestRefusedError(message % lead_id[:40], code="INVALID_ID")
+        raise RequestRefusedError(code="INVALID_ID", details={"id": lead_id[:40]})
     return lead_id
 
 

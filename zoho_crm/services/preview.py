@@ -63,8 +63,7 @@ def get_or_create_row(*, connection_id: int, lead_id: str) -> LeadConversion:
     """
     lead_id = lead_id.strip()
     if not is_record_id(lead_id):
-        message = _("“%s” is not the id of a lead: an id is a number of up to 19 digits.")
-        raise RequestRefusedError(message % lead_id[:40], code="INVALID_ID")
+        raise RequestRefusedError(code="INVALID_ID", details={"id": lead_id[:40]})
     row, _created = LeadConversion.objects.select_related("connection").get_or_create(
         connection_id=connection_id, lead_id=lead_id, defaults={"due_at": DbNow()}
     )

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from functools import partial
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from zoho_crm import crypto
 from zoho_crm.client import AccountsClient, Credentials, TokenAuth, ZohoAuth, ZohoClient
@@ -122,9 +121,7 @@ def default_connection() -> Connection:
     """
     connection = Connection.objects.order_by("-is_default", "pk").first()
     if connection is None:
-        raise ConnectionLostError(
-            _("There is no connection yet; connect to Zoho first."), code="no_connection"
-        )
+        raise ConnectionLostError(code="no_connection")
     return connection
 
 
@@ -136,8 +133,8 @@ def data_center_of(connection: Connection) -> DataCenter:
     """
     center = conf().data_centers.get(connection.data_center)
     if center is None:
-        message = _("The data center %s is unknown here; is LOCAL_URL set?")
-        raise AuthorizationError(message % connection.data_center, code="unknown_data_center")
+        details = {"data_center": connection.data_center}
+        raise AuthorizationError(code="unknown_data_center", details=details)
     return center
 
 
@@ -166,7 +163,7 @@ def _valid_access_token(connection_id: int, rejected: Secret | None) -> Secret:
             time.sleep(POLL_SECONDS)
         elif secret := _refresh(token, owner, valid):
             return secret
-    raise TransportError(_("Another process is refreshing the access token."))
+    raise TransportError(code="being_refreshed")
 
 
 def _default_token(connection_id: int) -> Token:

@@ -10,7 +10,6 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
-from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import ConnectionLostError, CreditsExhaustedError, ZohoError
 from zoho_crm.models import ConnectionWork, LeadConversion
@@ -98,8 +97,7 @@ class WorkLoop:
     def _check_credits(self) -> None:
         """Back off when only the credits that are reserved for other programs remain."""
         if usage.is_used_up(self._context.connection, self._credits_remaining()):
-            message = _("Only the credits that are reserved for other programs remain.")
-            error = CreditsExhaustedError(message, code="reserve")
+            error = CreditsExhaustedError(code="reserve")
             self._context.health.back_off(PROBE_SECONDS, error)
 
     def _credits_remaining(self) -> int | None:
