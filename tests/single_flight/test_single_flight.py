@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -31,7 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMES = {"sqlite": "sqlite", "postgresql": "postgres", "mysql": "mysql"}
 PROCESSES, THREADS = 8, 4
 
-Start: TypeAlias = Callable[..., list["subprocess.Popen[str]"]]
+Start: TypeAlias = Callable[..., "subprocess.Popen[str]"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,45 +71,48 @@ def expired(live_zoho: Simulator) -> Connection:
 
 @pytest.fixture
 def start(live_zoho: Simulator) -> Iterator[Start]:
-    """Start processes that are ready to ask."""
+    """Start so many processes that are ready to ask, and return the program that they belong to."""
     with ExitStack() as stack:
 
         def start(
-            connection: Connection, count: int, threads: int = THREADS, **more: str
-        ) -> list[subprocess.Popen[str]]:
-            command = [sys.executable, "-m", "tests.single_flight.caller"]
-            processes = [
-                stack.enter_context(
-                    subprocess.Popen(
-                        [*command, str(connection.pk), str(threads)],
-                        cwd=ROOT,
-                        env=environment_at(live_zoho, **more),
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE,
-                        text=True,
-                    )
+            connection: Connection, processes: int, threads: int = THREADS, **more: str
+        ) -> subprocess.Popen[str]:
+            numbers = map(str, (connection.pk, processes, threads))
+            program = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "tests.single_flight.caller", *numbers],
+                    cwd=ROOT,
+                    env=environment_at(live_zoho, **more),
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    start_new_session=True,
                 )
-                for _ in range(count)
-            ]
-            for process in processes:
-                stack.callback(process.kill)
-                assert process.stdout
-                assert process.stdout.readline() == "ready\n"
-            return processes
+            )
+            stack.callback(kill, program)
+            assert program.stdout
+            assert program.stdout.readline() == "ready\n"
+            return program
 
         yield start
 
 
-def go(processes: list[subprocess.Popen[str]]) -> None:
-    for process in processes:
-        assert process.stdin
-        process.stdin.write("go\n")
-        process.stdin.flush()
+def kill(program: subprocess.Popen[str]) -> None:
+    """Kill a program together with its processes, if it has not ended."""
+    with suppress(ProcessLookupError):
+        os.killpg(program.pid, signal.SIGKILL)
 
 
-def answers_of(processes: list[subprocess.Popen[str]]) -> list[str]:
+def go(program: subprocess.Popen[str]) -> None:
+    assert program.stdin
+    program.stdin.write("go\n")
+    program.stdin.flush()
+
+
+def answers_of(program: subprocess.Popen[str]) -> list[str]:
     """Return a fingerprint of the token that each thread got, or its error."""
-    return [answer for process in processes for answer in json.loads(process.communicate()[0])]
+    answers: list[str] = json.loads(program.communicate()[0])
+    return answers
 
 
 def fingerprint(token: Token) -> str:
@@ -132,11 +136,11 @@ def test_thirty_two_callers_in_eight_processes_make_one_call(
 ) -> None:
     live_zoho.fail("refresh", "delay", seconds=0.5)
     before = expired.tokens.get()
-    processes = start(expired, PROCESSES)
+    callers = start(expired, PROCESSES)
 
-    go(processes)
+    go(callers)
 
-    answers = answers_of(processes)
+    answers = answers_of(callers)
     after = expired.tokens.get()
     assert answers == [fingerprint(after)] * PROCESSES * THREADS
     assert refreshed(live_zoho) == 1
@@ -149,13 +153,13 @@ def test_a_holder_that_is_killed_in_its_call_costs_one_call_more(
 ) -> None:
     order = live_zoho.fail("refresh", "delay", seconds=10)
     short = {"ZOHO_CRM_CALL_DEADLINE": "30", "ZOHO_CRM_REFRESH_LEASE": "3"}
-    [holder] = start(expired, 1, 1, **short)
+    holder = start(expired, 1, 1, **short)
     others = start(expired, PROCESSES - 1, **short)
-    go([holder])
+    go(holder)
     until(lambda: order.times == 0)
 
     go(others)
-    holder.kill()
+    kill(holder)
 
     found = set(answers_of(others))
     assert found == {fingerprint(expired.tokens.get())}
@@ -169,11 +173,11 @@ def test_callers_go_on_with_the_old_token_while_one_renews_it(
     expired.tokens.update(expires_at=from_now(200))
     old = fingerprint(expired.tokens.get())
     live_zoho.fail("refresh", "delay", seconds=0.5)
-    processes = start(expired, 2)
+    callers = start(expired, 2)
 
-    go(processes)
+    go(callers)
 
-    answers = answers_of(processes)
+    answers = answers_of(callers)
     new = fingerprint(expired.tokens.get())
     assert refreshed(live_zoho) == 1
     assert set(answers) <= {old, new}
@@ -185,11 +189,11 @@ def test_a_denial_costs_one_call_however_many_ask(
     live_zoho: Simulator, expired: Connection, start: Start
 ) -> None:
     live_zoho.fail("refresh", "throttle", times=None)
-    processes = start(expired, 2)
+    callers = start(expired, 2)
 
-    go(processes)
+    go(callers)
 
-    answers = answers_of(processes)
+    answers = answers_of(callers)
     assert all(answer.startswith("TokenThrottledError") for answer in answers)
     calls = [call for call in live_zoho.stats()["calls"] if call["path"] == "/oauth/v2/token"]
     assert [call["count"] for call in calls] == [2]  # the exchange, and one refresh
@@ -200,11 +204,11 @@ def test_a_withdrawn_consent_costs_one_call_however_many_ask(
     live_zoho: Simulator, expired: Connection, start: Start
 ) -> None:
     live_zoho.world.grants.revoke(expired.tokens.get().reveal("refresh_token").reveal())
-    processes = start(expired, 2)
+    callers = start(expired, 2)
 
-    go(processes)
+    go(callers)
 
-    answers = answers_of(processes)
+    answers = answers_of(callers)
     assert all(answer.startswith("ConnectionLostError") for answer in answers)
     assert live_zoho.stats()["tokens"]["refused"] == 1
     assert expired.events.filter(kind="lost").count() == 1
