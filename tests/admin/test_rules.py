@@ -67,68 +67,73 @@ def url_of(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
     return lambda address: f"{ADMIN}/{address.format(**numbers)}"
 
 
-@pytest.mark.parametrize("address", PERMISSIONS_BY_PAGE)
 def test_a_page_is_closed_without_its_permission(
-    address: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
-    ours = Permission.objects.filter(content_type__app_label="zoho_crm")
-    codenames = set(ours.values_list("codename", flat=True))
-    browser = browser_as(*codenames - set(PERMISSIONS_BY_PAGE[address]))
+    for address in PERMISSIONS_BY_PAGE:
+        with subtests.test(address):
+            ours = Permission.objects.filter(content_type__app_label="zoho_crm")
+            codenames = set(ours.values_list("codename", flat=True))
+            browser = browser_as(*codenames - set(PERMISSIONS_BY_PAGE[address]))
 
-    browser.get(url_of(address))
-    asked = browser.status
-    browser.post(url_of(address))
+            browser.get(url_of(address))
+            asked = browser.status
+            browser.post(url_of(address))
 
-    assert (asked, browser.status) == (403, 403)
+            assert (asked, browser.status) == (403, 403)
 
 
-@pytest.mark.parametrize("address", PERMISSIONS_BY_PAGE)
 def test_a_page_is_open_with_its_permission_alone(
-    address: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
-    browser = browser_as(PERMISSIONS_BY_PAGE[address][0])
+    for address in PERMISSIONS_BY_PAGE:
+        with subtests.test(address):
+            browser = browser_as(PERMISSIONS_BY_PAGE[address][0])
 
-    browser.get(url_of(address))
+            browser.get(url_of(address))
 
-    assert browser.status in (200, 405)
+            assert browser.status in (200, 405)
 
 
-@pytest.mark.parametrize("address", PERMISSIONS_BY_PAGE)
 def test_who_is_not_signed_in_is_asked_to(
-    address: str, url_of: Callable[[str], str], client: Client
+    subtests: pytest.Subtests, url_of: Callable[[str], str], client: Client
 ) -> None:
-    response = client.get(url_of(address))
+    for address in PERMISSIONS_BY_PAGE:
+        with subtests.test(address):
+            response = client.get(url_of(address))
 
-    assert response.status_code == 302
-    assert response["Location"].startswith("/admin/login/")
+            assert response.status_code == 302
+            assert response["Location"].startswith("/admin/login/")
 
 
-@pytest.mark.parametrize("permission", BUTTONS_BY_PERMISSION)
 def test_a_button_is_there_with_its_permission_only(
-    permission: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
-    model, button = BUTTONS_BY_PERMISSION[permission]
-    number = "lead" if model == "leadconversion" else model
-    address = url_of(f"{model}/{{{number}}}/change/")
+    for permission in BUTTONS_BY_PERMISSION:
+        with subtests.test(permission):
+            model, button = BUTTONS_BY_PERMISSION[permission]
+            number = "lead" if model == "leadconversion" else model
+            address = url_of(f"{model}/{{{number}}}/change/")
 
-    without = browser_as(f"view_{model}").get(address)
-    page = browser_as(f"view_{model}", permission).get(address)
+            without = browser_as(f"view_{model}").get(address)
+            page = browser_as(f"view_{model}", permission).get(address)
 
-    assert not without.has_button(button)
-    assert button not in without.links
-    assert page.has_button(button) or button in page.links
+            assert not without.has_button(button)
+            assert button not in without.links
+            assert page.has_button(button) or button in page.links
 
 
-@pytest.mark.parametrize("address", PERMISSIONS_BY_PAGE)
 def test_pages_that_may_talk_to_zoho_stay_outside_transactions_and_caches(
-    address: str, browser: Browser, url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    view = resolve(url_of(address)).func
+    for address in PERMISSIONS_BY_PAGE:
+        with subtests.test(address):
+            view = resolve(url_of(address)).func
 
-    response = browser.client.get(url_of(address))
+            response = browser.client.get(url_of(address))
 
-    assert view._non_atomic_requests == {"default"}
-    assert "no-cache" in response["Cache-Control"]
+            assert view._non_atomic_requests == {"default"}
+            assert "no-cache" in response["Cache-Control"]
 
 
 @pytest.fixture
@@ -164,34 +169,36 @@ def test_a_host_with_atomic_requests_can_do_it_all(
     assert "is disconnected" in page.text
 
 
-@pytest.mark.parametrize("address", PAGES)
 def test_the_mark_up_of_a_page_is_valid(
-    address: str, browser: Browser, url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    page = browser.get(url_of(address))
+    for address in PAGES:
+        with subtests.test(address):
+            page = browser.get(url_of(address))
 
-    assert browser.status == 200
-    assert len(page.attributes_of("h1")) == 1
-    assert len(page.ids) == len(set(page.ids))
-    assert not [given for _tag, given in page.tags if "style" in given]
-    assert not [given for _tag, given in page.tags for name in given if name.startswith("on")]
-    assert all(given.get("src") for given in page.attributes_of("script"))
-    assert page.html.count('class="breadcrumbs"') == 1
+            assert browser.status == 200
+            assert len(page.attributes_of("h1")) == 1
+            assert len(page.ids) == len(set(page.ids))
+            assert not [given for _tag, given in page.tags if "style" in given]
+            assert not [
+                given for _tag, given in page.tags for name in given if name.startswith("on")
+            ]
+            assert all(given.get("src") for given in page.attributes_of("script"))
+            assert page.html.count('class="breadcrumbs"') == 1
 
 
-@pytest.mark.parametrize(
-    "address", [address for address in PAGES if "{" in address and "token" not in address]
-)
 def test_our_tables_have_captions_and_headings_and_scroll_by_themselves(
-    address: str, browser: Browser, url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    html = browser.get(url_of(address)).html
-    page = Page(html[html.index("<main") :])
+    for address in [address for address in PAGES if "{" in address and "token" not in address]:
+        with subtests.test(address):
+            html = browser.get(url_of(address)).html
+            page = Page(html[html.index("<main") :])
 
-    tables = page.attributes_of("table")
-    assert len(page.attributes_of("caption")) == len(tables)
-    assert page.html.count('class="zoho-scroll" role="region" tabindex="0"') == len(tables)
-    assert all(given.get("scope") for given in page.attributes_of("th"))
+            tables = page.attributes_of("table")
+            assert len(page.attributes_of("caption")) == len(tables)
+            assert page.html.count('class="zoho-scroll" role="region" tabindex="0"') == len(tables)
+            assert all(given.get("scope") for given in page.attributes_of("th"))
 
 
 def test_radio_buttons_stand_in_a_group_with_a_legend(

@@ -81,77 +81,81 @@ def url_of(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
     return lambda address: f"{ADMIN}/{address.format(**numbers)}"
 
 
-@pytest.mark.parametrize("address", PERMISSION_BY_PAGE)
 def test_a_page_is_closed_without_its_permission(
-    address: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
-    ours = Permission.objects.filter(content_type__app_label="zoho_crm")
-    codenames = set(ours.values_list("codename", flat=True))
-    browser = browser_as(*codenames - {PERMISSION_BY_PAGE[address]})
+    for address in PERMISSION_BY_PAGE:
+        with subtests.test(address):
+            ours = Permission.objects.filter(content_type__app_label="zoho_crm")
+            codenames = set(ours.values_list("codename", flat=True))
+            browser = browser_as(*codenames - {PERMISSION_BY_PAGE[address]})
 
-    browser.get(url_of(address))
-    asked = browser.status
-    browser.post(url_of(address))
+            browser.get(url_of(address))
+            asked = browser.status
+            browser.post(url_of(address))
 
-    assert (asked, browser.status) == (403, 403)
+            assert (asked, browser.status) == (403, 403)
 
 
-@pytest.mark.parametrize("address", PERMISSION_BY_PAGE)
 def test_a_page_is_open_with_its_permission_alone(
-    address: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
-    response = browser_as(PERMISSION_BY_PAGE[address]).client.get(url_of(address))
+    for address in PERMISSION_BY_PAGE:
+        with subtests.test(address):
+            response = browser_as(PERMISSION_BY_PAGE[address]).client.get(url_of(address))
 
-    is_post_only = any(f"/{word}/" in address for word in POST_ONLY)
-    assert response.status_code == (405 if is_post_only else 200)
+            is_post_only = any(f"/{word}/" in address for word in POST_ONLY)
+            assert response.status_code == (405 if is_post_only else 200)
 
 
-@pytest.mark.parametrize("address", PERMISSION_BY_PAGE)
 def test_who_is_not_signed_in_is_asked_to(
-    address: str, url_of: Callable[[str], str], client: Client
+    subtests: pytest.Subtests, url_of: Callable[[str], str], client: Client
 ) -> None:
-    response = client.get(url_of(address))
+    for address in PERMISSION_BY_PAGE:
+        with subtests.test(address):
+            response = client.get(url_of(address))
 
-    assert response.status_code == 302
-    assert response["Location"].startswith("/admin/login/")
+            assert response.status_code == 302
+            assert response["Location"].startswith("/admin/login/")
 
 
-@pytest.mark.parametrize(
-    "address", [address for address in PERMISSION_BY_PAGE if "export" not in address]
-)
 def test_a_forged_post_is_refused(
-    address: str, browser: Browser, url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    response = browser.client.post(url_of(address), {"csrfmiddlewaretoken": "forged"})
+    for address in [address for address in PERMISSION_BY_PAGE if "export" not in address]:
+        with subtests.test(address):
+            response = browser.client.post(url_of(address), {"csrfmiddlewaretoken": "forged"})
 
-    assert response.status_code == 403
+            assert response.status_code == 403
 
 
-@pytest.mark.parametrize("address", PERMISSION_BY_PAGE)
 def test_pages_stay_outside_transactions_and_caches(
-    address: str, browser: Browser, url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    view = resolve(url_of(address)).func
+    for address in PERMISSION_BY_PAGE:
+        with subtests.test(address):
+            view = resolve(url_of(address)).func
 
-    response = browser.client.get(url_of(address))
+            response = browser.client.get(url_of(address))
 
-    assert view._non_atomic_requests == {"default"}
-    assert "no-cache" in response["Cache-Control"]
+            assert view._non_atomic_requests == {"default"}
+            assert "no-cache" in response["Cache-Control"]
 
 
-@pytest.mark.parametrize("button", PERMISSION_BY_BUTTON)
 def test_a_button_is_there_with_its_permission_only(
-    button: str, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser_as: Callable[..., Browser], url_of: Callable[[str], str]
 ) -> None:
-    name, permission = PERMISSION_BY_BUTTON[button]
-    address = url_of(f"massconversion/{name}")
+    for button in PERMISSION_BY_BUTTON:
+        with subtests.test(button):
+            name, permission = PERMISSION_BY_BUTTON[button]
+            address = url_of(f"massconversion/{name}")
 
-    without = browser_as("view_massconversion").get(address)
-    page = browser_as("view_massconversion", permission).get(address)
+            without = browser_as("view_massconversion").get(address)
+            page = browser_as("view_massconversion", permission).get(address)
 
-    assert not without.has_button(button)
-    assert button not in without.links
-    assert page.has_button(button) or button in page.links
+            assert not without.has_button(button)
+            assert button not in without.links
+            assert page.has_button(button) or button in page.links
 
 
 def test_lists_of_leads_are_linked_for_those_who_may_see_them(
@@ -166,37 +170,39 @@ def test_lists_of_leads_are_linked_for_those_who_may_see_them(
     assert "?run=" in page.html
 
 
-@pytest.mark.parametrize("address", PAGES)
 def test_the_mark_up_of_a_page_is_valid(
-    address: str, browser: Browser, url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    page = browser.get(url_of(address))
+    for address in PAGES:
+        with subtests.test(address):
+            page = browser.get(url_of(address))
 
-    assert browser.status == 200
-    assert len(page.attributes_of("h1")) == 1
-    assert len(page.ids) == len(set(page.ids))
-    assert not [given for _tag, given in page.tags if "style" in given]
-    assert not [given for _tag, given in page.tags for name in given if name.startswith("on")]
-    assert all(given.get("src") for given in page.attributes_of("script"))
-    assert page.html.count('class="breadcrumbs"') == 1
-    labelled = {given.get("for") for given in page.attributes_of("label")}
-    entries = [*page.attributes_of("select"), *page.attributes_of("textarea")]
-    assert {given["id"] for given in entries if "id" in given} <= labelled
+            assert browser.status == 200
+            assert len(page.attributes_of("h1")) == 1
+            assert len(page.ids) == len(set(page.ids))
+            assert not [given for _tag, given in page.tags if "style" in given]
+            assert not [
+                given for _tag, given in page.tags for name in given if name.startswith("on")
+            ]
+            assert all(given.get("src") for given in page.attributes_of("script"))
+            assert page.html.count('class="breadcrumbs"') == 1
+            labelled = {given.get("for") for given in page.attributes_of("label")}
+            entries = [*page.attributes_of("select"), *page.attributes_of("textarea")]
+            assert {given["id"] for given in entries if "id" in given} <= labelled
 
 
-@pytest.mark.parametrize(
-    "address", [address for address in PAGES if "{" in address and "?" not in address]
-)
 def test_our_tables_have_captions_and_headings_and_scroll_by_themselves(
-    address: str, browser: Browser, url_of: Callable[[str], str]
+    subtests: pytest.Subtests, browser: Browser, url_of: Callable[[str], str]
 ) -> None:
-    html = browser.get(url_of(address)).html
-    page = Page(html[html.index("<main") :])
+    for address in [address for address in PAGES if "{" in address and "?" not in address]:
+        with subtests.test(address):
+            html = browser.get(url_of(address)).html
+            page = Page(html[html.index("<main") :])
 
-    tables = page.attributes_of("table")
-    assert len(page.attributes_of("caption")) == len(tables)
-    assert page.html.count('class="zoho-scroll" role="region" tabindex="0"') == len(tables)
-    assert all(given.get("scope") for given in page.attributes_of("th"))
+            tables = page.attributes_of("table")
+            assert len(page.attributes_of("caption")) == len(tables)
+            assert page.html.count('class="zoho-scroll" role="region" tabindex="0"') == len(tables)
+            assert all(given.get("scope") for given in page.attributes_of("th"))
 
 
 def test_what_was_pasted_is_shown_as_text(browser: Browser, url_of: Callable[[str], str]) -> None:
