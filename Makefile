@@ -7,7 +7,7 @@ PACKAGING := pyproject.toml setup.cfg
 # Many tests wait more than they work, so there are two for each processor.
 WORKERS := $(shell expr 2 \* $$(nproc))
 
-.PHONY: help demo test lint databases broker long chaos sdk clean
+.PHONY: help demo test test-under-load lint databases broker long chaos sdk clean
 
 help:
 	@echo "make demo        a site with its own simulated Zoho (ARGS=--once: it ends by itself)"
@@ -15,7 +15,8 @@ help:
 	@echo "make lint        style, types and migrations"
 	@echo "make databases   the whole suite on DATABASE_URL (ARGS: for pytest)"
 	@echo "make broker      end-to-end tests with worker processes on CELERY_BROKER_URL and DATABASE_URL"
-	@echo "make long        a run of 5,000 leads; on a broker if CELERY_BROKER_URL names one"
+	@echo "make test-under-load  end-to-end tests and those of runs, while eight busy loops use the machine (ARGS: for pytest)"
+	@echo "make long        what takes minutes: 5,000 leads, long searches (with CELERY_BROKER_URL: what needs a broker)"
 	@echo "make chaos       chaos tests: whole sites under kills and faults (ARGS=--short: three minutes)"
 	@echo "make sdk         Zoho's own SDK against the simulator"
 	@echo "make clean       remove everything that these commands created"
@@ -41,8 +42,14 @@ broker: .venv/.with-test .venv/.with-databases
 	@test -n "$(CELERY_BROKER_URL)" || { echo "make broker: set CELERY_BROKER_URL"; exit 2; }
 	$(BIN)/pytest tests/journeys -m "broker and not long" $(ARGS)
 
+test-under-load: .venv/.with-test
+	@for _ in 1 2 3 4 5 6 7 8; do (while :; do :; done) & loops="$$loops $$!"; done; \
+	trap 'kill $$loops' EXIT; \
+	$(BIN)/pytest --numprocesses $(WORKERS) $(or $(ARGS),tests/mass tests/journeys)
+
+# Each file stays in one process, for its tests share what takes long.
 long: .venv/.with-test .venv/.with-databases
-	$(BIN)/pytest tests/journeys -m "long and $(if $(CELERY_BROKER_URL),,not )broker" $(ARGS)
+	$(BIN)/pytest --numprocesses $(shell nproc) --dist loadfile -m "long and $(if $(CELERY_BROKER_URL),,not )broker" $(ARGS)
 
 chaos: .venv/.with-test .venv/.with-databases
 	$(BIN)/python -m tests.chaos $(ARGS)
