@@ -16,6 +16,9 @@ from zoho_crm import checks, crypto
 from zoho_crm.conf import SETTING_TYPES
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY
 
+# Since Django 6.1 its own checks ask the database.
+pytestmark = pytest.mark.django_db
+
 SOUND = {"ENCRYPTION_KEYS": [ENCRYPTION_KEY]}
 
 

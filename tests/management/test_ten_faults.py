@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ import pytest
 from django.db import connection as database
 from django.db.migrations.recorder import MigrationRecorder
 
-from testproject.celery import app
 from tests.management.conftest import Run
 from zoho_crm import crypto
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Token, from_now
@@ -91,8 +91,8 @@ def zoho_cannot_be_reached(site: Site) -> None:
 
 
 def the_broker_does_not_listen(site: Site) -> None:
-    site.afterwards.callback(app.conf.changes.pop, "broker_url")
-    app.conf.broker_url = f"amqp://guest:guest@{NOTHING_LISTENS}//"
+    site.afterwards.callback(os.environ.pop, "CELERY_BROKER_WRITE_URL")
+    os.environ["CELERY_BROKER_WRITE_URL"] = f"amqp://guest:guest@{NOTHING_LISTENS}//"
 
 
 def a_migration_is_missing(site: Site) -> None:

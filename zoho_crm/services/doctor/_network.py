@@ -26,7 +26,7 @@ BROKER_TIMEOUT_SECONDS = 3
 def broker() -> Iterator[Finding]:
     """Check that Celery's broker answers; without one the commands can still do all the work."""
     with current_app.connection_for_write() as link:
-        url = maybe_sanitize_url(str(current_app.conf.broker_url or link.as_uri()))
+        url = maybe_sanitize_url(str(current_app.conf.broker_write_url or link.as_uri()))
         try:
             link.ensure_connection(
                 max_retries=1, interval_start=0, interval_step=0, timeout=BROKER_TIMEOUT_SECONDS
