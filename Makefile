@@ -7,7 +7,7 @@ PACKAGING := pyproject.toml setup.cfg
 # Many tests wait more than they work, so there are two for each processor.
 WORKERS := $(shell expr 2 \* $$(nproc))
 
-.PHONY: help demo test test-under-load lint databases broker long chaos sdk clean
+.PHONY: help demo test test-under-load matrix lint databases broker long chaos sdk clean
 
 help:
 	@echo "make demo        a site with its own simulated Zoho (ARGS=--once: it ends by itself)"
@@ -16,6 +16,7 @@ help:
 	@echo "make databases   the whole suite on DATABASE_URL (ARGS: for pytest)"
 	@echo "make broker      end-to-end tests with worker processes on CELERY_BROKER_URL and DATABASE_URL"
 	@echo "make test-under-load  end-to-end tests and those of runs, while eight busy loops use the machine (ARGS: for pytest)"
+	@echo "make matrix      the suite on every supported Python and Django that this machine has (ARGS: for pytest)"
 	@echo "make long        what takes minutes: 5,000 leads, long searches (with CELERY_BROKER_URL: what needs a broker)"
 	@echo "make chaos       chaos tests: whole sites under kills and faults (ARGS=--short: three minutes)"
 	@echo "make sdk         Zoho's own SDK against the simulator"
@@ -47,6 +48,9 @@ test-under-load: .venv/.with-test
 	trap 'kill $$loops' EXIT; \
 	$(BIN)/pytest --numprocesses $(WORKERS) $(or $(ARGS),tests/mass tests/journeys)
 
+matrix: .venv/.with-matrix
+	$(BIN)/python -m tests.matrix $(ARGS)
+
 # Each file stays in one process, for its tests share what takes long.
 long: .venv/.with-test .venv/.with-databases
 	$(BIN)/pytest --numprocesses $(shell nproc) --dist loadfile -m "long and $(if $(CELERY_BROKER_URL),,not )broker" $(ARGS)
@@ -58,7 +62,7 @@ sdk: .venv/.with-test .venv/.with-sdk
 	$(BIN)/pytest tests/sdk $(ARGS)
 
 clean:
-	rm -rf .venv .run .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .tox .run .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
 
 # mysqlclient is built from source: what that needs is checked first, as pip ends in a traceback.
 BEFORE_databases = $(BIN)/python -c 'import MySQLdb' 2>/dev/null || $(MYSQLCLIENT_CAN_BE_BUILT) \

@@ -15,6 +15,8 @@ import pytest
 
 import zoho_crm
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "zoho_crm"
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 from zoho_crm.models import AuthorizationRequest, Connection, ConnectionEvent, Token, from_now
 from zoho_crm.simulator import Simulator
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 CONNECT = reverse("zoho_crm:connect")
 HOME = reverse("admin:zoho_crm_connection_changelist")

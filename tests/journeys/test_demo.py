@@ -19,6 +19,8 @@ from testproject.demo.results import compare_with_ledger
 from zoho_crm.models import LeadConversion
 from zoho_crm.types import Verdict
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Seconds after which it has failed, also on a machine that does much else.
 PATIENCE = 300

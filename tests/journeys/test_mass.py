@@ -14,6 +14,8 @@ from zoho_crm.services import work
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 600
 
 

@@ -21,6 +21,8 @@ from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 
+pytestmark = pytest.mark.slow
+
 Status = LeadConversion.Status
 CASES = {
     "no_match": Status.CONVERTED,

@@ -16,6 +16,8 @@ from tests.management.conftest import Site
 from zoho_crm.simulator import Simulator
 from zoho_crm.simulator.faults import Fault
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_fresh_site_is_connected_and_converts_its_first_lead(
     site: Site, live_zoho: Simulator

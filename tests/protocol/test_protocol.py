@@ -16,6 +16,8 @@ from django.test import override_settings
 from tests.protocol.search import Found, search
 from tests.protocol.world import TIMES, State, World
 
+pytestmark = pytest.mark.slow
+
 #: Workers of the connection: the search with two takes ten times as long.
 WORKERS = [1, pytest.param(2, marks=pytest.mark.long)]
 

@@ -11,7 +11,7 @@ Status = LeadConversion.Status
 
 LEADS = 200
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture

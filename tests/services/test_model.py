@@ -20,6 +20,8 @@ from tests.services.model import TICK, TIMES
 from tests.services.state_machine import LeadStateMachine
 from tests.services.tables import Tables
 
+pytestmark = pytest.mark.slow
+
 MACHINE_SETTINGS = hypothesis_settings(
     stateful_step_count=50,
     deadline=None,

@@ -34,7 +34,7 @@ PROCESSES, THREADS = 8, 4
 
 Start: TypeAlias = Callable[..., "subprocess.Popen[str]"]
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def url_of_the_test_database() -> str:
