@@ -29,6 +29,7 @@ from zoho_crm.matching import POLICIES, Policy
 from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.services import mass_convert, tokens, work
 from zoho_crm.services.connect import with_grant_code
+from zoho_crm.services.presentation import pause_text
 
 #: The policy that makes leads go by each route; a notification can only be sent singly.
 ROUTES = {
@@ -123,7 +124,7 @@ def convert_run(run: MassConversion) -> None:
     count = mass_convert.decided_count(run)
     mass_convert.start(run_id=run.pk, revision=run.revision, count=count)
     while run.ended_at is None:
-        assert not run.paused_reason, run.paused_reason
+        assert not run.paused_reason, pause_text(run)
         sleep(work.work(connection_id=run.connection_id))
         run.refresh_from_db()
 

@@ -88,7 +88,7 @@ class CodedError(Exception):
     def __str__(self) -> str:
         if self.message or not self.has_coded_message:
             return self.message or str(self.default_message)
-        return message_of_code(self.code, self.details)
+        return insert_values(MESSAGES_BY_CODE[self.code], self.details)
 
     def __reduce__(self) -> tuple[Any, ...]:
         known: dict[str, Any] = {
@@ -104,9 +104,9 @@ class CodedError(Exception):
         return not self.message and self.http_status is None and self.code in MESSAGES_BY_CODE
 
 
-def message_of_code(code: str, details: JsonObject) -> str:
-    """Return the message of one of our codes with these values; a missing value is empty."""
-    return str(MESSAGES_BY_CODE[code]) % defaultdict(str, details)
+def insert_values(message: StrPromise | str, details: JsonObject) -> str:
+    """Return a message with the values that it names; one that is missing is empty."""
+    return str(message) % defaultdict(str, details)
 
 
 class WrongSettingsError(CodedError, ImproperlyConfigured):

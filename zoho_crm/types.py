@@ -52,6 +52,15 @@ class Secret:
         raise TypeError("A secret is never pickled.")
 
 
+@dataclass(frozen=True, kw_only=True)
+class CodedText:
+    """A text of ours as it is stored; the words are made when it is shown."""
+
+    code: str
+    #: The values of the code's sentence, by name.
+    details: JsonObject = field(default_factory=dict)
+
+
 class Environment(StrEnum):
     """Zoho's environments, each with its own data; a token belongs to one of them."""
 

@@ -14,6 +14,7 @@ from zoho_crm import tasks
 from zoho_crm.matching import POLICIES
 from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.services import mass_convert
+from zoho_crm.services.presentation import error_text
 from zoho_crm.simulator import Simulator
 from zoho_crm.types import Verdict
 
@@ -101,7 +102,7 @@ def outcome_lines(run: MassConversion) -> Iterator[str]:
     yield f"  {run.stage.lower():<10} {became}"
     yield f"  jobs       {len(jobs)}, of {', '.join(jobs) or 'no'} leads; the others one by one"
     for row in rows.filter(status=Status.FAILED):
-        yield f"  failure    {row.lead_id}: {row.error_code}, {row.error_message}"
+        yield f"  failure    {row.lead_id}: {row.error_code}, {error_text(row)}"
     yield from _csv_lines(run)
 
 

@@ -111,11 +111,11 @@ def test_a_lead_that_is_not_due_reports_no_missing_worker(
 def test_during_a_back_off_only_that_is_reported(
     browser: Browser, row: LeadConversion, connection: Connection
 ) -> None:
-    set_work_state(connection, backoff_until=from_now(600), backoff_reason="No credits are left.")
+    set_work_state(connection, backoff_until=from_now(600), backoff_reason="reserve")
 
     page = open_page(browser, row)
 
-    assert "No credits are left." in page.text
+    assert "reserved for other programs" in page.text
     assert NO_WORKER not in page.text
 
 

@@ -178,7 +178,8 @@ def test_the_page_tells_why_a_connection_waits(browser: Browser, connection: Con
         connection=connection,
         defaults={
             "backoff_until": from_now(600),
-            "backoff_reason": "No credits are left.",
+            "backoff_reason": "CreditsExhaustedError",
+            "backoff_details": {"message": "No credits are left."},
             "seen_at": from_now(-5),
             "credits_remaining": 77,
         },

@@ -63,7 +63,7 @@ def decide_url(row: LeadConversion) -> str:
 
 def needs_a_person(row: LeadConversion) -> LeadConversion:
     LeadConversion.objects.filter(pk=row.pk).update(
-        status="NEEDS_REVIEW", due_at=None, error_message="The lead can no longer be read."
+        status="NEEDS_REVIEW", due_at=None, error_code="UNREADABLE"
     )
     return LeadConversion.objects.get(pk=row.pk)
 
@@ -332,6 +332,7 @@ def open_decision(browser: Browser, row: LeadConversion) -> Page:
             {"verdict": "NOT_CONVERTIBLE", "reason": "record under merge"},
             "Zoho would not convert it: record under merge Put that right at Zoho",
         ),
+        ({"verdict": "NOT_CONVERTIBLE", "reason": "refused"}, "gives no reason"),
         ({"status": "RUNNING"}, "is being sent at this moment"),
         ({"status": "SCHEDULED"}, "Zoho has taken the conversion on and does it later"),
         ({"status": "READY", "retry_count": 1}, "The policy has approved it."),
@@ -339,6 +340,14 @@ def open_decision(browser: Browser, row: LeadConversion) -> Page:
         (
             {"status": "FAILED", "error_code": "INVALID_DATA", "error_message": "invalid data"},
             "Zoho refused the conversion: invalid data (INVALID_DATA).",
+        ),
+        (
+            {"status": "FAILED", "error_code": "REFUSED"},
+            "Zoho CRM refused this: correct the lead or the choice. (REFUSED).",
+        ),
+        (
+            {"status": "NEEDS_REVIEW", "error_code": "MAX_ATTEMPTS"},
+            "It was sent several times, and each time no answer came.",
         ),
     ],
 )
@@ -398,11 +407,11 @@ def test_a_lead_in_progress_says_what_blocks_it(
     row = preview_case("no_match")
     LeadConversion.objects.update(status="READY", due_at=from_now(0))
     ConnectionWork.objects.create(
-        connection=connection, backoff_until=from_now(600), backoff_reason="No credits are left."
+        connection=connection, backoff_until=from_now(600), backoff_reason="reserve"
     )
 
     assert "The connection waits until" in open_decision(browser, row).text
-    assert "No credits are left." in open_decision(browser, row).text
+    assert "reserved for other programs" in open_decision(browser, row).text
 
     Connection.objects.update(status=Connection.Status.NEEDS_RECONNECT)
 

@@ -36,7 +36,7 @@ from zoho_crm.models import (
 )
 from zoho_crm.services import mass_convert
 from zoho_crm.simulator import Simulator
-from zoho_crm.types import as_json
+from zoho_crm.types import CodedText, as_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -89,6 +89,32 @@ def test_runs_are_found_by_name_stage_and_pause(
         assert f"#{held.pk} Webinar" in page.links
         assert "Fair" not in page.text
     assert "Webinar" not in browser.get(f"{LIST}?paused=no").text
+
+
+@pytest.mark.parametrize(
+    ("source", "query", "shown"),
+    [
+        (mass_convert.file_source("Besucher Münster.csv"), "münster", "Besucher Münster.csv"),
+        (mass_convert.open_leads_source({"City": "Kiel"}), "kiel", "open leads with City=Kiel"),
+        ("the nightly import", "nightly", "the nightly import"),
+    ],
+)
+def test_runs_are_found_by_the_source_of_their_leads(
+    browser: Browser,
+    connection: Connection,
+    zoho: Simulator,
+    source: str | CodedText,
+    query: str,
+    shown: str,
+) -> None:
+    run = prepare_run(connection, zoho, "no_match", name="Fair", source=source)
+    prepare_run(connection, zoho, "no_match", name="Webinar", source=CodedText(code="ids"))
+
+    page = browser.get(f"{LIST}?q={query}")
+
+    assert f"#{run.pk} Fair" in page.links
+    assert "Webinar" not in page.text
+    assert shown in browser.get(run_url(run)).text
 
 
 def test_nobody_adds_changes_or_deletes_a_run(
@@ -318,10 +344,13 @@ def test_a_back_off_of_the_connection_is_shown(
     run = prepare_run(connection, zoho, "no_match")
     ConnectionWork.objects.update_or_create(
         connection=connection,
-        defaults={"backoff_until": from_now(600), "backoff_reason": "No credits are left."},
+        defaults={"backoff_until": from_now(600), "backoff_reason": "reserve"},
     )
 
-    assert "The connection waits until" in browser.get(run_url(run)).text
+    page = browser.get(run_url(run))
+
+    assert "The connection waits until" in page.text
+    assert "reserved for other programs" in page.text
 
 
 def test_a_converting_run_shows_its_progress(

@@ -397,7 +397,7 @@ def test_a_paused_run_says_that_starting_is_not_enough(
     browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
     run = run_in_review(connection, zoho, "no_match")
-    MassConversion.objects.filter(pk=run.pk).update(paused_reason="Paused by boss.")
+    MassConversion.objects.filter(pk=run.pk).update(paused_reason="paused")
 
     page = browser.get(run_url(run, "start"))
 
@@ -416,13 +416,14 @@ def test_a_run_is_paused_and_resumed(
     page = browser.press("Pause")
 
     assert "Paused; what was sent already is settled." in page.text
-    assert reload(run).paused_reason == "Paused by boss."
+    assert (reload(run).paused_reason, reload(run).paused_details) == ("by_user", {"user": "boss"})
+    assert "It stands still: Paused by boss." in page.text
     messages.take_all()
 
     page = browser.press("Resume")
 
     assert "Resumed; the first leads are sent one by one." in page.text
-    assert reload(run).paused_reason == ""
+    assert (reload(run).paused_reason, reload(run).paused_details) == ("", {})
     assert messages.take_all()
     assert last_log_message() == "Resumed; the first leads are sent one by one."
 

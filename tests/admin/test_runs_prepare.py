@@ -66,7 +66,8 @@ def test_pasted_ids_become_a_run_that_is_previewed(
     assert browser.url == run_url(run)
     assert "3 leads are taken in and are previewed now; nothing is converted yet." in page.text
     assert (run.name, run.stage, run.created_by) == ("Fair", "PREVIEWING", boss)
-    assert run.source == "ids that were pasted"
+    assert (run.source, run.source_details) == ("ids", {})
+    assert "ids that were pasted" in page.text
     assert run.rules.name == "careful"
     assert {row.lead_id for row in rows_of(run)} == set(leads)
     assert set(run.active_owners) == {user.id for user in choices(connection).users}
@@ -94,7 +95,7 @@ def test_a_file_is_taken_in_line_by_line(
 
     run = MassConversion.objects.get()
     assert {row.lead_id for row in rows_of(run)} == set(leads)
-    assert run.source == "fair <b>.txt"
+    assert (run.source, run.source_details) == ("file", {"file": "fair <b>.txt"})
 
 
 def test_a_column_of_a_csv_file_is_taken_in(

@@ -31,6 +31,7 @@ from zoho_crm.models import (
 )
 from zoho_crm.services import convert, mass_convert
 from zoho_crm.services.connect import with_grant_code
+from zoho_crm.services.presentation import pause_text
 from zoho_crm.simulator import Simulator
 from zoho_crm.simulator.faults import Fault
 
@@ -247,7 +248,7 @@ class ScenarioRun:
         if self._max_open_jobs > 2:
             yield f"{self._max_open_jobs} jobs were open"
         if run and run.paused_reason:
-            yield f"The run stands still: {run.paused_reason}"
+            yield f"The run stands still: {pause_text(run)}"
         for row in LeadConversion.objects.filter(status="FAILED", error_code=""):
             yield f"lead {row.lead_id} failed without a code"
 

@@ -28,7 +28,8 @@ def back_off(connection: Connection, kind: str, reason: str) -> None:
         defaults={
             "backoff_until": from_now(600),
             "backoff_kind": kind,
-            "backoff_reason": reason,
+            "backoff_reason": "PermissionDeniedError",
+            "backoff_details": {"message": reason},
         },
     )
 

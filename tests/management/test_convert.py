@@ -473,13 +473,13 @@ def test_a_connection_that_waits_for_credits_says_when_asked(
         connection=connection,
         backoff_until=from_now(600),
         backoff_kind=ConnectionWork.BackoffKind.LIMIT,
-        backoff_reason="no more today",
+        backoff_reason="reserve",
     )
 
     ran = run("zoho_convert", zoho.story("no_match"), "--execute", "--format=json")
 
     assert ran.code == 5
-    assert "no more today" in ran.err
+    assert "reserved for other programs" in ran.err
 
 
 def test_a_consent_that_was_withdrawn_needs_a_person(
@@ -549,7 +549,6 @@ def test_what_needs_a_person_and_cannot_be_read_stays_so(
         lead_id=lead_id,
         status="NEEDS_REVIEW",
         error_code="UNREADABLE",
-        error_message="The lead can no longer be read.",
     )
 
     ran = run("zoho_convert", lead_id, "--execute", "--format=json")

@@ -38,7 +38,8 @@ def back_off(connection: Connection, kind: str) -> None:
         connection=connection,
         backoff_until=from_now(600),
         backoff_kind=kind,
-        backoff_reason="Permission denied",
+        backoff_reason="PermissionDeniedError",
+        backoff_details={"message": "Permission denied"},
     )
 
 

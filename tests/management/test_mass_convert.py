@@ -63,7 +63,7 @@ def test_a_run_is_taken_in_previewed_and_shown(
 
     line = in_review(run, ids_file, [*ids, "Ada", ids[0]], "--name", "Fair")
 
-    number = MassConversion.objects.get(name="Fair", source="leads.txt").pk
+    number = MassConversion.objects.get(name="Fair", source_details={"file": "leads.txt"}).pk
     assert line == {
         "run": number,
         "stage": "REVIEW",
@@ -113,7 +113,8 @@ def test_all_open_leads_are_a_source(run: Run, connection: Connection, zoho: Sim
     ran = mass(run, "create", "--all", "--format=json")
 
     assert ran.line["counts"]["NEW"] == 2
-    assert MassConversion.objects.get().source == "all open leads"
+    assert MassConversion.objects.get().source == "all_open_leads"
+    assert mass(run, "list", "--format=json").line["source"] == "all open leads"
 
 
 def test_a_filter_is_a_source(run: Run, connection: Connection, zoho: Simulator) -> None:
@@ -125,7 +126,9 @@ def test_a_filter_is_a_source(run: Run, connection: Connection, zoho: Simulator)
 
     assert ran.code == 0
     assert LeadConversion.objects.get().lead_id == fair
-    assert MassConversion.objects.get().source == "open leads with Lead_Source=fair, City=Kiel"
+    assert MassConversion.objects.get().source == "open_leads"
+    shown = mass(run, "list", "--format=json").line["source"]
+    assert shown == "open leads with Lead_Source=fair, City=Kiel"
 
 
 @pytest.mark.parametrize(
@@ -485,7 +488,9 @@ def test_a_run_that_is_stopped_by_refusals_says_so(
     ran = start(run, number, 7, "--wait")
 
     assert (ran.code, ran.line["stage"]) == (1, "CONVERTING")
-    assert "refused" in ran.line["paused_reason"]
+    message = "5 of the last 5 leads were refused; see why before going on."
+    assert ran.line["paused_reason"] == message
+    assert message in ran.err
     assert f"resume {number} --wait" in ran.err
 
 
@@ -509,13 +514,13 @@ def test_limits_and_people_are_not_waited_for(
 ) -> None:
     number = in_review(run, ids_file, [zoho.story("no_match")])["run"]
     ConnectionWork.objects.update(
-        backoff_until=from_now(600), backoff_kind=kind, backoff_reason="because"
+        backoff_until=from_now(600), backoff_kind=kind, backoff_reason="reserve"
     )
 
     ran = start(run, number, 1, "--wait")
 
     assert (ran.code, ran.line["stage"]) == (code, "CONVERTING")
-    assert "because" in ran.err
+    assert "reserved for other programs" in ran.err
 
 
 # pause, resume, cancel, retry

@@ -149,13 +149,13 @@ def test_until_idle_does_not_wait_for_limits_and_people(
         connection=connection,
         backoff_until=from_now(600),
         backoff_kind=kind,
-        backoff_reason="because",
+        backoff_reason="reserve",
     )
 
     ran = run("zoho_work", "--until-idle", "--format=json")
 
     assert ran.code == code
-    assert "because" in ran.err
+    assert "reserved for other programs" in ran.err
 
 
 def test_a_disabled_connection_is_left_alone(

@@ -99,7 +99,8 @@ def test_five_refusals_in_a_row_or_a_fifth_of_the_last_fifty_stop_a_run(
 def test_doubt_is_no_refusal(outcomes: Any) -> None:
     run = outcomes(*[BAD] * 4, *[Status.UNKNOWN] * 3, BAD)
 
-    assert "5 of the last 5" in run.paused_reason
+    assert run.paused_reason == "too_many_refusals"
+    assert run.paused_details == {"refused": 5, "total": 5}
 
 
 def test_refusals_before_the_last_resume_count_no_more(outcomes: Any) -> None:
@@ -111,7 +112,7 @@ def test_refusals_before_the_last_resume_count_no_more(outcomes: Any) -> None:
     mass_convert.check_circuit_breaker([Move(row=row, to=Status.FAILED)])
 
     run.refresh_from_db()
-    assert run.paused_reason == ""
+    assert (run.paused_reason, run.paused_details) == ("", {})
 
 
 def test_a_run_whose_leads_are_all_refused_stops_after_five(bench: Bench) -> None:
@@ -155,4 +156,4 @@ def test_what_a_job_leaves_over_is_seen_beside_what_it_converted(
 
     assert bool(run.paused_reason) == stops
     assert run.jobs.count() == 1
-    assert ("of the last 50 leads were refused" in run.paused_reason) == stops
+    assert (run.paused_details.get("total") == 50) == stops

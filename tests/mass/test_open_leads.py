@@ -28,7 +28,7 @@ def test_every_open_lead_is_taken_in_and_previewed(bench: Bench) -> None:
     bench.zoho.story("converted")
 
     run = prepare(bench)
-    assert (run.stage, run.source) == (Stage.STAGING, "all open leads")
+    assert (run.stage, run.source) == (Stage.STAGING, "all_open_leads")
     bench.until_settled(run)
 
     assert run.stage == Stage.REVIEW
@@ -45,7 +45,8 @@ def test_only_those_with_the_values_asked_for_are_taken_in(bench: Bench) -> None
     bench.until_settled(run)
 
     assert taken_in(run) == set(fair)
-    assert run.source == "open leads with Lead_Source=fair, City=Kiel"
+    assert run.source == "open_leads"
+    assert run.source_details == {"filters": "Lead_Source=fair, City=Kiel"}
 
 
 def test_a_field_that_is_not_mapped_can_be_asked_for(bench: Bench) -> None:
@@ -100,7 +101,8 @@ def test_a_page_that_zoho_refuses_stops_the_run_and_says_why(bench: Bench) -> No
 
     bench.work()
 
-    assert "Page token expired" in bench.refreshed(run).paused_reason
+    assert bench.refreshed(run).paused_reason == "RequestRefusedError"
+    assert run.paused_details == {"message": "Page token expired"}
     assert run.due_at is None
     mass_convert.resume(run_id=run.pk)
     bench.until_settled(run)

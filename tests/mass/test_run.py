@@ -316,7 +316,7 @@ def test_nothing_is_sent_after_a_pause_until_it_is_resumed(bench: Bench) -> None
     for _turn in range(3):
         bench.work()
     assert not bench.requested()
-    assert "pat" in bench.refreshed(run).paused_reason
+    assert bench.refreshed(run).paused_details == {"user": "pat"}
 
     assert mass_convert.resume(run_id=run.pk)
     bench.until_ended(run)

@@ -100,7 +100,7 @@ def test_a_run_stops_before_the_share_of_other_programs_is_used(
     work = ConnectionWork.objects.get(pk=bench.connection.pk)
     assert work.backoff_until is not None
     assert work.backoff_until > now() + timedelta(minutes=10)
-    assert "other programs" in work.backoff_reason
+    assert (work.backoff_reason, work.backoff_details) == ("reserve", {})
     assert len(bench.requested()) == asked
     assert bench.refreshed(run).paused_reason == ""
 

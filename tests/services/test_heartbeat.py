@@ -106,7 +106,7 @@ def test_nothing_is_missing_for_rows_of_a_paused_run(
     connection: Connection, row: LeadConversion
 ) -> None:
     run = MassConversion.objects.create(
-        connection=connection, stage="CONVERTING", paused_reason="Lunch.", policy={}
+        connection=connection, stage="CONVERTING", paused_reason="paused", policy={}
     )
     due(row, OVERDUE, status="READY", mass_conversion=run)
 

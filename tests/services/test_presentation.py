@@ -1,18 +1,53 @@
-"""The sentences about a plan: one for everything that the request asks for, and no others."""
+"""
+The sentences about a plan: one for everything that the request asks for, and no others.
+
+And how the reasons and errors that rows store are made into sentences.
+"""
 
 from __future__ import annotations
 
+import inspect
+import re
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zoho_crm import exceptions
 from zoho_crm.client import convert_body
-from zoho_crm.services.presentation import SENTENCES, explain_plan, request_body
-from zoho_crm.types import ConversionOptions, ConversionPlan, Deal, Lead, Match, Reference
+from zoho_crm.exceptions import (
+    CodedError,
+    PermissionDeniedError,
+    SecretUnreadableError,
+    ServerError,
+    WrongSettingsError,
+    ZohoError,
+)
+from zoho_crm.models import LeadConversion, MassConversion
+from zoho_crm.services.presentation import (
+    SENTENCES,
+    TEXTS_BY_CODE,
+    coded_text,
+    error_code_text,
+    explain_plan,
+    given_text,
+    reason_of,
+    reason_text,
+    request_body,
+)
+from zoho_crm.types import (
+    CodedText,
+    ConversionOptions,
+    ConversionPlan,
+    Deal,
+    Lead,
+    Match,
+    Reference,
+)
 
 NORDWIND = Reference(id="21", name="Nordwind GmbH")
 LEAD = Lead(
@@ -176,3 +211,123 @@ def test_every_key_of_every_request_has_a_sentence(plan: ConversionPlan, lead: L
 @given(plan=PLANS)
 def test_the_request_shown_is_the_request_sent(plan: ConversionPlan) -> None:
     assert request_body(plan) == convert_body(plan)
+
+
+# What rows store as a code and its values
+
+
+def test_every_code_can_be_stored() -> None:
+    longest = MassConversion._meta.get_field("paused_reason").max_length or 0
+
+    assert all(re.fullmatch(r"[a-z_]+|[A-Z]\w+", code) for code in TEXTS_BY_CODE)
+    assert max(map(len, TEXTS_BY_CODE)) <= longest
+
+
+@pytest.mark.parametrize(
+    ("error", "stored", "shown"),
+    [
+        (
+            PermissionDeniedError("permission denied", code="NO_PERMISSION", http_status=403),
+            CodedText(code="PermissionDeniedError", details={"message": "permission denied"}),
+            "permission denied",
+        ),
+        (
+            PermissionDeniedError(
+                code="NO_PERMISSION", details={"id": "7", "email": "a@b.example"}
+            ),
+            CodedText(code="PermissionDeniedError"),
+            "The user of this connection lacks a scope or a permission.",
+        ),
+        (
+            SecretUnreadableError(code="key_missing", details={"key_id": "0badcafe"}),
+            CodedText(code="key_missing", details={"key_id": "0badcafe"}),
+            "The encryption key 0badcafe is missing from ZOHO_CRM['ENCRYPTION_KEYS'].",
+        ),
+        (
+            ServerError(code="key_missing", http_status=500, details={"key_id": "theirs"}),
+            CodedText(code="ServerError"),
+            "Zoho CRM is out of order.",
+        ),
+        (
+            WrongSettingsError(code="no_key"),
+            CodedText(code="no_key"),
+            "ZOHO_CRM['ENCRYPTION_KEYS'] is empty; make a key with: manage.py zoho_new_key",
+        ),
+        (
+            KeyError("ada@lovelace.example"),
+            CodedText(code="internal", details={"error": "KeyError"}),
+            "An internal error (KeyError); see the log of this site.",
+        ),
+    ],
+)
+def test_an_error_is_stored_without_a_sentence_of_ours(
+    error: BaseException, stored: CodedText, shown: str
+) -> None:
+    assert reason_of(error) == stored
+    assert coded_text(stored.code, stored.details) == shown
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        kind
+        for _name, kind in inspect.getmembers(exceptions, inspect.isclass)
+        if issubclass(kind, CodedError)
+    ],
+    ids=lambda kind: kind.__name__,
+)
+def test_every_error_is_shown_as_it_was_raised(kind: type[CodedError]) -> None:
+    for error in (kind(), kind("what Zoho says", code="ANY", http_status=400)):
+        stored = reason_of(error)
+
+        assert coded_text(stored.code, stored.details) == str(error)
+
+
+def test_a_text_that_is_not_ours_is_cut() -> None:
+    assert reason_of(ZohoError("x" * 999)).details == {"message": "x" * 200}
+    assert given_text("y" * 999) == CodedText(code="text", details={"text": "y" * 200})
+    assert given_text("") == CodedText(code="")
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "shown"),
+    [
+        ("", {}, ""),
+        ("text", {"text": "100 %s of it"}, "100 %s of it"),
+        ("by_user", {"user": "100 %"}, "Paused by 100 %."),
+        ("by_user", {}, "Paused by ."),
+        ("of_a_newer_version", {"user": "ada"}, "of_a_newer_version"),
+    ],
+)
+def test_a_code_is_shown_with_its_values(code: str, details: dict[str, Any], shown: str) -> None:
+    assert coded_text(code, details) == shown
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "shown"),
+    [
+        ("", "", ""),
+        ("INVALID_DATA", "invalid data", "invalid data"),
+        ("INVALID_DATA", "", "Zoho CRM refused this: correct the lead or the choice."),
+        ("UNREADABLE", "", "The lead can no longer be read."),
+        ("ID_ALREADY_CONVERTED", "id already converted", "id already converted"),
+    ],
+)
+def test_an_error_code_stands_for_a_sentence_where_zoho_gave_none(
+    code: str, message: str, shown: str
+) -> None:
+    assert error_code_text(code, message) == shown
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "shown"),
+    [
+        ("NOT_CONVERTIBLE", "locked", "The lead is locked at Zoho."),
+        ("NOT_CONVERTIBLE", "record under merge", "Zoho would not convert it: record under merge"),
+        ("SEVERAL_MATCHES", "several", "Several existing records match this lead."),
+        ("ONE_MATCH", "", ""),
+        ("ONE_MATCH", "of a newer version", ""),
+    ],
+)
+def test_the_reason_of_a_preview_is_shown_in_words(verdict: str, reason: str, shown: str) -> None:
+    assert reason_text(LeadConversion(verdict=verdict, reason=reason)) == shown

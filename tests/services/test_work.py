@@ -10,6 +10,7 @@ from django.db import connections, transaction
 from django.db.models import F
 
 from tests.journeys.waiting import wait_until
+from zoho_crm import crypto
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services import convert, work
 from zoho_crm.services.preview import preview
@@ -674,7 +675,8 @@ def test_a_second_rejection_in_a_row_starts_a_back_off(ready, run, zoho):
     state = ConnectionWork.objects.get()
     assert 800 < wait <= 900
     assert (now(row).status, now(row).attempts) == (Status.READY, 0)
-    assert state.backoff_reason == "invalid oauth token"
+    assert state.backoff_reason == "AccessTokenRejectedError"
+    assert state.backoff_details == {"message": "invalid oauth token"}
     assert zoho.stats()["tokens"]["refreshed"] == 1
 
 
@@ -693,7 +695,8 @@ def test_during_a_back_off_there_is_no_call_and_no_wake_up(ready, run, zoho, lat
     assert work.connections_to_wake() == [row.connection_id]
     run()
     assert now(row).status == Status.CONVERTED
-    assert ConnectionWork.objects.get().backoff_reason == ""
+    state = ConnectionWork.objects.get()
+    assert (state.backoff_reason, state.backoff_details) == ("", {})
 
 
 @pytest.mark.parametrize(
@@ -712,10 +715,9 @@ def test_a_missing_permission_starts_a_back_off_for_an_administrator(
     state = ConnectionWork.objects.get()
     assert set(statuses(rows)) == {Status.READY}
     assert {now(row).attempts for row in rows} == {0}
-    assert (state.backoff_reason, state.backoff_kind) == (
-        "not allowed",
-        ConnectionWork.BackoffKind.PERSON,
-    )
+    assert state.backoff_reason == "PermissionDeniedError"
+    assert state.backoff_details == {"message": "not allowed"}
+    assert state.backoff_kind == ConnectionWork.BackoffKind.PERSON
     assert len(sent(zoho)) < len(rows)
 
 
@@ -763,6 +765,7 @@ def test_without_its_encryption_key_a_connection_backs_off_for_an_administrator(
     ready, run, zoho, settings
 ):
     row = ready()
+    missing = crypto.key_id(settings.ZOHO_CRM["ENCRYPTION_KEYS"][0])
     adjust(settings, ENCRYPTION_KEYS=["b3RoZXIta2V5LWZvci10ZXN0cy1vbmx5LTAwMDAwMDA="])
     before = zoho.stats()["calls"]
 
@@ -770,7 +773,8 @@ def test_without_its_encryption_key_a_connection_backs_off_for_an_administrator(
 
     state = ConnectionWork.objects.get()
     assert state.backoff_kind == ConnectionWork.BackoffKind.PERSON
-    assert state.backoff_reason
+    assert state.backoff_reason == "key_missing"
+    assert state.backoff_details == {"key_id": missing}
     assert now(row).status == Status.READY
     assert zoho.stats()["calls"] == before
 
@@ -848,7 +852,7 @@ def test_used_up_credits_start_a_back_off_with_the_reason(ready, run, zoho):
     state = ConnectionWork.objects.get()
     assert sorted(statuses(rows)) == [Status.CONVERTED] * 2 + [Status.READY] * 2
     assert state.backoff_kind == ConnectionWork.BackoffKind.LIMIT
-    assert "credits" in state.backoff_reason
+    assert (state.backoff_reason, state.backoff_details) == ("CreditsExhaustedError", {})
     assert state.credits_remaining == 0
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.admin._base import time_html
 from zoho_crm.models import Connection
 from zoho_crm.services import heartbeat
+from zoho_crm.services.presentation import backoff_text
 
 Text: TypeAlias = str | SafeString
 
@@ -30,7 +31,7 @@ def find_blockers(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
     work = getattr(connection, "work", None)
     if work and work.backoff_until and work.backoff_until > timezone.now():
         text = _("The connection waits until {}: {}")
-        return [format_html(text, time_html(work.backoff_until), work.backoff_reason)]
+        return [format_html(text, time_html(work.backoff_until), backoff_text(work))]
     return list(_missing_worker_texts(heartbeat.missing_workers(rows)))
 
 

@@ -42,6 +42,7 @@ from zoho_crm.models import (
 )
 from zoho_crm.services import connect, tokens
 from zoho_crm.services.keys import fingerprint
+from zoho_crm.services.presentation import backoff_text
 from zoho_crm.views import redirect_uri
 
 #: Events on the page of a connection.
@@ -286,7 +287,7 @@ class ConnectionAdmin(CustomPagesAdmin):
         work = connection_work(connection)
         if work is None or work.backoff_until is None or work.backoff_until <= timezone.now():
             return _("no")
-        return format_html(_("until {}: {}"), time_html(work.backoff_until), work.backoff_reason)
+        return format_html(_("until {}: {}"), time_html(work.backoff_until), backoff_text(work))
 
     @admin.display(description=gettext_lazy("worker last seen"))
     def worker_seen(self, connection: Connection) -> SafeString | str:

@@ -13,6 +13,7 @@ from zoho_crm.admin._base import time_html
 from zoho_crm.admin._blockers import Text, find_blockers
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import LeadConversion, MassConversion
+from zoho_crm.services.presentation import error_text, reason_text
 from zoho_crm.types import Verdict
 
 Status = LeadConversion.Status
@@ -77,7 +78,7 @@ def _previewed(row: LeadConversion) -> list[Text]:
         ]
     if verdict == Verdict.NOT_CONVERTIBLE:
         return _not_convertible(row)
-    sentences: list[Text] = [str(REASON_TEXTS.get(row.reason, ""))]
+    sentences: list[Text] = [reason_text(row)]
     if is_in_open_run(row):
         return [*sentences, *_in_run(row)]
     if row.decided_by:
@@ -104,55 +105,18 @@ def _in_run(row: LeadConversion) -> list[Text]:
     ]
 
 
-#: Why a person has to decide, by the row's reason.
-REASON_TEXTS = {
-    "several": gettext_lazy("Several existing records match this lead."),
-    "unusable": gettext_lazy("A match cannot be used as it is."),
-    "disagree": gettext_lazy(
-        "The contact that matches belongs to another account than the one that matches."
-    ),
-    "group": gettext_lazy(
-        "Another lead of this mass conversion would create the same contact, and a third one the "
-        "same account."
-    ),
-    "similar": gettext_lazy(
-        "Another lead of this mass conversion has a company that differs only in its legal form."
-    ),
-    "leader": gettext_lazy(
-        "It was to join what another lead of its mass conversion became, but that made no such "
-        "record."
-    ),
-    "owner": gettext_lazy("The owner of the lead is inactive: choose who gets the records."),
-    "changed": gettext_lazy("The lead changed at Zoho after its mass conversion was started."),
-}
-
-#: Why Zoho would not convert the lead, and what to do about it, by the row's reason.
-NOT_CONVERTIBLE_TEXTS = {
-    "locked": (
-        gettext_lazy("The lead is locked at Zoho."),
-        gettext_lazy("Unlock it there, then look again."),
-    ),
-    "in_merge": (
-        gettext_lazy("The lead is just being merged with another."),
-        gettext_lazy("Wait until that is done at Zoho, then look again."),
-    ),
-    "approval": (
-        gettext_lazy("The lead is in an approval process at Zoho."),
-        gettext_lazy("Have it approved there, then look again."),
-    ),
-    "review": (
-        gettext_lazy("The lead is in a review process at Zoho."),
-        gettext_lazy("Have the review finished there, then look again."),
-    ),
+#: What to do about a lead that Zoho would not convert, by the row's reason.
+ADVICE_BY_REASON = {
+    "locked": gettext_lazy("Unlock it there, then look again."),
+    "in_merge": gettext_lazy("Wait until that is done at Zoho, then look again."),
+    "approval": gettext_lazy("Have it approved there, then look again."),
+    "review": gettext_lazy("Have the review finished there, then look again."),
 }
 
 
 def _not_convertible(row: LeadConversion) -> list[Text]:
-    default = _("Zoho would not convert it: %s") % row.reason
-    problem, advice = NOT_CONVERTIBLE_TEXTS.get(
-        row.reason, (default, _("Put that right at Zoho, then look again."))
-    )
-    return [str(problem), str(advice)]
+    default = _("Put that right at Zoho, then look again.")
+    return [reason_text(row), str(ADVICE_BY_REASON.get(row.reason, default))]
 
 
 def _ready(row: LeadConversion) -> list[Text]:
@@ -212,7 +176,7 @@ def _record_sentences(row: LeadConversion) -> list[Text]:
 def _failed(row: LeadConversion) -> list[Text]:
     refusal = _("Zoho refused the conversion: %(message)s (%(code)s).")
     return [
-        refusal % {"message": row.error_message, "code": row.error_code},
+        refusal % {"message": error_text(row), "code": row.error_code},
         _refused_field(row),
         _("The lead is still open. Correct the lead or the choice, then look again."),
     ]
@@ -239,7 +203,7 @@ def _skipped(row: LeadConversion) -> list[Text]:
 
 def _needs_review(row: LeadConversion) -> list[Text]:
     return [
-        row.error_message,
+        error_text(row),
         _(
             "The outcome cannot be found out automatically. Look at the lead in Zoho, then look "
             "again here, or close it with a note."

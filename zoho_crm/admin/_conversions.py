@@ -36,7 +36,7 @@ from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.forms import CloseForm, LookUpForm
 from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.services import convert, leads, preview, settle
-from zoho_crm.services.presentation import request_body
+from zoho_crm.services.presentation import error_text, request_body
 from zoho_crm.services.preview import PREVIEWABLE, REOPENABLE
 from zoho_crm.services.settle import IN_DOUBT
 from zoho_crm.types import Lead, Match
@@ -129,7 +129,7 @@ class LeadConversionAdmin(DecisionPages):
                 "fields": (
                     ("contact_id", "account_id", "deal_id"),
                     ("converted_by", "evidence", "finished_at"),
-                    ("error_code", "error_message"),
+                    ("error_code", "error"),
                 )
             },
         ),
@@ -144,7 +144,7 @@ class LeadConversionAdmin(DecisionPages):
             },
         ),
     )
-    readonly_fields: ClassVar = ("badge", "created_at")
+    readonly_fields: ClassVar = ("badge", "error", "created_at")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ConversionChangeList
@@ -268,6 +268,10 @@ class LeadConversionAdmin(DecisionPages):
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, row: LeadConversion) -> SafeString:
         return conversion_badge(row)
+
+    @admin.display(description=gettext_lazy("message"))
+    def error(self, row: LeadConversion) -> str:
+        return error_text(row) or EMPTY_TEXT
 
     @admin.display(description=gettext_lazy("name"))
     def name(self, row: Any) -> str:

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from zoho_crm.admin._blockers import Text, find_blockers
 from zoho_crm.admin._conversion_states import StateText
 from zoho_crm.models import LeadConversion, MassConversion
+from zoho_crm.services.presentation import pause_text
 
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
@@ -52,7 +53,7 @@ def _pause(run: MassConversion) -> list[Text]:
     if not run.paused_reason:
         return []
     return [
-        _("It stands still: %s") % run.paused_reason,
+        _("It stands still: %s") % pause_text(run),
         _("What was sent already is settled meanwhile. Look at the causes, then resume or cancel."),
     ]
 

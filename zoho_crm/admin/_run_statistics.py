@@ -18,6 +18,7 @@ from zoho_crm.admin._base import job_badge, time_html
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob, MassConversionLine
 from zoho_crm.services import mass_convert
+from zoho_crm.services.presentation import error_code_text
 from zoho_crm.types import Verdict
 
 Status = LeadConversion.Status
@@ -123,7 +124,7 @@ def failures(run: MassConversion) -> list[LeadCount]:
         LeadCount(
             label=group["error_code"],
             count=group["count"],
-            example=group["example"],
+            example=error_code_text(group["error_code"], group["example"]),
             url=leads_url(run, status=Status.FAILED, error_code=group["error_code"]),
         )
         for group in counts.order_by("-count", "error_code")[:MAX_TABLE_ROWS]

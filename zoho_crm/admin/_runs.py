@@ -31,6 +31,7 @@ from zoho_crm.admin._run_states import available_actions, describe_run, lead_cou
 from zoho_crm.exceptions import StaleDecisionError
 from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.services import mass_convert
+from zoho_crm.services.presentation import pause_text, source_text
 
 Status = LeadConversion.Status
 
@@ -73,25 +74,28 @@ class MassConversionAdmin(RunPreparePages):
         "progress",
         "refused",
         "in_doubt",
-        "paused_reason",
+        "pause",
         "connection",
         "created",
     )
     list_filter = ("stage", PausedFilter, "connection")
     list_select_related = ("connection",)
-    search_fields = ("name", "source")
+    search_fields = (
+        "name",
+        *(f"source_details__{name}" for name in ("file", "filters", "text")),
+    )
     ordering = ("-pk",)
     fieldsets = (
         (
             None,
-            {"fields": (("name", "connection"), ("badge", "source"), "paused_reason")},
+            {"fields": (("name", "connection"), ("badge", "leads_from"), "pause")},
         ),
         (
             gettext_lazy("Who and when"),
             {"fields": (("created_by", "created"), ("started_by", "started"), "ended")},
         ),
     )
-    readonly_fields: ClassVar = ("badge", "created", "started", "ended")
+    readonly_fields: ClassVar = ("badge", "leads_from", "pause", "created", "started", "ended")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return RunChangeList
@@ -224,6 +228,14 @@ class MassConversionAdmin(RunPreparePages):
     @admin.display(description=gettext_lazy("stage"), ordering="stage")
     def badge(self, run: MassConversion) -> SafeString:
         return run_badge(run)
+
+    @admin.display(description=gettext_lazy("source"))
+    def leads_from(self, run: MassConversion) -> str:
+        return source_text(run) or EMPTY_TEXT
+
+    @admin.display(description=gettext_lazy("paused"), ordering="paused_reason")
+    def pause(self, run: MassConversion) -> str:
+        return pause_text(run) or EMPTY_TEXT
 
     @admin.display(description=gettext_lazy("converted"))
     def progress(self, run: Any) -> str:

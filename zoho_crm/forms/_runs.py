@@ -29,7 +29,7 @@ from zoho_crm.matching import CONVERTIBLE, Action, Policy
 from zoho_crm.models import Connection
 from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices
-from zoho_crm.types import Verdict
+from zoho_crm.types import CodedText, Verdict
 
 #: Limits of one request: leads are stored while the web server waits.
 MAX_UPLOAD_BYTES = 1024 * 1024
@@ -250,10 +250,10 @@ class PrepareForm(PolicyFieldsForm):
         parts = (part.strip() for part in ID_SEPARATORS.split(given["ids"]))
         return mass_convert.ids_in_lines(filter(None, parts))
 
-    def source(self) -> str:
-        """Return the name of the file, at most 200 characters, or a text that ids were pasted."""
+    def source(self) -> CodedText:
+        """Return the source of the leads: the file with its name, or ids that were pasted."""
         file = self.cleaned_data["file"]
-        return str(file.name)[:200] if file else _("ids that were pasted")
+        return mass_convert.file_source(str(file.name)) if file else CodedText(code="ids")
 
     def add_service_error(self, error: Exception) -> None:
         """Add an error of the source to the field that can fix it."""

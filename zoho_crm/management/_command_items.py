@@ -15,7 +15,7 @@ from zoho_crm.management._exits import ExitCode, error_text, exit_code_of
 from zoho_crm.management._plans import PlanOptions, plan_for
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import IN_PROGRESS, LeadConversion
-from zoho_crm.services import convert
+from zoho_crm.services import convert, presentation
 from zoho_crm.services.preview import preview
 from zoho_crm.types import ConversionPlan, as_json
 
@@ -74,7 +74,7 @@ class CommandItem:
             "by": row.converted_by or None,
             "evidence": row.evidence or None,
             "error_code": row.error_code or self.error_code or None,
-            "message": self.message or row.error_message,
+            "message": self.message or presentation.error_text(row),
         }
 
 

@@ -11,7 +11,7 @@ from zoho_crm import matching
 from zoho_crm.management._output import Output, printable
 from zoho_crm.models import LeadConversion
 from zoho_crm.services.convert import plan_of
-from zoho_crm.services.presentation import explain_plan
+from zoho_crm.services.presentation import explain_plan, reason_text
 from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Match, Verdict
 
@@ -62,26 +62,12 @@ def explain_no_plan(row: LeadConversion) -> str:
     """Return the sentence that says why a previewed lead has no plan."""
     if row.verdict == Verdict.NOT_FOUND:
         return _("Zoho has no lead with this id; it may have been deleted.")
-    reason = reason_text(row).rstrip(".")
+    reason = reason_text(row)
     if row.verdict == Verdict.NOT_CONVERTIBLE:
-        return _("It cannot be converted now: %s.") % reason
+        return _("It cannot be converted now. %s") % reason
     if reason:
-        return _("A person has to choose among the matches: %s.") % reason
+        return f"{reason} {_('A person has to choose.')}"
     return _("A person has to decide what it becomes.")
-
-
-def reason_text(row: LeadConversion) -> str:
-    """Return the text for a row's ``reason``; an unknown reason is returned as it is."""
-    reasons = {
-        "locked": _("it is locked at Zoho"),
-        "in_merge": _("it is being merged at Zoho"),
-        "approval": _("it waits for an approval at Zoho"),
-        "review": _("it is in review at Zoho"),
-        "several": _("there are several"),
-        "unusable": _("one is locked, not approved or read-only"),
-        "disagree": _("the contact belongs to another account"),
-    }
-    return reasons.get(row.reason, row.reason)
 
 
 def show_lead(row: LeadConversion, sentences: list[str], output: Output) -> None:

@@ -12,13 +12,13 @@ from django.utils.translation import gettext as _
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError, ZohoError
 from zoho_crm.management import _arguments as arguments
-from zoho_crm.management._conversions import reason_text
 from zoho_crm.management._deals import add_deal_arguments, deal_from_options, wants_deal
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.matching import POLICIES, Policy
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services.choices import Choices, choices
 from zoho_crm.services.convert import plan_of
+from zoho_crm.services.presentation import reason_text
 from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Verdict
 
@@ -136,9 +136,9 @@ def _check_is_decided(
         choice = "--account ID, --account new"
     else:
         return
-    message = _("A person has to decide (%(why)s): %(choice)s")
-    why = ": ".join(filter(None, [row.get_verdict_display(), reason_text(row)]))
-    raise PlanError(message % {"why": why, "choice": choice}, code="undecided")
+    message = _("A person has to decide (%(verdict)s): %(choice)s")
+    message %= {"verdict": row.get_verdict_display(), "choice": choice}
+    raise PlanError(f"{reason_text(row)} {message}".strip(), code="undecided")
 
 
 def _check_owner(wanted: str | None, known: Choices) -> None:

@@ -16,6 +16,7 @@ from zoho_crm.management._exits import wrong_use
 from zoho_crm.management._output import Output, Row, printable
 from zoho_crm.models import IN_PROGRESS, LeadConversion, MassConversion, MassConversionLine
 from zoho_crm.services import mass_convert
+from zoho_crm.services.presentation import error_code_text, pause_text, source_text
 from zoho_crm.types import Verdict
 
 Stage = MassConversion.Stage
@@ -83,7 +84,7 @@ def run_row(run: MassConversion) -> dict[str, Any]:
     return {
         "run": run.pk,
         "stage": run.stage,
-        "paused_reason": run.paused_reason,
+        "paused_reason": pause_text(run),
         "counts": mass_convert.counts(run),
         "left_out": run.lines.count(),
         "estimate": asdict(mass_convert.estimate(run)),
@@ -97,8 +98,8 @@ def list_row(run: MassConversion) -> Row:
         "name": run.name,
         "connection": run.connection.name,
         "stage": run.stage,
-        "paused_reason": run.paused_reason,
-        "source": run.source,
+        "paused_reason": pause_text(run),
+        "source": source_text(run),
         "created_at": run.created_at.isoformat(),
         "shown": run.get_stage_display(),
         "created": date_format(timezone.localtime(run.created_at), "SHORT_DATETIME_FORMAT"),
@@ -120,11 +121,11 @@ def show_run(run: MassConversion, output: Output) -> None:
 def _heading(run: MassConversion) -> Iterator[str]:
     yield f"{printable(str(run))}: {run.get_stage_display()}"
     if run.paused_reason:
-        yield _("It is paused. %s") % run.paused_reason
+        yield _("It is paused. %s") % pause_text(run)
     words = {
         "connection": run.connection,
         "policy": run.rules.name,
-        "source": printable(run.source),
+        "source": printable(source_text(run)),
     }
     yield _("%(connection)s, policy “%(policy)s”, leads from: %(source)s") % words
 
@@ -172,7 +173,8 @@ def _causes(run: MassConversion) -> Iterator[str]:
     )
     counted = causes.annotate(number=Count("pk")).order_by("-number", "error_code")
     for code, message, number in counted[:MAX_CAUSES]:
-        cause = " ".join(filter(None, [f"{code}:" if code else "", printable(message, 200)]))
+        text = printable(error_code_text(code, message), 200)
+        cause = " ".join(filter(None, [f"{code}:" if code else "", text]))
         yield _("Not converted: %(number)s, %(cause)s") % {"number": f"{number:,}", "cause": cause}
 
 

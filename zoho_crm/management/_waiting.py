@@ -18,6 +18,7 @@ from zoho_crm.management._worker_loop import (
     unknown_outcome_text,
 )
 from zoho_crm.models import MassConversion
+from zoho_crm.services.presentation import pause_text
 
 #: Time limit for applying recorded decisions to the rows of a run.
 DECISIONS_MAX_SECONDS = 60.0
@@ -95,7 +96,7 @@ class RunWaiter:
         resume = _("To continue: manage.py zoho_mass_convert resume %s --wait") % run.pk
         report_blocked_connections(rows_of(run), problems)
         if run.paused_reason:
-            problems.add(ExitCode.ERROR, _("It is paused. %s") % run.paused_reason)
+            problems.add(ExitCode.ERROR, _("It is paused. %s") % pause_text(run))
         elif not is_stopped and is_workable(run.connection_id):
             problems.add(
                 ExitCode.ERROR, _("The time limit was reached before everything was done.")

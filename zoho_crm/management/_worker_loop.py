@@ -18,6 +18,7 @@ from zoho_crm.conf import conf
 from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, MassConversion
 from zoho_crm.services import signals, work
+from zoho_crm.services.presentation import backoff_text
 
 #: Seconds between two attempts while another process holds the lease of the connection.
 POLL_SECONDS = 0.5
@@ -193,7 +194,7 @@ def report_blocked_connections(rows: QuerySet[LeadConversion], problems: Problem
         message = _("“%s” has to be connected again; its leads wait: manage.py zoho_connect")
         problems.add(ExitCode.NEEDS_PERSON, message % connection)
     for state in _blocked_connections().filter(pk__in=connection_ids).select_related("connection"):
-        facts = {"connection": state.connection, "why": state.backoff_reason}
+        facts = {"connection": state.connection, "why": backoff_text(state)}
         if state.backoff_kind == ConnectionWork.BackoffKind.PERSON:
             message = _(
                 "“%(connection)s” needs a person: %(why)s Then: manage.py zoho_status --test"

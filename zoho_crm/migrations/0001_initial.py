@@ -334,12 +334,14 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "paused_reason",
-                    models.CharField(blank=True, max_length=200, verbose_name="paused"),
+                    models.CharField(blank=True, max_length=50, verbose_name="paused"),
                 ),
+                ("paused_details", models.JSONField(blank=True, default=dict, editable=False)),
                 ("revision", models.PositiveIntegerField(default=0, verbose_name="revision")),
                 ("policy", models.JSONField(verbose_name="policy")),
                 ("active_owners", models.JSONField(default=list)),
-                ("source", models.CharField(blank=True, max_length=200, verbose_name="source")),
+                ("source", models.CharField(blank=True, max_length=50, verbose_name="source")),
+                ("source_details", models.JSONField(blank=True, default=dict, editable=False)),
                 ("filters", models.JSONField(editable=False, null=True)),
                 ("page_token", models.TextField(blank=True, editable=False)),
                 ("seen", models.PositiveIntegerField(default=0, editable=False)),
@@ -553,10 +555,8 @@ class Migration(migrations.Migration):
                 ("limit", models.FloatField(default=2, verbose_name="limit")),
                 ("limit_met", models.BooleanField(default=False)),
                 ("backoff_until", models.DateTimeField(null=True, verbose_name="waiting until")),
-                (
-                    "backoff_reason",
-                    models.CharField(blank=True, max_length=200, verbose_name="why"),
-                ),
+                ("backoff_reason", models.CharField(blank=True, max_length=50, verbose_name="why")),
+                ("backoff_details", models.JSONField(blank=True, default=dict, editable=False)),
                 (
                     "backoff_kind",
                     models.CharField(

@@ -62,6 +62,7 @@ class LeadConversion(models.Model):
     claim_id = models.CharField(max_length=32, blank=True, editable=False)
 
     verdict = models.CharField(_("verdict"), max_length=20, choices=Verdicts, blank=True)
+    #: A code, or Zoho's message if it refused to say what the lead can become.
     reason = models.CharField(_("reason"), max_length=200, blank=True)
     #: The lead and its conversion options as they were read for the preview.
     lead_snapshot = models.JSONField(null=True, editable=False)
@@ -75,6 +76,7 @@ class LeadConversion(models.Model):
     converted_by = models.CharField(_("converted by"), max_length=10, choices=By, blank=True)
     evidence = models.CharField(_("evidence"), max_length=10, choices=Evidence, blank=True)
     error_code = models.CharField(_("code"), max_length=60, blank=True)
+    #: Zoho's message; empty if it gave none, or if the error is ours: the code has a sentence.
     error_message = models.TextField(_("message"), blank=True)
 
     #: Sends, except those that were certainly not processed.

@@ -63,16 +63,18 @@ class MassConversion(models.Model):
     )
     name = models.CharField(_("name"), max_length=100, blank=True)
     stage = models.CharField(_("stage"), max_length=20, choices=Stage, default=Stage.STAGING)
-    #: Why it is paused, by a person or by the circuit breaker; empty if it is not.
-    paused_reason = models.CharField(_("paused"), max_length=200, blank=True)
+    #: Why it is paused: a code, empty if it is not, and the values of the code's sentence.
+    paused_reason = models.CharField(_("paused"), max_length=50, blank=True)
+    paused_details = models.JSONField(default=dict, blank=True, editable=False)
     #: Grows with every decision, so that a start confirms exactly the decisions that were shown.
     revision = models.PositiveIntegerField(_("revision"), default=0)
     #: The run's own copy of its policy.
     policy = models.JSONField(_("policy"))
     #: Ids of the users who may own records, as of the day of preparation; empty if not known.
     active_owners = models.JSONField(default=list)
-    #: Where its leads come from, as shown to people.
-    source = models.CharField(_("source"), max_length=200, blank=True)
+    #: Where its leads come from: a code, and the values of the code's sentence.
+    source = models.CharField(_("source"), max_length=50, blank=True)
+    source_details = models.JSONField(default=dict, blank=True, editable=False)
     #: The open leads that the worker stages: values by API name; null if it was given lead ids.
     filters = models.JSONField(null=True, editable=False)
     #: The progress of that: Zoho's token for the next page, and the leads read so far.

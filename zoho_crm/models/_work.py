@@ -34,7 +34,9 @@ class ConnectionWork(models.Model):
     limit = models.FloatField(_("limit"), default=2)
     limit_met = models.BooleanField(default=False)
     backoff_until = models.DateTimeField(_("waiting until"), null=True)
-    backoff_reason = models.CharField(_("why"), max_length=200, blank=True)
+    #: A code, empty if there is no back-off, and the values of the code's sentence.
+    backoff_reason = models.CharField(_("why"), max_length=50, blank=True)
+    backoff_details = models.JSONField(default=dict, blank=True, editable=False)
     backoff_kind = models.CharField(max_length=10, choices=BackoffKind, blank=True, editable=False)
     credits_remaining = models.BigIntegerField(_("credits remaining"), null=True)
     #: When the next worker is to be started, so that only one message is sent for it.

@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 
 from django.db.models import DateTimeField, Value
 from django.db.models.functions import Least
-from django.utils.translation import gettext as _
 
 from zoho_crm.client import convert_body
 from zoho_crm.conf import conf
@@ -66,8 +65,8 @@ def body_hash(body: JsonObject) -> str:
 
 
 def _error_columns(error: ZohoError) -> dict[str, str]:
-    """Return the columns of a row that hold an error."""
-    return {"error_code": error.code[:60] or "REFUSED", "error_message": str(error)}
+    """Return the columns of a row that hold an error: the message is Zoho's, or empty."""
+    return {"error_code": error.code[:60] or "REFUSED", "error_message": error.message}
 
 
 def _error_details(error: ZohoError) -> JsonObject:
@@ -277,8 +276,7 @@ def internal_error(row: LeadConversion, error: BaseException) -> Move:
     if row.status == Status.SCHEDULED and row.quiet_until:
         until = row.quiet_until + timedelta(seconds=conf().MASS_QUIET_PERIOD)
         return outcome_unknown(row, None, quiet=0, quiet_until=until)
-    why = _("An internal error; the details are in the log of this site.")
-    return _needs_review(row, "INTERNAL", why, details)
+    return _needs_review(row, "INTERNAL", details)
 
 
 def outcome_unknown(
@@ -334,7 +332,7 @@ def _empty_read(row: LeadConversion, *, is_over: bool) -> Move:
     if row.status == Status.SCHEDULED:
         return _still_scheduled(row, is_over=is_over)
     if (row.empty_reads + 1) * settings.READ_SPACING >= settings.UNKNOWN_HORIZON:
-        return _needs_review(row, "UNREADABLE", _("The lead can no longer be read."))
+        return _needs_review(row, "UNREADABLE")
     values: Values = {"empty_reads": row.empty_reads + 1, "retry_count": 0}
     values |= {"due_at": from_now(settings.READ_SPACING)}
     return Move(row=row, to=Status.UNKNOWN, values=values, details={"read": "nothing"})
@@ -364,22 +362,18 @@ def _negative_read(row: LeadConversion) -> Move:
         count |= {"due_at": from_now(settings.READ_SPACING)}
         return Move(row=row, to=Status.UNKNOWN, values=count, details=details)
     if row.error_code == ALREADY_CONVERTED:
-        message = _("Zoho says that this lead was converted, but shows it open.")
-        return _needs_review(row, row.error_code, message, details)
+        return _needs_review(row, row.error_code, details)
     if row.error_code:
         count |= _failed(row)
         return Move(row=row, to=Status.FAILED, values=count, details=details)
     if row.attempts >= settings.MAX_ATTEMPTS:
-        message = _("It was sent several times, and each time no answer came.")
-        return _needs_review(row, "MAX_ATTEMPTS", message, details)
+        return _needs_review(row, "MAX_ATTEMPTS", details)
     count |= {"due_at": DbNow(), "quiet_until": None}
     return Move(row=row, to=Status.READY, values=count, details=details)
 
 
-def _needs_review(
-    row: LeadConversion, code: str, message: str, details: JsonObject | None = None
-) -> Move:
-    values: Values = {**AT_REST, "error_code": code, "error_message": message}
+def _needs_review(row: LeadConversion, code: str, details: JsonObject | None = None) -> Move:
+    values: Values = {**AT_REST, "error_code": code, "error_message": ""}
     return Move(
         row=row, to=Status.NEEDS_REVIEW, values=values, details={**(details or {}), "why": code}
     )

@@ -1,19 +1,49 @@
 """
-Sentences that tell a person what a plan does, made from the request that would be sent.
+Sentences for people: what a plan does, and the reasons, sources and errors that rows store.
 
-Each key of the request has a sentence; one for a missing key tells what Zoho does without it.
+The sentences of a plan are made from the request that would be sent: each key of it has one; one
+for a missing key tells what Zoho does without it.
+
+Rows store texts of ours as a code and its values, so that everyone reads them in their language.
+Texts of Zoho's, of a person or of the host project are stored as they are.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
+from zoho_crm import exceptions
 from zoho_crm.client import convert_body
-from zoho_crm.types import ConversionOptions, ConversionPlan, Deal, JsonObject, Lead, Match
+from zoho_crm.exceptions import (
+    MESSAGES_BY_CODE,
+    CodedError,
+    RequestRefusedError,
+    insert_values,
+)
+from zoho_crm.models import ConnectionWork, LeadConversion, MassConversion
+from zoho_crm.types import (
+    CodedText,
+    ConversionOptions,
+    ConversionPlan,
+    Deal,
+    JsonObject,
+    Lead,
+    Match,
+    Verdict,
+)
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
+
+#: Characters that are stored of a text that is not ours.
+MAX_TEXT_LENGTH = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,3 +200,127 @@ SENTENCES: Mapping[str, Callable[[ExplanationContext], str]] = {
     "notify_lead_owner": _notify_lead_owner,
     "notify_new_entity_owner": _notify_new_owner,
 }
+
+
+# What rows store as a code and its values
+
+#: The sentences of the codes, which name values of the details. An error is stored under our code,
+#: or under its class with Zoho's message.
+TEXTS_BY_CODE: Mapping[str, StrPromise | str] = {
+    "text": "%(text)s",
+    # why a run is paused
+    "by_user": gettext_lazy("Paused by %(user)s."),
+    "paused": gettext_lazy("Paused."),
+    "too_many_refusals": gettext_lazy(
+        "%(refused)s of the last %(total)s leads were refused; see why before going on."
+    ),
+    # where the leads of a run come from
+    "ids": gettext_lazy("ids that were pasted"),
+    "file": "%(file)s",
+    "stdin": gettext_lazy("stdin"),
+    "all_open_leads": gettext_lazy("all open leads"),
+    "open_leads": gettext_lazy("open leads with %(filters)s"),
+    # errors
+    "internal": gettext_lazy("An internal error (%(error)s); see the log of this site."),
+    **MESSAGES_BY_CODE,
+    **{
+        name: kind.default_message
+        for name, kind in inspect.getmembers(exceptions, inspect.isclass)
+        if issubclass(kind, CodedError)
+    },
+}
+
+#: Why a lead cannot be converted, or why a person has to decide, by the ``reason`` of its row.
+REASONS: Mapping[str, StrPromise] = {
+    "locked": gettext_lazy("The lead is locked at Zoho."),
+    "in_merge": gettext_lazy("The lead is just being merged with another."),
+    "approval": gettext_lazy("The lead is in an approval process at Zoho."),
+    "review": gettext_lazy("The lead is in a review process at Zoho."),
+    "refused": gettext_lazy("Zoho would not convert it and gives no reason."),
+    "several": gettext_lazy("Several existing records match this lead."),
+    "unusable": gettext_lazy("A match cannot be used as it is."),
+    "disagree": gettext_lazy(
+        "The contact that matches belongs to another account than the one that matches."
+    ),
+    "group": gettext_lazy(
+        "Another lead of this mass conversion would create the same contact, and a third one the "
+        "same account."
+    ),
+    "similar": gettext_lazy(
+        "Another lead of this mass conversion has a company that differs only in its legal form."
+    ),
+    "leader": gettext_lazy(
+        "It was to join what another lead of its mass conversion became, but that made no such "
+        "record."
+    ),
+    "owner": gettext_lazy("The owner of the lead is inactive: choose who gets the records."),
+    "changed": gettext_lazy("The lead changed at Zoho after its mass conversion was started."),
+}
+
+#: The message of an ``error_code`` of ours.
+ERRORS: Mapping[str, StrPromise] = {
+    "INTERNAL": gettext_lazy("An internal error; the details are in the log of this site."),
+    "UNREADABLE": gettext_lazy("The lead can no longer be read."),
+    "ID_ALREADY_CONVERTED": gettext_lazy(
+        "Zoho says that this lead was converted, but shows it open."
+    ),
+    "MAX_ATTEMPTS": gettext_lazy("It was sent several times, and each time no answer came."),
+}
+
+
+def reason_of(error: BaseException) -> CodedText:
+    """Return the code and the values under which the message of an error is stored."""
+    if not isinstance(error, CodedError):
+        return CodedText(code="internal", details={"error": type(error).__name__})
+    if error.has_coded_message:
+        return CodedText(code=error.code, details=error.details)
+    message = {"message": error.message[:MAX_TEXT_LENGTH]} if error.message else {}
+    return CodedText(code=type(error).__name__, details=message)
+
+
+def given_text(text: str) -> CodedText:
+    """Return how a text is stored that a person or the host project gave; it may be empty."""
+    details = {"text": text[:MAX_TEXT_LENGTH]}
+    return CodedText(code="text", details=details) if text else CodedText(code="")
+
+
+def coded_text(code: str, details: JsonObject) -> str:
+    """Return the words of a stored code; a code that is not known here is returned itself."""
+    if message := details.get("message"):
+        return str(message)
+    return insert_values(TEXTS_BY_CODE.get(code, code), details)
+
+
+def pause_text(run: MassConversion) -> str:
+    """Return why a run is paused; empty if it is not."""
+    return coded_text(run.paused_reason, run.paused_details)
+
+
+def source_text(run: MassConversion) -> str:
+    """Return where the leads of a run come from; empty if that is not known."""
+    return coded_text(run.source, run.source_details)
+
+
+def backoff_text(work: ConnectionWork) -> str:
+    """Return why a connection backs off, or did last; empty if it does not."""
+    return coded_text(work.backoff_reason, work.backoff_details)
+
+
+def reason_text(row: LeadConversion) -> str:
+    """Return why a previewed lead cannot be converted, or is left to a person; may be empty."""
+    if row.reason in REASONS:
+        return str(REASONS[row.reason])
+    is_refused = row.verdict == Verdict.NOT_CONVERTIBLE
+    return _("Zoho would not convert it: %s") % row.reason if is_refused else ""
+
+
+def error_text(row: LeadConversion) -> str:
+    """Return the message of a row's error; empty if it has none."""
+    return error_code_text(row.error_code, row.error_message)
+
+
+def error_code_text(code: str, message: str) -> str:
+    """Return Zoho's message of an error if there is one, else the sentence of its code."""
+    if message or not code:
+        return message
+    return str(ERRORS.get(code, RequestRefusedError.default_message))

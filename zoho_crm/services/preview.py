@@ -117,7 +117,7 @@ def assess_with_options(client: ZohoClient, lead: Lead | None) -> Preview:
         # It was converted since it was read: the next read will show its records.
         raise TransportError(code=error.code) from error
     except RequestRefusedError as error:
-        return matching.assess(lead, refusal=str(error))
+        return matching.assess(lead, refusal=error.message or "refused")
 
 
 def stored_preview(row: LeadConversion) -> Preview:

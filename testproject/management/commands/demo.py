@@ -23,6 +23,7 @@ from testproject.demo.environment import (
 from testproject.demo.results import compare_with_ledger, table
 from testproject.demo.stack import DemoStack, run_stack
 from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.services.presentation import pause_text
 
 INTERRUPTED = 130
 
@@ -116,7 +117,7 @@ class Command(BaseCommand):
         mass_conversion.refuse_one(run, stack.zoho)
         run = mass_conversion.convert(run, admin)
         self._print(*mass_conversion.outcome_lines(run), "")
-        return "" if run.ended_at else f"Mass conversion {run} did not end. {run.paused_reason}"
+        return "" if run.ended_at else f"Mass conversion {run} did not end. {pause_text(run)}"
 
     def _compare(self, rows: Sequence[LeadConversion], stack: DemoStack) -> str:
         equal = compare_with_ledger(rows, simulator_client.ledger(stack.zoho))

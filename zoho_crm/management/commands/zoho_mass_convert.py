@@ -36,6 +36,7 @@ from zoho_crm.management._waiting import (
 )
 from zoho_crm.models import Connection, MassConversion
 from zoho_crm.services import mass_convert
+from zoho_crm.types import CodedText
 
 Options = dict[str, Any]
 STDIN = "-"
@@ -85,7 +86,7 @@ class Command(ZohoCommand):
                 policy=chosen.policy,
                 active_owners=chosen.active_owners,
                 name=options["name"],
-                source=source[:200],
+                source=source,
                 by=by,
             )
         self._preview(run, options)
@@ -213,22 +214,22 @@ class Command(ZohoCommand):
 
 
 @contextmanager
-def _source(options: Options, connection: Connection) -> Iterator[tuple[str, Iterable[str]]]:
-    """Yield the name of the source of the leads, and an iterable of their ids."""
+def _source(options: Options, connection: Connection) -> Iterator[tuple[CodedText, Iterable[str]]]:
+    """Yield the source of the leads, and an iterable of their ids."""
     path, column = options["ids_file"], options["column"] or ""
     if path == STDIN:
         with _refused_is_wrong_use(_("stdin")), _readable(_("stdin")):
-            yield _("stdin"), mass_convert.ids_in_lines(stdin_of(options), column=column)
+            lead_ids = mass_convert.ids_in_lines(stdin_of(options), column=column)
+            yield CodedText(code="stdin"), lead_ids
     elif path:
-        name = Path(path).name
+        source = mass_convert.file_source(Path(path).name)
         with _refused_is_wrong_use(path), _readable(path), Path(path).open("rb") as file:
-            yield name, mass_convert.ids_in_file(file, column=column)
+            yield source, mass_convert.ids_in_file(file, column=column)
     else:
         filters = dict(options["filter"] or ())
-        words = ", ".join(f"{name}={value}" for name, value in filters.items())
         with _refused_is_wrong_use():
-            source = _("open leads with %s") % words if filters else _("all open leads")
-            yield source, mass_convert.ids_of_open_leads(connection, filters=filters)
+            lead_ids = mass_convert.ids_of_open_leads(connection, filters=filters)
+            yield mass_convert.open_leads_source(filters), lead_ids
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from zoho_crm.management._output import Row, Style
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token, holds
 from zoho_crm.services import connect, doctor
 from zoho_crm.services.doctor import Finding
+from zoho_crm.services.presentation import coded_text
 
 Status = LeadConversion.Status
 
@@ -100,6 +101,7 @@ def _with_figures(connections: QuerySet[Connection]) -> QuerySet[Connection]:
         "is_backing_off": holds(work__backoff_until__gt=DbNow()),
         "backoff_until": F("work__backoff_until"),
         "backoff_reason": F("work__backoff_reason"),
+        "backoff_details": F("work__backoff_details"),
         "backoff_kind": F("work__backoff_kind"),
         "worker_seen_at": F("work__seen_at"),
         "sweep_seen_at": F("work__swept_at"),
@@ -109,6 +111,7 @@ def _with_figures(connections: QuerySet[Connection]) -> QuerySet[Connection]:
 
 def _row(connection: Any, missed: list[Finding], test: str) -> dict[str, Any]:
     waits = connection.is_backing_off and connection.status == Connection.Status.ACTIVE
+    why = coded_text(connection.backoff_reason, connection.backoff_details) if waits else ""
     row = {
         "connection": connection.name,
         "status": connection.status,
@@ -122,7 +125,7 @@ def _row(connection: Any, missed: list[Finding], test: str) -> dict[str, Any]:
         "needs_review": connection.needs_review,
         "is_default": connection.is_default,
         "waits_until": _iso(connection.backoff_until) if waits else None,
-        "waits_because": connection.backoff_reason if waits else "",
+        "waits_because": why,
         "worker_seen_at": _iso(connection.worker_seen_at),
         "sweep_seen_at": _iso(connection.sweep_seen_at),
         "missed": [finding.check for finding in missed],

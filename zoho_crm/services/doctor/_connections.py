@@ -19,6 +19,7 @@ from zoho_crm.exceptions import (
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token, holds
 from zoho_crm.services import connect, keys, tokens
 from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
+from zoho_crm.services.presentation import backoff_text
 
 
 def secrets() -> Iterator[Finding]:
@@ -89,7 +90,7 @@ def _status(connection: Connection, *, is_backing_off: bool) -> Finding:
         return fail(check, message, _connect_again(), is_connection=True)
     if not is_backing_off:
         return _status_at_zoho(check, connection)
-    why = connection.work.backoff_reason
+    why = backoff_text(connection.work)
     if connection.work.backoff_kind == ConnectionWork.BackoffKind.PERSON:
         fix = _("Correct it at Zoho, then run: manage.py zoho_status --test")
         return fail(check, why, fix, is_connection=True)

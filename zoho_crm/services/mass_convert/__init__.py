@@ -28,7 +28,13 @@ from zoho_crm.services.mass_convert._decisions import (
     previewed_in_run,
 )
 from zoho_crm.services.mass_convert._export import export
-from zoho_crm.services.mass_convert._sources import ids_in_file, ids_in_lines, ids_of_open_leads
+from zoho_crm.services.mass_convert._sources import (
+    file_source,
+    ids_in_file,
+    ids_in_lines,
+    ids_of_open_leads,
+    open_leads_source,
+)
 from zoho_crm.services.mass_convert._staging import stage_page
 from zoho_crm.services.mass_convert._steps import advance_runs, mark_due
 from zoho_crm.services.mass_convert.jobs import effect_of, min_job_size
@@ -44,6 +50,7 @@ __all__ = [
     "effect_of",
     "estimate",
     "export",
+    "file_source",
     "check_circuit_breaker",
     "ids_in_file",
     "ids_in_lines",
@@ -51,6 +58,7 @@ __all__ = [
     "canaries_passed",
     "jobs",
     "match_times",
+    "open_leads_source",
     "pause",
     "policies",
     "prepare",

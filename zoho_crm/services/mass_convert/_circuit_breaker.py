@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from django.db.models import QuerySet
-from django.utils.translation import gettext as _
 
 from zoho_crm.models import LeadConversion, MassConversion, Move
+from zoho_crm.types import CodedText
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +35,14 @@ def check_circuit_breaker(moves: Iterable[Move]) -> None:
             jobs_by_run[move.row.mass_conversion_id].add(move.row.job_id)
     for run in MassConversion.objects.filter(pk__in=jobs_by_run):
         reasons = (_pause_reason(run, job_id) for job_id in jobs_by_run[run.pk])
-        reason = next(filter(None, reasons), "")
+        reason = next(filter(None, reasons), None)
         if reason and _pause(run, reason):
             logger.warning("Mass conversion %s was paused: too many refusals", run.pk)
 
 
-def _pause_reason(run: MassConversion, job_id: int | None) -> str:
+def _pause_reason(run: MassConversion, job_id: int | None) -> CodedText | None:
     """
-    Return why the run has to be paused, empty if it does not.
+    Return why the run has to be paused, ``None`` if it does not.
 
     Rows that were sent singly are counted together (``job_id`` is ``None``), the rows of a job by
     themselves: those that a job did not convert are sent singly next, and most are refused, so they
@@ -58,18 +58,16 @@ def _pause_reason(run: MassConversion, job_id: int | None) -> str:
         in_a_row = last[:CONSECUTIVE_REFUSALS] == [Status.FAILED] * CONSECUTIVE_REFUSALS
         is_over_share = total == OUTCOME_WINDOW_ROWS and refused >= MAX_REFUSED_SHARE * total
         is_too_many = in_a_row or is_over_share
-    if not is_too_many:
-        return ""
-    message = _("%(refused)s of the last %(all)s leads were refused; see why before going on.")
-    return message % {"refused": refused, "all": total}
+    details = {"refused": refused, "total": total}
+    return CodedText(code="too_many_refusals", details=details) if is_too_many else None
 
 
-def _pause(run: MassConversion, reason: str) -> bool:
+def _pause(run: MassConversion, reason: CodedText) -> bool:
     """Pause a run that is converting; return whether it was not paused before."""
     running = MassConversion.objects.filter(
         pk=run.pk, stage=MassConversion.Stage.CONVERTING, paused_reason=""
     )
-    return bool(running.update(paused_reason=reason))
+    return bool(running.update(paused_reason=reason.code, paused_details=reason.details))
 
 
 def _outcomes(run: MassConversion) -> QuerySet[LeadConversion]:

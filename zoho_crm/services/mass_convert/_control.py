@@ -18,12 +18,16 @@ from zoho_crm.services import lifecycle
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.mass_convert._counts import decided_count
 from zoho_crm.services.mass_convert._decisions import WRITE_BATCH_ROWS, in_review
+from zoho_crm.services.mass_convert._sources import open_leads_source
 from zoho_crm.services.mass_convert._staging import stage_lines
 from zoho_crm.services.mass_convert._steps import choose_canaries
-from zoho_crm.types import as_json
+from zoho_crm.services.presentation import MAX_TEXT_LENGTH, given_text
+from zoho_crm.types import CodedText, as_json
 
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
+#: Columns of a run that is not paused.
+NOT_PAUSED: Mapping[str, Any] = {"paused_reason": "", "paused_details": {}}
 
 
 def prepare(
@@ -33,7 +37,7 @@ def prepare(
     policy: Policy,
     active_owners: Iterable[str] = (),
     name: str = "",
-    source: str = "",
+    source: str | CodedText = "",
     by: AbstractBaseUser | None = None,
 ) -> MassConversion:
     """
@@ -44,12 +48,13 @@ def prepare(
     :param lead_ids: the lines of the source; one that is no lead id, or whose lead cannot be taken
         into the run, is stored with the reason
     :param active_owners: ids of the users who may own records; empty if they are not known
+    :param source: what people read about where the leads come from
     :raises RequestRefusedError: if the source has no line with an id, or cannot be read
     """
     run = MassConversion.objects.create(
         connection_id=connection_id,
         name=name,
-        source=source,
+        **_source_columns(source if isinstance(source, CodedText) else given_text(source)),
         policy=as_json(policy),
         active_owners=list(active_owners),
         created_by_id=by.pk if by else None,
@@ -83,18 +88,20 @@ def prepare_open_leads(
     :param filters: values by the API name of a field; all open leads if empty
     :param active_owners: ids of the users who may own records; empty if they are not known
     """
-    listed = ", ".join(f"{field}={value}" for field, value in filters.items())
-    source = _("open leads with %s") % listed if filters else _("all open leads")
     return MassConversion.objects.create(
         connection_id=connection_id,
         name=name,
-        source=source[:200],
+        **_source_columns(open_leads_source(filters)),
         filters=dict(filters),
         policy=as_json(policy),
         active_owners=list(active_owners),
         created_by_id=by.pk if by else None,
         due_at=DbNow(),
     )
+
+
+def _source_columns(source: CodedText) -> dict[str, Any]:
+    return {"source": source.code, "source_details": source.details}
 
 
 def _discard(run: MassConversion) -> None:
@@ -166,19 +173,24 @@ def start(
 
 
 def pause(*, run_id: int, by: AbstractBaseUser | None = None, reason: str = "") -> bool:
-    """Begin no more rows of a run; return whether it was running. Calls in flight are finished."""
-    who = _("Paused by %s.") % by if by else _("Paused.")
-    return bool(
-        MassConversion.objects.filter(
-            pk=run_id, stage__in=[Stage.PREVIEWING, Stage.CONVERTING], paused_reason=""
-        ).update(paused_reason=reason or who)
+    """
+    Begin no more rows of a run; return whether it was running. Calls in flight are finished.
+
+    :param reason: what people read about why; by default, who paused it
+    """
+    user = {"user": str(by)[:MAX_TEXT_LENGTH]}
+    who = CodedText(code="by_user", details=user) if by else CodedText(code="paused")
+    why = given_text(reason) if reason else who
+    running = MassConversion.objects.filter(
+        pk=run_id, stage__in=[Stage.PREVIEWING, Stage.CONVERTING], paused_reason=""
     )
+    return bool(running.update(paused_reason=why.code, paused_details=why.details))
 
 
 def resume(*, run_id: int) -> bool:
     """Continue a paused run, with canaries first; return whether it was paused."""
     paused = MassConversion.objects.filter(pk=run_id).exclude(paused_reason="")
-    if not paused.update(paused_reason="", counted_from=DbNow(), due_at=DbNow()):
+    if not paused.update(**NOT_PAUSED, counted_from=DbNow(), due_at=DbNow()):
         return False
     choose_canaries(MassConversion.objects.get(pk=run_id))
     return True
@@ -192,7 +204,7 @@ def cancel(*, run_id: int) -> bool:
     """
     run = MassConversion.objects.get(pk=run_id)
     open_stages = [Stage.STAGING, Stage.PREVIEWING, Stage.REVIEW, Stage.CONVERTING]
-    return run.advance(open_stages, Stage.CANCELLED, paused_reason="", due_at=DbNow())
+    return run.advance(open_stages, Stage.CANCELLED, **NOT_PAUSED, due_at=DbNow())
 
 
 def retry(*, run_id: int, by: AbstractBaseUser | None = None) -> int:

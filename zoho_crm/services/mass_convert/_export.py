@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zoho_crm.models import LeadConversion, MassConversion, MassConversionLine
+from zoho_crm.services.presentation import error_text
 
 COLUMNS = tuple(
     """
@@ -55,7 +56,7 @@ def _row(row: LeadConversion) -> dict[str, Any]:
         "evidence": row.evidence,
         "attempts": row.attempts,
         "error_code": row.error_code,
-        "error_message": row.error_message,
+        "error_message": error_text(row),
         "finished_at": row.finished_at.isoformat() if row.finished_at else "",
     }
 

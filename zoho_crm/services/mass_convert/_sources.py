@@ -19,6 +19,8 @@ from django.utils.translation import gettext as _
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.models import Connection
 from zoho_crm.services.leads import open_leads
+from zoho_crm.services.presentation import MAX_TEXT_LENGTH
+from zoho_crm.types import CodedText
 
 COMMENT = "#"
 DELIMITERS = ",;\t"
@@ -67,6 +69,19 @@ def ids_of_open_leads(
     :raises ZohoError: if a page of leads cannot be read
     """
     return (lead.id for lead in open_leads(connection, filters=filters))
+
+
+def file_source(name: str) -> CodedText:
+    """Return the source of the leads in a file of this name, as a run stores it."""
+    return CodedText(code="file", details={"file": name[:MAX_TEXT_LENGTH]})
+
+
+def open_leads_source(filters: Mapping[str, str]) -> CodedText:
+    """Return the source of the open leads that have these values, by API name."""
+    if not filters:
+        return CodedText(code="all_open_leads")
+    listed = ", ".join(f"{field}={value}" for field, value in filters.items())
+    return CodedText(code="open_leads", details={"filters": listed[:MAX_TEXT_LENGTH]})
 
 
 def _check_text(file: BinaryIO) -> None:

@@ -30,6 +30,7 @@ from zoho_crm.models import (
 )
 from zoho_crm.services import lifecycle, mass_convert
 from zoho_crm.services._zoho import outside_transaction
+from zoho_crm.services.work._health import NO_BACKOFF
 from zoho_crm.services.work._loop import WorkLoop
 
 logger = logging.getLogger(__name__)
@@ -79,9 +80,7 @@ def schedule_wake_up(*, connection_id: int, seconds: float) -> bool:
 
 def end_backoff(*, connection_id: int) -> None:
     """End the back-off of a connection, because a person tested it or connected it again."""
-    ConnectionWork.objects.filter(pk=connection_id).update(
-        backoff_until=None, backoff_reason="", backoff_kind=""
-    )
+    ConnectionWork.objects.filter(pk=connection_id).update(**NO_BACKOFF)
 
 
 def sweep() -> list[int]:

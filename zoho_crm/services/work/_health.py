@@ -21,6 +21,7 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import ConnectionWork, from_now
+from zoho_crm.services.presentation import reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,14 @@ FAILURE_BACKOFF_SECONDS = 30
 PROBE_SECONDS = 900
 #: The back-off while the accounts server does not answer.
 ACCOUNTS_BACKOFF_SECONDS = 10
+
+#: Columns of a connection that does not back off.
+NO_BACKOFF: Mapping[str, Any] = {
+    "backoff_until": None,
+    "backoff_reason": "",
+    "backoff_details": {},
+    "backoff_kind": "",
+}
 
 
 def max_concurrency(setting: int, edition: str) -> int:
@@ -155,13 +164,17 @@ class ConnectionHealth:
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of ``ConnectionWork`` that keep this state for the next worker."""
-        seconds, error = self.backoff or (0.0, None)
+        limit = {"limit": self.limit.value, "limit_met": self.limit.met}
+        if self.backoff is None:
+            return {**limit, **NO_BACKOFF}
+        seconds, error = self.backoff
+        reason = reason_of(error)
         return {
-            "limit": self.limit.value,
-            "limit_met": self.limit.met,
-            "backoff_until": from_now(seconds) if error else None,
-            "backoff_reason": str(error)[:200] if error else "",
-            "backoff_kind": _backoff_kind(error) if error else "",
+            **limit,
+            "backoff_until": from_now(seconds),
+            "backoff_reason": reason.code,
+            "backoff_details": reason.details,
+            "backoff_kind": _backoff_kind(error),
         }
 
     def _reject_token(self, error: ZohoError) -> None:

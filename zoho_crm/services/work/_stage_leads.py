@@ -10,6 +10,7 @@ from zoho_crm.exceptions import RequestRefusedError, ZohoError
 from zoho_crm.models import DbNow, MassConversion, from_now
 from zoho_crm.services import mass_convert
 from zoho_crm.services.leads import with_fields
+from zoho_crm.services.presentation import reason_of
 from zoho_crm.services.work._context import WorkContext
 from zoho_crm.services.work._pool import PendingCall
 
@@ -64,7 +65,9 @@ class StageLeadsStep:
         rows = MassConversion.objects.filter(pk=run.pk)
         if isinstance(error, RequestRefusedError):
             # A person has to look at it; after a resume it starts from the first page.
-            rows.update(paused_reason=str(error)[:200], page_token="", due_at=None)
+            reason = reason_of(error)
+            pause = {"paused_reason": reason.code, "paused_details": reason.details}
+            rows.update(**pause, page_token="", due_at=None)
             return
         if isinstance(error, ZohoError):
             self._context.health.record_failure(error, started=call.started)
