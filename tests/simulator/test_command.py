@@ -45,10 +45,10 @@ def test_the_command_prints_its_address_and_ends_with_ctrl_c(
     line = process.stdout.readline()
 
     assert line.startswith("Zoho simulator on http://127.0.0.1:")
-    stories = requests.get(f"{line.split()[-1]}/_simulator/story", timeout=5).json()
+    stories = requests.get(f"{line.split()[-1]}/_simulator/story", timeout=60).json()
     assert len(stories) == 3
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=10)
+    output, errors = process.communicate(timeout=60)
     assert (process.returncode, output, errors) == (130, "", "")
 
 
@@ -58,19 +58,19 @@ def test_the_duration_of_jobs_can_be_set(
     process = run("--leads", "1", "--job-ms-per-lead", "3600000")
     assert process.stdout
     origin = process.stdout.readline().split()[-1]
-    (story,) = requests.get(f"{origin}/_simulator/story", timeout=5).json()
-    code = requests.post(f"{origin}/_simulator/grant-codes", timeout=5).json()
+    (story,) = requests.get(f"{origin}/_simulator/story", timeout=60).json()
+    code = requests.post(f"{origin}/_simulator/grant-codes", timeout=60).json()
     form = {**code, "grant_type": "authorization_code"}
-    token = requests.post(f"{origin}/oauth/v2/token", data=form, timeout=5).json()["access_token"]
+    token = requests.post(f"{origin}/oauth/v2/token", data=form, timeout=60).json()["access_token"]
     headers = {"Authorization": f"Zoho-oauthtoken {token}"}
-    user = requests.get(f"{origin}/crm/v8/users?type=CurrentUser", headers=headers, timeout=5)
+    user = requests.get(f"{origin}/crm/v8/users?type=CurrentUser", headers=headers, timeout=60)
     assign_to = {"id": user.json()["users"][0]["id"]}
     url = f"{origin}/crm/v8/Leads/actions/mass_convert"
     body = {"ids": [story["lead_id"]], "assign_to": assign_to}
 
-    job = requests.post(url, json=body, headers=headers, timeout=5).json()["details"]
+    job = requests.post(url, json=body, headers=headers, timeout=60).json()["details"]
 
-    shown = requests.get(url, params=job, headers=headers, timeout=5).json()["data"]
+    shown = requests.get(url, params=job, headers=headers, timeout=60).json()["data"]
     assert [each["Status"] for each in shown] == ["scheduled"]
 
 

@@ -172,7 +172,7 @@ def test_callers_go_on_with_the_old_token_while_one_renews_it(
 ) -> None:
     expired.tokens.update(expires_at=from_now(200))
     old = fingerprint(expired.tokens.get())
-    live_zoho.fail("refresh", "delay", seconds=0.5)
+    live_zoho.fail("refresh", "delay", seconds=2)
     callers = start(expired, 2)
 
     go(callers)
