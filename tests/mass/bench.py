@@ -84,20 +84,24 @@ class Bench:
 
     # Work
 
-    def work(self) -> float | None:
-        return work.work(connection_id=self.connection.pk)
+    def work(self, is_stopped: Callable[[], bool] = lambda: False) -> float | None:
+        """Work for one slice, which begins no more calls once it is stopped."""
+        stop = cast(Event, StopCondition(is_stopped))
+        return work.work(connection_id=self.connection.pk, stop=stop)
 
-    def work_until(self, enough: Callable[[], bool]) -> bool:
-        """Call ``work`` once, beginning no more calls when it is enough; return whether it is."""
-        work.work(connection_id=self.connection.pk, stop=cast(Event, StopCondition(enough)))
-        return enough()
+    def work_until(self, enough: Callable[[], bool]) -> None:
+        """Work like ``until``, but begin no more calls from the moment at which it is enough."""
+        self.until(enough, lambda: self.work(enough))
 
-    def until(self, arrived: Callable[[], bool]) -> None:
+    def until(
+        self, arrived: Callable[[], bool], work_slice: Callable[[], float | None] | None = None
+    ) -> None:
         """Work until the condition is true; the clock is advanced while nothing is due."""
+        work_slice = work_slice or self.work
         for _slice in range(MAX_SLICES):
             if arrived():
                 return
-            wait = self.work()
+            wait = work_slice()
             pass_time(self.zoho, wait or 0.0)
         raise AssertionError(self.status_counts())
 

@@ -412,7 +412,7 @@ def test_rows_of_a_worker_that_was_killed_during_its_post_are_settled(
     leads = bench.leads(CANARIES + FEW)
     run = bench.started(leads)
     # Nothing more is begun when the first leads are through.
-    bench.until(lambda: bench.work_until(lambda: len(bench.sent()) >= CANARIES))
+    bench.work_until(lambda: len(bench.sent()) >= CANARIES)
     assert not jobs(bench)
     orphans = list(run.rows.filter(status=Status.READY))
     assert len(orphans) == FEW
@@ -444,7 +444,7 @@ def test_rows_of_a_worker_that_was_killed_during_its_post_are_settled(
 
 def test_no_job_is_posted_after_a_pause(bench: Bench) -> None:
     run = bench.started(bench.leads(CANARIES + FEW))
-    bench.until(lambda: bench.work_until(lambda: len(bench.sent()) >= CANARIES))
+    bench.work_until(lambda: len(bench.sent()) >= CANARIES)
     mass_convert.pause(run_id=run.pk, by=bench.person)
 
     for _turn in range(3):
