@@ -1,7 +1,7 @@
 """
-What must be true after a run, whatever happened meanwhile; it knows nothing of the code it checks.
+Check after a run that every promise was kept; this knows nothing of the code that it checks.
 
-The simulator's ledger is what truly happened; rows and journal are what the app says of it.
+The simulator's ledger says what happened; rows and journal are what the app says of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
 
-#: DESIGN §4, written down a second time.
+#: The table of states, written down a second time: the statuses that may follow a status.
 ALLOWED_STEPS: Mapping[str, str] = {
     "NEW": "NEW PREVIEWED CONVERTED SKIPPED NEEDS_REVIEW",
     "PREVIEWED": "PREVIEWED READY SKIPPED NEW CONVERTED NEEDS_REVIEW",
@@ -29,11 +29,11 @@ ALLOWED_STEPS: Mapping[str, str] = {
     "NEEDS_REVIEW": "NEEDS_REVIEW NEW SKIPPED CONVERTED",
     "CONVERTED": "NEW",
 }
-#: Where a row says that we did not convert its lead.
+#: Statuses of a row whose lead we did not convert.
 NOT_CONVERTED_BY_US = frozenset({"NEW", "PREVIEWED", "FAILED", "SKIPPED"})
 OUR_ROUTES = frozenset({"convert", "mass"})
 RATE_LIMIT_CODES = frozenset({"TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"})
-#: Databases that keep milliseconds only write an instant a little early.
+#: A database that stores milliseconds only cuts a time off.
 CLOCK_TOLERANCE = timedelta(milliseconds=1)
 
 
@@ -43,15 +43,15 @@ class Breach:
 
     promise: str
     lead_id: str
-    what: str
+    text: str
 
     def __str__(self) -> str:
-        return f"{self.promise}: lead {self.lead_id}: {self.what}"
+        return f"{self.promise}: lead {self.lead_id}: {self.text}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What the app says of a lead."""
+    """The row of a lead."""
 
     lead_id: str
     status: str
@@ -63,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One step of a lead's row."""
+    """An entry in the journal of a row."""
 
     lead_id: str
     version: int
@@ -75,19 +75,19 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecords:
-    """All that is known when a run is over."""
+    """All that is known after a run."""
 
     ledger: Json
     rows: Iterable[Row]
     events: Iterable[Event]
     #: Calls in flight that one worker may have at most.
     max_concurrency: int
-    #: Seconds after which nobody waits for an answer any more.
+    #: Seconds after which a worker waits for an answer no longer.
     call_deadline: float
 
 
 def check(records: RunRecords) -> list[Breach]:
-    """Return every breach, promise by promise."""
+    """Return all breaches, promise by promise."""
     rows = {row.lead_id: row for row in records.rows}
     conversions = _by_lead(records.ledger["conversions"])
     calls = _by_lead(records.ledger["calls"])
@@ -116,14 +116,14 @@ def _exactly_once(
 ) -> Iterator[Breach]:
     for lead_id, found in conversions.items():
         if len(found) > 1:
-            yield Breach(promise="exactly once", lead_id=lead_id, what=f"{len(found)} conversions")
+            yield Breach(promise="exactly once", lead_id=lead_id, text=f"{len(found)} conversions")
     for row in rows.values():
         if row.status != "CONVERTED":
             continue
         found = [_ids(each) for each in conversions.get(row.lead_id, [])]
         if found != [row.ids]:
-            what = f"the row says {row.ids}, the ledger {found}"
-            yield Breach(promise="exactly once", lead_id=row.lead_id, what=what)
+            text = f"the row says {row.ids}, the ledger {found}"
+            yield Breach(promise="exactly once", lead_id=row.lead_id, text=text)
 
 
 def _ids(conversion: Json) -> tuple[str, ...]:
@@ -136,9 +136,9 @@ def _truth(rows: Mapping[str, Row], conversions: Mapping[str, list[Json]]) -> It
         by_us = any(each["via"] in OUR_ROUTES for each in found)
         if by_us and (row is None or row.status in NOT_CONVERTED_BY_US):
             said = row.status if row else "nothing"
-            yield Breach(promise="truth", lead_id=lead_id, what=f"we converted it, and say {said}")
+            yield Breach(promise="truth", lead_id=lead_id, text=f"we converted it, and say {said}")
         if row and row.status == "CONVERTED" and (row.by == "us") != by_us:
-            yield Breach(promise="truth", lead_id=lead_id, what=f"converted by {row.by}?")
+            yield Breach(promise="truth", lead_id=lead_id, text=f"converted by {row.by}?")
 
 
 def _no_blind_resend(
@@ -149,16 +149,16 @@ def _no_blind_resend(
         processed = [call for call in sent if call["code"] not in RATE_LIMIT_CODES]
         for call in processed:
             if any(at <= call["received_at"] for at in ours):
-                what = f"sent at {call['received_at']}, converted by us before"
-                yield Breach(promise="no blind resend", lead_id=lead_id, what=what)
+                text = f"sent at {call['received_at']}, converted by us before"
+                yield Breach(promise="no blind resend", lead_id=lead_id, text=text)
             for other in processed:
                 if other is not call and _is_unresolved(other, call["received_at"]):
-                    what = f"sent at {call['received_at']} while {other['received_at']} was open"
-                    yield Breach(promise="no blind resend", lead_id=lead_id, what=what)
+                    text = f"sent at {call['received_at']} while {other['received_at']} was open"
+                    yield Breach(promise="no blind resend", lead_id=lead_id, text=text)
 
 
 def _is_unresolved(call: Json, at: str) -> bool:
-    """Whether a call had come in before, and could still have an effect."""
+    """Return whether a call was received by then, and could still take effect."""
     return call["received_at"] <= at and (call["resolved_at"] is None or call["resolved_at"] > at)
 
 
@@ -172,11 +172,11 @@ def _intent_first(
             before = [event for event in intents if event.at <= received + CLOCK_TOLERANCE]
             if wanted not in {event.payload_hash for event in before}:
                 known = [f"{event.at.isoformat()} {event.payload_hash[:8]}" for event in intents]
-                what = f"no intent for {wanted[:8]}, sent at {received.isoformat()}, among {known}"
-                yield Breach(promise="intent first", lead_id=lead_id, what=what)
+                text = f"no intent for {wanted[:8]}, sent at {received.isoformat()}, among {known}"
+                yield Breach(promise="intent first", lead_id=lead_id, text=text)
         if len(sent) > len(intents):
-            what = f"{len(sent)} calls, {len(intents)} intents"
-            yield Breach(promise="intent first", lead_id=lead_id, what=what)
+            text = f"{len(sent)} calls, {len(intents)} intents"
+            yield Breach(promise="intent first", lead_id=lead_id, text=text)
 
 
 def _hash(request: Any) -> str:
@@ -185,7 +185,7 @@ def _hash(request: Any) -> str:
 
 
 def _without_module_ids(value: Any) -> Any:
-    """Modules go by their name: their ids are read when a job is posted."""
+    """Return a request with modules by name only: their ids are looked up when a job is posted."""
     if isinstance(value, list):
         return [_without_module_ids(each) for each in value]
     if not isinstance(value, dict):
@@ -201,14 +201,14 @@ def _monotone(rows: Mapping[str, Row], events: Mapping[str, list[Event]]) -> Ite
             version += 1
             step = f"{event.from_status} → {event.to_status} (version {event.version})"
             if (event.version, event.from_status) != (version, status):
-                what = f"{step} follows {status} (version {version - 1})"
-                yield Breach(promise="monotone", lead_id=row.lead_id, what=what)
+                text = f"{step} follows {status} (version {version - 1})"
+                yield Breach(promise="monotone", lead_id=row.lead_id, text=text)
             if event.to_status not in ALLOWED_STEPS[event.from_status].split():
-                yield Breach(promise="monotone", lead_id=row.lead_id, what=step)
+                yield Breach(promise="monotone", lead_id=row.lead_id, text=step)
             status, version = event.to_status, event.version
         if (row.status, row.version) != (status, version):
-            what = f"{row.status} (version {row.version}) has no event"
-            yield Breach(promise="monotone", lead_id=row.lead_id, what=what)
+            text = f"{row.status} (version {row.version}) has no event"
+            yield Breach(promise="monotone", lead_id=row.lead_id, text=text)
 
 
 def _ceiling(records: RunRecords) -> Iterator[Breach]:
@@ -216,11 +216,11 @@ def _ceiling(records: RunRecords) -> Iterator[Breach]:
     for at, step in sorted(_in_flight_changes(records)):
         in_flight += step
         if in_flight > records.max_concurrency:
-            yield Breach(promise="ceiling", lead_id="", what=f"{in_flight} calls at {at}")
+            yield Breach(promise="ceiling", lead_id="", text=f"{in_flight} calls at {at}")
 
 
 def _in_flight_changes(records: RunRecords) -> Iterator[tuple[datetime, int]]:
-    """Calls of one job count once: they came in together."""
+    """Yield when calls began and ended, with 1 and -1; those of one job count once."""
     calls = records.ledger["calls"]
     for received_at, answered_at in {(call["received_at"], call["answered_at"]) for call in calls}:
         begin = datetime.fromisoformat(received_at)

@@ -1,5 +1,5 @@
-/* A host whose clock is wrong: loaded before libc, it moves the time of day by CHAOS_SKEW seconds.
- * Clocks that nobody sets, by which durations are measured, stay as they are. */
+/* Gives a host a wrong clock: preloaded, it shifts the time of day by CHAOS_SKEW seconds.
+ * Monotonic clocks stay as they are. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <semaphore.h>
@@ -44,7 +44,7 @@ time_t time(time_t *now)
     return precise.tv_sec;
 }
 
-/* Waits until a time of day, which the caller took from the wrong clock. */
+/* Waits until a time of day that the caller took from the wrong clock. */
 int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict until)
 {
     static int (*of_libc)(sem_t *, const struct timespec *);

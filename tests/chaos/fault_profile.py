@@ -1,4 +1,4 @@
-"""What goes wrong at Zoho, at random and yet the same each time: a fifth of all calls."""
+"""The faults that a fifth of Zoho's calls meet, drawn by a seed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from zoho_crm.simulator import Simulator
 
-#: What is ordered of which kind of call, and for which part of them.
-CONVERT: list[tuple[str, float, dict[str, Any]]] = [
+#: What happens, to which share of the calls, and its parameters.
+CONVERT_FAULTS: list[tuple[str, float, dict[str, Any]]] = [
     ("error_before", 0.015, {}),
     ("error_after", 0.03, {}),
     ("close_before", 0.015, {}),
@@ -21,7 +21,7 @@ CONVERT: list[tuple[str, float, dict[str, Any]]] = [
     ("delay", 0.01, {"seconds": 1.5}),
     ("scheduled", 0.01, {"seconds": 1}),
 ]
-READS: list[tuple[str, float, dict[str, Any]]] = [
+READ_FAULTS: list[tuple[str, float, dict[str, Any]]] = [
     ("stale", 0.05, {"seconds": 1}),
     ("empty", 0.03, {}),
     ("empty", 0.02, {"status": 404}),
@@ -31,14 +31,14 @@ READS: list[tuple[str, float, dict[str, Any]]] = [
     ("truncate", 0.02, {}),
     ("html", 0.02, {"status": 502}),
 ]
-OPTIONS: list[tuple[str, float, dict[str, Any]]] = [
+OPTIONS_FAULTS: list[tuple[str, float, dict[str, Any]]] = [
     ("error_before", 0.05, {}),
     ("close_before", 0.05, {}),
     ("truncate", 0.05, {}),
     ("html", 0.05, {"status": 503}),
 ]
 UNKNOWN_JOB = {"code": "RESOURCE_NOT_FOUND", "message": "job not found", "status": "error"}
-STATUS: list[tuple[str, float, dict[str, Any]]] = [
+JOB_STATUS_FAULTS: list[tuple[str, float, dict[str, Any]]] = [
     ("error_before", 0.05, {"status": 404, "body": UNKNOWN_JOB}),
     ("early", 0.1, {}),
     ("miscount", 0.05, {}),
@@ -47,9 +47,14 @@ STATUS: list[tuple[str, float, dict[str, Any]]] = [
 
 
 def order_faults(zoho: Simulator, *, seed: int, late_share: float, late_seconds: float) -> None:
-    """Let a fifth of the calls meet some trouble; some effects are late by so many seconds."""
+    """Order the faults from the simulator; late effects are late by so many seconds."""
     zoho.fail("convert", "late", share=late_share, times=None, seed=seed, seconds=late_seconds)
-    kinds = {"convert": CONVERT, "leads_list": READS, "options": OPTIONS, "mass_status": STATUS}
+    kinds = {
+        "convert": CONVERT_FAULTS,
+        "leads_list": READ_FAULTS,
+        "options": OPTIONS_FAULTS,
+        "mass_status": JOB_STATUS_FAULTS,
+    }
     for number, (on, faults) in enumerate(kinds.items()):
         for place, (do, share, more) in enumerate(faults):
             order = {"share": share, "times": None, "seed": seed + 100 * number + place + 1}

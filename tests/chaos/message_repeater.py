@@ -1,4 +1,4 @@
-"""A Celery app that sends every message ten times, for ``celery -A``."""
+"""A Celery app that sends every message ten times: ``celery -A tests.chaos.message_repeater``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A door to PostgreSQL that loses what it should hand over: connections are cut at COMMIT."""
+"""A proxy before PostgreSQL that cuts connections at COMMIT."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _fork = multiprocessing.get_context("fork")
 
 class Proxy:
     """
-    Forwards bytes both ways, in a process of its own; while ``share`` is set, it cuts that part of
-    all connections that commit: every other one before the server hears of it, the rest before the
-    client hears back.
+    Forwards bytes both ways, in a process of its own.
+
+    While a share is set, it cuts the connection at that share of the commits: at every other one
+    before the server gets the COMMIT, at the rest before the client gets the answer.
     """
 
     def __init__(self, port: int, *, seed: int) -> None:
@@ -31,11 +32,11 @@ class Proxy:
 
     @property
     def cuts(self) -> int:
-        """Connections that were cut."""
+        """Return how many connections were cut."""
         return self._cuts.value
 
     def cut(self, share: float) -> None:
-        """From now on, cut so many of the connections that commit."""
+        """Cut the connection at this share of the commits from now on."""
         self._share.value = share
 
     def close(self) -> None:
@@ -60,7 +61,7 @@ class Proxy:
             try:
                 self._forward_requests(client, server, answer_is_lost)
             finally:
-                # Else the server waits, with all its locks, for what its client will never say.
+                # Else the server would hold its locks, and wait for a client that is gone.
                 with contextlib.suppress(OSError):
                     server.shutdown(socket.SHUT_WR if answer_is_lost.is_set() else socket.SHUT_RDWR)
                 back.join()
@@ -68,7 +69,7 @@ class Proxy:
     def _forward_requests(
         self, client: socket.socket, server: socket.socket, answer_is_lost: threading.Event
     ) -> None:
-        """Hand the client's words over, until a COMMIT that is to be lost, or its answer."""
+        """Forward what the client sends, until a COMMIT is to be lost, or the answer to one."""
         while data := client.recv(65_536):
             if COMMIT in data and self._random.random() < self._share.value:
                 with self._cuts.get_lock():
@@ -84,7 +85,7 @@ class Proxy:
 def _forward_answers(
     server: socket.socket, client: socket.socket, answer_is_lost: threading.Event
 ) -> None:
-    """Hand the server's words back, until what it says next is to be lost."""
+    """Forward what the server sends, until an answer is to be lost."""
     with contextlib.suppress(OSError):
         while data := server.recv(65_536):
             if answer_is_lost.is_set():

@@ -1,4 +1,4 @@
-"""Servers of our own, to be stopped, emptied and restarted at will."""
+"""Databases and brokers for one run, to be stopped, emptied and restarted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Where Debian keeps what only administrators of PostgreSQL call.
+#: Where Debian keeps the programs of PostgreSQL's administrators, by version.
 POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 START_TIMEOUT_SECONDS = 30
 
@@ -26,9 +26,9 @@ def free_port() -> int:
 
 def wait_for_port(port: int) -> None:
     """
-    Wait until somebody listens.
+    Wait until a server listens on a port of this machine.
 
-    :raises TimeoutError: if nobody does
+    :raises TimeoutError: if none does in time
     """
     end = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < end:
@@ -41,7 +41,7 @@ def wait_for_port(port: int) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresqlServer:
-    """A PostgreSQL of our own."""
+    """A PostgreSQL cluster of its own folder and port."""
 
     folder: Path
     port: int
@@ -52,7 +52,7 @@ class PostgresqlServer:
 
     @staticmethod
     def url_at(port: int) -> str:
-        """Return where it is, through a port of one's choice."""
+        """Return its URL through another port, as that of a proxy."""
         return f"postgres://postgres@127.0.0.1:{port}/postgres?CONN_MAX_AGE=60"
 
     def start(self) -> None:
@@ -63,7 +63,7 @@ class PostgresqlServer:
         self._run("stop", "-m", mode)
 
     def restart(self) -> None:
-        """End it as a crash would, and start it again: it recovers what was committed."""
+        """Stop it as a crash would, and start it again: it recovers what was committed."""
         self.stop("immediate")
         self.start()
 
@@ -75,7 +75,7 @@ class PostgresqlServer:
 
 
 def run_as_postgres(*command: object) -> None:
-    """Run a program as somebody other than root, who may not run PostgreSQL."""
+    """Run a program as the user ``postgres`` if this is root, who may not run PostgreSQL."""
     words = [str(word) for word in command]
     if os.geteuid() == 0:
         words = ["runuser", "-u", "postgres", "--", *words]
@@ -93,17 +93,17 @@ def postgresql(folder: Path) -> Iterator[PostgresqlServer]:
     run_as_postgres(
         POSTGRESQL[-1] / "initdb", "-D", place / "data", "-A", "trust", "-U", "postgres", "-N"
     )
-    cluster = PostgresqlServer(folder=place, port=free_port())
-    cluster.start()
+    server = PostgresqlServer(folder=place, port=free_port())
+    server.start()
     try:
-        yield cluster
+        yield server
     finally:
-        cluster.stop("immediate")
+        server.stop("immediate")
 
 
 @dataclass(kw_only=True)
 class RedisServer:
-    """A Redis of our own, which keeps nothing."""
+    """A Redis server of its own port that stores nothing on disk."""
 
     folder: Path
     port: int
@@ -155,17 +155,17 @@ def redis(folder: Path) -> Iterator[RedisServer]:
 
 @contextmanager
 def mariadb() -> Iterator[str]:
-    """Have a new database in the MariaDB of this machine until the block ends; yield its URL."""
+    """Make a database in this machine's MariaDB until the block ends; yield its URL."""
     name = f"test_zoho_crm_chaos_{os.getpid()}"
 
-    def tell(statement: str) -> None:
+    def execute(statement: str) -> None:
         subprocess.run(["mariadb", *MARIADB_LOGIN, "--execute", statement], check=True)
 
-    tell(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     try:
         yield f"mysql://zoho_crm:zoho_crm@127.0.0.1/{name}"
     finally:
-        tell(f"DROP DATABASE {name}")
+        execute(f"DROP DATABASE {name}")
 
 
 MARIADB_LOGIN = ("--host", "127.0.0.1", "--user", "zoho_crm", "--password=zoho_crm")
@@ -173,16 +173,16 @@ MARIADB_LOGIN = ("--host", "127.0.0.1", "--user", "zoho_crm", "--password=zoho_c
 
 @contextmanager
 def rabbitmq(queue: str) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Have a part of this machine's RabbitMQ for us alone; yield its URL, and what empties it."""
-    place = f"chaos-{os.getpid()}"
+    """Make a vhost in this machine's RabbitMQ; yield its URL, and what empties a queue."""
+    vhost = f"chaos-{os.getpid()}"
 
-    def tell(*arguments: str) -> None:
+    def rabbitmqctl(*arguments: str) -> None:
         subprocess.run(["rabbitmqctl", "--quiet", *arguments], check=False, capture_output=True)
 
-    tell("add_vhost", place)
-    tell("set_permissions", "--vhost", place, "guest", ".*", ".*", ".*")
+    rabbitmqctl("add_vhost", vhost)
+    rabbitmqctl("set_permissions", "--vhost", vhost, "guest", ".*", ".*", ".*")
     try:
-        url = f"amqp://guest:guest@127.0.0.1:5672/{place}"
-        yield url, lambda: tell("purge_queue", "--vhost", place, queue)
+        url = f"amqp://guest:guest@127.0.0.1:5672/{vhost}"
+        yield url, lambda: rabbitmqctl("purge_queue", "--vhost", vhost, queue)
     finally:
-        tell("delete_vhost", place)
+        rabbitmqctl("delete_vhost", vhost)

@@ -1,4 +1,4 @@
-"""The checker sees every breach; a bench that cannot see proves nothing."""
+"""The checker finds every kind of breach."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def at(seconds: float) -> str:
 
 
 def call(seconds: float = 1, **other: Any) -> dict[str, Any]:
-    """Return a call that took 50 ms, and had its effect then."""
+    """Return a call that took 50 ms and took effect at its end."""
     return {
         "lead_id": "7",
         "code": "SUCCESS",
@@ -43,7 +43,7 @@ def conversion(seconds: float = 1.05, via: str = "convert", **other: Any) -> dic
 
 
 def journal(*statuses: str, seconds: float = 0.9) -> list[Event]:
-    """Return the events of a row that went through these, all at the same moment."""
+    """Return the events of a row that went through these statuses, all at the same time."""
     steps = zip(("NEW", *statuses), statuses, strict=False)
     return [
         Event(
