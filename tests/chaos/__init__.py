@@ -1,1 +1,1 @@
-"""Proof by machines that nothing is lost: see ``__main__``."""
+"""A bench that runs whole sites under kills and faults: see ``__main__``."""

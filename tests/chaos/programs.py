@@ -1,4 +1,4 @@
-"""Celery's programs on hosts of their own: killed, frozen, ended, and with wrong clocks."""
+"""Celery's programs on hosts of their own: killed, frozen, terminated, and with wrong clocks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Seconds that a worker may take to end after SIGTERM.
+TERMINATE_TIMEOUT_SECONDS = 20
 
 
 @dataclass(kw_only=True)
 class Program:
-    """One of Celery's programs, in a group of processes of its own."""
+    """A worker or a beat, in a process group of its own."""
 
     name: str
     arguments: tuple[str, ...]
@@ -28,6 +30,7 @@ class Program:
     starts: int = 0
 
     def start(self) -> None:
+        """Start the program, with a log of its own for each start."""
         self.starts += 1
         command = [sys.executable, "-m", "celery", "-A", self.app, *self.arguments]
         with (self.logs / f"{self.name}.{self.starts}.log").open("wb") as log:
@@ -41,39 +44,41 @@ class Program:
             )
 
     @property
-    def group(self) -> int:
+    def process_group(self) -> int:
         assert self.process
         return self.process.pid
 
     def signal(self, number: int) -> None:
-        """Send a signal to the program and all that it started."""
+        """Send a signal to the program and all processes that it started."""
         with suppress(ProcessLookupError):
-            os.killpg(self.group, number)
+            os.killpg(self.process_group, number)
 
     def kill(self) -> None:
-        """End it as a host that loses its power would."""
+        """End the program as a loss of power would."""
         self.signal(signal.SIGKILL)
         assert self.process
         self.process.wait()
 
-    def end(self) -> None:
-        """Ask it to come to an end, and wait for that."""
+    def terminate(self) -> None:
+        """End the program by SIGTERM, and by SIGKILL if that takes too long."""
         assert self.process
         self.process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=20)
+        try:
+            self.process.wait(timeout=TERMINATE_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
 
 def build_clock_library(folder: Path) -> Path:
-    """Build what moves the time of day of a program that loads it first."""
-    built = folder / "clock.so"
-    command = ["gcc", "-shared", "-fPIC", "-o", built, Path(__file__).with_name("clock.c"), "-ldl"]
-    subprocess.run(command, check=True)
-    return built
+    """Compile the library that shifts the time of day of a program that preloads it."""
+    library = folder / "clock.so"
+    source = Path(__file__).with_name("clock.c")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return library
 
 
 def worker(name: str, queue: str, environment: Mapping[str, str], logs: Path) -> Program:
-    """Return a prefork worker of two processes."""
+    """Return a prefork worker of two processes; its node is ``name@queue``."""
     return Program(
         name=name,
         arguments=(
@@ -102,8 +107,8 @@ def running(programs: list[Program]) -> Iterator[None]:
 
 
 def program_with_process(programs: list[Program], pid: int) -> Program | None:
-    """Return which of the programs a process belongs to."""
+    """Return the program that a process belongs to, if it is one of these."""
     with suppress(ProcessLookupError):
         group = os.getpgid(pid)
-        return next((program for program in programs if program.group == group), None)
+        return next((program for program in programs if program.process_group == group), None)
     return None

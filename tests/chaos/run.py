@@ -1,137 +1,156 @@
-"""Play one scenario to its end, and say what was found."""
+"""Run one scenario on a site that is up, and report what was found."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import DatabaseError, connection
 
-from tests.chaos.checker import RATE_LIMIT_CODES, check
-from tests.chaos.disruptions import Disruptions
-from tests.chaos.evidence import evidence
+from testproject.celery import app
+from tests.chaos.checker import RATE_LIMIT_CODES, Event, Row, RunRecords, check
+from tests.chaos.disruptions import Disruptions, connect, retry_on_database_error
 from tests.chaos.fault_profile import order_faults
+from tests.chaos.kill_schedule import KillSchedule
 from tests.chaos.programs import Program
+from tests.chaos.report import Report
 from tests.chaos.scenarios import Scenario
-from tests.chaos.site import SETTINGS, SiteServers
+from tests.chaos.site import QUEUE, SETTINGS, SiteServers
 from zoho_crm.matching import POLICIES
 from zoho_crm.models import (
     IN_PROGRESS,
     Connection,
     LeadConversion,
+    LeadConversionEvent,
     MassConversion,
     MassConversionJob,
 )
 from zoho_crm.services import convert, mass_convert
-from zoho_crm.services.connect import with_grant_code
 from zoho_crm.services.presentation import pause_text
 from zoho_crm.simulator import Simulator
 from zoho_crm.simulator.faults import Fault
-
-Result = TypeVar("Result")
 
 LEAD_CASES = ("no_match", "no_match", "one_match", "account_only")
 #: Every so many leads of a mass conversion are locked after its start.
 LOCKED_LEAD_INTERVAL = 10
 #: Seconds after which a pause has to hold.
 MAX_SECONDS_TO_LAST_SEND = 5
-#: Leads come in so many lots, one with each card.
-LOTS = 20
+MAX_OPEN_JOBS = 2
+#: Without progress the next disruption comes after so many times the start of the workers.
+STARTS_BETWEEN_DISRUPTIONS = 2
+POLL_SECONDS = 0.1
+WORKER_START_TIMEOUT_SECONDS = 120
+NOT_AT_REST = (*IN_PROGRESS, LeadConversion.Status.PREVIEWED)
 
 
-@dataclass(kw_only=True)
-class Report:
-    """What was done, what was seen, and what is wrong."""
+def prepare_site(zoho: Simulator) -> None:
+    """Make the tables, and connect the site to its Zoho."""
+    call_command("migrate", verbosity=0)
+    connect(zoho)
 
-    seconds: float = 0.0
-    done: Counter[str] = field(default_factory=Counter)
-    figures: dict[str, Any] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+
+def wait_for_workers(workers: list[Program]) -> float:
+    """
+    Wait until all workers answer; return the seconds that took.
+
+    :raises TimeoutError: if one does not answer in time
+    """
+    began = time.monotonic()
+    missing = {f"{worker.name}@{QUEUE}" for worker in workers}
+    while time.monotonic() < began + WORKER_START_TIMEOUT_SECONDS:
+        with app.connection_for_write() as connection:
+            replies = app.control.ping(
+                destination=list(missing), timeout=0.5, limit=len(missing), connection=connection
+            )
+        missing -= {name for reply in replies or [] for name in reply}
+        if not missing:
+            return time.monotonic() - began
+    raise TimeoutError(f"no answer from {missing}")
 
 
 @dataclass(kw_only=True)
 class ScenarioRun:
-    """A site at work, and what is done to it."""
+    """Converts the leads of a scenario while its site is disrupted."""
 
     scenario: Scenario
     servers: SiteServers
     zoho: Simulator
     workers: list[Program]
     seed: int
+    #: Seconds until all workers were up.
+    start_seconds: float
     _max_open_jobs: int = 0
     #: Orders to lose the answer to a job.
     _job_answer_faults: list[Fault] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
+        self.connection_id = Connection.objects.get().pk
         self.disruptions = Disruptions(
             zoho=self.zoho,
             workers=self.workers,
             random=self.random,
             delete_messages=self.servers.delete_messages,
-            broker=self.servers.redis,
-            cluster=self.servers.cluster,
+            redis=self.servers.redis,
+            postgresql=self.servers.postgresql,
         )
 
-    def run(self) -> Report:
-        """Ask for all conversions while the cards are played, and wait until all is at rest."""
+    def run(self, *, time_limit: float) -> Report:
+        """Convert all leads; give up when so many seconds are over."""
         began = time.monotonic()
-        end = began + self.scenario.seconds
-        if self.servers.proxy:
-            self.servers.proxy.cut(self.scenario.cut_commit_share)
-        run = self._start_mass_conversion() if self.scenario.is_mass else None
-        leads = [] if run else self._leads()
-        self._break_one_plan(leads)
-        order_faults(
-            self.zoho,
-            seed=self.seed,
-            late_share=self.scenario.late_share,
-            late_seconds=self.scenario.late_seconds,
+        leads = self._add_leads()
+        run = self._start_mass_conversion(leads) if self.scenario.is_mass else None
+        if self.scenario.has_faults:
+            self._order_faults(leads)
+        schedule = KillSchedule(
+            self._shuffled_disruptions(),
+            leads=len(leads),
+            max_seconds=STARTS_BETWEEN_DISRUPTIONS * self.start_seconds,
         )
-        disruptions = self._shuffled_disruptions()
-        lots = [leads[number::LOTS] for number in range(LOTS)]
-        for disruption in disruptions:
-            self._request_conversions(lots.pop() if lots else [])
-            self.disruptions.apply(disruption)
-            self._sleep(1.5)
-        self._request_conversions([lead_id for lot in lots for lead_id in lot])
-        while not self._is_finished(run) and time.monotonic() < end:
-            self._sleep(0.3)
-        return self._report(time.monotonic() - began, run)
+        batches = self._batches([] if run else leads, len(schedule.pending) // 2)
+        self._request_conversions(batches.pop())
+        while time.monotonic() < began + time_limit:
+            if disruption := schedule.take(at_rest=self._count_at_rest()):
+                self._log(began, disruption)
+                self._request_conversions(batches.pop() if batches else [])
+                if not self.disruptions.apply(disruption):
+                    schedule.put_back(disruption)
+                schedule.wait(at_rest=self._count_at_rest())
+            elif not batches and self._is_finished(run):
+                break
+            self._poll_jobs()
+            time.sleep(POLL_SECONDS)
+        return self._report(time.monotonic() - began, run, schedule)
 
-    # What is asked of the site
+    # Leads
 
-    def _leads(self) -> list[str]:
+    def _add_leads(self) -> list[str]:
+        if self.scenario.is_mass:
+            return [self.zoho.add_lead()["id"] for _ in range(self.scenario.leads)]
         cases = (LEAD_CASES[number % len(LEAD_CASES)] for number in range(self.scenario.leads))
         return [self.zoho.story(case) for case in cases]
 
+    def _batches(self, leads: list[str], number: int) -> list[list[str]]:
+        """Divide the leads into so many batches: one is requested first, then one a disruption."""
+        number = max(1, number)
+        return [leads[first::number] for first in range(number)]
+
     def _request_conversions(self, leads: list[str]) -> None:
         for lead_id in leads:
-            retry_on_database_error(
-                lambda lead_id=lead_id: convert.request(
-                    connection_id=only_connection().pk, lead_id=lead_id, policy="attach"
-                )
-            )
+            request = partial(convert.request, lead_id=lead_id, policy="attach")
+            retry_on_database_error(partial(request, connection_id=self.connection_id))
 
-    def _break_one_plan(self, leads: list[str]) -> None:
-        """Leave in one row what our own code cannot read."""
-        if leads:
-            row = convert.request(connection_id=only_connection().pk, lead_id=leads[0])
-            person = User.objects.create_user("pat")
-            broken = {"decided_by": person, "plan": {"nonsense": 1}}
-            LeadConversion.objects.filter(pk=row.pk).update(**broken)
-
-    def _start_mass_conversion(self) -> MassConversion:
-        leads = [self.zoho.add_lead()["id"] for _ in range(self.scenario.leads)]
+    def _start_mass_conversion(self, leads: list[str]) -> MassConversion:
+        """Start a mass conversion of these leads once it was previewed, and lock some of them."""
         run = mass_convert.prepare(
-            connection_id=only_connection().pk, lead_ids=leads, policy=POLICIES["careful"]
+            connection_id=self.connection_id, lead_ids=leads, policy=POLICIES["careful"]
         )
         while run.stage != MassConversion.Stage.REVIEW or run.due_at:
             time.sleep(0.2)
@@ -140,63 +159,85 @@ class ScenarioRun:
         mass_convert.start(run_id=run.pk, revision=run.revision, count=count)
         for lead_id in leads[::LOCKED_LEAD_INTERVAL]:
             self.zoho.change(self.zoho.records["Leads"][lead_id], Locked__s=True)
-        for number in range(self.scenario.lost_job_answers):
-            seed = self.seed + number
-            order = {"share": self.scenario.job_answer_loss_share, "times": 1, "seed": seed}
-            loss = self.zoho.fail("mass_convert", "close_after", **order)
-            self._job_answer_faults.append(loss)
         return run
 
-    # What is done to it
-
-    def _shuffled_disruptions(self) -> list[str]:
-        names = [name for name, times in self.scenario.disruptions.items() for _ in range(times)]
-        self.random.shuffle(names)
-        return names
-
-    def _sleep(self, seconds: float) -> None:
-        """Wait, and count the jobs that are open meanwhile."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            time.sleep(0.1)
-            if self.scenario.is_mass:
-                jobs = retry_on_database_error(
-                    MassConversionJob.objects.filter(ended_at=None).count
-                )
-                self._max_open_jobs = max(self._max_open_jobs, jobs)
+    def _count_at_rest(self) -> int:
+        return retry_on_database_error(LeadConversion.objects.exclude(status__in=NOT_AT_REST).count)
 
     def _is_finished(self, run: MassConversion | None) -> bool:
-        moving = LeadConversion.objects.filter(status__in=IN_PROGRESS)
-        if retry_on_database_error(moving.exists):
+        unfinished = LeadConversion.objects.filter(status__in=IN_PROGRESS)
+        if retry_on_database_error(unfinished.exists):
             return False
         if run is None:
             return True
         retry_on_database_error(run.refresh_from_db)
         return run.ended_at is not None or bool(run.paused_reason)
 
-    # What came of it
+    # Faults
 
-    def _report(self, seconds: float, run: MassConversion | None) -> Report:
+    def _order_faults(self, leads: list[str]) -> None:
+        """Order the faults of Zoho and of the way to the database, and break a row of our own."""
+        if self.servers.proxy:
+            self.servers.proxy.cut(self.scenario.cut_commit_share)
+        if not self.scenario.is_mass:
+            self._break_plan(leads[0])
+        for number in range(self.scenario.lost_job_answers):
+            share, seed = self.scenario.job_answer_loss_share, self.seed + number
+            fault = self.zoho.fail("mass_convert", "close_after", share=share, times=1, seed=seed)
+            self._job_answer_faults.append(fault)
+        order_faults(
+            self.zoho,
+            seed=self.seed,
+            late_share=self.scenario.late_share,
+            late_seconds=self.scenario.late_seconds,
+        )
+
+    def _break_plan(self, lead_id: str) -> None:
+        """Request a conversion with a plan that our own code cannot read."""
+        row = convert.request(connection_id=self.connection_id, lead_id=lead_id)
+        person = User.objects.create_user("pat")
+        broken = {"decided_by": person, "plan": {"nonsense": 1}}
+        LeadConversion.objects.filter(pk=row.pk).update(**broken)
+
+    def _shuffled_disruptions(self) -> list[str]:
+        names = [name for name, times in self.scenario.disruptions.items() for _ in range(times)]
+        self.random.shuffle(names)
+        # Leads of a job come to rest all at once: later there may be nothing left to pause.
+        return sorted(names, key=lambda name: name != "pause_run")
+
+    def _log(self, began: float, disruption: str) -> None:
+        """Write down when a disruption began, and how many leads were at rest."""
+        seconds, at_rest = time.monotonic() - began, self._count_at_rest()
+        with (self.servers.folder / "disruptions.log").open("a") as log:
+            log.write(f"{seconds:6.1f} s, {at_rest} at rest: {disruption}\n")
+
+    def _poll_jobs(self) -> None:
+        """Count the jobs of Zoho that are open."""
+        if self.scenario.is_mass:
+            jobs = retry_on_database_error(MassConversionJob.objects.filter(ended_at=None).count)
+            self._max_open_jobs = max(self._max_open_jobs, jobs)
+
+    # Findings
+
+    def _report(self, seconds: float, run: MassConversion | None, schedule: KillSchedule) -> Report:
         for program in self.workers:
-            program.kill()  # nothing may move while it is looked at
-        report = Report(seconds=seconds, done=self.disruptions.done)
+            program.kill()  # the rows must not change while they are checked
+        done = self.disruptions.done
         if self.servers.proxy:
             self.servers.proxy.cut(0)
-            report.done["connections cut at COMMIT"] = self.servers.proxy.cuts
-        found = evidence(
-            self.zoho,
-            max_concurrency=SETTINGS["MAX_CONCURRENCY"],
-            call_deadline=SETTINGS["CALL_DEADLINE"],
-        )
-        report.figures = self._figures(found.ledger)
-        breaches = check(found)
+            done["connections cut at COMMIT"] = self.servers.proxy.cuts
+        report = Report(seconds=seconds, start_seconds=self.start_seconds, done=done)
+        records = collect_records(self.zoho)
+        report.figures = self._figures(records.ledger)
+        breaches = check(records)
         if self.scenario.expects_breaches:
-            seen = Counter(breach.promise for breach in breaches)
-            report.figures["breaches"] = dict(seen)
-            is_blind = seen.keys().isdisjoint({"no blind resend", "exactly once"})
-            report.problems = ["The checker found nothing: is it blind?"] if is_blind else []
+            found = Counter(breach.promise for breach in breaches)
+            report.figures["breaches"] = dict(found)
+            if found.keys().isdisjoint({"no blind resend", "exactly once"}):
+                report.problems = ["The checker found no lead that was sent twice."]
         else:
-            report.problems = [*map(str, breaches), *self._unmet_requirements(report, run)]
+            missed = self._unmet_requirements(report, run, list(schedule.pending))
+            report.problems = [*map(str, breaches), *missed]
         return report
 
     def _figures(self, ledger: dict[str, Any]) -> dict[str, Any]:
@@ -212,63 +253,82 @@ class ScenarioRun:
             figures["jobs"] = MassConversionJob.objects.count()
             figures["jobs open at most"] = self._max_open_jobs
             figures["seconds to the last send after a pause"] = self._last_send(calls)
-            figures["answers to jobs lost"] = sum(
-                loss.times == 0 for loss in self._job_answer_faults
-            )
+            lost = sum(fault.times == 0 for fault in self._job_answer_faults)
+            figures["answers to jobs lost"] = lost
         return figures
 
     def _last_send(self, calls: list[dict[str, Any]]) -> float:
-        """Return how many seconds after a pause something was still sent."""
+        """Return the seconds after a pause until the last request that was still sent."""
         sent = [datetime.fromisoformat(call["received_at"]) for call in calls]
-        late = [
-            at - begin for begin, end in self.disruptions.pauses for at in sent if begin < at < end
-        ]
+        pauses = self.disruptions.pauses
+        late = [at - begin for begin, end in pauses for at in sent if begin < at < end]
         return round(max(late, default=timedelta()).total_seconds(), 2)
 
-    def _unmet_requirements(self, report: Report, run: MassConversion | None) -> Iterator[str]:
-        moving = LeadConversion.objects.filter(status__in=(*IN_PROGRESS, "PREVIEWED"))
-        for row in moving:
-            last = list(row.events.order_by("-version").values_list("to_status", "details")[:3])
-            yield f"lead {row.lead_id} is not at rest after {report.seconds:.0f} s: {last}"
-        if report.figures["convert calls a lead"] > self.scenario.max_calls_per_lead:
-            yield f"{report.figures['convert calls a lead']} convert calls a lead"
-        of_holder = report.done["kill of the lease holder"]
-        kills = of_holder + report.done["kill of any worker"]
+    def _unmet_requirements(
+        self, report: Report, run: MassConversion | None, pending: list[str]
+    ) -> Iterator[str]:
+        yield from self._rows_not_at_rest(report.seconds)
+        figures, done = report.figures, report.done
+        if figures["convert calls a lead"] > self.scenario.max_calls_per_lead:
+            yield f"{figures['convert calls a lead']} convert calls a lead"
+        of_holder = done["kill_lease_holder"]
+        kills = of_holder + done["kill_any_worker"]
         if kills < self.scenario.kills or of_holder < self.scenario.lease_holder_kills:
             yield f"only {kills} kills, {of_holder} of them of the lease holder"
-        if report.figures.get("answers to jobs lost", 0) < self.scenario.lost_job_answers:
-            yield f"only {report.figures['answers to jobs lost']} answers to jobs were lost"
-        if run and not self.disruptions.pauses:
-            yield "the run was never paused"
-        if (
-            report.figures.get("seconds to the last send after a pause", 0)
-            > MAX_SECONDS_TO_LAST_SEND
-        ):
+        if others := [name for name in pending if name != "kill_lease_holder"]:
+            yield f"these did not take place: {', '.join(others)}"
+        if figures.get("answers to jobs lost", 0) < self.scenario.lost_job_answers:
+            yield f"only {figures['answers to jobs lost']} answers to jobs were lost"
+        if figures.get("seconds to the last send after a pause", 0) > MAX_SECONDS_TO_LAST_SEND:
             yield "a pause did not hold"
-        if self._max_open_jobs > 2:
+        if self._max_open_jobs > MAX_OPEN_JOBS:
             yield f"{self._max_open_jobs} jobs were open"
         if run and run.paused_reason:
-            yield f"The run stands still: {pause_text(run)}"
+            yield f"The run is paused: {pause_text(run)}"
         for row in LeadConversion.objects.filter(status="FAILED", error_code=""):
             yield f"lead {row.lead_id} failed without a code"
 
-
-def retry_on_database_error(what: Callable[[], Result]) -> Result:
-    """Do it, however often the database goes away meanwhile."""
-    for _attempt in range(100):
-        try:
-            return what()
-        except DatabaseError:
-            connection.close()
-            time.sleep(0.2)
-    return what()
+    def _rows_not_at_rest(self, seconds: float) -> Iterator[str]:
+        at_rest = self._count_at_rest()
+        if at_rest < self.scenario.leads:
+            yield f"only {at_rest} leads are at rest after {seconds:.0f} s"
+        for row in LeadConversion.objects.filter(status__in=NOT_AT_REST):
+            last = list(row.events.order_by("-version").values_list("to_status", "details")[:3])
+            yield f"lead {row.lead_id} is not at rest: {last}"
 
 
-def only_connection() -> Connection:
-    return retry_on_database_error(Connection.objects.get)
-
-
-def prepare_site(zoho: Simulator) -> None:
-    """Make the tables, and connect the site to its Zoho."""
-    call_command("migrate", verbosity=0)
-    with_grant_code(code=zoho.grant_code(), data_center="local")
+def collect_records(zoho: Simulator) -> RunRecords:
+    """Return the ledger of the simulator, and the rows and events of the site."""
+    columns = ("lead_id", "status", "version", "converted_by", "error_code")
+    ids = ("contact_id", "account_id", "deal_id")
+    rows = [
+        Row(
+            lead_id=row["lead_id"],
+            status=row["status"],
+            version=row["version"],
+            by=row["converted_by"],
+            ids=(row["contact_id"], row["account_id"], row["deal_id"]),
+            error_code=row["error_code"],
+        )
+        for row in LeadConversion.objects.values(*columns, *ids)
+    ]
+    events = [
+        Event(
+            lead_id=event["conversion__lead_id"],
+            version=event["version"],
+            from_status=event["from_status"],
+            to_status=event["to_status"],
+            at=event["at"],
+            payload_hash=event["payload_hash"],
+        )
+        for event in LeadConversionEvent.objects.values(
+            "conversion__lead_id", "version", "from_status", "to_status", "at", "payload_hash"
+        )
+    ]
+    return RunRecords(
+        ledger=zoho.ledger(),
+        rows=rows,
+        events=events,
+        max_concurrency=SETTINGS["MAX_CONCURRENCY"],
+        call_deadline=SETTINGS["CALL_DEADLINE"],
+    )

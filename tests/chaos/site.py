@@ -1,30 +1,40 @@
-"""A whole site for chaos: database, broker, Zoho, workers on hosts with wrong clocks, two beats."""
+"""A site of its own for each run: database, broker, Zoho, workers with wrong clocks, two beats."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import django
 from cryptography.fernet import Fernet
 
-from tests.chaos.programs import Program, beat, build_clock_library, worker
+from tests.chaos.programs import Program, beat, build_clock_library, running, worker
 from tests.chaos.proxy import Proxy
+from tests.chaos.report import Report
+from tests.chaos.scenarios import Scenario
 from tests.chaos.servers import PostgresqlServer, RedisServer, mariadb, postgresql, rabbitmq, redis
+from zoho_crm.simulator import Server, Simulator, SimulatorSettings
 
 QUEUE = "chaos"
-#: Sends every message ten times.
+LOG_FOLDER = Path(".run/chaos")
+#: Seconds that each of Zoho's calls takes.
+LATENCY_SECONDS = 0.1
+#: Celery app that sends every message ten times.
 MESSAGE_REPEATER = "tests.chaos.message_repeater"
-#: In seconds, in the order that production has.
+#: Settings of ``ZOHO_CRM``: seconds where production has minutes, in the same order of size.
 SETTINGS: dict[str, Any] = {
     "CONNECT_TIMEOUT": 0.5,
     "CALL_DEADLINE": 1,
     "LEASE": 2.5,
     "SLICE": 1,
     "REFRESH_LEASE": 1.5,
+    "TOKEN_BACKOFF": 10,
     "SWEEP_INTERVAL": 0.5,
     "QUIET_PERIOD": 2,
     "READ_SPACING": 0.5,
@@ -37,24 +47,64 @@ SETTINGS: dict[str, Any] = {
 CLOCK_SKEWS_SECONDS = (0, 600, -600, 0)
 
 
+def run_scenario(name: str, scenario: Scenario, seed: int, time_limit: float) -> Report:
+    """Build the site, run the scenario on it, and keep the logs if anything is wrong."""
+    quota = {"token_quota_seconds": SETTINGS["TOKEN_BACKOFF"]}
+    zoho = Simulator(SimulatorSettings(leads=0, latency=LATENCY_SECONDS, **quota))
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder,
+        Server(zoho) as server,
+        start_servers(Path(folder), scenario.database, scenario.broker, seed=seed) as servers,
+    ):
+        os.environ.update(environment(servers, server.origin, dict(scenario.settings)))
+        os.environ.update(
+            {**scenario.environment, "DJANGO_SETTINGS_MODULE": "testproject.settings"}
+        )
+        django.setup()
+        from tests.chaos.run import ScenarioRun, prepare_site, wait_for_workers
+
+        prepare_site(zoho)
+        workers, beats = celery_programs(servers, dict(os.environ), hosts=scenario.hosts)
+        with running([*workers, *beats]):
+            report = ScenarioRun(
+                scenario=scenario,
+                servers=servers,
+                zoho=zoho,
+                workers=workers,
+                seed=seed,
+                start_seconds=wait_for_workers(workers),
+            ).run(time_limit=time_limit)
+        if report.problems:
+            kept = LOG_FOLDER / name
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(folder, kept, ignore=all_but_logs)
+            report.figures["logs of all programs"] = kept
+        return report
+
+
+def all_but_logs(_folder: str, names: list[str]) -> list[str]:
+    """Return what is left behind when logs are kept."""
+    return [name for name in names if not name.endswith(".log")]
+
+
 @dataclass(kw_only=True)
 class SiteServers:
-    """Servers that a site runs on."""
+    """The servers that a site runs on, and their addresses."""
 
     folder: Path
     database_url: str
-    #: As workers reach it: through a door that may lose what is said.
+    #: Of the proxy that workers go through, if there is one.
     workers_database_url: str
     broker_url: str
     delete_messages: Callable[[], None]
-    cluster: PostgresqlServer | None = None
+    postgresql: PostgresqlServer | None = None
     redis: RedisServer | None = None
     proxy: Proxy | None = None
 
 
 @contextmanager
 def start_servers(folder: Path, database: str, broker: str, *, seed: int) -> Iterator[SiteServers]:
-    """Provide a database (``postgresql``, ``mariadb``, ``sqlite``) and a broker until the end."""
+    """Run a database (``postgresql``, ``mariadb``, ``sqlite``) and a broker until the end."""
     with ExitStack() as stack:
         servers = SiteServers(
             folder=folder,
@@ -64,11 +114,11 @@ def start_servers(folder: Path, database: str, broker: str, *, seed: int) -> Ite
             delete_messages=lambda: None,
         )
         if database == "postgresql":
-            servers.cluster = stack.enter_context(postgresql(folder))
-            servers.proxy = Proxy(servers.cluster.port, seed=seed)
+            servers.postgresql = stack.enter_context(postgresql(folder))
+            servers.proxy = Proxy(servers.postgresql.port, seed=seed)
             stack.callback(servers.proxy.close)
-            servers.database_url = servers.cluster.url
-            servers.workers_database_url = servers.cluster.url_at(servers.proxy.port)
+            servers.database_url = servers.postgresql.url
+            servers.workers_database_url = servers.postgresql.url_at(servers.proxy.port)
         elif database == "mariadb":
             servers.database_url = stack.enter_context(mariadb())
         else:
@@ -83,7 +133,7 @@ def start_servers(folder: Path, database: str, broker: str, *, seed: int) -> Ite
 
 
 def environment(servers: SiteServers, zoho: str, more: dict[str, Any]) -> dict[str, str]:
-    """Return what every process of the site finds in its environment."""
+    """Return the environment of every process of the site."""
     zoho_settings = {
         **SETTINGS,
         "CLIENT_ID": "1000.SIMULATOR",
@@ -107,9 +157,9 @@ def environment(servers: SiteServers, zoho: str, more: dict[str, Any]) -> dict[s
 def celery_programs(
     servers: SiteServers, given: dict[str, str], *, hosts: int
 ) -> tuple[list[Program], list[Program]]:
-    """Return workers and beats, none running; one of each sends every message ten times."""
+    """Return the workers and beats, not started; one of each sends every message ten times."""
     theirs = {**given, "DATABASE_URL": servers.workers_database_url}
-    if not servers.database_url.startswith("sqlite"):  # whose clock is that of its one host
+    if not servers.database_url.startswith("sqlite"):  # SQLite takes the time from its process
         theirs |= {"LD_PRELOAD": str(build_clock_library(servers.folder))}
     workers = [
         worker(f"host{number}", QUEUE, {**theirs, "CHAOS_SKEW": str(skew)}, servers.folder)
