@@ -49,7 +49,7 @@ def main() -> int:
 
 def passes(name: str, scenario: Scenario, seed: int) -> bool:
     """Run a scenario undisturbed, then as it is, and print both; return whether all is well."""
-    if scenario.expects_breaches:
+    if scenario.expects_violations:
         report = run_apart(name, scenario, seed, TIME_LIMIT_SECONDS)
         tell(f"{name}: {scenario.leads} leads", report)
         return report is not None and not report.problems

@@ -1,5 +1,5 @@
 """
-Check after a run that every promise was kept; this knows nothing of the code that it checks.
+Check after a run that every guarantee was kept; this knows nothing of the code that it checks.
 
 The simulator's ledger says what happened; rows and journal are what the app says of it.
 """
@@ -38,15 +38,15 @@ CLOCK_TOLERANCE = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Breach:
-    """A promise that was not kept."""
+class Violation:
+    """A guarantee that was not kept."""
 
-    promise: str
+    guarantee: str
     lead_id: str
     text: str
 
     def __str__(self) -> str:
-        return f"{self.promise}: lead {self.lead_id}: {self.text}"
+        return f"{self.guarantee}: lead {self.lead_id}: {self.text}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +86,8 @@ class RunRecords:
     call_deadline: float
 
 
-def check(records: RunRecords) -> list[Breach]:
-    """Return all breaches, promise by promise."""
+def check(records: RunRecords) -> list[Violation]:
+    """Return all violations, guarantee by guarantee."""
     rows = {row.lead_id: row for row in records.rows}
     conversions = _by_lead(records.ledger["conversions"])
     calls = _by_lead(records.ledger["calls"])
@@ -96,11 +96,11 @@ def check(records: RunRecords) -> list[Breach]:
         events[event.lead_id].append(event)
     return [
         *_exactly_once(rows, conversions),
-        *_truth(rows, conversions),
+        *_correct_outcome(rows, conversions),
         *_no_blind_resend(calls, conversions),
         *_intent_first(calls, events),
-        *_monotone(rows, events),
-        *_ceiling(records),
+        *_complete_journal(rows, events),
+        *_concurrency_limit(records),
     ]
 
 
@@ -113,48 +113,58 @@ def _by_lead(entries: Iterable[Json]) -> dict[str, list[Json]]:
 
 def _exactly_once(
     rows: Mapping[str, Row], conversions: Mapping[str, list[Json]]
-) -> Iterator[Breach]:
+) -> Iterator[Violation]:
     for lead_id, found in conversions.items():
         if len(found) > 1:
-            yield Breach(promise="exactly once", lead_id=lead_id, text=f"{len(found)} conversions")
+            yield Violation(
+                guarantee="exactly once", lead_id=lead_id, text=f"{len(found)} conversions"
+            )
     for row in rows.values():
         if row.status != "CONVERTED":
             continue
         found = [_ids(each) for each in conversions.get(row.lead_id, [])]
         if found != [row.ids]:
             text = f"the row says {row.ids}, the ledger {found}"
-            yield Breach(promise="exactly once", lead_id=row.lead_id, text=text)
+            yield Violation(guarantee="exactly once", lead_id=row.lead_id, text=text)
 
 
 def _ids(conversion: Json) -> tuple[str, ...]:
     return tuple(conversion[f"{name}_id"] or "" for name in ("contact", "account", "deal"))
 
 
-def _truth(rows: Mapping[str, Row], conversions: Mapping[str, list[Json]]) -> Iterator[Breach]:
+def _correct_outcome(
+    rows: Mapping[str, Row], conversions: Mapping[str, list[Json]]
+) -> Iterator[Violation]:
     for lead_id, found in conversions.items():
         row = rows.get(lead_id)
         by_us = any(each["via"] in OUR_ROUTES for each in found)
         if by_us and (row is None or row.status in NOT_CONVERTED_BY_US):
             said = row.status if row else "nothing"
-            yield Breach(promise="truth", lead_id=lead_id, text=f"we converted it, and say {said}")
+            yield Violation(
+                guarantee="correct outcome",
+                lead_id=lead_id,
+                text=f"we converted it, and say {said}",
+            )
         if row and row.status == "CONVERTED" and (row.by == "us") != by_us:
-            yield Breach(promise="truth", lead_id=lead_id, text=f"converted by {row.by}?")
+            yield Violation(
+                guarantee="correct outcome", lead_id=lead_id, text=f"converted by {row.by}?"
+            )
 
 
 def _no_blind_resend(
     calls: Mapping[str, list[Json]], conversions: Mapping[str, list[Json]]
-) -> Iterator[Breach]:
+) -> Iterator[Violation]:
     for lead_id, sent in calls.items():
         ours = [each["at"] for each in conversions.get(lead_id, []) if each["via"] in OUR_ROUTES]
         processed = [call for call in sent if call["code"] not in RATE_LIMIT_CODES]
         for call in processed:
             if any(at <= call["received_at"] for at in ours):
                 text = f"sent at {call['received_at']}, converted by us before"
-                yield Breach(promise="no blind resend", lead_id=lead_id, text=text)
+                yield Violation(guarantee="no blind resend", lead_id=lead_id, text=text)
             for other in processed:
                 if other is not call and _is_unresolved(other, call["received_at"]):
                     text = f"sent at {call['received_at']} while {other['received_at']} was open"
-                    yield Breach(promise="no blind resend", lead_id=lead_id, text=text)
+                    yield Violation(guarantee="no blind resend", lead_id=lead_id, text=text)
 
 
 def _is_unresolved(call: Json, at: str) -> bool:
@@ -164,7 +174,7 @@ def _is_unresolved(call: Json, at: str) -> bool:
 
 def _intent_first(
     calls: Mapping[str, list[Json]], events: Mapping[str, list[Event]]
-) -> Iterator[Breach]:
+) -> Iterator[Violation]:
     for lead_id, sent in calls.items():
         intents = [event for event in events.get(lead_id, []) if event.to_status == "RUNNING"]
         for call in sent:
@@ -173,10 +183,10 @@ def _intent_first(
             if wanted not in {event.payload_hash for event in before}:
                 known = [f"{event.at.isoformat()} {event.payload_hash[:8]}" for event in intents]
                 text = f"no intent for {wanted[:8]}, sent at {received.isoformat()}, among {known}"
-                yield Breach(promise="intent first", lead_id=lead_id, text=text)
+                yield Violation(guarantee="intent first", lead_id=lead_id, text=text)
         if len(sent) > len(intents):
             text = f"{len(sent)} calls, {len(intents)} intents"
-            yield Breach(promise="intent first", lead_id=lead_id, text=text)
+            yield Violation(guarantee="intent first", lead_id=lead_id, text=text)
 
 
 def _hash(request: Any) -> str:
@@ -194,7 +204,9 @@ def _without_module_ids(value: Any) -> Any:
     return {k: _without_module_ids(each) for k, each in value.items() if k not in left_out}
 
 
-def _monotone(rows: Mapping[str, Row], events: Mapping[str, list[Event]]) -> Iterator[Breach]:
+def _complete_journal(
+    rows: Mapping[str, Row], events: Mapping[str, list[Event]]
+) -> Iterator[Violation]:
     for row in rows.values():
         status, version = "NEW", 0
         for event in sorted(events.get(row.lead_id, []), key=lambda event: event.version):
@@ -202,21 +214,23 @@ def _monotone(rows: Mapping[str, Row], events: Mapping[str, list[Event]]) -> Ite
             step = f"{event.from_status} → {event.to_status} (version {event.version})"
             if (event.version, event.from_status) != (version, status):
                 text = f"{step} follows {status} (version {version - 1})"
-                yield Breach(promise="monotone", lead_id=row.lead_id, text=text)
+                yield Violation(guarantee="complete journal", lead_id=row.lead_id, text=text)
             if event.to_status not in ALLOWED_STEPS[event.from_status].split():
-                yield Breach(promise="monotone", lead_id=row.lead_id, text=step)
+                yield Violation(guarantee="complete journal", lead_id=row.lead_id, text=step)
             status, version = event.to_status, event.version
         if (row.status, row.version) != (status, version):
             text = f"{row.status} (version {row.version}) has no event"
-            yield Breach(promise="monotone", lead_id=row.lead_id, text=text)
+            yield Violation(guarantee="complete journal", lead_id=row.lead_id, text=text)
 
 
-def _ceiling(records: RunRecords) -> Iterator[Breach]:
+def _concurrency_limit(records: RunRecords) -> Iterator[Violation]:
     in_flight = 0
     for at, step in sorted(_in_flight_changes(records)):
         in_flight += step
         if in_flight > records.max_concurrency:
-            yield Breach(promise="ceiling", lead_id="", text=f"{in_flight} calls at {at}")
+            yield Violation(
+                guarantee="concurrency limit", lead_id="", text=f"{in_flight} calls at {at}"
+            )
 
 
 def _in_flight_changes(records: RunRecords) -> Iterator[tuple[datetime, int]]:

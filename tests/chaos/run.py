@@ -229,15 +229,15 @@ class ScenarioRun:
         report = Report(seconds=seconds, start_seconds=self.start_seconds, done=done)
         records = collect_records(self.zoho)
         report.figures = self._figures(records.ledger)
-        breaches = check(records)
-        if self.scenario.expects_breaches:
-            found = Counter(breach.promise for breach in breaches)
-            report.figures["breaches"] = dict(found)
+        violations = check(records)
+        if self.scenario.expects_violations:
+            found = Counter(violation.guarantee for violation in violations)
+            report.figures["violations"] = dict(found)
             if found.keys().isdisjoint({"no blind resend", "exactly once"}):
                 report.problems = ["The checker found no lead that was sent twice."]
         else:
             missed = self._unmet_requirements(report, run, list(schedule.pending))
-            report.problems = [*map(str, breaches), *missed]
+            report.problems = [*map(str, violations), *missed]
         return report
 
     def _figures(self, ledger: dict[str, Any]) -> dict[str, Any]:

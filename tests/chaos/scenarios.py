@@ -34,8 +34,8 @@ class Scenario:
     max_calls_per_lead: float = 1.15
     #: Whether leads go by Zoho's mass conversion, in one run.
     is_mass: bool = False
-    #: Whether the checker has to find breaches: this proves that it can.
-    expects_breaches: bool = False
+    #: Whether the checker has to find violations: this proves that it can.
+    expects_violations: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -108,7 +108,7 @@ UNSAFE = Scenario(
     database="sqlite",
     leads=60,
     hosts=1,
-    expects_breaches=True,
+    expects_violations=True,
     late_share=0.25,
     late_seconds=8,
     settings={"QUIET_PERIOD": 0},

@@ -1,4 +1,4 @@
-"""The checker finds every kind of breach."""
+"""The checker finds every kind of violation."""
 
 from __future__ import annotations
 
@@ -82,19 +82,19 @@ GOOD = evidence(converted(), journal(*ONCE), calls=[call()], conversions=[conver
 TWICE = journal("PREVIEWED", "READY", "RUNNING", "UNKNOWN", "READY", "RUNNING", "CONVERTED")
 
 
-def promises(found: RunRecords) -> set[str]:
-    return {breach.promise for breach in check(found)}
+def guarantees(found: RunRecords) -> set[str]:
+    return {violation.guarantee for violation in check(found)}
 
 
 def with_ledger(**other: Any) -> RunRecords:
     return replace(GOOD, ledger={**GOOD.ledger, **other})
 
 
-def test_a_conversion_as_it_should_be_breaks_no_promise() -> None:
+def test_a_conversion_as_it_should_be_breaks_no_guarantee() -> None:
     assert check(GOOD) == []
 
 
-def test_a_second_send_after_the_first_was_settled_breaks_no_promise() -> None:
+def test_a_second_send_after_the_first_was_settled_breaks_no_guarantee() -> None:
     first = call(1, code="", resolved_at=at(1.05))
     found = evidence(
         converted(version=7), TWICE, calls=[first, call(9)], conversions=[conversion(9.05)]
@@ -109,28 +109,31 @@ def test_a_second_send_after_the_first_was_settled_breaks_no_promise() -> None:
         (with_ledger(conversions=[conversion(), conversion(2)]), "exactly once"),
         (with_ledger(conversions=[]), "exactly once"),
         (with_ledger(conversions=[conversion(contact_id="99")]), "exactly once"),
-        (replace(GOOD, rows=[converted(by="elsewhere")]), "truth"),
-        (with_ledger(conversions=[conversion(via="screen")]), "truth"),
-        (replace(GOOD, rows=[]), "truth"),
+        (replace(GOOD, rows=[converted(by="elsewhere")]), "correct outcome"),
+        (with_ledger(conversions=[conversion(via="screen")]), "correct outcome"),
+        (replace(GOOD, rows=[]), "correct outcome"),
         (with_ledger(calls=[call(0.5)]), "intent first"),
         (with_ledger(calls=[call(request={"data": [{"overwrite": True}]})]), "intent first"),
         (with_ledger(calls=[call(1), call(1.2)]), "intent first"),
-        (replace(GOOD, events=GOOD.events[:-1]), "monotone"),
-        (replace(GOOD, events=[*GOOD.events[:2], *GOOD.events[3:]]), "monotone"),
-        (replace(GOOD, events=journal("PREVIEWED", "RUNNING", "READY", "CONVERTED")), "monotone"),
-        (replace(GOOD, rows=[converted(version=5)]), "monotone"),
-        (replace(GOOD, max_concurrency=0), "ceiling"),
+        (replace(GOOD, events=GOOD.events[:-1]), "complete journal"),
+        (replace(GOOD, events=[*GOOD.events[:2], *GOOD.events[3:]]), "complete journal"),
+        (
+            replace(GOOD, events=journal("PREVIEWED", "RUNNING", "READY", "CONVERTED")),
+            "complete journal",
+        ),
+        (replace(GOOD, rows=[converted(version=5)]), "complete journal"),
+        (replace(GOOD, max_concurrency=0), "concurrency limit"),
     ],
 )
-def test_each_breach_is_seen(found: RunRecords, broken: str) -> None:
-    assert broken in promises(found)
+def test_each_violation_is_seen(found: RunRecords, broken: str) -> None:
+    assert broken in guarantees(found)
 
 
 @pytest.mark.parametrize("status", ["FAILED", "SKIPPED", "PREVIEWED", "NEW"])
 def test_a_row_that_denies_our_conversion_is_seen(status: str) -> None:
     found = replace(GOOD, rows=[converted(status=status, ids=("", "", ""), by="")])
 
-    assert "truth" in promises(found)
+    assert "correct outcome" in guarantees(found)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_a_send_while_an_earlier_one_can_still_have_an_effect_is_blind(
         converted(version=7), TWICE, calls=[first, second], conversions=[conversion(8)]
     )
 
-    assert ("no blind resend" in promises(found)) == blind
+    assert ("no blind resend" in guarantees(found)) == blind
 
 
 def test_a_send_of_what_we_converted_before_is_blind() -> None:
@@ -158,17 +161,17 @@ def test_a_send_of_what_we_converted_before_is_blind() -> None:
         converted(version=7), TWICE, calls=[call(1), call(3)], conversions=[conversion(1.05)]
     )
 
-    assert "no blind resend" in promises(found)
+    assert "no blind resend" in guarantees(found)
 
 
 def test_calls_that_nobody_waits_for_any_more_do_not_count_as_in_flight() -> None:
     slow = [call(1, lead_id=str(lead), answered_at=at(9)) for lead in range(2)]
 
-    def ceiling_broken(second: float) -> bool:
+    def limit_broken(second: float) -> bool:
         calls = [slow[0], {**slow[1], "received_at": at(second)}]
-        return "ceiling" in promises(
+        return "concurrency limit" in guarantees(
             replace(GOOD, ledger={"calls": calls, "conversions": []}, max_concurrency=1)
         )
 
-    assert ceiling_broken(1.9)
-    assert not ceiling_broken(2.1)
+    assert limit_broken(1.9)
+    assert not limit_broken(2.1)
