@@ -11,8 +11,9 @@ from typing import Any
 class Report:
     """What was done to a site, what was measured, and which requirements were not met."""
 
-    #: Seconds until every lead was at rest, or until the run was given up.
+    #: Seconds until every lead was at rest, or the run was given up; how long that may take.
     seconds: float = 0.0
+    time_limit: float = 0.0
     #: Seconds until all workers answered after they were started together.
     start_seconds: float = 0.0
     done: Counter[str] = field(default_factory=Counter)

@@ -105,8 +105,9 @@ class ScenarioRun:
     def run(self, *, time_limit: float) -> Report:
         """Convert all leads; give up when so many seconds are over."""
         began = time.monotonic()
+        end = began + time_limit
         leads = self._add_leads()
-        run = self._start_mass_conversion(leads) if self.scenario.is_mass else None
+        run = self._start_mass_conversion(leads, end) if self.scenario.is_mass else None
         if self.scenario.has_faults:
             self._order_faults(leads)
         schedule = KillSchedule(
@@ -116,7 +117,7 @@ class ScenarioRun:
         )
         batches = self._batches([] if run else leads, len(schedule.pending) // 2)
         self._request_conversions(batches.pop())
-        while time.monotonic() < began + time_limit:
+        while time.monotonic() < end:
             if disruption := schedule.take(at_rest=self._count_at_rest()):
                 self._log(began, disruption)
                 self._request_conversions(batches.pop() if batches else [])
@@ -127,7 +128,14 @@ class ScenarioRun:
                 break
             self._poll_jobs()
             time.sleep(POLL_SECONDS)
-        return self._report(time.monotonic() - began, run, schedule)
+        report = Report(
+            seconds=time.monotonic() - began,
+            time_limit=time_limit,
+            start_seconds=self.start_seconds,
+            done=self.disruptions.done,
+        )
+        self._check(report, run, list(schedule.pending))
+        return report
 
     # Leads
 
@@ -147,13 +155,19 @@ class ScenarioRun:
             request = partial(convert.request, lead_id=lead_id, policy="attach")
             retry_on_database_error(partial(request, connection_id=self.connection_id))
 
-    def _start_mass_conversion(self, leads: list[str]) -> MassConversion:
-        """Start a mass conversion of these leads once it was previewed, and lock some of them."""
+    def _start_mass_conversion(self, leads: list[str], end: float) -> MassConversion:
+        """
+        Start a mass conversion of these leads once it was previewed, and lock some of them.
+
+        :raises TimeoutError: if it is not previewed by then
+        """
         run = mass_convert.prepare(
             connection_id=self.connection_id, lead_ids=leads, policy=POLICIES["careful"]
         )
         while run.stage != MassConversion.Stage.REVIEW or run.due_at:
-            time.sleep(0.2)
+            if time.monotonic() > end:
+                raise TimeoutError("the run is still being previewed")
+            time.sleep(POLL_SECONDS)
             run.refresh_from_db()
         count = mass_convert.decided_count(run)
         mass_convert.start(run_id=run.pk, revision=run.revision, count=count)
@@ -219,14 +233,13 @@ class ScenarioRun:
 
     # Findings
 
-    def _report(self, seconds: float, run: MassConversion | None, schedule: KillSchedule) -> Report:
+    def _check(self, report: Report, run: MassConversion | None, pending: list[str]) -> None:
+        """Add to the report what was measured, and what is wrong."""
         for program in self.workers:
             program.kill()  # the rows must not change while they are checked
-        done = self.disruptions.done
         if self.servers.proxy:
             self.servers.proxy.cut(0)
-            done["connections cut at COMMIT"] = self.servers.proxy.cuts
-        report = Report(seconds=seconds, start_seconds=self.start_seconds, done=done)
+            report.done["connections cut at COMMIT"] = self.servers.proxy.cuts
         records = collect_records(self.zoho)
         report.figures = self._figures(records.ledger)
         violations = check(records)
@@ -236,9 +249,8 @@ class ScenarioRun:
             if found.keys().isdisjoint({"no blind resend", "exactly once"}):
                 report.problems = ["The checker found no lead that was sent twice."]
         else:
-            missed = self._unmet_requirements(report, run, list(schedule.pending))
+            missed = self._unmet_requirements(report, run, pending)
             report.problems = [*map(str, violations), *missed]
-        return report
 
     def _figures(self, ledger: dict[str, Any]) -> dict[str, Any]:
         rows = LeadConversion.objects
@@ -267,7 +279,9 @@ class ScenarioRun:
     def _unmet_requirements(
         self, report: Report, run: MassConversion | None, pending: list[str]
     ) -> Iterator[str]:
-        yield from self._rows_not_at_rest(report.seconds)
+        if report.seconds > report.time_limit:
+            yield f"it took longer than {report.time_limit:.1f} s"
+        yield from self._rows_not_at_rest()
         figures, done = report.figures, report.done
         if figures["convert calls a lead"] > self.scenario.max_calls_per_lead:
             yield f"{figures['convert calls a lead']} convert calls a lead"
@@ -288,10 +302,10 @@ class ScenarioRun:
         for row in LeadConversion.objects.filter(status="FAILED", error_code=""):
             yield f"lead {row.lead_id} failed without a code"
 
-    def _rows_not_at_rest(self, seconds: float) -> Iterator[str]:
+    def _rows_not_at_rest(self) -> Iterator[str]:
         at_rest = self._count_at_rest()
         if at_rest < self.scenario.leads:
-            yield f"only {at_rest} leads are at rest after {seconds:.0f} s"
+            yield f"only {at_rest} of {self.scenario.leads} leads are at rest"
         for row in LeadConversion.objects.filter(status__in=NOT_AT_REST):
             last = list(row.events.order_by("-version").values_list("to_status", "details")[:3])
             yield f"lead {row.lead_id} is not at rest: {last}"

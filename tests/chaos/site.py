@@ -23,7 +23,8 @@ from zoho_crm.simulator import Server, Simulator, SimulatorSettings
 
 QUEUE = "chaos"
 LOG_FOLDER = Path(".run/chaos")
-#: Seconds that each of Zoho's calls takes.
+#: Seconds that each of Zoho's calls takes: so much that waits for a lease to run out, which no
+#: machine can shorten, do not outweigh the work.
 LATENCY_SECONDS = 0.1
 #: Celery app that sends every message ten times.
 MESSAGE_REPEATER = "tests.chaos.message_repeater"
@@ -65,7 +66,7 @@ def run_scenario(name: str, scenario: Scenario, seed: int, time_limit: float) ->
 
         prepare_site(zoho)
         workers, beats = celery_programs(servers, dict(os.environ), hosts=scenario.hosts)
-        with running([*workers, *beats]):
+        with logs_kept_if_wrong(Path(folder), name) as reports, running([*workers, *beats]):
             report = ScenarioRun(
                 scenario=scenario,
                 servers=servers,
@@ -74,12 +75,22 @@ def run_scenario(name: str, scenario: Scenario, seed: int, time_limit: float) ->
                 seed=seed,
                 start_seconds=wait_for_workers(workers),
             ).run(time_limit=time_limit)
-        if report.problems:
+            reports.append(report)
+        return report
+
+
+@contextmanager
+def logs_kept_if_wrong(folder: Path, name: str) -> Iterator[list[Report]]:
+    """Keep the logs of all programs unless the block adds a report without problems."""
+    reports: list[Report] = []
+    try:
+        yield reports
+    finally:
+        if not reports or reports[0].problems:
             kept = LOG_FOLDER / name
             shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(folder, kept, ignore=all_but_logs)
-            report.figures["logs of all programs"] = kept
-        return report
+            print(f"{name}: the logs of all programs are in {kept}", flush=True)
 
 
 def all_but_logs(_folder: str, names: list[str]) -> list[str]:
