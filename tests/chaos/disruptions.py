@@ -19,7 +19,7 @@ from tests.chaos.programs import Program, program_with_process
 from tests.chaos.servers import PostgresqlServer, RedisServer
 from tests.chaos.site import SETTINGS
 from zoho_crm.exceptions import ZohoError
-from zoho_crm.models import Connection, ConnectionWork, MassConversion
+from zoho_crm.models import Connection, ConnectionWork, DbNow, MassConversion
 from zoho_crm.services import mass_convert, work
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
@@ -166,7 +166,8 @@ class Disruptions:
         """Take the credits away until the site backs off; then buy more, and press *Test*."""
         before = self.zoho.engine.settings.credits
         self.zoho.tune(credits=self.zoho.stats()["credits_used"])
-        is_noticed = wait_until(ConnectionWork.objects.exclude(backoff_reason="").exists)
+        limited = ConnectionWork.objects.filter(backoff_kind=ConnectionWork.BackoffKind.LIMIT)
+        is_noticed = wait_until(limited.filter(backoff_until__gt=DbNow()).exists)
         self.zoho.tune(credits=before)
         retry_on_database_error(lambda: work.end_backoff(connection_id=Connection.objects.get().pk))
         return is_noticed
