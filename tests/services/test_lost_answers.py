@@ -44,8 +44,15 @@ def became(row):
     "faults",
     [
         {"close_before": {"share": 0.2}, "close_after": {"share": 0.25}},
-        {"error_before": {"share": 0.1}, "error_after": {"share": 0.2}, "truncate": {"share": 0.1}},
-        {"late": {"share": 0.4, "seconds": 1.5}},
+        pytest.param(
+            {
+                "error_before": {"share": 0.1},
+                "error_after": {"share": 0.2},
+                "truncate": {"share": 0.1},
+            },
+            marks=pytest.mark.long,
+        ),
+        pytest.param({"late": {"share": 0.4, "seconds": 1.5}}, marks=pytest.mark.long),
     ],
     ids="-".join,
 )

@@ -483,7 +483,7 @@ def test_a_worker_that_lost_its_lease_writes_its_results_and_claims_no_more(
 def test_a_connection_that_is_disabled_meanwhile_sends_no_more(
     ready, run, during_a_conversion, settings, zoho
 ):
-    adjust(settings, MAX_CONCURRENCY=1)
+    adjust(settings, MAX_CONCURRENCY=1, SLICE=1)
     rows = [ready() for _ in range(3)]
     during_a_conversion(lambda: Connection.objects.update(status=Connection.Status.DISABLED))
 
