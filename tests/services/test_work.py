@@ -796,6 +796,21 @@ def test_without_its_encryption_key_a_connection_backs_off_for_an_administrator(
     assert zoho.stats()["calls"] == before
 
 
+def test_a_connection_of_an_unknown_data_center_backs_off_for_an_administrator(
+    ready, run, zoho, settings
+):
+    row = ready()
+    adjust(settings, LOCAL_URL="")
+
+    assert run() > 800
+
+    state = ConnectionWork.objects.get()
+    assert state.backoff_kind == ConnectionWork.BackoffKind.PERSON
+    assert state.backoff_reason == "unknown_data_center"
+    assert now(row).status == Status.READY
+    assert sent(zoho) == []
+
+
 def test_throttled_tokens_start_a_back_off(ready, run, zoho):
     row = ready()
     zoho.world.grants.access_tokens.clear()

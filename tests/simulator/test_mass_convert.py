@@ -378,9 +378,12 @@ def test_a_job_can_begin_after_the_connection_closed(start: Callable[..., Caller
 
     sim.advance(29)
     assert sim.ledger()["conversions"] == []
+    sim.advance(1)
+    assert {call["resolved_at"] for call in sim.ledger()["calls"]} == {None}
     sim.advance(10)
 
     first, second = sim.ledger()["conversions"]
+    assert None not in {call["resolved_at"] for call in sim.ledger()["calls"]}
     assert [first["lead_id"], second["lead_id"]] == lead_ids
     apart = datetime.fromisoformat(second["at"]) - datetime.fromisoformat(first["at"])
     assert apart == timedelta(seconds=1)

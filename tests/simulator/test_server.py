@@ -71,10 +71,17 @@ def test_a_path_is_not_taken_for_a_host(server: Server) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["Content-Length: 99999999", "Content-Length: many", "Transfer-Encoding: chunked"],
+    [
+        "Content-Length: 99999999",
+        "Content-Length: many",
+        "Content-Length: \N{SUPERSCRIPT TWO}",
+        "Transfer-Encoding: chunked",
+    ],
 )
 def test_a_body_that_is_too_large_or_has_no_size_is_refused(server: Server, header: str) -> None:
-    answer = send(server.origin, f"POST /crm/v8/Leads HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n")
+    head = f"POST /crm/v8/Leads HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n"
+
+    answer = send(server.origin, head.encode("latin-1"))
 
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"REQUEST_ENTITY_TOO_LARGE" in answer

@@ -148,9 +148,11 @@ class RequestHandler:
             self.world.schedule(self.context.now + timedelta(seconds=seconds), self._take_effect_at)
 
     def _take_effect_at(self, moment: datetime) -> None:
+        context = replace(self.context.at(moment), is_pending=False)
         with suppress(refusals.RefusedError):
-            self.context.route.handler(self.world, self.context.at(moment))
-        self.world.ledger.set_resolved(self.context.ledger_entries, moment)
+            context.route.handler(self.world, context)
+        if not context.is_pending:
+            self.world.ledger.set_resolved(context.ledger_entries, moment)
 
     def _with_credit_header(self, answer: Answer) -> Answer:
         left = {} if self.context.route.public else self.world.credits.headers(self.context.now)

@@ -133,7 +133,8 @@ class _HTTPHandler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         size = self.headers.get("Content-Length", "0")
-        if not size.isdigit() or int(size) > MAX_BODY_BYTES or "Transfer-Encoding" in self.headers:
+        is_number = size.isascii() and size.isdigit()
+        if not is_number or int(size) > MAX_BODY_BYTES or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             return self._deliver(too_large().answer)
         body = self.rfile.read(int(size))

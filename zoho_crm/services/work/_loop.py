@@ -11,7 +11,12 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from zoho_crm.exceptions import ConnectionLostError, CreditsExhaustedError, ZohoError
+from zoho_crm.exceptions import (
+    AuthorizationError,
+    ConnectionLostError,
+    CreditsExhaustedError,
+    ZohoError,
+)
 from zoho_crm.models import ConnectionWork, LeadConversion
 from zoho_crm.services import mass_convert, tokens, usage
 from zoho_crm.services.convert import write_moves
@@ -178,11 +183,14 @@ class WorkLoop:
             else:
                 self._context.pool.start(call, partial(fetch_token, pk, self._token))
 
-    def _on_token(self, _call: PendingCall, token: Secret) -> None:
-        self._token, self._context.health.token_rejected = token, False
-        self._context.client = tokens.client_with_token(
-            self._context.connection, token, self._record_call
-        )
+    def _on_token(self, call: PendingCall, token: Secret) -> None:
+        context = self._context
+        try:
+            client = tokens.client_with_token(context.connection, token, self._record_call)
+        except AuthorizationError as error:  # its data center is not known any more
+            self._on_token_error(call, error)
+        else:
+            context.client, self._token, context.health.token_rejected = client, token, False
 
     def _record_call(self, kind: str, was_refused: bool) -> None:
         """Record a call for the usage; runs in the thread of the call."""
