@@ -19,7 +19,7 @@ from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 MAX_FIELDS = 50
-MOST_IDS = 100
+MAX_IDS = 100
 
 
 def get_one(world: World, context: RequestContext) -> Answer:
@@ -113,8 +113,8 @@ def _selected(world: World, context: RequestContext, table: Table) -> Sequence[R
     if "ids" not in context.query:
         return sorted_records(world, context, table)
     names = context.query["ids"].split(",")
-    if len(names) > MOST_IDS:
-        raise refusals.too_many_values("ids", MOST_IDS)
+    if len(names) > MAX_IDS:
+        raise refusals.too_many_values("ids", MAX_IDS)
     if not all(map(is_id, names)):
         raise refusals.bad_param("ids")
     return [table[name] for name in sorted(set(names), reverse=True) if name in table]

@@ -24,7 +24,7 @@ from zoho_crm.simulator.world import World
 Json = dict[str, Any]
 MAX_TAGS_PER_MODULE = 100
 MAX_TAGS_PER_RECORD = 10
-MOST_IDS = 500
+MAX_IDS = 500
 MAX_TAG_NAME_LENGTH = 25
 
 
@@ -82,8 +82,8 @@ def add_tags(world: World, context: RequestContext) -> Answer:
     table = table_of(world, context)
     body = object_of(context)
     ids = [context.path["id"]] if "id" in context.path else body.get("ids", [])
-    if len(ids) > MOST_IDS:
-        raise refusals.too_many_values("ids", MOST_IDS)
+    if len(ids) > MAX_IDS:
+        raise refusals.too_many_values("ids", MAX_IDS)
     names = [tag.get("name") for tag in body.get("tags", []) if isinstance(tag, dict)]
     if not names:
         raise refusals.at_root(item_refusals.missing_value("tags", "$.tags"))
