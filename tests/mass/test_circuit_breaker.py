@@ -12,6 +12,8 @@ from tests.mass.bench import Bench, Stage
 from zoho_crm.models import LeadConversion, MassConversion, Move
 from zoho_crm.services import mass_convert
 
+pytestmark = pytest.mark.slow
+
 Status = LeadConversion.Status
 
 

@@ -14,6 +14,8 @@ from zoho_crm.models import LeadConversion, LeadConversionEvent, MassConversion
 from zoho_crm.services import convert, mass_convert
 from zoho_crm.types import ConversionPlan
 
+pytestmark = pytest.mark.slow
+
 Status = LeadConversion.Status
 SAME = {"Email": "ines@nordwind.example", "Last_Name": "Albrecht"}
 

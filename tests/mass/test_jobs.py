@@ -13,6 +13,8 @@ from zoho_crm.matching import DealTemplate
 from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob
 from zoho_crm.services import mass_convert
 
+pytestmark = pytest.mark.slow
+
 Status = LeadConversion.Status
 JobStatus = MassConversionJob.Status
 #: How many leads go singly first, and from how many on a job is cheaper.

@@ -8,6 +8,8 @@ from tests.mass.bench import Bench, Stage
 from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.services import mass_convert
 
+pytestmark = pytest.mark.slow
+
 Status = LeadConversion.Status
 #: More than three pages of 200.
 MANY = 620

@@ -17,6 +17,8 @@ from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.services import convert, mass_convert, preview
 from zoho_crm.types import ConversionPlan
 
+pytestmark = pytest.mark.slow
+
 Status = LeadConversion.Status
 CASES = ("no_match", "one_match", "account_only", "several", "locked", "converted", "deleted")
 

@@ -19,7 +19,7 @@ from zoho_crm.types import ConversionPlan, Deal, as_json
 
 Status = LeadConversion.Status
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture
