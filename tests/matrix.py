@@ -69,10 +69,10 @@ def main(*arguments: str) -> int:
         outcome: [cell for cell in cells if outcomes[cell] == outcome]
         for outcome in ("OK", "FAIL", "SKIP")
     }
-    print(f"passed: {', '.join(by_outcome['OK']) or 'none'}")
-    if by_outcome["FAIL"]:
-        print(f"failed: {', '.join(by_outcome['FAIL'])}")
-    print(f"no interpreter for: {', '.join(by_outcome['SKIP']) or 'none of them is missing'}")
+    passed, failed, skipped = (
+        ", ".join(by_outcome[key]) or "none" for key in ("OK", "FAIL", "SKIP")
+    )
+    print(f"passed: {passed}; failed: {failed}; no interpreter here: {skipped}")
     return bool(by_outcome["FAIL"] or not by_outcome["OK"])
 
 
