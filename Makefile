@@ -4,8 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-cache-dir
 PACKAGING := pyproject.toml setup.cfg
-# Some tests wait more than they work, so there are three for two processors.
-WORKERS := $(shell expr 3 \* $$(nproc) / 2)
+# Many tests wait more than they work, so there are two for each processor.
+WORKERS := $(shell expr 2 \* $$(nproc))
 
 .PHONY: help demo test test-under-load matrix lint databases broker long chaos sdk clean
 
@@ -26,7 +26,7 @@ demo: .venv/.installed
 	$(BIN)/python manage.py demo $(ARGS)
 
 test: .venv/.with-test
-	$(BIN)/pytest --numprocesses $(WORKERS) --cov --cov-report= --cov-fail-under=0 $(ARGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --cov --cov-report= --cov-fail-under=0 $(ARGS)
 	$(BIN)/coverage report $(if $(ARGS),--fail-under=0)
 
 lint: .venv/.with-lint

@@ -16,14 +16,8 @@ pytest_plugins = ["zoho_crm.contrib.pytest"]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """
-    Put slow tests first, so that no worker waits for another at the end.
-
-    On another database than SQLite, leave out what touches none: that was tested there.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """On another database than SQLite, leave out what touches none: that was tested there."""
     if database.vendor != "sqlite":
         config.hook.pytest_deselected(items=[item for item in items if not has_tables(item)])
         items[:] = filter(has_tables, items)
