@@ -179,3 +179,22 @@ def _each(value: Any) -> list[str]:
     if value is None:
         return []
     return [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
+
+
+def check_mark_up(page: Page) -> None:
+    """Make sure that a page has one heading, unique ids, and no inline script or style."""
+    assert len(page.attributes_of("h1")) == 1
+    assert len(page.ids) == len(set(page.ids))
+    assert not [given for _tag, given in page.tags if "style" in given]
+    assert not [given for _tag, given in page.tags for name in given if name.startswith("on")]
+    assert all(given.get("src") for given in page.attributes_of("script"))
+    assert page.html.count('class="breadcrumbs"') == 1
+
+
+def check_tables(html: str) -> None:
+    """Make sure that the tables of a page have captions and headings, and scroll by themselves."""
+    page = Page(html[html.index("<main") :])
+    tables = page.attributes_of("table")
+    assert len(page.attributes_of("caption")) == len(tables)
+    assert page.html.count('class="zoho-scroll" role="region" tabindex="0"') == len(tables)
+    assert all(given.get("scope") for given in page.attributes_of("th"))

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import resolve
 
-from tests.admin.pages import Browser, Page
+from tests.admin.pages import Browser, check_mark_up, check_tables
 from tests.admin.runs import prepare_run, run_in_review, start_run, work_until_waiting
 from zoho_crm.models import Connection, Policy
 from zoho_crm.services import mass_convert
@@ -178,14 +178,7 @@ def test_the_mark_up_of_a_page_is_valid(
             page = browser.get(url_of(address))
 
             assert browser.status == 200
-            assert len(page.attributes_of("h1")) == 1
-            assert len(page.ids) == len(set(page.ids))
-            assert not [given for _tag, given in page.tags if "style" in given]
-            assert not [
-                given for _tag, given in page.tags for name in given if name.startswith("on")
-            ]
-            assert all(given.get("src") for given in page.attributes_of("script"))
-            assert page.html.count('class="breadcrumbs"') == 1
+            check_mark_up(page)
             labelled = {given.get("for") for given in page.attributes_of("label")}
             entries = [*page.attributes_of("select"), *page.attributes_of("textarea")]
             assert {given["id"] for given in entries if "id" in given} <= labelled
@@ -196,13 +189,7 @@ def test_our_tables_have_captions_and_headings_and_scroll_by_themselves(
 ) -> None:
     for address in [address for address in PAGES if "{" in address and "?" not in address]:
         with subtests.test(address):
-            html = browser.get(url_of(address)).html
-            page = Page(html[html.index("<main") :])
-
-            tables = page.attributes_of("table")
-            assert len(page.attributes_of("caption")) == len(tables)
-            assert page.html.count('class="zoho-scroll" role="region" tabindex="0"') == len(tables)
-            assert all(given.get("scope") for given in page.attributes_of("th"))
+            check_tables(browser.get(url_of(address)).html)
 
 
 def test_what_was_pasted_is_shown_as_text(browser: Browser, url_of: Callable[[str], str]) -> None:
