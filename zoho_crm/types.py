@@ -22,6 +22,19 @@ def is_record_id(text: str) -> bool:
     return RECORD_ID.fullmatch(text) is not None
 
 
+def storable(text: str, length: int | None = None) -> str:
+    """
+    Return a text from outside as every database stores it.
+
+    NUL and lone surrogates, which PostgreSQL refuses, are left out.
+
+    :param length: number of characters after which it is cut, as of a column; ``None``: not cut
+    """
+    text = text.replace("\0", "")
+    text = text if text.isascii() else text.encode(errors="ignore").decode()
+    return text[:length]
+
+
 class Secret:
     """A secret text: only ``reveal`` returns it; ``repr`` hides it, pickle and JSON refuse it."""
 

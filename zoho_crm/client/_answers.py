@@ -29,7 +29,7 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
     ZohoError,
 )
-from zoho_crm.types import JsonObject
+from zoho_crm.types import JsonObject, storable
 
 Value = TypeVar("Value")
 
@@ -164,12 +164,6 @@ def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoErr
         return CreditsExhaustedError(code=code, http_status=status, details=_details(body))
     message = storable(str(body.get("message") or "")) if code else f"HTTP {status}"
     return kind(message, code=storable(code), http_status=status, details=_details(body))
-
-
-def storable(text: str) -> str:
-    """Return the text without characters that PostgreSQL refuses: NUL and lone surrogates."""
-    text = text.replace("\0", "")
-    return text if text.isascii() else text.encode(errors="ignore").decode()
 
 
 def _are_used_up(credits: int | None) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from zoho_crm.client._answers import storable
 from zoho_crm.client._api import Api, always
 from zoho_crm.client._convert import conversion_of, convert_body
 from zoho_crm.exceptions import RequestRefusedError
@@ -25,6 +24,7 @@ from zoho_crm.types import (
     Reference,
     Scheduled,
     is_record_id,
+    storable,
 )
 
 #: Fields by which people recognise a lead.
