@@ -426,7 +426,7 @@ def test_a_connection_that_may_not_read_the_choices_says_so(
 
     page = browser.get(decide_url(row))
 
-    assert "This connection may not read the pipelines and stages of deals." in page.text
+    assert "The stages of deals cannot be read: invalid oauth scope" in page.text
 
 
 @pytest.mark.parametrize(

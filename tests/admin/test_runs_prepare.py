@@ -308,6 +308,31 @@ def test_a_saved_policy_that_does_not_fit_the_organisation_is_an_error_at_the_po
     assert not MassConversion.objects.exists()
 
 
+def test_the_last_of_many_users_may_own_records(
+    browser: Browser, connection: Connection, zoho: Simulator
+) -> None:
+    last = [zoho.add_user() for _ in range(201)][-1]
+    Policy.objects.create(name="Fairs", rules=_rules(owner_id=last["id"]))
+
+    prepare(browser, ids="1", policy="Fairs")
+
+    run = MassConversion.objects.get()
+    assert run.rules.owner_id == last["id"]
+    assert last["id"] in run.active_owners
+
+
+def test_what_the_connection_may_not_read_is_said_and_is_no_obstacle(
+    browser: Browser, connection: Connection, zoho: Simulator
+) -> None:
+    zoho.fail("metadata", "empty", times=None)
+
+    page = browser.get(PREPARE)
+
+    assert "The stages of deals cannot be read: The user of this connection sees" in page.text
+    browser.press(PREPARE_BUTTON, policy="careful", ids="1")
+    assert MassConversion.objects.exists()
+
+
 @pytest.mark.parametrize(("entered", "field"), [({"policy": "Fairs"}, "policy"), (DEAL, "deal")])
 def test_deals_that_need_more_than_a_policy_gives_are_refused(
     entered: dict[str, Any],

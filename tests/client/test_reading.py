@@ -8,7 +8,7 @@ import pytest
 
 from tests.client.canned import Canned, client_of
 from tests.client.conftest import Transport
-from zoho_crm.client import ZohoClient
+from zoho_crm.client import MAX_USERS, ZohoClient
 from zoho_crm.exceptions import RequestRefusedError, ServerError
 from zoho_crm.types import Converted, Environment, Reference
 
@@ -36,6 +36,40 @@ def test_owners_are_active_and_confirmed(crm: ZohoClient) -> None:
     assert "Mara Lind" in {user.name for user in users}
     assert not {"Paul Marchetti", "Noor de Vries"} & {user.name for user in users}
     assert all(user.active for user in users)
+
+
+def test_owners_are_read_page_by_page(transport: Transport, crm: ZohoClient) -> None:
+    added = {transport.simulator.add_user()["id"] for _ in range(401)}
+
+    assert added <= {user.id for user in crm.users()}
+
+
+@pytest.mark.parametrize("more", [{"more_records": True}, {}, None])
+def test_a_page_of_users_that_comes_again_and_again_ends_the_list(
+    in_process: Transport, more: object
+) -> None:
+    zoho = in_process.simulator
+    page = {"users": zoho.organisation.users[:2], "info": more}
+    zoho.fail("users", "error_before", status=200, body=page, times=9)
+
+    crm = in_process.client()
+
+    if more:
+        with pytest.raises(ServerError) as caught:
+            crm.users()
+        assert caught.value.code == "repeated_page"
+    else:
+        assert len(crm.users()) == 2
+    assert sum(call["count"] for call in zoho.stats()["calls"] if "users" in call["path"]) <= 2
+
+
+def test_of_very_many_users_the_first_are_read(in_process: Transport) -> None:
+    zoho = in_process.simulator
+    many = [{**zoho.organisation.users[0], "id": str(number)} for number in range(MAX_USERS + 1)]
+    body = {"users": many, "info": {"more_records": True}}
+    zoho.fail("users", "error_before", status=200, body=body)
+
+    assert len(in_process.client().users()) == MAX_USERS
 
 
 def test_contact_roles_are_read(transport: Transport, crm: ZohoClient) -> None:
@@ -74,6 +108,14 @@ def test_the_layout_of_deals_says_what_a_conversion_asks_for(crm: ZohoClient) ->
     required = {field.api_name for field in fields if field.required}
     assert {"Deal_Name", "Stage", "Closing_Date"} <= required
     assert all(field.label for field in fields)
+
+
+def test_a_user_who_may_not_see_a_layout_is_told_of_no_deal_fields(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    transport.simulator.fail("metadata", "empty")
+
+    assert crm.deal_layout() == ("", ())
 
 
 def test_the_fields_are_read_that_a_conversion_carries_over(crm: ZohoClient) -> None:

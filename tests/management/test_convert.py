@@ -332,6 +332,29 @@ def test_what_the_organisation_does_not_have_is_wrong_use(
     assert zoho.ledger()["calls"] == []
 
 
+def test_a_new_owner_without_a_deal_needs_no_layout(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    last = [zoho.add_user() for _ in range(201)][-1]
+    zoho.fail("metadata", "empty", times=None)
+
+    ran = run("zoho_convert", zoho.story("no_match"), "--owner", last["id"], "--format=json")
+
+    assert (ran.code, ran.line["plan"]["owner_id"]) == (0, last["id"])
+    assert "cannot be read" not in ran.err
+
+
+def test_a_deal_whose_fields_cannot_be_read_is_left_to_zoho(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    zoho.fail("metadata", "empty", times=None)
+
+    ran = run("zoho_convert", zoho.story("no_match"), *DEAL, "--format=json")
+
+    assert ran.line["plan"]["deal"]["stage"] == "Qualification"
+    assert "The stages of deals cannot be read: The user of this connection sees" in ran.err
+
+
 def test_a_mandatory_field_of_deals_is_asked_for(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:

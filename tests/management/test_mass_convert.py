@@ -19,6 +19,7 @@ from zoho_crm.types import as_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+NO_PERMISSION = {"code": "NO_PERMISSION", "details": {}, "message": "no right", "status": "error"}
 REFUSAL = {"code": "INVALID_DATA", "details": {}, "message": "no such thing", "status": "error"}
 
 
@@ -309,6 +310,48 @@ def test_a_policy_that_cannot_be_carried_out_is_wrong_use(
     assert ran.code == 2
     assert says in ran.err
     assert not MassConversion.objects.exists()
+
+
+def test_the_last_of_many_users_may_own_records(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    last = [zoho.add_user() for _ in range(201)][-1]
+
+    ran = mass(run, "create", "--ids-file", "-", "--owner", last["id"], stdin="11")
+
+    assert ran.code == 0, ran.err
+    assert last["id"] in MassConversion.objects.get().active_owners
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"on": "metadata", "do": "empty"},
+        {"on": "metadata", "do": "error_before", "status": 403, "body": NO_PERMISSION},
+        {"on": "metadata", "do": "error_before", "status": 500},
+    ],
+)
+def test_what_only_a_deal_needs_is_not_read_without_one(
+    run: Run, connection: Connection, zoho: Simulator, fault: dict[str, Any]
+) -> None:
+    zoho.fail(**fault, times=None)
+
+    ran = mass(run, "create", "--ids-file", "-", stdin="11")
+
+    assert ran.code == 0, ran.err
+    assert "cannot be read" not in ran.err
+    assert MassConversion.objects.get().active_owners
+
+
+def test_users_that_cannot_be_read_are_a_notice(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    zoho.fail("users", "error_before", status=403, body=NO_PERMISSION)
+
+    ran = mass(run, "create", "--ids-file", "-", stdin="11")
+
+    assert ran.code == 0, ran.err
+    assert "The users cannot be read, so owners are not checked: no right" in ran.err
 
 
 # decide

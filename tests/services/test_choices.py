@@ -8,11 +8,15 @@ import pytest
 from django.core.cache import cache
 from django.db import transaction
 
-from zoho_crm.exceptions import TransientError
+from zoho_crm.client import MAX_USERS
+from zoho_crm.exceptions import PlanError, TransientError
 from zoho_crm.models import Connection
-from zoho_crm.services.choices import Choices, choices
+from zoho_crm.services.choices import Choices, check_owner, choices
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
+from zoho_crm.types import User
+
+REFUSAL = {"code": "NO_PERMISSION", "details": {}, "message": "no right", "status": "error"}
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +80,57 @@ def test_choices_without_permission_are_empty(db: None, zoho: Simulator) -> None
     assert offered.deal_fields == ()
     assert offered.contact_roles
     assert offered.users
+    assert offered.absences.keys() == {"deal_layout", "pipelines"}
+
+
+@pytest.mark.parametrize(
+    ("do", "why"), [("empty", "sees none at Zoho"), ("error_before", "no right")]
+)
+def test_what_of_a_deal_cannot_be_read_is_absent_with_its_reason(
+    connection: Connection, zoho: Simulator, do: str, why: str
+) -> None:
+    refusal = {"status": 403, "body": REFUSAL} if do == "error_before" else {}
+    zoho.fail("metadata", do, times=9, **refusal)
+
+    offered = choices(connection)
+
+    assert (offered.pipelines, offered.deal_fields, offered.contact_roles) == ((), (), ())
+    assert offered.users
+    assert "stages of deals cannot be read" in offered.absence_text("pipelines")
+    assert all(why in text for text in offered.absence_texts())
+    assert offered.absences.keys() >= {"deal_layout", "pipelines"}
+
+
+def test_without_a_deal_only_users_are_read(connection: Connection, zoho: Simulator) -> None:
+    zoho.fail("metadata", "error_before", times=9)
+
+    assert choices(connection, with_deal=False).users
+    assert not [call for call in zoho.stats()["calls"] if "layouts" in call["path"]]
+
+
+def test_users_that_cannot_be_read_are_not_checked(connection: Connection, zoho: Simulator) -> None:
+    zoho.fail("users", "error_before", status=403, body=REFUSAL)
+
+    offered = choices(connection)
+
+    assert (offered.users, offered.active_owners) == ((), ())
+    assert offered.pipelines
+    assert offered.absence_texts() == [
+        "The users cannot be read, so owners are not checked: no right"
+    ]
+    check_owner("4711", offered)
+
+
+def test_an_owner_has_to_be_active_as_far_as_all_users_are_known() -> None:
+    users = tuple(User(id=str(number), name="x") for number in range(1, MAX_USERS + 1))
+    some, many = Choices(users=users[:201]), Choices(users=users)
+
+    for user_id in ("", "1", "201"):
+        check_owner(user_id, some)
+    with pytest.raises(PlanError, match="user 202 is not active"):
+        check_owner("202", some)
+    check_owner("20002", many)
+    assert (len(some.active_owners), many.active_owners) == (201, ())
 
 
 def test_errors_are_not_cached(connection: Connection, zoho: Simulator) -> None:

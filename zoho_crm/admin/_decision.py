@@ -282,9 +282,7 @@ def available_choices(connection: Connection) -> tuple[Choices, str]:
         offered = read_choices(connection)
     except EXPECTED_ERRORS as error:
         return Choices(), str(error)
-    if not offered.pipelines:
-        return offered, _("This connection may not read the pipelines and stages of deals.")
-    return offered, ""
+    return offered, "" if offered.pipelines else offered.absence_text("pipelines")
 
 
 def page_title(row: LeadConversion) -> str:

@@ -20,9 +20,6 @@ from zoho_crm.models import Connection, MassConversion
 from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices, choices
 
-#: Zoho lists at most this many users. A full list may lack some, so it proves nobody inactive.
-MAX_LISTED_USERS = 200
-
 
 class RunPreparePages(RunDecisionPages):
     """The page that prepares a mass conversion."""
@@ -48,6 +45,7 @@ class RunPreparePages(RunDecisionPages):
             title=_("Prepare a mass conversion"),
             form=form,
             problem=problem,
+            notices=offered.absence_texts(),
             has_connection=connection is not None,
             has_several=Connection.objects.count() > 1,
             policies=[
@@ -58,11 +56,11 @@ class RunPreparePages(RunDecisionPages):
     def _prepare(
         self, request: HttpRequest, form: PrepareForm, offered: Choices
     ) -> MassConversion | None:
-        users, given = [user.id for user in offered.users], form.cleaned_data
+        given = form.cleaned_data
         arguments: dict[str, Any] = {
             "connection_id": given["connection"].pk,
             "policy": form.chosen_policy(),
-            "active_owners": users if len(users) < MAX_LISTED_USERS else (),
+            "active_owners": offered.active_owners,
             "name": given["name"],
             "by": signed_in_user(request),
         }

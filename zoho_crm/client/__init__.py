@@ -10,7 +10,7 @@ from zoho_crm.client._accounts import AccountsClient, Credentials
 from zoho_crm.client._api import Api, ignore_call
 from zoho_crm.client._auth import TokenAuth, ZohoAuth
 from zoho_crm.client._convert import convert_body
-from zoho_crm.client._crm import ZohoClient
+from zoho_crm.client._crm import MAX_USERS, ZohoClient
 from zoho_crm.client._leads import LEAD_FIELDS, LeadPage
 from zoho_crm.client._mass import MAX_LEADS_PER_JOB, effect_body, job_body, refused_index
 from zoho_crm.client._transport import Limits, open_session
@@ -18,6 +18,7 @@ from zoho_crm.client._transport import Limits, open_session
 __all__ = [
     "LEAD_FIELDS",
     "MAX_LEADS_PER_JOB",
+    "MAX_USERS",
     "AccountsClient",
     "Api",
     "Credentials",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from zoho_crm.client._api import Api
@@ -20,6 +21,11 @@ from zoho_crm.types import (
     Stage,
     User,
 )
+
+#: Zoho's limit of a page of users.
+USERS_PER_PAGE = 200
+#: The number of users after which no further page is read.
+MAX_USERS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +59,22 @@ class ZohoClient:
         return self.api.read("/crm/v8/users", _current_user, type="CurrentUser")
 
     def users(self) -> tuple[User, ...]:
-        """Return the users who may own records, active and confirmed; at most 200."""
-        return self.api.read("/crm/v8/users", _users, type="ActiveConfirmedUsers", per_page="200")
+        """
+        Return the active and confirmed users, who may own records; at most ``MAX_USERS``.
+
+        :raises ServerError: if Zoho repeats a page
+        """
+        found: dict[str, User] = {}
+        query = {"type": "ActiveConfirmedUsers", "per_page": str(USERS_PER_PAGE)}
+        for page in count(1):
+            users, is_last = self.api.read("/crm/v8/users", _users, **query, page=str(page))
+            known = len(found)
+            found |= {user.id: user for user in users}
+            if is_last or len(found) >= MAX_USERS:
+                break
+            if len(found) == known:
+                raise ServerError(code="repeated_page")
+        return tuple(found.values())[:MAX_USERS]
 
     def contact_roles(self) -> tuple[Reference, ...]:
         """Return the roles of a contact in a deal: …/api/v8/get-contact-roles.html."""
@@ -65,7 +85,11 @@ class ZohoClient:
         return self.api.read("/crm/v8/settings/pipeline", _pipelines, layout_id=layout_id)
 
     def deal_layout(self) -> tuple[str, tuple[DealField, ...]]:
-        """Return the id of the layout of a converted lead's deal, and the fields that it shows."""
+        """
+        Return the id of the layout of a converted lead's deal, and the fields that it shows.
+
+        The id is empty, and there are no fields, if the user may not see a layout of leads.
+        """
         return self.api.read("/crm/v8/settings/layouts", _deal_layout, module="Leads")
 
     def deal_stages(self) -> tuple[Stage, ...]:
@@ -106,8 +130,10 @@ def _current_user(body: JsonObject) -> User:
     return _user(_first(body, "users"))
 
 
-def _users(body: JsonObject) -> tuple[User, ...]:
-    return tuple(map(_user, body.get("users") or []))
+def _users(body: JsonObject) -> tuple[tuple[User, ...], bool]:
+    """Return the users of a page, and whether it is the last one."""
+    users = tuple(map(_user, body.get("users") or []))
+    return users, not (body.get("info") or {}).get("more_records")
 
 
 def _user(record: JsonObject) -> User:
@@ -143,8 +169,8 @@ def _stage(record: JsonObject) -> Stage:
 
 
 def _deal_layout(body: JsonObject) -> tuple[str, tuple[DealField, ...]]:
-    mapping = _first(body, "layouts").get("convert_mapping") or {}
-    deals = mapping.get("Deals") or {}
+    layout: JsonObject = next(iter(body.get("layouts") or []), {})
+    deals = (layout.get("convert_mapping") or {}).get("Deals") or {}
     return str(deals.get("id") or ""), tuple(map(_deal_field, deals.get("fields") or []))
 
 

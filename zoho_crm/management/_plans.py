@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -16,16 +16,13 @@ from zoho_crm.management._deals import add_deal_arguments, deal_from_options, wa
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.matching import POLICIES, Policy
 from zoho_crm.models import Connection, LeadConversion
-from zoho_crm.services.choices import Choices, choices
+from zoho_crm.services.choices import Choices, check_owner, choices
 from zoho_crm.services.convert import plan_of
 from zoho_crm.services.presentation import reason_text
 from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Verdict
 
 DEFAULT_POLICY = "careful"
-#: Zoho lists at most so many users: in a full list, a missing user may still exist.
-MAX_LISTED_USERS = 200
-
 #: Fields of a plan that are the same for all leads, and the option of each.
 COMMON_FIELDS = {
     "owner_id": "owner",
@@ -48,6 +45,8 @@ class PlanOptions:
     common: Mapping[str, Any]
     #: Names of users and contact roles, by id, as far as they were read.
     names: Mapping[str, str]
+    #: Sentences on what of the organisation could not be read.
+    notices: list[str] = field(default_factory=list)
 
 
 def add_plan_arguments(parser: CommandParser) -> None:
@@ -81,8 +80,7 @@ def plan_options_from(options: dict[str, Any], connection: Connection) -> PlanOp
     :raises CommandError: if options contradict each other, or something does not exist at Zoho
     """
     is_deal_wanted = wants_deal(options)
-    known = _load_choices(connection) if is_deal_wanted or options["owner"] else Choices()
-    _check_owner(options["owner"], known)
+    known = _load_choices(connection, options["owner"], is_deal_wanted=is_deal_wanted)
     common = {word: options[option] for word, option in COMMON_FIELDS.items() if options[option]}
     if is_deal_wanted:
         common["deal"] = deal_from_options(options, known)
@@ -95,6 +93,7 @@ def plan_options_from(options: dict[str, Any], connection: Connection) -> PlanOp
         account=options["account"],
         common=common,
         names=known.names,
+        notices=known.absence_texts(),
     )
 
 
@@ -141,17 +140,21 @@ def _check_is_decided(
     raise PlanError(f"{reason_text(row)} {message}".strip(), code="undecided")
 
 
-def _check_owner(wanted: str | None, known: Choices) -> None:
-    users = {user.id: user.name for user in known.users}
-    if wanted and users and wanted not in users and len(users) < MAX_LISTED_USERS:
-        message = _("There is no active user %(id)s; known are: %(known)s.")
-        listed = ", ".join(f"{name} ({user_id})" for user_id, name in users.items())
-        raise wrong_use(message % {"id": wanted, "known": listed})
+def _load_choices(connection: Connection, owner: str | None, *, is_deal_wanted: bool) -> Choices:
+    """
+    Return what the options need of users, pipelines and roles; nothing if they need none.
 
+    Nothing too if Zoho cannot be asked now: it checks them once more.
 
-def _load_choices(connection: Connection) -> Choices:
-    """Return users, pipelines and roles; nothing if they cannot be read: Zoho checks them too."""
+    :raises CommandError: if the wanted owner is not active in the organisation
+    """
+    if not (owner or is_deal_wanted):
+        return Choices()
     try:
-        return choices(connection)
+        known = choices(connection, with_deal=is_deal_wanted)
+        check_owner(owner or "", known)
+    except PlanError as error:
+        raise wrong_use(str(error)) from error
     except ZohoError:
         return Choices()
+    return known

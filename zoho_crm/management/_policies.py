@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._deals import check_contact_role, find_pipeline, find_stage, missing_fields
 from zoho_crm.management._exits import wrong_use
-from zoho_crm.management._plans import DEFAULT_POLICY, MAX_LISTED_USERS
+from zoho_crm.management._plans import DEFAULT_POLICY
 from zoho_crm.matching import ALLOWED, Action, DealTemplate, Policy
 from zoho_crm.models import Connection
 from zoho_crm.services import mass_convert
@@ -45,8 +45,10 @@ class RunPolicy:
     """A policy that was checked against an organisation, and the organisation's active users."""
 
     policy: Policy
-    #: Ids of users; empty if Zoho did not list all of them.
+    #: Ids of users; empty if not all of them are known.
     active_owners: tuple[str, ...]
+    #: Sentences on what of the organisation could not be read.
+    notices: list[str]
 
 
 def add_policy_arguments(parser: CommandParser) -> None:
@@ -94,14 +96,15 @@ def run_policy_from(options: dict[str, Any], connection: Connection) -> RunPolic
     :raises ZohoError: if the organisation's users and fields cannot be read
     """
     policy = _with_options(_find_policy(options["policy"]), options)
-    known = choices(connection)
+    known = choices(connection, with_deal=policy.deal is not None)
     if policy.deal:
         policy = replace(policy, deal=_checked_deal(policy.deal, known))
     elif "Deals" in (policy.attachments_to, *policy.tags_to):
         raise wrong_use(_("Nothing can go to deals if none are created: --deal-name."))
     mass_convert.check_policy(policy, known)
-    users = tuple(user.id for user in known.users)
-    return RunPolicy(policy=policy, active_owners=users if len(users) < MAX_LISTED_USERS else ())
+    return RunPolicy(
+        policy=policy, active_owners=known.active_owners, notices=known.absence_texts()
+    )
 
 
 def _find_policy(name: str) -> Policy:

@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from django.core.cache import cache
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from zoho_crm.client import ZohoClient
-from zoho_crm.exceptions import PermissionDeniedError
+from zoho_crm.client import MAX_USERS, ZohoClient
+from zoho_crm.exceptions import PermissionDeniedError, PlanError, RequestRefusedError
 from zoho_crm.models import Connection
 from zoho_crm.services import tokens
 from zoho_crm.services._zoho import outside_transaction
-from zoho_crm.types import DealField, Pipeline, Reference, User
+from zoho_crm.services.presentation import coded_text, reason_of
+from zoho_crm.types import CodedText, DealField, Pipeline, Reference, User
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 Value = TypeVar("Value")
 
 CACHE_SECONDS = 300
+#: The sentence for each part of the choices that cannot be read.
+ABSENCE_TEXTS: Mapping[str, StrPromise] = {
+    "users": gettext_lazy("The users cannot be read, so owners are not checked: %s"),
+    "deal_layout": gettext_lazy("The fields of deals cannot be read: %s"),
+    "pipelines": gettext_lazy("The stages of deals cannot be read: %s"),
+    "contact_roles": gettext_lazy("The roles of contacts in deals cannot be read: %s"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choices:
-    """The values that a form of a conversion offers; empty where a permission is missing."""
+    """The values that a form of a conversion offers; those that cannot be read are empty."""
 
     #: One with an empty value if the organisation has stages but no pipelines.
     pipelines: tuple[Pipeline, ...] = ()
     deal_fields: tuple[DealField, ...] = ()
     contact_roles: tuple[Reference, ...] = ()
     users: tuple[User, ...] = ()
+    #: Why parts of them could not be read, by a key of ``ABSENCE_TEXTS``.
+    absences: Mapping[str, CodedText] = field(default_factory=dict)
 
     @property
     def names(self) -> Mapping[str, str]:
@@ -37,40 +52,104 @@ class Choices:
         roles = {role.id: role.name for role in self.contact_roles}
         return roles | {user.id: user.name for user in self.users}
 
+    @property
+    def active_owners(self) -> tuple[str, ...]:
+        """Ids of the users who may own records; empty if not all of them are known."""
+        return tuple(user.id for user in self.users) if len(self.users) < MAX_USERS else ()
 
-def choices(connection: Connection) -> Choices:
+    def may_own(self, user_id: str) -> bool:
+        """Return whether a user is active in the organisation, or that is not known."""
+        return not self.active_owners or user_id in self.active_owners
+
+    def absence_texts(self) -> list[str]:
+        """Return the sentences on what could not be read, and why."""
+        return list(map(self.absence_text, self.absences))
+
+    def absence_text(self, part: str) -> str:
+        """Return the sentence on a part that could not be read, and why."""
+        why = self.absences[part]
+        return str(ABSENCE_TEXTS[part]) % coded_text(why.code, why.details)
+
+
+def choices(connection: Connection, *, with_deal: bool = True) -> Choices:
     """
     Return the choices of a connection from Zoho; they are cached for five minutes.
 
+    :param with_deal: whether to read what only a deal needs
     :raises ZohoError: if Zoho cannot be asked now
     """
     outside_transaction()
-    key = f"zoho_crm.choices.{connection.pk}"
+    users = _cached(connection, "users", _fetch_users)
+    if not with_deal:
+        return users
+    deal = _cached(connection, "deal", _fetch_deal_choices)
+    return replace(deal, users=users.users, absences={**users.absences, **deal.absences})
+
+
+def check_owner(user_id: str, choices: Choices) -> None:
+    """
+    Check that a user may own records; an empty id, for each lead's own owner, is right.
+
+    :raises PlanError: if the user is not active in the organisation
+    """
+    if user_id and not choices.may_own(user_id):
+        message = _("The user %s is not active in this organisation.")
+        raise PlanError(message % user_id, code="no_owner")
+
+
+def _cached(connection: Connection, name: str, fetch: Callable[[ZohoClient], Choices]) -> Choices:
+    key = f"zoho_crm.choices.{connection.pk}.{name}"
     cached: Choices | None = cache.get(key)
     if cached is None:
-        cached = _fetch(tokens.client_for(connection))
+        cached = fetch(tokens.client_for(connection))
         cache.set(key, cached, CACHE_SECONDS)
     return cached
 
 
-def _fetch(client: ZohoClient) -> Choices:
+def _fetch_users(client: ZohoClient) -> Choices:
+    reads = _Reads()
+    return Choices(users=reads.value("users", client.users, ()), absences=reads.absences)
+
+
+def _fetch_deal_choices(client: ZohoClient) -> Choices:
+    reads = _Reads()
     no_layout: tuple[str, tuple[DealField, ...]] = ("", ())
-    layout_id, deal_fields = _if_allowed(client.deal_layout, no_layout)
+    layout_id, deal_fields = reads.value("deal_layout", client.deal_layout, no_layout)
+    no_pipelines: tuple[Pipeline, ...] = ()
+    pipelines = reads.value("pipelines", partial(_pipelines, client, layout_id), no_pipelines)
+    reads.note_unseen(deal_layout=layout_id, pipelines=pipelines)
     return Choices(
-        pipelines=_if_allowed(partial(_pipelines, client, layout_id), ()),
+        pipelines=pipelines,
         deal_fields=deal_fields,
-        contact_roles=_if_allowed(client.contact_roles, ()),
-        users=_if_allowed(client.users, ()),
+        contact_roles=reads.value("contact_roles", client.contact_roles, ()),
+        absences=reads.absences,
     )
 
 
 def _pipelines(client: ZohoClient, layout_id: str) -> tuple[Pipeline, ...]:
     found = client.pipelines(layout_id) if layout_id else ()
-    return found or (Pipeline(value="", label="", stages=client.deal_stages(), is_default=True),)
+    if found:
+        return found
+    stages = client.deal_stages()
+    return (Pipeline(value="", label="", stages=stages, is_default=True),) if stages else ()
 
 
-def _if_allowed(fetch: Callable[[], Value], otherwise: Value) -> Value:
-    try:
-        return fetch()
-    except PermissionDeniedError:
-        return otherwise
+class _Reads:
+    """Reads parts of the choices, and notes why some are absent."""
+
+    def __init__(self) -> None:
+        self.absences: dict[str, CodedText] = {}
+
+    def value(self, part: str, read: Callable[[], Value], otherwise: Value) -> Value:
+        """Return what ``read`` returns; the other value if Zoho refuses to let it be read."""
+        try:
+            return read()
+        except (PermissionDeniedError, RequestRefusedError) as error:
+            self.absences[part] = reason_of(error)
+            return otherwise
+
+    def note_unseen(self, **values: object) -> None:
+        """Note the parts that Zoho lets be read, but without any value."""
+        for part, value in values.items():
+            if not value:
+                self.absences.setdefault(part, CodedText(code="unseen"))

@@ -220,6 +220,8 @@ TEXTS_BY_CODE: Mapping[str, StrPromise | str] = {
     "stdin": gettext_lazy("stdin"),
     "all_open_leads": gettext_lazy("all open leads"),
     "open_leads": gettext_lazy("open leads with %(filters)s"),
+    # why a part of what an organisation offers is absent
+    "unseen": gettext_lazy("The user of this connection sees none at Zoho."),
     # errors
     "internal": gettext_lazy("An internal error (%(error)s); see the log of this site."),
     **MESSAGES_BY_CODE,

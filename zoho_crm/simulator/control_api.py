@@ -87,6 +87,15 @@ class ControlApi:
         with self.engine.lock:
             return self.engine.story_factory.create(case)
 
+    def add_user(self, **values: Any) -> Json:
+        """Add a user, active and confirmed like the one who grants tokens, and return the user."""
+        with self.engine.lock:
+            own = self.world.organisation
+            number = len(own.users) + 1
+            name = {"full_name": f"User {number}", "email": f"user{number}@{own.domain}"}
+            own.users.append({**own.current_user, **name, "id": own.ids.next(), **values})
+            return own.users[-1]
+
     def change(self, record: Record, **values: Any) -> None:
         """Edit a record as a user of Zoho CRM does; stale reads still show its former values."""
         with self.engine.lock:

@@ -85,6 +85,8 @@ class Command(ZohoCommand):
         check_deal(options)
         connection = chosen_connection(options["connection"])
         plan_options = plan_options_from(options, connection)
+        for notice in plan_options.notices:
+            self.hint(notice)
         items = preview_items(connection.pk, ids, plan_options)
         output = self.open_output(options)
         if not execute:

@@ -79,6 +79,8 @@ class Command(ZohoCommand):
         connection = chosen_connection(options["connection"])
         with _refused_is_wrong_use():
             chosen = run_policy_from(options, connection)
+        for notice in chosen.notices:
+            self.hint(notice)
         with _source(options, connection) as (source, lead_ids):
             run = mass_convert.prepare(
                 connection_id=connection.pk,

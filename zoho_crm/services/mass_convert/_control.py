@@ -15,7 +15,7 @@ from zoho_crm.matching import POLICIES, Policy
 from zoho_crm.models import DbNow, LeadConversion, MassConversion
 from zoho_crm.models import Policy as SavedPolicy
 from zoho_crm.services import lifecycle
-from zoho_crm.services.choices import Choices
+from zoho_crm.services.choices import Choices, check_owner
 from zoho_crm.services.mass_convert._counts import decided_count
 from zoho_crm.services.mass_convert._decisions import WRITE_BATCH_ROWS, in_review
 from zoho_crm.services.mass_convert._sources import open_leads_source
@@ -124,11 +124,8 @@ def check_policy(policy: Policy, choices: Choices) -> None:
 
     :raises PlanError: if a stage is not in its pipeline, or an owner is unknown or inactive
     """
-    users = {user.id for user in choices.users}
-    for owner in filter(None, (policy.owner_id, policy.owner_for_inactive_id)):
-        if users and owner not in users:
-            message = _("The user %s is not active in this organisation.")
-            raise PlanError(message % owner, code="no_owner")
+    for owner in (policy.owner_id, policy.owner_for_inactive_id):
+        check_owner(owner, choices)
     deal = policy.deal
     if deal and choices.pipelines:
         stages = {p.value: {stage.value for stage in p.stages} for p in choices.pipelines}
