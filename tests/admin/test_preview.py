@@ -65,6 +65,29 @@ def test_an_address_of_several_leads_asks_which(
     assert browser.url == decide_url(LeadConversion.objects.get(lead_id=leads[0].id))
 
 
+def test_an_address_that_only_contains_the_wanted_one_is_not_opened(
+    browser: Browser, connection: Connection, zoho: Simulator
+) -> None:
+    zoho.add_lead(Email="marjo@desk.example")
+
+    page = look_up(browser, "jo@desk.example")
+
+    assert "Zoho finds no open lead with this address" in page.text
+    assert not LeadConversion.objects.exists()
+
+
+def test_of_very_many_leads_with_one_address_the_first_are_offered(
+    browser: Browser, connection: Connection, zoho: Simulator
+) -> None:
+    for _number in range(102):
+        zoho.add_lead(Email="shared@desk.example")
+
+    page = look_up(browser, "shared@desk.example")
+
+    assert "2 more have this address; look them up by their ids." in page.text
+    assert len([form for form in page.forms if "Preview" in form.buttons]) == 101
+
+
 def test_an_unknown_address_is_reported(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:

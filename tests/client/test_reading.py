@@ -8,7 +8,8 @@ import pytest
 
 from tests.client.canned import Canned, client_of
 from tests.client.conftest import Transport
-from zoho_crm.client import MAX_USERS, ZohoClient
+from zoho_crm.client import MAX_USERS, ZohoClient, is_endless
+from zoho_crm.client._leads import MAX_PAGES
 from zoho_crm.exceptions import RequestRefusedError, ServerError
 from zoho_crm.types import Converted, Environment, Reference
 
@@ -57,7 +58,7 @@ def test_a_page_of_users_that_comes_again_and_again_ends_the_list(
     if more:
         with pytest.raises(ServerError) as caught:
             crm.users()
-        assert caught.value.code == "repeated_page"
+        assert caught.value.code == "endless_list"
     else:
         assert len(crm.users()) == 2
     assert sum(call["count"] for call in zoho.stats()["calls"] if "users" in call["path"]) <= 2
@@ -250,6 +251,34 @@ def test_leads_are_found_by_their_address(transport: Transport, crm: ZohoClient)
     assert crm.leads.search(email="nobody@brandt.example") == ()
 
 
+@pytest.mark.parametrize("wanted", ["jo@brandt.example", " JO@Brandt.example "])
+def test_an_address_that_only_contains_the_wanted_one_is_another(
+    transport: Transport, crm: ZohoClient, wanted: str
+) -> None:
+    zoho = transport.simulator
+    marjo = zoho.add_lead(Email="marjo@brandt.example")
+    zoho.add_lead(Email="jo@brandt.example.test")
+    exact = [zoho.add_lead(Email="Jo@brandt.example").id]
+
+    assert crm.leads.search(email="marjo@brandt.example")[0].id == marjo.id
+    assert [lead.id for lead in crm.leads.search(email=wanted.strip())] == exact
+    exact.append(zoho.add_lead(Secondary_Email="jo@brandt.example").id)
+    assert {lead.id for lead in crm.leads.search(email=wanted)} == set(exact)
+
+
+def test_an_address_is_found_after_pages_of_others(
+    in_process: Transport,
+) -> None:
+    zoho = in_process.simulator
+    exact = zoho.add_lead(Email="jo@brandt.example")
+    for number in range(400):
+        zoho.add_lead(Email=f"{number}jo@brandt.example")
+
+    found = in_process.client().leads.search(email="jo@brandt.example")
+
+    assert [lead.id for lead in found] == [exact.id]
+
+
 def test_options_name_the_matches_and_what_they_match_on(
     transport: Transport, crm: ZohoClient
 ) -> None:
@@ -378,18 +407,68 @@ def test_a_field_that_is_called_error_is_no_refusal(transport: Transport, crm: Z
     assert crm.leads.get_many(["1"])["1"].fields["error"] == "printed twice"
 
 
-def test_what_people_know_a_lead_by_is_asked_for_before_the_fifty_fields_are_full(
+def test_more_fields_than_one_read_may_have_are_read_by_several(
     in_process: Transport,
 ) -> None:
-    asked = tuple(f"Field_{number}" for number in range(60))
+    zoho = in_process.simulator
+    names = [f"Field_{number}" for number in range(120)]
+    client = ZohoClient(api=in_process.client().api, mapped_fields=tuple(names))
+    records = [zoho.add_lead(**dict.fromkeys(names, f"lead {number}")) for number in range(2)]
+
+    found = client.leads.get_many([*(record.id for record in records), "404"])
+
+    assert found.keys() == {record.id for record in records}
+    for number, record in enumerate(records):
+        lead = found[record.id]
+        assert {lead.fields[name] for name in names} == {f"lead {number}"}
+        assert (lead.name, lead.email) == (record["Full_Name"], record["Email"])
+        assert {"Description", "Twitter"} <= lead.fields.keys()
+
+
+def test_a_page_has_all_the_fields_that_were_asked_for(in_process: Transport) -> None:
+    zoho = in_process.simulator
+    names = [f"Field_{number}" for number in range(40)]
+    ids = [zoho.add_lead(Field_39=str(number)).id for number in range(205)]
+
+    pages = list(in_process.client().leads.pages(fields=names))
+
+    read = {lead.id: lead.fields["Field_39"] for page in pages for lead in page.leads}
+    assert read == {lead_id: str(number) for number, lead_id in enumerate(ids)}
+
+
+def test_a_lead_that_goes_between_two_reads_is_not_found(in_process: Transport) -> None:
+    zoho = in_process.simulator
+    names = tuple(f"Field_{number}" for number in range(60))
+    client = ZohoClient(api=in_process.client().api, mapped_fields=names)
+    first = {"data": [{"id": "404", "Last_Name": "Okafor"}]}
+    zoho.fail("leads_list", "error_before", status=200, body=first)
+
+    assert client.leads.get_many(["404"]) == {}
+
+
+@pytest.mark.parametrize("tokens", [("a", "a"), ("a", "b", "a"), ("a", "b", "c", "b")])
+def test_a_list_that_leads_back_to_one_of_its_pages_ends(
+    in_process: Transport, tokens: tuple[str, ...]
+) -> None:
     client = in_process.client()
-    with_fields = ZohoClient(api=client.api, mapped_fields=asked)
-    record = in_process.simulator.add_lead(Field_32="kept", Field_33="cut off")
+    for token in tokens:
+        page = {"data": [{"id": "1"}], "info": {"next_page_token": token}}
+        in_process.simulator.fail("leads_list", "error_before", status=200, body=page)
 
-    lead = with_fields.leads.get_many([record.id])[record.id]
+    pages = client.leads.pages()
 
-    assert {"First_Name", "Last_Name", "Company", "Email", "Field_32"} <= lead.fields.keys()
-    assert "Field_33" not in lead.fields
+    for _token in tokens:
+        assert next(pages).leads
+    with pytest.raises(ServerError) as caught:
+        next(pages)
+    assert caught.value.code == "endless_list"
+
+
+def test_a_list_with_a_new_token_for_ever_ends() -> None:
+    seen = {str(number) for number in range(MAX_PAGES - 1)}
+
+    assert not is_endless("new", seen)
+    assert is_endless("new", {*seen, "one more"})
 
 
 def test_the_credits_that_are_left_are_noted(transport: Transport, crm: ZohoClient) -> None:

@@ -7,6 +7,7 @@ import pytest
 from tests.mass.bench import Bench, Stage
 from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.services import mass_convert
+from zoho_crm.services.presentation import pause_text
 
 pytestmark = pytest.mark.slow
 
@@ -109,6 +110,27 @@ def test_a_page_that_zoho_refuses_stops_the_run_and_says_why(bench: Bench) -> No
     mass_convert.resume(run_id=run.pk)
     bench.until_settled(run)
     assert taken_in(run) == set(leads)
+
+
+@pytest.mark.parametrize("tokens", ["aa", "aba"])
+def test_a_list_that_leads_back_to_one_of_its_pages_stops_the_run(
+    bench: Bench, tokens: str
+) -> None:
+    leads = bench.leads(3)
+    run = prepare(bench)
+    for token in tokens:
+        page = {"data": [{"id": leads[0]}], "info": {"next_page_token": token}}
+        bench.zoho.fail("leads_list", "error_before", status=200, body=page)
+
+    bench.work()
+
+    assert (bench.refreshed(run).stage, run.paused_reason) == (Stage.STAGING, "endless_list")
+    assert (run.due_at, run.page_token, run.page_digests) == (None, "", [])
+    assert pause_text(run).startswith("Zoho CRM repeats pages of a list")
+    assert taken_in(run) == {leads[0]}
+    mass_convert.resume(run_id=run.pk)
+    bench.until_settled(run)
+    assert (taken_in(run), run.page_digests) == (set(leads), [])
 
 
 def test_leads_that_come_in_meanwhile_shift_the_pages_and_nothing_is_lost(bench: Bench) -> None:

@@ -44,6 +44,8 @@ from zoho_crm.types import Lead, Match
 Status = LeadConversion.Status
 #: Events on the page of a conversion.
 MAX_EVENTS = 100
+#: Leads with one e-mail address that are offered.
+MAX_FOUND_LEADS = 100
 #: One of these is needed to see the names of leads in the list.
 LEAD_NAME_PERMISSIONS = (
     "view_payload_leadconversion",
@@ -205,9 +207,13 @@ class LeadConversionAdmin(DecisionPages):
                 return self._preview(request, form.cleaned_data["connection"], found[0].id)
         except EXPECTED_ERRORS as error:
             form.add_error(None, str(error))
-        page_name = _("Preview a conversion")
         return self.render_page(
-            request, "preview.html", page_name=page_name, form=form, found=found
+            request,
+            "preview.html",
+            page_name=_("Preview a conversion"),
+            form=form,
+            found=found[:MAX_FOUND_LEADS],
+            further_count=len(found[MAX_FOUND_LEADS:]),
         )
 
     def _find_leads(self, form: LookUpForm) -> tuple[Lead, ...]:

@@ -11,12 +11,11 @@ from zoho_crm.client._api import Api, ignore_call
 from zoho_crm.client._auth import TokenAuth, ZohoAuth
 from zoho_crm.client._convert import convert_body
 from zoho_crm.client._crm import MAX_USERS, ZohoClient
-from zoho_crm.client._leads import LEAD_FIELDS, LeadPage
+from zoho_crm.client._leads import LeadPage, is_endless
 from zoho_crm.client._mass import MAX_LEADS_PER_JOB, effect_body, job_body, refused_index
 from zoho_crm.client._transport import Limits, open_session
 
 __all__ = [
-    "LEAD_FIELDS",
     "MAX_LEADS_PER_JOB",
     "MAX_USERS",
     "AccountsClient",
@@ -33,4 +32,5 @@ __all__ = [
     "job_body",
     "open_session",
     "ignore_call",
+    "is_endless",
 ]

@@ -73,7 +73,7 @@ class ZohoClient:
             if is_last or len(found) >= MAX_USERS:
                 break
             if len(found) == known:
-                raise ServerError(code="repeated_page")
+                raise ServerError(code="endless_list")
         return tuple(found.values())[:MAX_USERS]
 
     def contact_roles(self) -> tuple[Reference, ...]:

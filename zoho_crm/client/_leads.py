@@ -7,13 +7,13 @@ https://www.zoho.com/crm/developer/docs/api/v8/lead-conversion-options.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zoho_crm.client._api import Api, always
 from zoho_crm.client._convert import conversion_of, convert_body
-from zoho_crm.exceptions import RequestRefusedError
+from zoho_crm.exceptions import RequestRefusedError, ServerError
 from zoho_crm.types import (
     ConversionOptions,
     ConversionPlan,
@@ -44,9 +44,16 @@ STATE_FIELDS = tuple(
     Converted_Account Converted_Deal $converted_detail $approval_state $in_merge $review
     """.split()  # noqa: SIM905
 )
+#: Fields in which a lead's e-mail addresses are.
+EMAIL_FIELDS = ("Email", "Secondary_Email")
 #: Zoho's limits of a read.
 MAX_FIELDS_PER_READ = 50
 MAX_IDS_PER_CALL = 100
+LEADS_PER_PAGE = 200
+#: Pages after which a list counts as endless; Zoho's own limit is half of it.
+MAX_PAGES = 1_000
+#: Zoho's limit of what a search finds, as pages.
+MAX_SEARCH_PAGES = 10
 APPROVED_STATES = frozenset({None, "", "approved"})
 
 
@@ -56,6 +63,7 @@ class LeadPage:
 
     leads: tuple[Lead, ...]
     next_page_token: str = ""
+    has_more: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,22 +89,58 @@ class LeadsClient:
         if not wanted:
             return {}  # without ids Zoho would return the newest leads
         query = {"ids": ",".join(map(_checked, wanted)), "converted": "both"}
-        return {lead.id: lead for lead in self._read("/crm/v8/Leads", query).leads}
+        fields = (*self.mapped_fields, *LEAD_FIELDS)
+        return {lead.id: lead for lead in self._read("/crm/v8/Leads", query, fields).leads}
 
-    def page(self, *, page_token: str = "", per_page: int = 200) -> LeadPage:
-        """Read a page of at most 200 leads that are not converted, newest first."""
+    def page(
+        self,
+        *,
+        page_token: str = "",
+        per_page: int = LEADS_PER_PAGE,
+        fields: Iterable[str] = LEAD_FIELDS,
+    ) -> LeadPage:
+        """
+        Read a page of at most 200 leads that are not converted, newest first.
+
+        :param fields: API names of the fields to read, besides those of every lead
+        """
         query = {"per_page": str(per_page)}
         query |= {"page_token": page_token} if page_token else {}
-        return self._read("/crm/v8/Leads", query)
+        return self._read("/crm/v8/Leads", query, fields)
+
+    def pages(self, *, fields: Iterable[str] = LEAD_FIELDS) -> Iterator[LeadPage]:
+        """
+        Read all pages of the leads that are not converted, newest first.
+
+        :param fields: as in ``page``
+        :raises ServerError: if Zoho repeats a page, or the list does not end
+        """
+        names, seen = list(fields), {""}
+        page = self.page(fields=names)
+        yield page
+        while token := page.next_page_token:
+            if is_endless(token, seen):
+                raise ServerError(code="endless_list")
+            seen.add(token)
+            page = self.page(page_token=token, fields=names)
+            yield page
 
     def search(self, *, email: str) -> tuple[Lead, ...]:
         """
-        Find at most 50 open leads by e-mail; a lead that was just created may be missing.
+        Find the open leads with an e-mail address; one that was just created may be missing.
+
+        Zoho also finds leads whose addresses only contain this one; they are left out here.
 
         https://www.zoho.com/crm/developer/docs/api/v8/search-records.html
         """
-        query = {"email": email, "per_page": "50"}
-        return self._read("/crm/v8/Leads/search", query).leads
+        query = {"email": email, "per_page": str(LEADS_PER_PAGE)}
+        found: dict[str, Lead] = {}
+        for number in range(1, MAX_SEARCH_PAGES + 1):
+            page = self._read("/crm/v8/Leads/search", {**query, "page": str(number)}, EMAIL_FIELDS)
+            found |= {lead.id: lead for lead in page.leads if _has_address(lead, email)}
+            if not page.has_more:
+                break
+        return tuple(found.values())
 
     def options(self, lead_id: str) -> ConversionOptions:
         """
@@ -124,15 +168,47 @@ class LeadsClient:
         )
         return conversion_of(body)
 
-    def _read(self, path: str, query: Mapping[str, str]) -> LeadPage:
-        return self.api.read(path, _page, fields=self._fields(), **query)
+    def _read(self, path: str, query: Mapping[str, str], fields: Iterable[str]) -> LeadPage:
+        """Read a page of leads; the fields for which one read has no room are read by id."""
+        names = list(dict.fromkeys([*STATE_FIELDS, *IDENTIFYING_FIELDS, *fields]))
+        first, *further = [",".join(part) for part in _parts(names, MAX_FIELDS_PER_READ)]
+        page = self.api.read(path, _page, fields=first, **query)
+        for part in further:
+            page = replace(page, leads=self._with_fields(page.leads, part))
+        return page
 
-    def _fields(self) -> str:
-        # In the order of importance: of more than 50 fields, the last are not read.
-        names = dict.fromkeys(
-            [*STATE_FIELDS, *IDENTIFYING_FIELDS, *self.mapped_fields, *LEAD_FIELDS]
+    def _with_fields(self, leads: Sequence[Lead], fields: str) -> tuple[Lead, ...]:
+        """Return those of the leads that are still found, with more fields."""
+        found: dict[str, Lead] = {}
+        for part in _parts([lead.id for lead in leads], MAX_IDS_PER_CALL):
+            query = {"ids": ",".join(part), "converted": "both", "fields": fields}
+            found |= {
+                lead.id: lead for lead in self.api.read("/crm/v8/Leads", _page, **query).leads
+            }
+        return tuple(
+            replace(lead, fields={**lead.fields, **found[lead.id].fields})
+            for lead in leads
+            if lead.id in found
         )
-        return ",".join(list(names)[:MAX_FIELDS_PER_READ])
+
+
+def is_endless(token: str, seen: Collection[str]) -> bool:
+    """
+    Return whether a list does not end: Zoho repeats a page, or there are too many.
+
+    :param token: the token of the next page, or its digest
+    :param seen: the tokens of the pages that were read, or their digests
+    """
+    return token in seen or len(seen) >= MAX_PAGES
+
+
+def _parts(items: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _has_address(lead: Lead, email: str) -> bool:
+    addresses = (lead.fields.get(name, "") for name in EMAIL_FIELDS)
+    return email.strip().casefold() in {address.strip().casefold() for address in addresses}
 
 
 def _checked(lead_id: str) -> str:
@@ -149,7 +225,11 @@ def _checked(lead_id: str) -> str:
 def _page(body: JsonObject) -> LeadPage:
     info = body.get("info") or {}
     leads = tuple(_lead(record) for record in body.get("data") or [])
-    return LeadPage(leads=leads, next_page_token=str(info.get("next_page_token") or ""))
+    return LeadPage(
+        leads=leads,
+        next_page_token=str(info.get("next_page_token") or ""),
+        has_more=bool(info.get("more_records")),
+    )
 
 
 def text_of(value: Any) -> str:

@@ -345,6 +345,7 @@ class Migration(migrations.Migration):
                 ("filters", models.JSONField(editable=False, null=True)),
                 ("page_token", models.TextField(blank=True, editable=False)),
                 ("seen", models.PositiveIntegerField(default=0, editable=False)),
+                ("page_digests", models.JSONField(default=list, editable=False)),
                 ("is_armed", models.BooleanField(default=False)),
                 ("may_use_jobs", models.BooleanField(default=True)),
                 ("counted_from", models.DateTimeField(null=True)),

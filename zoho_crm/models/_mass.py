@@ -80,6 +80,8 @@ class MassConversion(models.Model):
     #: The progress of that: Zoho's token for the next page, and the leads read so far.
     page_token = models.TextField(blank=True, editable=False)
     seen = models.PositiveIntegerField(default=0, editable=False)
+    #: Digests of the tokens of the pages that were read, to notice a list that does not end.
+    page_digests = models.JSONField(default=list, editable=False)
     #: Whether all decided rows that follow no other were moved to READY since the start.
     is_armed = models.BooleanField(default=False)
     #: Whether Zoho's mass conversion may be used.

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 
-from zoho_crm.client import ZohoClient
 from zoho_crm.models import Connection
 from zoho_crm.services import tokens
 from zoho_crm.services._zoho import outside_transaction
@@ -25,22 +23,15 @@ def open_leads(
 
     Values are compared here: in Zoho's search "equals" means "contains", and its index is late.
 
-    :param fields: API names of fields to read besides the default ones
+    :param fields: API names of fields to read besides name, company, e-mail, owner and tags
     :param filters: wanted values by API name; letter case and outer spaces are ignored
     :raises ZohoError: if Zoho cannot be asked
     """
     outside_transaction()
     wanted = dict(filters or {})
-    client = with_fields(tokens.client_for(connection), *fields, *wanted).leads
-
-    def read_pages() -> Iterator[Lead]:
-        page = client.page()
-        yield from page.leads
-        while page.next_page_token:
-            page = client.page(page_token=page.next_page_token)
-            yield from page.leads
-
-    return islice((lead for lead in read_pages() if matches_filters(lead, wanted)), limit)
+    pages = tokens.client_for(connection).leads.pages(fields=[*fields, *wanted])
+    found = (lead for page in pages for lead in page.leads if matches_filters(lead, wanted))
+    return islice(found, limit)
 
 
 def find_leads(*, connection_id: int, email: str) -> tuple[Lead, ...]:
@@ -52,11 +43,6 @@ def find_leads(*, connection_id: int, email: str) -> tuple[Lead, ...]:
     outside_transaction()
     connection = Connection.objects.get(pk=connection_id)
     return tokens.client_for(connection).leads.search(email=email.strip())
-
-
-def with_fields(client: ZohoClient, *fields: str) -> ZohoClient:
-    """Return a copy of a client that also reads these fields of leads, by API name."""
-    return replace(client, mapped_fields=(*fields, *client.mapped_fields))
 
 
 def matches_filters(lead: Lead, filters: Mapping[str, str]) -> bool:

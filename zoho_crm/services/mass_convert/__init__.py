@@ -35,11 +35,12 @@ from zoho_crm.services.mass_convert._sources import (
     ids_of_open_leads,
     open_leads_source,
 )
-from zoho_crm.services.mass_convert._staging import stage_page
+from zoho_crm.services.mass_convert._staging import FIRST_PAGE, stage_page
 from zoho_crm.services.mass_convert._steps import advance_runs, mark_due
 from zoho_crm.services.mass_convert.jobs import effect_of, min_job_size
 
 __all__ = [
+    "FIRST_PAGE",
     "Estimate",
     "cancel",
     "check_policy",

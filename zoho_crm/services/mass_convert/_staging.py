@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
+from zoho_crm.client import is_endless
 from zoho_crm.models import (
     DbNow,
     LeadConversion,
@@ -23,6 +25,10 @@ from zoho_crm.types import Lead, is_record_id
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
 Reason = MassConversionLine.Reason
+#: Columns of a run whose open leads are read from the first page on.
+FIRST_PAGE: Mapping[str, Any] = {"page_token": "", "page_digests": []}
+#: Hex digits that are stored of a token's SHA-256.
+DIGEST_DIGITS = 16
 #: Lines that are written in one batch.
 BATCH_LINES = 1000
 #: Statuses in which a row of no run, or of one that has ended, can be moved into a run.
@@ -52,8 +58,8 @@ def stage_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: s
     """
     Make a row of the run for each lead of a page that matches its filters, and store the progress.
 
-    With the last page the run goes on to PREVIEWING, or is cancelled if it has no rows. Nothing is
-    done if the run was cancelled meanwhile.
+    With the last page the run goes on to PREVIEWING, or is cancelled if it has no rows. If the list
+    does not end, the run is paused. Nothing is done if the run was cancelled meanwhile.
 
     :param next_page_token: Zoho's token for the next page; empty after the last
     """
@@ -63,7 +69,7 @@ def stage_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: s
         for number, lead in enumerate(leads, start=run.seen + 1)
         if matches_filters(lead, run.filters or {})
     }
-    progress = {"page_token": next_page_token, "seen": run.seen + len(leads), "due_at": DbNow()}
+    progress = {**_next_page(run, next_page_token), "seen": run.seen + len(leads)}
     with transaction.atomic():
         if not run.advance(
             [Stage.STAGING], Stage.PREVIEWING if is_last else Stage.STAGING, **progress
@@ -75,6 +81,15 @@ def stage_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: s
         _save_left_out(run, {number: lead_id for lead_id, number in numbers.items()}, reasons)
         if is_last and not run.rows.exists():
             run.advance([Stage.PREVIEWING], Stage.CANCELLED)
+
+
+def _next_page(run: MassConversion, token: str) -> dict[str, Any]:
+    """Return the columns that make a worker read the next page, or that pause an endless list."""
+    digest = hashlib.sha256(token.encode()).hexdigest()[:DIGEST_DIGITS]
+    if token and is_endless(digest, run.page_digests):
+        return {**FIRST_PAGE, "paused_reason": "endless_list", "paused_details": {}, "due_at": None}
+    digests = [*run.page_digests, digest] if token else []
+    return {"page_token": token, "page_digests": digests, "due_at": DbNow()}
 
 
 def _batches(lines: Iterable[str]) -> Iterator[list[str]]:

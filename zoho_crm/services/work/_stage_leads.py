@@ -9,7 +9,6 @@ from zoho_crm.client import LeadPage
 from zoho_crm.exceptions import RequestRefusedError, ZohoError
 from zoho_crm.models import DbNow, MassConversion, from_now
 from zoho_crm.services import mass_convert
-from zoho_crm.services.leads import with_fields
 from zoho_crm.services.presentation import reason_of
 from zoho_crm.services.work._context import WorkContext
 from zoho_crm.services.work._pool import PendingCall
@@ -49,10 +48,10 @@ class StageLeadsStep:
         )
         for run in runs.exclude(pk__in=self._reading)[: context.free_calls]:
             self._reading.add(run.pk)
-            leads = with_fields(context.client, *(run.filters or {})).leads
             on_result, on_error = partial(self._on_page, run), partial(self._on_error, run)
             call = PendingCall(rows=(), on_result=on_result, on_error=on_error)
-            context.pool.start(call, partial(leads.page, page_token=run.page_token))
+            page = partial(context.client.leads.page, fields=list(run.filters or {}))
+            context.pool.start(call, partial(page, page_token=run.page_token))
 
     def _on_page(self, run: MassConversion, _call: PendingCall, page: LeadPage) -> None:
         self._reading.discard(run.pk)
@@ -67,7 +66,7 @@ class StageLeadsStep:
             # A person has to look at it; after a resume it starts from the first page.
             reason = reason_of(error)
             pause = {"paused_reason": reason.code, "paused_details": reason.details}
-            rows.update(**pause, page_token="", due_at=None)
+            rows.update(**pause, **mass_convert.FIRST_PAGE, due_at=None)
             return
         if isinstance(error, ZohoError):
             self._context.health.record_failure(error, started=call.started)

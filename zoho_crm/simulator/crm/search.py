@@ -67,8 +67,4 @@ def _condition(context: RequestContext, table: Table) -> Condition:
         raise refusals.bad_param(way)
     kinds = _WORDS if way == "word" else (way,)
     fields = [each.name for each in FIELDS[table.module] if each.type in kinds]
-    if way == "email":
-        return lambda record: any(
-            normalized(record.get(name)) == normalized(wanted) for name in fields
-        )
     return lambda record: any(normalized(wanted) in normalized(record.get(name)) for name in fields)
