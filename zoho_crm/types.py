@@ -323,6 +323,11 @@ class Pipeline:
     stages: tuple[Stage, ...]
     is_default: bool = False
 
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> Self:
+        """Return the pipeline that ``as_json`` stored."""
+        return cls(**{**stored, "stages": tuple(Stage(**values) for values in stored["stages"])})
+
 
 @dataclass(frozen=True, kw_only=True)
 class DealField:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.management import call_command
 from django.db import transaction
+from django.test import Client
+from django.urls import reverse
 
 from zoho_crm.client import MAX_USERS
 from zoho_crm.exceptions import PlanError, TransientError
@@ -140,6 +148,76 @@ def test_errors_are_not_cached(connection: Connection, zoho: Simulator) -> None:
         choices(connection)
 
     assert choices(connection) != Choices()
+
+
+class JsonCache(LocMemCache):
+    """A cache with a serializer of JSON, which takes nothing else."""
+
+    def set(self, key: str, value: Any, *args: Any, **kwargs: Any) -> None:
+        super().set(key, json.dumps(value), *args, **kwargs)
+
+    def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        found = super().get(key, *args, **kwargs)
+        return found and json.loads(found)
+
+
+class BrokenCache(BaseCache):
+    """A cache that is down: the errors of its client have no base class of Django's."""
+
+    class Error(Exception):
+        pass
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        raise self.Error("connection refused")
+
+    set = get
+
+
+def test_a_cache_that_takes_only_json_is_good_enough(
+    connection: Connection, zoho: Simulator, settings: Any
+) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.JsonCache"}}
+    first = choices(connection)
+    asked = calls(zoho)
+
+    assert choices(connection) == first
+    assert calls(zoho) == asked
+
+
+@pytest.mark.parametrize("stored", ["no JSON", "{}", '{"users": [{"colour": 1}]}', b"\x80", 7, [1]])
+def test_what_cannot_be_read_from_the_cache_is_asked_again(
+    connection: Connection, stored: Any
+) -> None:
+    first = choices(connection)
+    for part in ("users", "deal"):
+        assert cache.get(f"zoho_crm.choices.{connection.pk}.{part}")
+        cache.set(f"zoho_crm.choices.{connection.pk}.{part}", stored)
+
+    assert choices(connection) == first
+
+
+def test_without_a_cache_zoho_is_asked_each_time(
+    connection: Connection, zoho: Simulator, settings: Any
+) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.BrokenCache"}}
+
+    assert choices(connection) == choices(connection)
+
+    asked = [call["count"] for call in zoho.stats()["calls"] if call["path"].endswith("/roles")]
+    assert asked == [2]
+
+
+def test_pages_and_commands_work_without_a_cache(
+    connection: Connection, zoho: Simulator, settings: Any, admin_client: Client
+) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.BrokenCache"}}
+    lead_id = zoho.story("no_match")
+
+    page = admin_client.get(reverse("admin:zoho_crm_massconversion_prepare"))
+    deal = ["--deal-name=New", "--stage=Qualification", "--closing-date=2030-01-31"]
+    call_command("zoho_convert", lead_id, *deal, stdout=io.StringIO(), stderr=io.StringIO())
+
+    assert page.status_code == 200
 
 
 def test_fetching_inside_a_transaction_is_refused(connection: Connection) -> None:

@@ -1,11 +1,18 @@
-"""The values that an organisation offers for a conversion: stages, deal fields, roles, owners."""
+"""
+The values that an organisation offers for a conversion: stages, deal fields, roles, owners.
+
+They are cached as a text of JSON. The cache is only a help: if it does not work, Zoho is asked.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from django.core.cache import cache
 from django.utils.translation import gettext as _
@@ -17,10 +24,12 @@ from zoho_crm.models import Connection
 from zoho_crm.services import tokens
 from zoho_crm.services._zoho import outside_transaction
 from zoho_crm.services.presentation import coded_text, reason_of
-from zoho_crm.types import CodedText, DealField, Pipeline, Reference, User
+from zoho_crm.types import CodedText, DealField, JsonObject, Pipeline, Reference, User, as_json
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
+
+logger = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 
@@ -51,6 +60,18 @@ class Choices:
         """Names of users and contact roles, by id."""
         roles = {role.id: role.name for role in self.contact_roles}
         return roles | {user.id: user.name for user in self.users}
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> Self:
+        """Return the choices that ``as_json`` stored."""
+        absences = {part: CodedText(**why) for part, why in stored["absences"].items()}
+        return cls(
+            pipelines=tuple(map(Pipeline.from_json, stored["pipelines"])),
+            deal_fields=tuple(DealField(**values) for values in stored["deal_fields"]),
+            contact_roles=tuple(Reference(**values) for values in stored["contact_roles"]),
+            users=tuple(User(**values) for values in stored["users"]),
+            absences=absences,
+        )
 
     @property
     def active_owners(self) -> tuple[str, ...]:
@@ -99,11 +120,31 @@ def check_owner(user_id: str, choices: Choices) -> None:
 
 def _cached(connection: Connection, name: str, fetch: Callable[[ZohoClient], Choices]) -> Choices:
     key = f"zoho_crm.choices.{connection.pk}.{name}"
-    cached: Choices | None = cache.get(key)
-    if cached is None:
-        cached = fetch(tokens.client_for(connection))
-        cache.set(key, cached, CACHE_SECONDS)
-    return cached
+    with _IfTheCacheWorks():
+        if stored := cache.get(key):
+            return Choices.from_json(json.loads(stored))
+    found = fetch(tokens.client_for(connection))
+    with _IfTheCacheWorks():
+        cache.set(key, json.dumps(as_json(found)), CACHE_SECONDS)
+    return found
+
+
+class _IfTheCacheWorks:
+    """Logs an error inside the block and goes on: those of cache backends have no common class."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        failed = isinstance(error, Exception)
+        if failed:
+            logger.warning("The cache cannot be used: %s", type(error).__name__)
+        return failed
 
 
 def _fetch_users(client: ZohoClient) -> Choices:
