@@ -256,8 +256,16 @@ def test_the_latest_of_several_usable_matches_is_taken(action, options, plan):
         found(LOCKED, replace(NAMESAKE, approved=False)),
         found(LOCKED, accounts=(ACCOUNT, OTHER_ACCOUNT)),
         found(replace(OF_NOBODY, id="39"), replace(NAMESAKE, id="38")),
+        replace(found(OF_NOBODY, NAMESAKE), further_contacts=1),
+        replace(found(accounts=(ACCOUNT, OTHER_ACCOUNT)), further_accounts=1),
     ],
-    ids=["none is usable", "no contact is usable, accounts are", "their times are not known"],
+    ids=[
+        "none is usable",
+        "no contact is usable, accounts are",
+        "their times are not known",
+        "some contacts are not known",
+        "some accounts are not known",
+    ],
 )
 def test_several_matches_of_which_none_is_the_latest_are_left_to_a_person(options):
     assert decided(on_several_matches=Action.NEWEST, options=options) == Decision()

@@ -62,7 +62,13 @@ MATCHES = st.builds(
     fields=FIELDS,
 )
 SEVERAL = st.lists(MATCHES, max_size=3).map(tuple)
-OPTIONS = st.builds(ConversionOptions, contacts=SEVERAL, accounts=SEVERAL)
+OPTIONS = st.builds(
+    ConversionOptions,
+    contacts=SEVERAL,
+    accounts=SEVERAL,
+    further_contacts=st.integers(0, 9_900),
+    further_accounts=st.integers(0, 9_900),
+)
 DEALS = st.builds(
     Deal,
     name=TEXTS,

@@ -175,6 +175,9 @@ class ConversionOptions:
 
     contacts: tuple[Match, ...] = ()
     accounts: tuple[Match, ...] = ()
+    #: Numbers of those that match, too, but are not kept.
+    further_contacts: int = 0
+    further_accounts: int = 0
 
     @classmethod
     def from_json(cls, stored: JsonObject) -> Self:
@@ -182,6 +185,8 @@ class ConversionOptions:
         return cls(
             contacts=tuple(map(Match.from_json, stored["contacts"])),
             accounts=tuple(map(Match.from_json, stored["accounts"])),
+            further_contacts=stored.get("further_contacts", 0),
+            further_accounts=stored.get("further_accounts", 0),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -17,6 +18,7 @@ from django.urls import reverse
 
 from tests import messages
 from tests.admin.pages import Browser, Page
+from tests.matches import many_matches
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services import convert, preview, work
 from zoho_crm.services.connect import with_grant_code
@@ -74,6 +76,22 @@ def test_the_lead_stands_beside_its_matches_with_the_matched_fields_marked(
     assert "(matched)" in page.text
     assert row.lead_name in page.text
     assert not [value for name, value in page.form_with(SHOW_BUTTON).values if name == "contact"]
+
+
+def test_of_very_many_matches_the_first_are_offered_with_the_number_of_all(
+    browser: Browser, connection: Connection, zoho: Simulator
+) -> None:
+    zoho.fail("options", "error_before", status=200, body=many_matches(10_000))
+    row = preview.preview(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+    says = "Of 10000 contacts that match, the first 100 are offered. To join another, convert"
+
+    page = browser.get(decide_url(row))
+
+    assert says in page.text
+    assert len([a for a in page.attributes_of("input") if a.get("name") == "contact"]) == 101
+    assert len(page.html) < 150_000
+    assert says in browser.get(f"/admin/zoho_crm/leadconversion/{row.pk}/change/").text
+    assert len(json.dumps(row.options_snapshot)) < 60_000
 
 
 def test_the_proposed_plan_is_preselected(

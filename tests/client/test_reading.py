@@ -8,6 +8,7 @@ import pytest
 
 from tests.client.canned import Canned, client_of
 from tests.client.conftest import Transport
+from tests.matches import many_matches
 from zoho_crm.client import MAX_USERS, ZohoClient, is_endless
 from zoho_crm.client._leads import MAX_PAGES
 from zoho_crm.exceptions import RequestRefusedError, ServerError
@@ -323,6 +324,20 @@ def test_all_of_several_matches_are_read(transport: Transport, crm: ZohoClient) 
 
     assert len(options.contacts) == 2
     assert len(options.accounts) == 1
+
+
+def test_of_very_many_matches_the_first_are_kept_and_their_values_are_cut(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    zoho = transport.simulator
+    body = many_matches(103, 101, name="x" * 30_000)
+    zoho.fail("options", "error_before", status=200, body=body)
+
+    options = crm.leads.options(zoho.add_lead().id)
+
+    assert (len(options.contacts), options.further_contacts) == (100, 3)
+    assert (len(options.accounts), options.further_accounts) == (100, 1)
+    assert max(len(value) for value in options.contacts[0].fields.values()) == 255
 
 
 @pytest.mark.parametrize(

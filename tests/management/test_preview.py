@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.management.conftest import Run
+from tests.matches import many_matches
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.simulator import Simulator
 
@@ -38,6 +39,19 @@ def test_a_preview_is_a_line_with_matches_plan_and_sentences(
     assert [match["id"] for match in line["accounts"]] == [account.id]
     assert line["plan"]["contact_id"] == contact.id
     assert any("joins the existing contact" in sentence for sentence in line["sentences"])
+
+
+def test_of_very_many_matches_the_first_are_listed_with_the_number_of_all(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    lead_id = zoho.story("no_match")
+    zoho.fail("options", "error_before", status=200, body=many_matches(102), times=2)
+
+    shown, line = run("zoho_preview", lead_id).out, preview(run, lead_id)
+
+    assert "Of 102 contacts that match, the first 100 are offered." in shown
+    assert shown.count("Okafor") == len(line["contacts"]) == 100
+    assert line["sentences"][-1].startswith("Of 102 contacts that match")
 
 
 @pytest.mark.parametrize(

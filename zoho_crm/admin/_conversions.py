@@ -36,7 +36,7 @@ from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.forms import CloseForm, LookUpForm
 from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.services import convert, leads, preview, settle
-from zoho_crm.services.presentation import error_text, request_body
+from zoho_crm.services.presentation import error_text, further_matches_texts, request_body
 from zoho_crm.services.preview import PREVIEWABLE, REOPENABLE
 from zoho_crm.services.settle import IN_DOUBT
 from zoho_crm.types import Lead, Match
@@ -299,6 +299,7 @@ def payload_context(row: LeadConversion) -> dict[str, Any]:
         "lead": lead,
         "lead_values": _values(lead) if lead else [],
         "matches": [(match, _values(match)) for match in options.contacts + options.accounts],
+        "further_matches": further_matches_texts(options),
         "request_sent": json.dumps(request_body(plan), indent=2) if plan else "",
     }
 

@@ -36,7 +36,7 @@ from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services import convert, mass_convert
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.choices import choices as read_choices
-from zoho_crm.services.presentation import explain_plan
+from zoho_crm.services.presentation import explain_plan, further_matches_texts
 from zoho_crm.types import Lead, Match
 
 Status = LeadConversion.Status
@@ -185,6 +185,7 @@ class DecisionPages(CustomPagesAdmin):
                 compare(form["contact"], _("Contacts that match"), lead, options.contacts),
                 compare(form["account"], _("Accounts that match"), lead, options.accounts),
             ],
+            further_matches=further_matches_texts(options),
             no_deal_reason=problem,
             may_decide=may_decide(request, row),
         )

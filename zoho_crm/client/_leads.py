@@ -54,6 +54,9 @@ LEADS_PER_PAGE = 200
 MAX_PAGES = 1_000
 #: Zoho's limit of what a search finds, as pages.
 MAX_SEARCH_PAGES = 10
+#: Matches of a module that are kept, and characters of each of their values.
+MAX_MATCHES = 100
+MAX_MATCH_TEXT_LENGTH = 255
 APPROVED_STATES = frozenset({None, "", "approved"})
 
 
@@ -304,10 +307,17 @@ def _options(body: JsonObject) -> ConversionOptions:
 
     def matches(module: str, name_field: str) -> tuple[Match, ...]:
         values = _matched_values(matched.get(module))
-        return tuple(_match(record, name_field, values) for record in found.get(module) or [])
+        records = (found.get(module) or [])[:MAX_MATCHES]
+        return tuple(_match(record, name_field, values) for record in records)
+
+    def further(module: str) -> int:
+        return max(0, len(found.get(module) or []) - MAX_MATCHES)
 
     return ConversionOptions(
-        contacts=matches("Contacts", "Full_Name"), accounts=matches("Accounts", "Account_Name")
+        contacts=matches("Contacts", "Full_Name"),
+        accounts=matches("Accounts", "Account_Name"),
+        further_contacts=further("Contacts"),
+        further_accounts=further("Accounts"),
     )
 
 
@@ -327,7 +337,11 @@ def _match(record: JsonObject, name_field: str, values: Mapping[str, str]) -> Ma
         matched_on=tuple(
             field for field, value in values.items() if _same(text_of(record.get(field)), value)
         ),
-        fields={name: text_of(value) for name, value in record.items() if _is_shown(name, value)},
+        fields={
+            name: text_of(value)[:MAX_MATCH_TEXT_LENGTH]
+            for name, value in record.items()
+            if _is_shown(name, value)
+        },
     )
 
 

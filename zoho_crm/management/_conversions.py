@@ -11,7 +11,7 @@ from zoho_crm import matching
 from zoho_crm.management._output import Output, printable
 from zoho_crm.models import LeadConversion
 from zoho_crm.services.convert import plan_of
-from zoho_crm.services.presentation import explain_plan, reason_text
+from zoho_crm.services.presentation import explain_plan, further_matches_texts, reason_text
 from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Match, Verdict
 
@@ -41,9 +41,11 @@ def lead_sentences(
         return [_conversion_sentence(row)]
     if row.status != Status.PREVIEWED:
         return [_("It is already in progress: %s.") % row.get_status_display()]
+    options = row.stored_options()
+    further = further_matches_texts(options)
     if plan is None or lead is None:
-        return [explain_no_plan(row)]
-    return explain_plan(plan, lead, row.stored_options(), names)
+        return [explain_no_plan(row), *further]
+    return [*explain_plan(plan, lead, options, names), *further]
 
 
 def _conversion_sentence(row: LeadConversion) -> str:

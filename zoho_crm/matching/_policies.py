@@ -173,8 +173,10 @@ def _attach_to_latest(
     """
     Return the plan that attaches to the latest contact, or account if there are no contacts.
 
-    ``None`` if no match is the latest by itself.
+    ``None`` if no match is the latest by itself, or not all matches are known.
     """
+    if options.further_contacts or options.further_accounts:
+        return None
     contact = _latest_match(options.contacts, context)
     if contact:
         return ConversionPlan(contact_id=contact.id)

@@ -152,8 +152,7 @@ def same_matches(before: Preview, now: Preview) -> bool:
     return (before.verdict, _usable(before.options)) == (now.verdict, _usable(now.options))
 
 
-def _usable(options: ConversionOptions) -> tuple[frozenset[tuple[str, bool]], ...]:
-    return tuple(
-        frozenset((match.id, match.usable) for match in matches)
-        for matches in (options.contacts, options.accounts)
-    )
+def _usable(options: ConversionOptions) -> tuple[object, ...]:
+    kept = (options.contacts, options.accounts)
+    usable = (frozenset((match.id, match.usable) for match in matches) for matches in kept)
+    return (*usable, options.further_contacts, options.further_accounts)

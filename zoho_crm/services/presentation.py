@@ -88,6 +88,28 @@ def explain_plan(
     ]
 
 
+def further_matches_texts(options: ConversionOptions) -> list[str]:
+    """Return the sentences on matches that are not kept, for contacts and accounts; may be none."""
+    kinds = (
+        (
+            _("Of %(total)s contacts that match, the first %(kept)s are offered."),
+            len(options.contacts),
+            options.further_contacts,
+        ),
+        (
+            _("Of %(total)s accounts that match, the first %(kept)s are offered."),
+            len(options.accounts),
+            options.further_accounts,
+        ),
+    )
+    hint = _("To join another, convert the lead in Zoho CRM.")
+    return [
+        f"{sentence % {'total': number_format(kept + further), 'kept': kept}} {hint}"
+        for sentence, kept, further in kinds
+        if further
+    ]
+
+
 def request_body(plan: ConversionPlan) -> JsonObject:
     """Return the body of the request that carries out a plan."""
     return convert_body(plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from math import inf
 
@@ -24,7 +25,6 @@ from zoho_crm.services.preview import fetch_preview, stored_preview
 from zoho_crm.services.work._context import MAX_LEADS_PER_READ, WorkContext, priority
 from zoho_crm.services.work._pool import PendingCall
 from zoho_crm.types import (
-    ConversionOptions,
     ConversionPlan,
     Converted,
     Lead,
@@ -227,7 +227,8 @@ def _without_records_of(leader: LeadConversion | None, preview: Preview) -> Prev
     if leader is None:
         return preview
     created = {leader.contact_id, leader.account_id}
-    options = ConversionOptions(
+    options = replace(
+        preview.options,
         contacts=tuple(match for match in preview.options.contacts if match.id not in created),
         accounts=tuple(match for match in preview.options.accounts if match.id not in created),
     )
