@@ -52,6 +52,7 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
     "reserve": _("Only the credits that are reserved for other programs remain."),
     "unknown_form": _("Zoho CRM gave an answer of an unknown form."),
     "endless_list": _("Zoho CRM repeats pages of a list, so the rest of it cannot be read."),
+    "no_access_token": _("Zoho gave no access token."),
     "INVALID_ID": _("“%(id)s” is not the id of a lead: an id is a number of up to 19 digits."),
     "no_key": _("ZOHO_CRM['ENCRYPTION_KEYS'] is empty; make a key with: manage.py zoho_new_key"),
     "bad_key": _(

@@ -347,8 +347,9 @@ class DealField:
 class TokenGrant:
     """The answer of Zoho's token endpoint."""
 
+    #: Empty if an exchange gave none.
     access_token: Secret
-    #: Empty after a refresh, which keeps the refresh token.
+    #: Empty if an exchange gave none, and after a refresh, which keeps the refresh token.
     refresh_token: Secret
     api_domain: str
     #: Seconds from the answer.

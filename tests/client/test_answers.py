@@ -142,3 +142,48 @@ def test_the_form_that_was_not_understood_is_known_by_its_code() -> None:
 
     assert caught.value.code == "unknown_form"
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize("left", ["9" * 16, "9" * 5000])
+def test_a_figure_of_credits_that_no_organisation_has_is_none(left: str) -> None:
+    client = client_of(Canned(200, b'{"users": []}', {"X-API-CREDITS-REMAINING": left}))
+
+    assert client.users() == ()
+    assert client.api.credits_remaining is None
+
+
+@pytest.mark.parametrize("location", ["http://[", "http://a:b/", "//\x00", "\xff\xfe", "x" * 9000])
+def test_a_redirect_to_no_address_is_an_answer_all_the_same(location: str) -> None:
+    client = client_of(Canned(307, b"", {"Location": location}))
+
+    assert isinstance(outcome(client), UnknownOutcomeError)
+    with pytest.raises(ServerError):
+        client.leads.page()
+
+
+NESTED = 700
+
+
+@pytest.mark.parametrize(
+    "part",
+    [b'{"details":' * NESTED + b"{}" + b"}" * NESTED, b"[" * NESTED + b"]" * NESTED],
+    ids=["objects", "lists"],
+)
+@pytest.mark.parametrize("name", [b"code", b"message", b"details", b"status", b"data", b"other"])
+def test_a_refusal_that_is_nested_deeply_is_a_refusal_or_doubt(name: bytes, part: bytes) -> None:
+    body = b'{"code": "INVALID_DATA", "message": "no", "status": "error", "%b": %b}'
+
+    found = outcome(client_of(Canned(400, body % (name, part))))
+
+    assert isinstance(found, RequestRefusedError | UnknownOutcomeError)
+
+
+def test_numbers_that_no_column_stores_are_none() -> None:
+    numbers = b"[1, 1.5, 1e400, NaN, -Infinity, 9223372036854775807, 1%b, -1%b]"
+    digits = b"0" * 5000
+    body = b'{"code": "X", "message": "no", "status": "error", "details": {"n": %b}}'
+
+    found = outcome(client_of(Canned(400, body % (numbers % (digits, digits)))))
+
+    assert isinstance(found, RequestRefusedError)
+    assert found.details == {"n": [1, 1.5, None, None, None, 2**63 - 1, None, None]}

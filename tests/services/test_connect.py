@@ -219,7 +219,8 @@ def test_a_token_is_not_tried_at_a_server_of_another_name(zoho: Simulator, api_d
     error = refused(zoho)
 
     assert (type(error), error.code) == (GrantRefusedError, "unknown_server")
-    assert [call["path"] for call in zoho.stats()["calls"]] == ["/oauth/v2/token"]
+    called = [call["path"] for call in zoho.stats()["calls"]]
+    assert called == ["/oauth/v2/token", "/oauth/v2/token/revoke"]
 
 
 def test_an_answer_that_names_no_server_is_as_good(zoho: Simulator) -> None:

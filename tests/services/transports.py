@@ -27,9 +27,17 @@ class FailingTokenAdapter(FailingAdapter):
     fails_at = "/oauth/v2/token"
 
 
+class FailingOrganisationAdapter(FailingAdapter):
+    fails_at = "/org"
+
+
 def failing_conversions() -> SimulatorAdapter:
     return FailingAdapter(transport().simulator)
 
 
 def failing_tokens() -> SimulatorAdapter:
     return FailingTokenAdapter(transport().simulator)
+
+
+def failing_organisations() -> SimulatorAdapter:
+    return FailingOrganisationAdapter(transport().simulator)

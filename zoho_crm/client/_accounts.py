@@ -6,7 +6,7 @@ https://www.zoho.com/accounts/protocol/oauth/web-server-applications.html
 
 from __future__ import annotations
 
-import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from requests import PreparedRequest
 from requests.auth import AuthBase
 
-from zoho_crm.client._answers import parse_answer
+from zoho_crm.client._answers import parse_answer, text_of
 from zoho_crm.client._api import Api
 from zoho_crm.exceptions import (
     ConnectionLostError,
@@ -28,6 +28,10 @@ from zoho_crm.types import JsonObject, Secret, TokenGrant
 #: Lifetime of an access token if the answer has none, or one that is not plausible.
 DEFAULT_LIFETIME_SECONDS = 3600
 MAX_LIFETIME_SECONDS = 86_400
+#: A token: it is sent in a header, so it has no blanks, line ends or letters beyond ASCII.
+TOKEN = re.compile(r"[!-~]{1,2000}", re.ASCII)
+#: Characters of the scopes in an answer that are read.
+MAX_SCOPES_LENGTH = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,9 @@ class AccountsClient:
         """
         Exchange a code, which is valid once and for a minute, for tokens.
 
+        A token that the answer lacks, or that cannot be one, is empty in the grant: the code is
+        used up, and the caller can still revoke the other token.
+
         :param redirect_uri: the one of the authorization request; empty for a self client
         :param verifier: PKCE's code verifier; empty without PKCE
         :raises GrantRefusedError: if the code is expired, used, or of another client or data center
@@ -92,7 +99,7 @@ class AccountsClient:
         """
         form = {"redirect_uri": redirect_uri, "code_verifier": verifier}
         given = {name: value for name, value in form.items() if value}
-        return self._token("authorization_code", code=code, **given)
+        return self._request_tokens("authorization_code", code=code, **given)
 
     def refresh(self, refresh_token: Secret) -> TokenGrant:
         """
@@ -100,11 +107,15 @@ class AccountsClient:
 
         :raises ConnectionLostError: if the refresh token was revoked
         :raises TokenThrottledError: if Zoho gave out ten access tokens within ten minutes
+        :raises ServerError: if the answer has no access token, or one that cannot be one
         """
         try:
-            return self._token("refresh_token", refresh_token=refresh_token)
+            grant = self._request_tokens("refresh_token", refresh_token=refresh_token)
         except GrantRefusedError as error:
             raise ConnectionLostError(code=error.code, http_status=error.http_status) from error
+        if not grant.access_token:
+            raise ServerError(code="no_access_token")
+        return grant
 
     def revoke(self, refresh_token: Secret) -> None:
         """
@@ -119,30 +130,32 @@ class AccountsClient:
             if error.http_status not in {200, 400}:
                 raise
 
-    def _token(self, grant_type: str, **form: str | Secret) -> TokenGrant:
+    def _request_tokens(self, grant_type: str, **form: str | Secret) -> TokenGrant:
         form = {"grant_type": grant_type, **form, **self.credentials.form()}
         signed = SecretForm(form)
-        grant = parse_answer(_grant, self.api.call("POST", "/oauth/v2/token", auth=signed))
-        if not grant.access_token:
-            raise ServerError(code="no_access_token")
-        return grant
+        return parse_answer(_grant, self.api.call("POST", "/oauth/v2/token", auth=signed))
 
 
 def _grant(body: JsonObject) -> TokenGrant:
     return TokenGrant(
-        access_token=Secret(str(body.get("access_token") or "")),
-        refresh_token=Secret(str(body.get("refresh_token") or "")),
+        access_token=_token(body.get("access_token")),
+        refresh_token=_token(body.get("refresh_token")),
         api_domain=str(body.get("api_domain") or ""),
         expires_in=_seconds(body),
-        scopes=tuple(str(body.get("scope") or "").replace(",", " ").split()),
+        scopes=tuple(text_of(body.get("scope"), MAX_SCOPES_LENGTH).replace(",", " ").split()),
     )
+
+
+def _token(value: Any) -> Secret:
+    """Return a token of an answer; empty if the value cannot be one."""
+    return Secret(value if isinstance(value, str) and TOKEN.fullmatch(value) else "")
 
 
 def _seconds(body: JsonObject) -> float:
     """Return the lifetime in seconds: old clients get milliseconds, besides ``expires_in_sec``."""
     given: Any = body.get("expires_in_sec") or body.get("expires_in")
-    with contextlib.suppress(TypeError, ValueError):
-        seconds = float(given)
-        if 0 < seconds <= MAX_LIFETIME_SECONDS:
-            return seconds
-    return DEFAULT_LIFETIME_SECONDS
+    try:
+        seconds = 0 if isinstance(given, bool) else float(given)
+    except (TypeError, ValueError):
+        seconds = 0
+    return seconds if 0 < seconds <= MAX_LIFETIME_SECONDS else DEFAULT_LIFETIME_SECONDS

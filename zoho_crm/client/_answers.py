@@ -9,6 +9,7 @@ https://www.zoho.com/crm/developer/docs/api/v8/status-codes.html
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -29,7 +30,7 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
     ZohoError,
 )
-from zoho_crm.types import JsonObject, storable
+from zoho_crm.types import JsonObject, is_record_id, storable
 
 Value = TypeVar("Value")
 
@@ -37,6 +38,13 @@ CREDITS_HEADER = "X-API-CREDITS-REMAINING"
 #: Credits of the most expensive single call: with fewer left, "too many calls" is no matter of
 #: seconds.
 CONVERT_CREDITS = 5
+#: Nesting of objects and lists in an answer; what is deeper is emptied. Zoho's own is about 10.
+MAX_DEPTH = 50
+#: Characters of the longest whole number that is read: 19 digits, as of an id, and a sign.
+MAX_NUMBER_LENGTH = 20
+#: Digits of the largest number of credits, and of other things, that is read.
+MAX_CREDITS_DIGITS = 15
+MAX_COUNT_DIGITS = 9
 
 ERRORS_BY_CODE: Mapping[str, type[ZohoError]] = {
     "INVALID_TOKEN": AccessTokenRejectedError,
@@ -96,7 +104,7 @@ def parse_answer(parse: Callable[[JsonObject], Value], body: JsonObject) -> Valu
     """
     try:
         return parse(body)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ServerError(code="unknown_form") from without_tracebacks(error)
 
 
@@ -109,16 +117,53 @@ def no_answer(message: str, *, repeatable: bool, http_status: int | None = None)
 def credits_remaining(response: Response) -> int | None:
     """Return the remaining credits; ``None`` if more than half are left: Zoho does not say then."""
     remaining = response.headers.get(CREDITS_HEADER, "")
-    return int(remaining) if remaining.isascii() and remaining.isdigit() else None
+    is_number = remaining.isascii() and remaining.isdigit()
+    return int(remaining) if is_number and len(remaining) <= MAX_CREDITS_DIGITS else None
 
 
 def object_in(content: bytes) -> JsonObject:
-    """Return the JSON object in the body of an answer, ``{}`` if it is none."""
+    """
+    Return the JSON object in the body of an answer, ``{}`` if it is none.
+
+    Numbers that no column can store are ``None`` in it, and what is nested too deeply is empty.
+    """
     try:
-        body = json.loads(content)
+        body = json.loads(
+            content,
+            parse_int=_whole_number,
+            parse_float=_number,
+            parse_constant=_no_number,
+        )
     except (ValueError, RecursionError):
         return {}
-    return body if isinstance(body, dict) else {}
+    if not isinstance(body, dict):
+        return {}
+    _empty_below(body, MAX_DEPTH)
+    return body
+
+
+def text_of(value: Any, length: int | None = None) -> str:
+    """Return a text in an answer as it can be stored; empty if the value is not a text."""
+    return storable(value, length).strip() if isinstance(value, str) else ""
+
+
+def count_of(value: Any) -> int:
+    """Return a number of things in an answer; 0 if the value is none, or too large for a column."""
+    text = str(value) if isinstance(value, str | int) else ""
+    is_number = text.isascii() and text.isdigit()
+    return int(text) if is_number and len(text) <= MAX_COUNT_DIGITS else 0
+
+
+def id_of(value: Any) -> str:
+    """
+    Return the id of a record in an answer.
+
+    :raises ValueError: if it is none, so that ``parse_answer`` refuses the answer
+    """
+    text = str(value) if isinstance(value, str | int) else ""
+    if not is_record_id(text):
+        raise ValueError("no id of a record")
+    return text
 
 
 def without_tracebacks(error: BaseException) -> BaseException:
@@ -132,6 +177,36 @@ def without_tracebacks(error: BaseException) -> BaseException:
         cause.__traceback__ = None
         cause = cause.__cause__ or cause.__context__
     return error
+
+
+def _whole_number(digits: str) -> int | None:
+    return int(digits) if len(digits) <= MAX_NUMBER_LENGTH else None
+
+
+def _number(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _no_number(name: str) -> None:
+    """Return ``None`` for ``NaN`` and ``Infinity``, which JSON does not have but Python reads."""
+
+
+def _empty_below(body: JsonObject, depth: int) -> None:
+    """Empty the objects and lists that are nested deeper than this, without recursion."""
+    level: list[Any] = [body]
+    for _ in range(depth):
+        if not level:
+            return
+        level = [part for parent in level for part in _children(parent)]
+    for part in level:
+        part.clear()
+
+
+def _children(parent: Any) -> list[Any]:
+    """Return the objects and lists that are direct parts of an object or list."""
+    values = parent.values() if isinstance(parent, dict) else parent
+    return [value for value in values if isinstance(value, dict | list)]
 
 
 def _refusal(body: JsonObject) -> JsonObject:
@@ -153,7 +228,7 @@ def _is_refusal(part: JsonObject) -> bool:
 
 
 def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoError:
-    code, status = str(body.get("code") or body.get("error") or ""), response.status_code
+    code, status = _code(body), response.status_code
     kind = ERRORS_BY_CODE.get(code) or ERRORS_BY_STATUS.get(status)
     if kind is None:
         kind = RequestRefusedError if body.get("code") and status < 500 else ServerError
@@ -162,8 +237,13 @@ def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoErr
     if kind is RateLimitError and _are_used_up(credits_remaining(response)):
         # Zoho's message is not used: it is the same for every 429.
         return CreditsExhaustedError(code=code, http_status=status, details=_details(body))
-    message = storable(str(body.get("message") or "")) if code else f"HTTP {status}"
-    return kind(message, code=storable(code), http_status=status, details=_details(body))
+    message = text_of(body.get("message")) if code else f"HTTP {status}"
+    return kind(message, code=code, http_status=status, details=_details(body))
+
+
+def _code(body: JsonObject) -> str:
+    code: Any = body.get("code") or body.get("error")
+    return storable(str(code)) if isinstance(code, str | int) else ""
 
 
 def _are_used_up(credits: int | None) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+from zoho_crm.client._answers import count_of, id_of, text_of
 from zoho_crm.client._api import Api
 from zoho_crm.client._leads import LeadsClient
 from zoho_crm.client._mass import JobsClient
@@ -111,14 +112,15 @@ def _first(body: JsonObject, name: str) -> JsonObject:
 
 def _organisation(body: JsonObject) -> Organisation:
     org = _first(body, "org")
-    license_details = org.get("license_details") or {}
+    details = org.get("license_details")
+    license_details: JsonObject = details if isinstance(details, dict) else {}
     return Organisation(
-        id=str(org["id"]),
-        name=str(org.get("company_name") or ""),
+        id=id_of(org["id"]),
+        name=text_of(org.get("company_name")),
         environment=_environment(org.get("type")),
-        edition=str(license_details.get("paid_type") or ""),
-        licences=int(license_details.get("users_license_purchased") or 0),
-        time_zone=str(org.get("time_zone") or ""),
+        edition=text_of(license_details.get("paid_type")),
+        licences=count_of(license_details.get("users_license_purchased")),
+        time_zone=text_of(org.get("time_zone")),
     )
 
 
@@ -138,9 +140,9 @@ def _users(body: JsonObject) -> tuple[tuple[User, ...], bool]:
 
 def _user(record: JsonObject) -> User:
     return User(
-        id=str(record["id"]),
-        name=str(record.get("full_name") or ""),
-        email=str(record.get("email") or ""),
+        id=id_of(record["id"]),
+        name=text_of(record.get("full_name")),
+        email=text_of(record.get("email")),
         active=record.get("status") == "active",
     )
 
@@ -190,4 +192,5 @@ def _deal_stages(body: JsonObject) -> tuple[Stage, ...]:
 
 def _mapped_fields(body: JsonObject) -> tuple[str, ...]:
     fields = body.get("fields") or []
-    return tuple(f["api_name"] for f in fields if any((f.get("convert_mapping") or {}).values()))
+    carried = (f["api_name"] for f in fields if any((f.get("convert_mapping") or {}).values()))
+    return tuple(name for name in map(text_of, carried) if name)

@@ -41,13 +41,20 @@ class Limits:
         return Timeout(connect=min(self.connect, self.deadline), total=self.deadline)
 
 
+class _Session(requests.Session):
+    """A session without redirects: not even the address of one is read."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 def open_session(transport: Callable[[], BaseAdapter] | None = None) -> requests.Session:
     """
     Return a session that may be used by several threads.
 
     :param transport: makes the adapter that sends the requests, instead of ours
     """
-    session = requests.Session()
+    session = _Session()
     session.trust_env = False
     session.headers["User-Agent"] = "django-zoho-crm"
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -65,7 +65,10 @@ class SelfClientForm(BaseConnectForm):
     """A self client's grant code, with id and secret of the client if not those of the settings."""
 
     client_id = forms.CharField(
-        label=_("Client ID"), required=False, help_text=_("Empty: the one in the settings.")
+        label=_("Client ID"),
+        max_length=100,
+        required=False,
+        help_text=_("Empty: the one in the settings."),
     )
     client_secret = forms.CharField(
         label=_("Client secret"),

@@ -11,12 +11,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from zoho_crm import crypto
@@ -27,6 +29,7 @@ from zoho_crm.exceptions import (
     AccessTokenRejectedError,
     ClientRejectedError,
     GrantRefusedError,
+    ServerError,
     ZohoError,
 )
 from zoho_crm.models import (
@@ -112,17 +115,23 @@ def complete(
         message = _("Zoho reports that the consent was not given.")
         raise GrantRefusedError(message, code=error or "no_code")
     named = data_center_of_callback(accounts_server, location, conf().LOCAL_URL)
-    grant = _exchange_code(
+    connection = _connect(
         center=named or _data_center(request.data_center),
         environment=Environment(request.environment),
         credentials=_client_of_settings(),
         code=Secret(code),
         redirect_uri=request.redirect_uri,
         verifier=crypto.decrypt(request.verifier_cipher, place=request.state_hash).reveal(),
+        by=user,
+        name=request.name,
+        expected=request.connection,
     )
-    expected = request.connection
-    connection = _save_connection(grant, by=user, name=request.name, expected=expected)
     return connection, request.next_path
+
+
+def withdraw(*, user: AbstractBaseUser, session_key: str, states: Iterable[str]) -> None:
+    """Mark the authorization requests of these states as used, if they are of user and session."""
+    _usable_requests(user, session_key, states).update(used_at=DbNow())
 
 
 def with_grant_code(
@@ -150,13 +159,14 @@ def with_grant_code(
     outside_transaction()
     if not code.strip():
         raise GrantRefusedError(_("The code is empty."), code="no_code")
-    grant = _exchange_code(
+    return _connect(
         center=_data_center(data_center),
         environment=_environment(environment),
         credentials=_client(client_id, client_secret) if client_id else _client_of_settings(),
         code=Secret(code.strip()),
+        by=by,
+        name=name,
     )
-    return _save_connection(grant, by=by, name=name)
 
 
 def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Connection:
@@ -279,16 +289,27 @@ def _use_request(user: AbstractBaseUser, session_key: str, state: str) -> Author
 
     :raises GrantRefusedError: if there is none for this user and session that can still be used
     """
-    requests = AuthorizationRequest.objects.filter(
-        state_hash=_hash(state), session_hash=_hash(session_key), user_id=user.pk
-    )
-    if not requests.filter(used_at=None, expires_at__gt=DbNow()).update(used_at=DbNow()):
+    if not _usable_requests(user, session_key, [state]).update(used_at=DbNow()):
         message = _(
             "This request to connect has expired, was used before or was started in another "
             "session; please connect again."
         )
         raise GrantRefusedError(message, code="bad_state")
-    return requests.select_related("connection").get()
+    requests = AuthorizationRequest.objects.select_related("connection")
+    return requests.get(state_hash=_hash(state))
+
+
+def _usable_requests(
+    user: AbstractBaseUser, session_key: str, states: Iterable[str]
+) -> QuerySet[AuthorizationRequest]:
+    """Return the authorization requests of states that this user and session can still use."""
+    return AuthorizationRequest.objects.filter(
+        state_hash__in=[_hash(state) for state in states],
+        session_hash=_hash(session_key),
+        user_id=user.pk,
+        used_at=None,
+        expires_at__gt=DbNow(),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -304,26 +325,83 @@ class _Grant:
     mapped_fields: tuple[str, ...]
 
 
-def _exchange_code(
+def _connect(
     *,
     center: DataCenter,
     environment: Environment,
     credentials: Credentials,
     code: Secret,
+    by: AbstractBaseUser | None,
+    name: str,
     redirect_uri: str = "",
     verifier: str = "",
-) -> _Grant:
+    expected: Connection | None = None,
+) -> Connection:
     """
-    Exchange a code for tokens, and read the user and the organisation that they are for.
+    Exchange a code for tokens, and store them with the connection of their organisation.
 
-    :raises GrantRefusedError: if there is no refresh token, or the tokens are for another server or
-        environment
-    :raises ZohoError: if Zoho does not give the tokens, or a read fails
+    The code is used up then, so what is not stored is revoked at Zoho, and the error says so.
+
+    :raises ZohoError: as ``with_grant_code``
     """
     # A code can be used only once, so the encryption key is checked before.
     crypto.require_key()
     accounts = AccountsClient(api=api(center.accounts), credentials=credentials)
     given = accounts.exchange(code, redirect_uri=redirect_uri, verifier=verifier)
+    with _revoked_on_error(accounts, given):
+        grant = _read_grant(center, environment, credentials, given)
+        connection = _save_connection(grant, by=by, name=name, expected=expected)
+    work.end_backoff(connection_id=connection.pk)
+    return connection
+
+
+@contextmanager
+def _revoked_on_error(accounts: AccountsClient, given: TokenGrant) -> Iterator[None]:
+    """Revoke these tokens if the block fails; a ``ZohoError`` says then what became of them."""
+    is_settled = False
+    try:
+        yield
+        is_settled = True
+    except ZohoError as error:
+        is_settled = True
+        raise type(error)(
+            f"{error} {_revoke(accounts, given)}".strip(),
+            code=error.code,
+            http_status=error.http_status,
+            details=error.details,
+        ) from error
+    finally:
+        if not is_settled:
+            _revoke(accounts, given)
+
+
+def _revoke(accounts: AccountsClient, given: TokenGrant) -> str:
+    """Revoke tokens that are not stored; return what became of the consent, in a sentence."""
+    token = given.refresh_token or given.access_token
+    if not token:
+        return ""
+    try:
+        accounts.revoke(token)
+    except ZohoError:
+        return _(
+            "The consent could not be taken back: remove this app at Zoho, under Sessions, "
+            "Connected Apps."
+        )
+    return _("The consent was taken back at Zoho.") if given.refresh_token else ""
+
+
+def _read_grant(
+    center: DataCenter, environment: Environment, credentials: Credentials, given: TokenGrant
+) -> _Grant:
+    """
+    Check the tokens of an exchange, and read the user and the organisation that they are for.
+
+    :raises GrantRefusedError: if there is no refresh token, or the tokens are for another server or
+        environment
+    :raises ZohoError: if there is no access token, or a read fails
+    """
+    if not given.access_token:
+        raise ServerError(code="no_access_token")
     if not given.refresh_token:
         message = _(
             "Zoho gave no refresh token; take the app's consent back at Zoho, then connect."
@@ -404,7 +482,6 @@ def _save_connection(
             connection.set_default()
         kinds = ConnectionEvent.Kind
         connection.record_event(kinds.CONNECTED if created else kinds.RECONNECTED, by=by)
-    work.end_backoff(connection_id=connection.pk)
     return connection
 
 

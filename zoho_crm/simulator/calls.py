@@ -130,6 +130,18 @@ class Answer:
             return self
         return replace(self, body=json.dumps(changed, ensure_ascii=False).encode())
 
+    def with_value(self, path: str, text: str) -> Answer:
+        """Return the answer with a JSON text, which may be invalid, at a path like ``org.0.id``."""
+        marker = "@value@"
+        changed = json.loads(self.body)
+        *parents, last = [int(step) if step.isdigit() else step for step in path.split(".")]
+        place = changed
+        for step in parents:
+            place = place[step]
+        place[last] = marker
+        body = json.dumps(changed, ensure_ascii=False).replace(f'"{marker}"', text)
+        return replace(self, body=body.encode())
+
     def sized_headers(self) -> dict[str, str]:
         """Return the headers, with Content-Length unless the status forbids a body."""
         size = {} if self.status in (204, 304) else {"Content-Length": str(len(self.body))}

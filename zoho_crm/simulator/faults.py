@@ -193,6 +193,14 @@ def _without_details(found: Json) -> Json:
     return {**found, "details": {}} if found.get("status") == "error" else found
 
 
+def _amend(fault: Fault, target: FaultTarget) -> Answer:
+    """Return the answer with other JSON texts at the paths that the body names."""
+    answer = target.process()
+    for path, text in (fault.body or {}).items():
+        answer = answer.with_value(path, text)
+    return answer
+
+
 def _empty(fault: Fault, target: FaultTarget) -> Answer:
     if fault.status == 404 or fault.body in (404, "404"):
         return refusals.unknown_url().answer
@@ -252,6 +260,7 @@ ACTIONS: dict[str, Action] = {
     "early": _early,
     "miscount": _miscount,
     "unnamed": _unnamed,
+    "amend": _amend,
     "empty": _empty,
     "truncate": _truncate,
     "html": _html,
