@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import CheckMessage, Error, Warning, registry, run_checks
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
@@ -227,6 +228,102 @@ def test_a_broker_in_the_memory_of_one_process_is_a_warning(
 
 def test_a_project_without_a_broker_is_no_trouble(settings: Any) -> None:
     del settings.CELERY_BROKER_URL
+
+    assert found_with(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute"),
+    [
+        ("django.contrib.sessions.middleware.SessionMiddleware", "session"),
+        ("django.contrib.auth.middleware.AuthenticationMiddleware", "user"),
+    ],
+)
+def test_requests_without_a_session_or_a_user_are_a_warning(
+    settings: Any, name: str, attribute: str
+) -> None:
+    # The checks of the admin, which needs both, are not ours.
+    settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if each != name]
+
+    [message] = found_with(settings)
+
+    assert (message.id, type(message)) == ("zoho_crm.W003", Warning)
+    assert f"no {attribute}," in message.msg
+    assert name in str(message.hint)
+
+
+class OtherSessions(SessionMiddleware):
+    """Sessions of a host project."""
+
+
+def test_middleware_of_another_name_is_as_good(settings: Any) -> None:
+    usual = "django.contrib.sessions.middleware.SessionMiddleware"
+    other = f"{__name__}.OtherSessions"
+    settings.MIDDLEWARE = [other if each == usual else each for each in settings.MIDDLEWARE]
+
+    assert found_with(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("Strict", ["zoho_crm.W004"]), ("strict", ["zoho_crm.W004"]), ("Lax", []), (False, [])],
+)
+def test_a_cookie_that_does_not_come_back_from_zoho_is_a_warning(
+    settings: Any, value: object, expected: list[str]
+) -> None:
+    settings.SESSION_COOKIE_SAMESITE = value
+
+    messages = found_with(settings)
+
+    assert ids(messages) == expected
+    assert all("'Lax'" in str(message.hint) for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("urls", "log_in_url", "expected"),
+    [
+        ("testproject.urls", "/accounts/login/", []),
+        ("tests.hosts.other_admin", "/accounts/login/", []),
+        ("tests.hosts.no_admin", "/accounts/login/", ["zoho_crm.W005"]),
+        ("tests.hosts.no_admin", "login", ["zoho_crm.W005"]),
+        ("tests.hosts.no_admin", "https://sso.example/", []),
+        ("tests.hosts.own_log_in", "/accounts/login/", []),
+        ("tests.hosts.own_log_in", "/accounts/login/?by=mail", []),
+        ("tests.hosts.own_log_in", "login", []),
+        ("tests.admin.admin_only", "/nowhere/", []),
+    ],
+)
+def test_a_site_without_a_log_in_page_gets_a_warning(
+    settings: Any, urls: str, log_in_url: str, expected: list[str]
+) -> None:
+    settings.ROOT_URLCONF, settings.LOGIN_URL = urls, log_in_url
+
+    messages = found_with(settings)
+
+    assert ids(messages) == expected
+    assert all("LOGIN_URL" in str(message.hint) for message in messages)
+
+
+@pytest.mark.parametrize(
+    "templates",
+    [
+        [],
+        [{"BACKEND": "django.template.backends.django.DjangoTemplates", "DIRS": ["templates"]}],
+    ],
+)
+def test_pages_that_no_template_engine_finds_are_a_warning(settings: Any, templates: Any) -> None:
+    settings.TEMPLATES = templates
+
+    [message] = found_with(settings)
+
+    assert (message.id, type(message)) == ("zoho_crm.W006", Warning)
+    assert "APP_DIRS" in str(message.hint)
+
+
+@pytest.mark.parametrize("urls", ["tests.admin.admin_only", ""])
+def test_a_site_without_our_urls_needs_none_of_that(settings: Any, urls: str) -> None:
+    settings.ROOT_URLCONF = urls
+    settings.SESSION_COOKIE_SAMESITE = "Strict"
 
     assert found_with(settings) == []
 

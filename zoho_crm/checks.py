@@ -11,10 +11,18 @@ System checks of the settings, for ``manage.py check``.
 * ``zoho_crm.E008`` a value is of the wrong type
 * ``zoho_crm.W001`` no encryption key: nothing can be connected
 * ``zoho_crm.W002`` Celery's broker is in the memory of one process
+
+Of a site that includes ``zoho_crm.urls``, for connecting in the browser:
+
+* ``zoho_crm.W003`` no sessions, or no users in requests
+* ``zoho_crm.W004`` the session's cookie does not come along when Zoho sends the browser back
+* ``zoho_crm.W005`` no log-in page
+* ``zoho_crm.W006`` no template engine finds the app's pages
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -22,6 +30,12 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+from django.shortcuts import resolve_url
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
+from django.urls import NoReverseMatch, get_script_prefix, is_valid_path
+from django.utils.module_loading import import_string
 
 from zoho_crm import crypto
 from zoho_crm.conf import SETTING_NAMES, SETTING_TYPES, ZohoSettings, conf, raw_settings
@@ -47,6 +61,14 @@ def check_settings(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) -> l
         *check_time_zones(),
         *check_broker(),
     ]
+
+
+@register(Tags.urls)
+def check_web_flow(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) -> list[CheckMessage]:
+    """Return what a site lacks to connect in the browser, if it includes our URLs."""
+    if not (getattr(settings, "ROOT_URLCONF", "") and _path_of("zoho_crm:callback")):
+        return []
+    return [*check_middleware(), *check_session_cookie(), *check_log_in_page(), *check_templates()]
 
 
 @register(Tags.security, deploy=True)
@@ -193,3 +215,79 @@ def check_broker() -> list[CheckMessage]:
     return [
         Warning("Celery's broker is the memory of this process.", hint=hint, id="zoho_crm.W002")
     ]
+
+
+#: Middleware of the web flow, with what a request has of it.
+_MIDDLEWARE = {
+    "django.contrib.sessions.middleware.SessionMiddleware": "session",
+    "django.contrib.auth.middleware.AuthenticationMiddleware": "user",
+}
+_OR_A_CODE = "Without it, connect with a self client's code instead."
+
+
+def check_middleware() -> list[CheckMessage]:
+    """Return the middleware without which a callback has no session or no user."""
+    used = _middleware_classes()
+    return [
+        Warning(
+            f"Requests have no {attribute}, so nobody can connect to Zoho in the browser.",
+            hint=f"Add '{name}' to MIDDLEWARE. {_OR_A_CODE}",
+            id="zoho_crm.W003",
+        )
+        for name, attribute in _MIDDLEWARE.items()
+        if not any(issubclass(middleware, import_string(name)) for middleware in used)
+    ]
+
+
+def _middleware_classes() -> list[type]:
+    """Return the middleware that are classes; Django itself reports what cannot be imported."""
+    found = []
+    for name in settings.MIDDLEWARE:
+        with contextlib.suppress(ImportError):
+            found.append(import_string(name))
+    return [middleware for middleware in found if isinstance(middleware, type)]
+
+
+def check_session_cookie() -> list[CheckMessage]:
+    """Return ``SESSION_COOKIE_SAMESITE = "Strict"``, which keeps the cookie from the callback."""
+    if str(settings.SESSION_COOKIE_SAMESITE).lower() != "strict":
+        return []
+    message = "The browser is not signed in when Zoho sends it back, until the user continues."
+    hint = "Set SESSION_COOKIE_SAMESITE to 'Lax', Django's default."
+    return [Warning(message, hint=hint, id="zoho_crm.W004")]
+
+
+def check_log_in_page() -> list[CheckMessage]:
+    """Return a ``LOGIN_URL`` that leads nowhere, on a site without the admin's log-in page."""
+    if _is_page(_path_of(str(settings.LOGIN_URL))) or _path_of("admin:login"):
+        return []
+    message = "There is no log-in page for users who connect to Zoho."
+    hint = "Set LOGIN_URL to the path, or the name, of the site's log-in page."
+    return [Warning(message, hint=hint, id="zoho_crm.W005")]
+
+
+def _is_page(url: str) -> bool:
+    """Return whether a URL is of another site, or leads to a view of this one."""
+    if not url.startswith("/") or url.startswith("//"):
+        return bool(url)
+    path = url.partition("?")[0].removeprefix(get_script_prefix())
+    return bool(is_valid_path(f"/{path}"))
+
+
+def check_templates() -> list[CheckMessage]:
+    """Return a site whose template engines do not find the pages of the web flow."""
+    try:
+        get_template("zoho_crm/oauth/failed.html")
+    except (ImproperlyConfigured, TemplateDoesNotExist):
+        message = "No template engine finds the pages that connect to Zoho."
+        hint = f"Add DjangoTemplates with APP_DIRS = True to TEMPLATES. {_OR_A_CODE}"
+        return [Warning(message, hint=hint, id="zoho_crm.W006")]
+    return []
+
+
+def _path_of(name: str) -> str:
+    """Return the URL of a view's name or of a path; empty if there is no such view."""
+    try:
+        return resolve_url(name)
+    except NoReverseMatch:
+        return ""

@@ -8,4 +8,5 @@ app_name = "zoho_crm"
 urlpatterns = [
     path("oauth/connect/", views.start, name="connect"),
     path("oauth/callback/", views.callback, name="callback"),
+    path("oauth/connected/<int:pk>/", views.connected, name="connected"),
 ]

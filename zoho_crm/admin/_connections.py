@@ -43,7 +43,7 @@ from zoho_crm.models import (
 from zoho_crm.services import connect, tokens
 from zoho_crm.services.keys import fingerprint
 from zoho_crm.services.presentation import backoff_text
-from zoho_crm.views import redirect_uri
+from zoho_crm.views import redirect_uri, redirect_uri_notes
 
 #: Events on the page of a connection.
 MAX_EVENTS = 20
@@ -167,6 +167,7 @@ class ConnectionAdmin(CustomPagesAdmin):
             web=web,
             connect_url=connect_url(),
             redirect_uri=redirect_uri(request) if connect_url() else "",
+            notes=redirect_uri_notes(request) if connect_url() else [],
             next=self.list_url(request),
             settings=settings,
             scopes=",".join(settings.SCOPES),
