@@ -9,17 +9,20 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.core.checks import CheckMessage, Error, Warning, registry, run_checks
+from django.core.checks import CheckMessage, Error, Info, Warning, registry, run_checks
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 
+from tests.client.tls import certificate
 from zoho_crm import checks, crypto
 from zoho_crm.conf import SETTING_TYPES
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY
+from zoho_crm.types import Secret
 
 # Since Django 6.1 its own checks ask the database.
 pytestmark = pytest.mark.django_db
 
+EXTRA_HOSTS = ("accounts.zoho.example", "www.zohoapis.example", "content.zohoapis.example")
 SOUND = {"ENCRYPTION_KEYS": [ENCRYPTION_KEY]}
 
 
@@ -53,11 +56,11 @@ def test_both_checks_are_registered() -> None:
 
 
 def test_every_id_is_explained_once_and_used() -> None:
-    explained = re.findall(r"^\* ``(zoho_crm\.[EW]\d+)`` \S", checks.__doc__ or "", re.MULTILINE)
+    explained = re.findall(r"^\* ``(zoho_crm\.[EWI]\d+)`` \S", checks.__doc__ or "", re.MULTILINE)
     source = Path(checks.__file__).read_text(encoding="utf-8")
 
     assert len(explained) == len(set(explained))
-    assert set(explained) == set(re.findall(r'id="(zoho_crm\.[EW]\d+)"', source))
+    assert set(explained) == set(re.findall(r'id="(zoho_crm\.[EWI]\d+)"', source))
 
 
 @pytest.mark.parametrize(
@@ -66,8 +69,8 @@ def test_every_id_is_explained_once_and_used() -> None:
         ("CLIENTID", "Did you mean 'CLIENT_ID'?"),
         ("client_id", "Did you mean 'CLIENT_ID'?"),
         ("ENCRYPTION_KEY", "Did you mean 'ENCRYPTION_KEYS'?"),
-        ("COLOUR", "Known are: CALL_DEADLINE, CLIENT_ID,"),
-        (1, "Known are: CALL_DEADLINE, CLIENT_ID,"),
+        ("COLOUR", "Known are: CALL_DEADLINE, CA_BUNDLE, CLIENT_ID,"),
+        (1, "Known are: CALL_DEADLINE, CA_BUNDLE, CLIENT_ID,"),
     ],
 )
 def test_a_misspelt_key_gets_a_suggestion(settings: Any, key: object, hint: str) -> None:
@@ -167,6 +170,90 @@ def test_a_local_zoho_elsewhere_is_refused(settings: Any, url: str) -> None:
     assert "127.0.0.1" in str(message.hint)
 
 
+def test_a_newer_data_center_is_shown_with_all_hosts_that_get_secrets(settings: Any) -> None:
+    [message] = found_with(settings, EXTRA_DATA_CENTERS={"uk": EXTRA_HOSTS}, DATA_CENTER="uk")
+
+    assert (message.id, type(message)) == ("zoho_crm.I001", Info)
+    for host in (*EXTRA_HOSTS, "sandbox.zohoapis.example", "developer.zohoapis.example"):
+        assert f"https://{host}" in message.msg
+    assert "EXTRA_DATA_CENTERS" in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("name", "hosts"),
+    [
+        ("us", EXTRA_HOSTS),
+        ("uk", ("http://accounts.zoho.example", *EXTRA_HOSTS[1:])),
+        ("uk", ("accounts.zoho.com", *EXTRA_HOSTS[1:])),
+        ("uk", EXTRA_HOSTS[:2]),
+    ],
+)
+def test_a_newer_data_center_that_cannot_be_used_is_named(
+    settings: Any, name: str, hosts: tuple[str, ...]
+) -> None:
+    [message] = found_with(settings, EXTRA_DATA_CENTERS={name: hosts})
+
+    assert (message.id, type(message)) == ("zoho_crm.E009", Error)
+    assert f"'{name}'" in message.msg
+    assert message.hint
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "proxy.example:3128",
+        "socks5://proxy.example",
+        "http://somebody:hunter2",
+        "http:",
+        "http://somebody:hunter/2@proxy.example",
+        "http://somebody:hunter2@proxy.example/path",
+    ],
+)
+def test_what_is_no_url_of_a_proxy_is_named_and_not_shown(settings: Any, url: str) -> None:
+    [message] = found_with(settings, PROXY=Secret(url))
+
+    assert (message.id, type(message)) == ("zoho_crm.E010", Error)
+    assert "hunter" not in str(message)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "expected"),
+    [
+        ("http://proxy.example:3128", []),
+        ("https://[2001:db8::1]:3128/", []),
+        (Secret("http://somebody:hunter2@proxy.example:3128"), []),
+        ("http://somebody:hunter2@proxy.example:3128", ["zoho_crm.W007"]),
+    ],
+)
+def test_a_password_of_a_proxy_is_to_be_a_secret(
+    settings: Any, proxy: Secret | str, expected: list[str]
+) -> None:
+    messages = found_with(settings, PROXY=proxy)
+
+    assert ids(messages) == expected
+    assert "hunter2" not in str(messages)
+
+
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_trusted_certificates_have_to_be_a_file_of_them(
+    settings: Any, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "trusted.pem"
+    if content is not None:
+        path.write_text(content)
+
+    [message] = found_with(settings, CA_BUNDLE=str(path))
+
+    assert (message.id, type(message)) == ("zoho_crm.E011", Error)
+    assert message.hint
+
+
+def test_a_file_of_certificates_is_fine(settings: Any, tmp_path: Path) -> None:
+    trusted = certificate(tmp_path / "trusted.pem")
+
+    assert found_with(settings, CA_BUNDLE=str(trusted.path)) == []
+
+
 def test_times_without_a_zone_are_refused(settings: Any) -> None:
     settings.USE_TZ = False
 
@@ -190,13 +277,15 @@ def test_what_is_for_development_is_refused_in_production_only(
 
 
 #: A value of a wrong type for each kind of setting.
-WRONG: dict[type, list[object]] = {
+WRONG: dict[Any, list[object]] = {
     str: [None, 1, ["eu"]],
     bool: ["true", 1, None],
     int: ["7", 7.5, True, None],
     float: ["30", None, True],
-    tuple: ["text", None, [1], {"a": "b"}],
-    Mapping: [[], "convert=5", {"convert": "5"}, None],
+    Secret | str: [None, 1, ["http://proxy.example"]],
+    tuple[str, ...]: ["text", None, [1], {"a": "b"}],
+    Mapping[str, int]: [[], "convert=5", {"convert": "5"}, None],
+    Mapping[str, tuple[str, ...]]: [["uk"], "uk=a,b,c", {"uk": "a,b,c"}, {1: ["a"]}, None],
 }
 
 

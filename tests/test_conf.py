@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import environ
@@ -13,6 +12,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from zoho_crm.conf import SETTING_NAMES, SETTING_TYPES, ZohoSettings, conf, from_env
+from zoho_crm.types import Secret
 
 #: Every key: how a variable is written, and what is read from it.
 VARIABLES: dict[str, tuple[str, object]] = {
@@ -28,6 +28,18 @@ VARIABLES: dict[str, tuple[str, object]] = {
     "PKCE": ("false", False),
     "ENCRYPTION_KEYS": ("first=,second=", ("first=", "second=")),
     "LOCAL_URL": ("http://127.0.0.1:8765", "http://127.0.0.1:8765"),
+    "EXTRA_DATA_CENTERS": (
+        "uk=accounts.zoho.uk,www.zohoapis.uk, content.zohoapis.uk; ae=a,b,c;",
+        {
+            "uk": ("accounts.zoho.uk", "www.zohoapis.uk", "content.zohoapis.uk"),
+            "ae": ("a", "b", "c"),
+        },
+    ),
+    "PROXY": (
+        "http://me:a=b,c;d@proxy.example:3128",
+        Secret("http://me:a=b,c;d@proxy.example:3128"),
+    ),
+    "CA_BUNDLE": ("/etc/ssl/proxy.pem", "/etc/ssl/proxy.pem"),
     "EXTRA_API_HOSTS": ("desk.zoho.eu", ("desk.zoho.eu",)),
     "TRANSPORT": ("host.zoho.transport", "host.zoho.transport"),
     "CONNECT_TIMEOUT": ("2.5", 2.5),
@@ -83,7 +95,7 @@ def test_all_keys_together_make_the_settings() -> None:
 
     mine = ZohoSettings(**from_env(env))
 
-    assert dataclasses.asdict(mine) == {name: value for name, (_text, value) in VARIABLES.items()}
+    assert vars(mine) == {name: value for name, (_text, value) in VARIABLES.items()}
 
 
 def test_what_is_not_set_or_empty_is_left_out() -> None:
@@ -117,6 +129,8 @@ def test_the_prefix_can_be_another() -> None:
         ("CREDIT_COSTS", "convert"),
         ("CREDIT_COSTS", "convert=five"),
         ("CREDIT_COSTS", "convert=5;other=1"),
+        ("EXTRA_DATA_CENTERS", "uk"),
+        ("EXTRA_DATA_CENTERS", "accounts.zoho.uk,www.zohoapis.uk,content.zohoapis.uk"),
     ],
 )
 def test_what_cannot_be_read_is_not_guessed_at(name: str, text: str) -> None:
@@ -165,12 +179,31 @@ def test_the_defaults_are_those_of_the_table_of_settings() -> None:
 
 
 def test_every_kind_of_setting_is_known() -> None:
-    assert set(SETTING_TYPES.values()) == {str, bool, int, float, tuple, Mapping}
+    assert set(SETTING_TYPES.values()) == {
+        *(str, bool, int, float, Secret | str, tuple[str, ...]),
+        *(Mapping[str, int], Mapping[str, tuple[str, ...]]),
+    }
 
 
 def test_the_local_zoho_is_one_of_the_data_centers() -> None:
     assert "local" in ZohoSettings(LOCAL_URL="http://127.0.0.1:8765").data_centers
     assert "local" not in ZohoSettings().data_centers
+
+
+def test_a_newer_data_center_is_one_of_them() -> None:
+    hosts = ("accounts.zoho.uk", "www.zohoapis.uk", "content.zohoapis.uk")
+
+    assert "uk" in ZohoSettings(EXTRA_DATA_CENTERS={"uk": hosts}).data_centers
+
+
+@pytest.mark.parametrize("form", [str, Secret])
+def test_a_proxy_is_shown_without_its_user_and_password(form: Callable[[str], Any]) -> None:
+    mine = ZohoSettings(PROXY=form("http://somebody:hunter2@proxy.example:3128/"))
+
+    assert mine.proxy.reveal() == "http://somebody:hunter2@proxy.example:3128/"
+    assert mine.proxy_host == "proxy.example:3128"
+    assert "hunter2" not in repr(mine)
+    assert not ZohoSettings().proxy
 
 
 def test_django_environ_is_not_needed_to_read_settings() -> None:

@@ -6,10 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoho_crm.datacenters import DATA_CENTERS, data_center_of_callback, data_centers, origin_of
+from zoho_crm.datacenters import (
+    DATA_CENTERS,
+    data_center_of_callback,
+    data_centers,
+    origin_of,
+    with_extra,
+)
 from zoho_crm.exceptions import GrantRefusedError
 
 HERE = "http://127.0.0.1:8765"
+
+EXTRA = {"uk": ("accounts.zoho.example", "www.zohoapis.example", "content.zohoapis.example")}
 
 #: Zoho's page: code, accounts server, API of production, sandbox and developer.
 DOCUMENTED = {
@@ -42,6 +50,7 @@ def test_a_data_center_answers_at_the_documented_hosts(
 
     assert center.accounts == f"https://{accounts}"
     assert center.api(environment) == f"https://{subdomain}.{api}"
+    assert center.content == f"https://content.{api}"
     assert center.owns_api_domain(f"https://{subdomain}.{api}")
     assert center.console.startswith("https://api-console.zoho")
 
@@ -145,12 +154,13 @@ def test_a_callback_that_names_anybody_else_is_refused(server: str, location: st
 
     assert caught.value.code == "unknown_server"
     assert "nothing was sent" in str(caught.value)
+    assert "EXTRA_DATA_CENTERS" in str(caught.value)
 
 
 @given(server=st.text(min_size=1), location=st.text())
 def test_no_text_leads_anywhere_but_into_the_table(server: str, location: str) -> None:
     try:
-        found = data_center_of_callback(server, location, HERE)
+        found = data_center_of_callback(server, location, data_centers(HERE))
     except GrantRefusedError:
         return
 
@@ -179,7 +189,7 @@ def test_a_local_zoho_has_a_row_of_its_own(url: str) -> None:
     center = data_centers(url)["local"]
 
     assert center.accounts == center.api("sandbox") == url.rstrip("/")
-    assert data_center_of_callback(url, "local", url) == center
+    assert data_center_of_callback(url, "local", data_centers(url)) == center
     assert center.owns_api_domain(url)
 
 
@@ -200,9 +210,67 @@ def test_a_local_zoho_has_a_row_of_its_own(url: str) -> None:
 def test_a_local_zoho_elsewhere_has_none(url: str) -> None:
     assert "local" not in data_centers(url)
     with pytest.raises(GrantRefusedError):
-        data_center_of_callback("nonsense", "", url)
+        data_center_of_callback("nonsense", "", data_centers(url))
 
 
 def test_a_plain_origin_keeps_its_port() -> None:
     assert origin_of("HTTP://LocalHost:8765/") == "http://localhost:8765"
     assert origin_of("https://accounts.zoho.eu:0") == ""
+
+
+@pytest.mark.parametrize("scheme", ["", "https://", "HTTPS://"])
+def test_a_newer_data_center_gets_a_row_of_its_own(scheme: str) -> None:
+    hosts = [scheme + host for host in EXTRA["uk"]]
+
+    table = data_centers("", {"uk": hosts})
+
+    center = table["uk"]
+    assert {*table} == {*DATA_CENTERS, "uk"}
+    assert center.accounts == "https://accounts.zoho.example"
+    assert center.api("production") == "https://www.zohoapis.example"
+    assert center.api("sandbox") == "https://sandbox.zohoapis.example"
+    assert center.api("developer") == "https://developer.zohoapis.example"
+    assert center.content == "https://content.zohoapis.example"
+    assert center.owns_api_domain("https://www.zohoapis.example")
+    assert data_center_of_callback(center.accounts, "uk", table) is center
+    with pytest.raises(GrantRefusedError):
+        data_center_of_callback(center.accounts, "eu", table)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        *((name, {}) for name in ("us", "local", "UK", "u", "u-k", "united kingdom", "a" * 11, "")),
+        ("uk", {0: "accounts.zoho.eu"}),
+        ("uk", {0: "https://ACCOUNTS.zoho.eu:8443"}),
+        ("uk", {1: "www.zohoapis.com"}),
+        ("uk", {1: "zohoapis.com"}),
+        ("uk", {2: "content.zohoapis.in"}),
+        ("uk", {0: "http://accounts.zoho.example"}),
+        ("uk", {1: "ftp://www.zohoapis.example"}),
+        ("uk", {0: "https://accounts.zoho.example/path"}),
+        ("uk", {0: "somebody@accounts.zoho.example"}),
+        ("uk", {0: "accounts.zoho.example."}),
+        ("uk", {0: "аccounts.zoho.example"}),
+        ("uk", {0: "https://[::1"}),
+        ("uk", {2: ""}),
+        ("uk", {2: None}),
+    ],
+)
+def test_what_cannot_be_a_newer_data_center_is_left_out_with_its_reason(
+    name: str, changes: dict[int, str | None]
+) -> None:
+    given = [changes.get(place, host) for place, host in enumerate(EXTRA["uk"])]
+    hosts = [host for host in given if host is not None]
+
+    table, problems = with_extra({name: hosts})
+
+    assert table == data_centers("", {name: hosts}) == DATA_CENTERS
+    assert problems[name]
+
+
+def test_two_newer_data_centers_share_no_host() -> None:
+    table, problems = with_extra({"uk": EXTRA["uk"], "ae": EXTRA["uk"]})
+
+    assert "uk" in table
+    assert [*problems] == ["ae"]

@@ -9,8 +9,13 @@ System checks of the settings, for ``manage.py check``.
 * ``zoho_crm.E006`` ``USE_TZ`` is off
 * ``zoho_crm.E007`` ``LOCAL_URL`` or ``TRANSPORT`` in production (``check --deploy``)
 * ``zoho_crm.E008`` a value is of the wrong type
+* ``zoho_crm.E009`` a row of ``EXTRA_DATA_CENTERS`` cannot be used
+* ``zoho_crm.E010`` ``PROXY`` is not the URL of a proxy
+* ``zoho_crm.E011`` ``CA_BUNDLE`` is not a file of certificates
 * ``zoho_crm.W001`` no encryption key: nothing can be connected
 * ``zoho_crm.W002`` Celery's broker is in the memory of one process
+* ``zoho_crm.W007`` the password of ``PROXY`` is a plain text
+* ``zoho_crm.I001`` the hosts of ``EXTRA_DATA_CENTERS``, which get secrets
 
 Of a site that includes ``zoho_crm.urls``, for connecting in the browser:
 
@@ -24,12 +29,13 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import ssl
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.shortcuts import resolve_url
 from django.template import TemplateDoesNotExist
@@ -39,8 +45,8 @@ from django.utils.module_loading import import_string
 
 from zoho_crm import crypto
 from zoho_crm.conf import SETTING_NAMES, SETTING_TYPES, ZohoSettings, conf, raw_settings
-from zoho_crm.datacenters import is_local, origin_of
-from zoho_crm.types import Environment
+from zoho_crm.datacenters import is_local, origin_of, with_extra
+from zoho_crm.types import Environment, Secret
 
 
 @register(Tags.compatibility)
@@ -53,6 +59,9 @@ def check_settings(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) -> l
         wrong_values += check_encryption_keys(config)
         wrong_values += check_durations(config)
         wrong_values += check_data_center(config)
+        wrong_values += check_extra_data_centers(config)
+        wrong_values += check_proxy(config)
+        wrong_values += check_ca_bundle(config)
     return [
         *check_keys(),
         *wrong_types,
@@ -127,13 +136,21 @@ def _are_costs(value: Any) -> bool:
     return isinstance(value, Mapping) and all(map(_is_whole, value.values()))
 
 
-_TYPES: Mapping[type, tuple[str, Callable[[Any], bool]]] = {
+def _are_hosts(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping) and _are_texts([*value]) and all(map(_are_texts, value.values()))
+    )
+
+
+_TYPES: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
     str: ("a text", lambda value: isinstance(value, str)),
     bool: ("True or False", lambda value: isinstance(value, bool)),
     int: ("a whole number", _is_whole),
     float: ("a number", _is_number),
-    tuple: ("a list of texts", _are_texts),
-    Mapping: ("a dictionary of whole numbers", _are_costs),
+    Secret | str: ("a text or a Secret", lambda value: isinstance(value, str | Secret)),
+    tuple[str, ...]: ("a list of texts", _are_texts),
+    Mapping[str, int]: ("a dictionary of whole numbers", _are_costs),
+    Mapping[str, tuple[str, ...]]: ("a dictionary of lists of texts", _are_hosts),
 }
 
 
@@ -189,6 +206,55 @@ def check_data_center(config: ZohoSettings) -> list[CheckMessage]:
         for name, known in choices.items()
         if getattr(config, name) not in known
     ]
+
+
+def check_extra_data_centers(config: ZohoSettings) -> list[CheckMessage]:
+    """Return the rows that cannot be used, and as information the hosts of those that are."""
+    table, problems = with_extra(config.EXTRA_DATA_CENTERS)
+    errors: list[CheckMessage] = [
+        Error(
+            f"ZOHO_CRM['EXTRA_DATA_CENTERS']['{name}'] is not used: {problem}.",
+            hint="Such as 'uk': ('accounts.zoho.uk', 'www.zohoapis.uk', 'content.zohoapis.uk').",
+            id="zoho_crm.E009",
+        )
+        for name, problem in problems.items()
+    ]
+    return errors + [
+        Info(
+            f"The data center '{name}' gets secrets at: {', '.join(sorted(table[name].origins))}.",
+            hint="ZOHO_CRM['EXTRA_DATA_CENTERS'] has it: make sure that these hosts are Zoho's.",
+            id="zoho_crm.I001",
+        )
+        for name in config.EXTRA_DATA_CENTERS
+        if name not in problems
+    ]
+
+
+def check_proxy(config: ZohoSettings) -> list[CheckMessage]:
+    """Return a proxy that is no URL of HTTP, or whose password is not a ``Secret``."""
+    if config.proxy and not config.proxy_host:
+        message = "ZOHO_CRM['PROXY'] is not the URL of a proxy."
+        hint = "Such as http://user:password@proxy.example:3128, with @ and / as %40 and %2F."
+        return [Error(message, hint=hint, id="zoho_crm.E010")]
+    if isinstance(config.PROXY, str) and "@" in config.PROXY:
+        message = "The password in ZOHO_CRM['PROXY'] is a plain text, which error pages show."
+        hint = "Write Secret('http://…'), with zoho_crm.types.Secret; from_env does so."
+        return [Warning(message, hint=hint, id="zoho_crm.W007")]
+    return []
+
+
+def check_ca_bundle(config: ZohoSettings) -> list[CheckMessage]:
+    """Return ``CA_BUNDLE`` if certificates cannot be read from it."""
+    if config.CA_BUNDLE:
+        try:
+            ssl.create_default_context(cafile=config.CA_BUNDLE)
+        except OSError as error:
+            message = (
+                f"ZOHO_CRM['CA_BUNDLE'] is not a file of certificates: {type(error).__name__}."
+            )
+            hint = "It is the path of a file in the PEM format."
+            return [Error(message, hint=hint, id="zoho_crm.E011")]
+    return []
 
 
 def check_local_url(config: ZohoSettings) -> list[CheckMessage]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from zoho_crm.datacenters import DataCenter, data_centers
+from zoho_crm.types import Secret
 
 if TYPE_CHECKING:
     from environ import Env
@@ -46,6 +48,17 @@ class ZohoSettings:
     ENCRYPTION_KEYS: tuple[str, ...] = field(default=(), repr=False)
     #: Origin of a local Zoho (the simulator), loopback only: adds the data center ``local``.
     LOCAL_URL: str = ""
+    #: Data centers that are newer than our table: name (2 to 10 lower-case letters or digits) →
+    #: accounts, API and content host, ``https`` only. The client's secret and all tokens of such a
+    #: data center are sent to these hosts, and those of sandboxes and developer organisations to
+    #: the API host's neighbours ``sandbox.`` and ``developer.``: add only hosts that Zoho names.
+    EXTRA_DATA_CENTERS: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: URL of the proxy for calls to Zoho, but not to ``LOCAL_URL``; with a password, as a
+    #: ``zoho_crm.types.Secret``. Proxies that the environment names are not used.
+    PROXY: Secret | str = field(default="", repr=False)
+    #: Path of a file with the certificates to trust instead of those of ``certifi``, for example
+    #: because a proxy replaces certificates. There is no setting that turns verification off.
+    CA_BUNDLE: str = ""
     #: Hosts of other Zoho products to which ``auth_for`` may send the access token.
     EXTRA_API_HOSTS: tuple[str, ...] = ()
     #: Dotted path to a callable that returns a ``requests`` adapter, for tests.
@@ -94,13 +107,24 @@ class ZohoSettings:
     @property
     def data_centers(self) -> Mapping[str, DataCenter]:
         """Zoho's data centers by code, with ``local`` if ``LOCAL_URL`` is set."""
-        return data_centers(self.LOCAL_URL)
+        return data_centers(self.LOCAL_URL, self.EXTRA_DATA_CENTERS)
 
+    @property
+    def proxy(self) -> Secret:
+        """URL of the proxy for calls to Zoho; an empty secret for none."""
+        return self.PROXY if isinstance(self.PROXY, Secret) else Secret(self.PROXY)
+
+    @property
+    def proxy_host(self) -> str:
+        """Host and port of the proxy; empty if there is none, or its URL is not one of HTTP."""
+        found = _PROXY_URL.fullmatch(self.proxy.reveal())
+        return found["host"] if found else ""
+
+
+_PROXY_URL = re.compile(r"https?://([^/@]*@)?(?P<host>([^/@:\[\]]+|\[[0-9a-fA-F:]+\])(:\d+)?)/?")
 
 #: The type of each setting, by name.
-SETTING_TYPES: Mapping[str, type] = {
-    name: get_origin(hint) or hint for name, hint in get_type_hints(ZohoSettings).items()
-}
+SETTING_TYPES: Mapping[str, Any] = get_type_hints(ZohoSettings)
 SETTING_NAMES = frozenset(SETTING_TYPES)
 
 
@@ -119,7 +143,8 @@ def from_env(env: Env, prefix: str = "ZOHO_CRM_") -> dict[str, Any]:
     """
     Return the dictionary for ``settings.ZOHO_CRM`` from variables such as ``ZOHO_CRM_CLIENT_ID``.
 
-    Lists are separated by commas, durations are seconds, ``CREDIT_COSTS`` is ``convert=5,other=1``.
+    Lists are separated by commas, durations are seconds, ``CREDIT_COSTS`` is ``convert=5,other=1``,
+    ``EXTRA_DATA_CENTERS`` is ``uk=accounts.zoho.uk,www.zohoapis.uk,content.zohoapis.uk;ae=…``.
     A variable that is not set, or empty, is left out.
 
     :raises ImproperlyConfigured: if a variable does not have the form of its setting
@@ -152,6 +177,13 @@ def _numbers(text: str) -> dict[str, int]:
     return {name.strip(): int(number) for name, _sign, number in pairs}
 
 
+def _lists(text: str) -> dict[str, tuple[str, ...]]:
+    pairs = [part.partition("=") for part in text.split(";") if part.strip()]
+    if not all(equals for _name, equals, _items in pairs):
+        raise ValueError(text)
+    return {name.strip(): _list(items) for name, _equals, items in pairs}
+
+
 def _boolean(text: str) -> bool:
     return _BOOLEANS[text.lower()]
 
@@ -161,11 +193,13 @@ _BOOLEANS = {
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
 #: The form of a variable, in words, and the function that parses it, by the type of the setting.
-_PARSERS: Mapping[type, tuple[str, Callable[[str], Any]]] = {
+_PARSERS: Mapping[Any, tuple[str, Callable[[str], Any]]] = {
     str: ("a text", str),
     bool: ("true or false", _boolean),
     int: ("a whole number", int),
     float: ("a number", _number),
-    tuple: ("a list such as a,b", _list),
-    Mapping: ("like convert=5,other=1", _numbers),
+    Secret | str: ("a text", Secret),
+    tuple[str, ...]: ("a list such as a,b", _list),
+    Mapping[str, int]: ("like convert=5,other=1", _numbers),
+    Mapping[str, tuple[str, ...]]: ("like uk=a,b,c;ae=d,e,f", _lists),
 }

@@ -6,17 +6,20 @@ https://www.zoho.com/crm/developer/docs/api/v8/multi-dc.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
-
-from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import GrantRefusedError
 from zoho_crm.types import Environment
 
 LOCAL = "local"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+#: Names of further data centers; ``Connection.data_center`` has ten characters.
+_NAME = re.compile(r"[a-z0-9]{2,10}")
+_HTTPS_ORIGIN = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]+)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,8 @@ class DataCenter:
     production: str
     sandbox: str
     developer: str
+    #: Origin for uploads and downloads of files.
+    content: str
     #: Other origins of the API that Zoho's documentation has in token answers.
     also: tuple[str, ...] = ()
     #: URL of the API console, where clients are registered.
@@ -47,6 +52,12 @@ class DataCenter:
         """Return whether the ``api_domain`` of a token answer belongs to this data center."""
         return origin_of(url) in {self.production, self.sandbox, self.developer, *self.also}
 
+    @property
+    def origins(self) -> frozenset[str]:
+        """All origins that get this data center's tokens or client secrets."""
+        apis = {self.production, self.sandbox, self.developer, self.content}
+        return frozenset({self.accounts, *apis, *self.also})
+
 
 def _zoho(code: str, name: str, tld: str, *, home: str = "zoho") -> DataCenter:
     return DataCenter(
@@ -56,6 +67,7 @@ def _zoho(code: str, name: str, tld: str, *, home: str = "zoho") -> DataCenter:
         production=f"https://www.zohoapis.{tld}",
         sandbox=f"https://sandbox.zohoapis.{tld}",
         developer=f"https://developer.zohoapis.{tld}",
+        content=f"https://content.zohoapis.{tld}",
         also=(f"https://zohoapis.{tld}", f"https://api.{home}.{tld}"),
         console=f"https://api-console.{home}.{tld}",
     )
@@ -76,48 +88,107 @@ DATA_CENTERS: Mapping[str, DataCenter] = {
 }
 
 
-def data_centers(local_url: str = "") -> Mapping[str, DataCenter]:
+def data_centers(
+    local_url: str = "", extra: Mapping[str, Sequence[str]] | None = None
+) -> Mapping[str, DataCenter]:
     """
     Return the data centers by code, with ``local`` if a URL on this machine is given.
 
     :param local_url: origin of a simulator
+    :param extra: accounts, API and content host of further data centers, by name; one with a
+        problem is left out
     """
+    table, _problems = with_extra(extra or {})
     origin = origin_of(local_url)
-    if not is_local(origin):
-        return DATA_CENTERS
-    local = DataCenter(
+    return {**table, LOCAL: _local(origin)} if is_local(origin) else table
+
+
+def with_extra(
+    extra: Mapping[str, Sequence[str]],
+) -> tuple[Mapping[str, DataCenter], Mapping[str, str]]:
+    """
+    Return the table with further data centers, and why others cannot be added, by name.
+
+    :param extra: accounts, API and content host by name, each a host name or an ``https`` origin
+    """
+    table, problems = dict(DATA_CENTERS), {}
+    for name, hosts in extra.items():
+        if problem := _problem_of_extra(name, hosts, table):
+            problems[name] = problem
+        else:
+            table[name] = _extra(name, hosts)
+    return table, problems
+
+
+def _local(origin: str) -> DataCenter:
+    return DataCenter(
         code=LOCAL,
         name="Local",
         accounts=origin,
         production=origin,
         sandbox=origin,
         developer=origin,
+        content=origin,
     )
-    return {**DATA_CENTERS, LOCAL: local}
+
+
+def _problem_of_extra(name: str, hosts: Sequence[str], known: Mapping[str, DataCenter]) -> str:
+    if name in known or not _NAME.fullmatch(name) or name == LOCAL:
+        return "its name is taken, or is not 2 to 10 lower-case letters or digits"
+    if len(hosts) != 3 or not all(map(_https_origin, hosts)):
+        return "it needs three hosts: accounts, api, content; https only, without a path"
+    taken = {host_of(origin) for center in known.values() for origin in center.origins}
+    if taken.intersection(map(host_of, _extra(name, hosts).origins)):
+        return "one of its hosts belongs to another data center"
+    return ""
+
+
+def _extra(name: str, hosts: Sequence[str]) -> DataCenter:
+    accounts, api, content = map(_https_origin, hosts)
+    domain = api.removeprefix("https://").removeprefix("www.")
+    return DataCenter(
+        code=name,
+        name=name.upper(),
+        accounts=accounts,
+        production=api,
+        sandbox=f"https://sandbox.{domain}",
+        developer=f"https://developer.{domain}",
+        content=content,
+    )
+
+
+def _https_origin(host: str) -> str:
+    """Return the origin of a host name or URL; empty if it is not one of ``https``."""
+    origin = origin_of(host if "://" in host else f"https://{host}")
+    return origin if _HTTPS_ORIGIN.fullmatch(origin) else ""
 
 
 def data_center_of_callback(
-    accounts_server: str, location: str, local_url: str = ""
+    accounts_server: str, location: str, table: Mapping[str, DataCenter] = DATA_CENTERS
 ) -> DataCenter | None:
     """
     Return the data center that the parameters of a callback name; ``None`` if they name none.
 
-    :raises GrantRefusedError: if the server or the location is not Zoho's, or they name two
+    :param table: the known data centers by code
+    :raises GrantRefusedError: if the server or the location is not in the table, or they name two
         different data centers
     """
-    table = data_centers(local_url)
     by_server = {center.accounts: center for center in table.values()}
     named = {by_server.get(origin_of(accounts_server))} if accounts_server else set()
     named |= {table.get(location)} if location else set()
     if None in named or len(named) > 1:
-        message = _("The answer names a server that is not one of Zoho's; nothing was sent to it.")
-        raise GrantRefusedError(message, code="unknown_server")
+        raise GrantRefusedError(code="unknown_server")
     return next(iter(named), None)
 
 
 def is_local(origin: str) -> bool:
     """Return whether an origin is on this machine."""
-    return bool(origin) and urlsplit(origin).hostname in LOOPBACK
+    return bool(origin) and host_of(origin) in LOOPBACK
+
+
+def host_of(origin: str) -> str:
+    """Return the host name of an origin, without its port."""
+    return urlsplit(origin).hostname or ""
 
 
 def origin_of(url: str) -> str:

@@ -47,7 +47,23 @@ if TYPE_CHECKING:
 #: The messages of our own codes; they name values of an error's ``details``.
 MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
     "no_connection": _("There is no connection yet; connect to Zoho first."),
-    "unknown_data_center": _("The data center %(data_center)s is unknown here; is LOCAL_URL set?"),
+    "unknown_data_center": _(
+        "The data center %(data_center)s is unknown here; are LOCAL_URL and EXTRA_DATA_CENTERS set?"
+    ),
+    "unknown_server": _(
+        "The answer names a server that is not one of Zoho's, or two that do not belong together; "
+        "nothing was sent to it. If Zoho has opened a new data center, add it to "
+        "ZOHO_CRM['EXTRA_DATA_CENTERS']."
+    ),
+    "unknown_api_server": _(
+        "Zoho named an API server that is not known here; nothing was sent to it. If Zoho has "
+        "opened a new data center, add it to ZOHO_CRM['EXTRA_DATA_CENTERS']."
+    ),
+    "other_data_center": _(
+        "The consent is for an organisation in the data center %(found)s, not %(wanted)s. Choose "
+        "%(found)s and connect again; or sign in at Zoho as a user of %(wanted)s, then connect."
+    ),
+    "no_ca_bundle": _("ZOHO_CRM['CA_BUNDLE'] names no file: %(path)s"),
     "being_refreshed": _("Another process is refreshing the access token."),
     "reserve": _("Only the credits that are reserved for other programs remain."),
     "unknown_form": _("Zoho CRM gave an answer of an unknown form."),
@@ -185,7 +201,9 @@ class GrantRefusedError(AuthorizationError):
     """Raised when connecting fails because of the code or the consent."""
 
     default_message = _(
-        "Zoho did not accept the code: it has expired, was used before or is not of this client."
+        "Zoho did not accept the code. Most likely it has expired or was used before: make a new "
+        "one. Else it is from another data center: choose the one of the console or page that gave "
+        "it. Else it is of another client: check the client id."
     )
 
 

@@ -135,6 +135,30 @@ def dripping(start: bytes, drop: bytes = b"x", pause: float = 0.05) -> Treatment
     return treat
 
 
+def tunnel(to: RawServer) -> Treatment:
+    """Answer a proxy's ``CONNECT``, and carry bytes to a server, whatever host was named."""
+
+    def treat(connection: socket.socket, server: RawServer) -> None:
+        server.receive(connection)
+        name, _colon, port = to.host.partition(":")
+        with socket.create_connection((name, int(port))) as onwards:
+            connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            back = threading.Thread(target=_carry, args=(onwards, connection), daemon=True)
+            back.start()
+            _carry(connection, onwards)
+            back.join(10)
+
+    return treat
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while part := source.recv(65536):
+            target.sendall(part)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
 def whole(body: bytes, *, status: str = "200 OK", head: bytes = JSON) -> bytes:
     """Return an answer with its length."""
     size = f"Content-Length: {len(body)}\r\n".encode()

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Certificate:
-    """A self-signed certificate of ``127.0.0.1``: its file is also what trusts it."""
+    """A self-signed certificate: its file is also what trusts it."""
 
     path: Path
 
@@ -26,12 +26,13 @@ class Certificate:
         return context
 
 
-def certificate(path: Path) -> Certificate:
-    """Write a new key and its certificate into a file."""
+def certificate(path: Path, *names: str) -> Certificate:
+    """Write a new key and its certificate, of ``127.0.0.1`` and host names, into a file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
     today = datetime.datetime.now(datetime.UTC)
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    hosts = map(x509.DNSName, names)
     signed = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -40,7 +41,7 @@ def certificate(path: Path) -> Certificate:
         .serial_number(x509.random_serial_number())
         .not_valid_before(today - datetime.timedelta(days=1))
         .not_valid_after(today + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([address, *hosts]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -13,7 +13,9 @@ from zoho_crm import crypto
 from zoho_crm.models import Connection, ConnectionWork, Token, from_now
 from zoho_crm.services.convert import request
 from zoho_crm.services.doctor._database import clock
+from zoho_crm.services.doctor._network import VARIABLES_BY_SETTING
 from zoho_crm.simulator import Simulator
+from zoho_crm.types import Secret
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -119,6 +121,54 @@ def test_a_broker_that_does_not_answer_is_no_catastrophe(
     assert finding["result"] == "warn"
     assert "zoho_work --loop" in finding["fix"]
     assert "secret" not in finding["message"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting", "value"),
+    [
+        ("HTTPS_PROXY", "PROXY", Secret("http://somebody:hunter2@127.0.0.1:1")),
+        ("all_proxy", "PROXY", "http://127.0.0.1:1"),
+        ("REQUESTS_CA_BUNDLE", "CA_BUNDLE", __file__),
+    ],
+)
+def test_what_only_the_environment_knows_of_the_network_is_named(
+    run: Run,
+    connection: Connection,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    setting: str,
+    value: Any,
+) -> None:
+    for name in (name for names in VARIABLES_BY_SETTING.values() for name in names):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "http://somebody:hunter2@proxy.example:3128")
+    of_local = findings(run)
+    change(settings, DATA_CENTER="us")
+    of_zoho = findings(run)
+    change(settings, **{setting: value})
+    after = run("zoho_doctor", "--format=json")
+
+    assert "proxy" not in of_local
+    assert of_zoho["proxy"]["result"] == "warn"
+    assert variable in of_zoho["proxy"]["message"]
+    assert setting in of_zoho["proxy"]["fix"]
+    assert [x["result"] for x in after.lines if x["check"] == "proxy" and x["result"] != "ok"] == []
+    assert "hunter2" not in f"{of_zoho}{after.out}"
+
+
+def test_a_newer_data_center_is_shown_and_is_no_problem(
+    run: Run, connection: Connection, settings: Any, durable_broker: None
+) -> None:
+    hosts = ("accounts.zoho.example", "www.zohoapis.example", "content.zohoapis.example")
+    change(settings, EXTRA_DATA_CENTERS={"uk": hosts})
+
+    lines = run("zoho_doctor", "--format=json").lines
+
+    (finding,) = [line for line in lines if line["check"] == "settings zoho_crm.I001"]
+    assert finding["result"] == "ok"
+    assert "accounts.zoho.example" in finding["message"]
+    assert "settings" in {line["check"] for line in lines}
 
 
 def test_a_database_that_is_not_migrated_is_all_that_is_said(

@@ -19,7 +19,12 @@ from zoho_crm.client._answers import (
     parse_answer,
     without_tracebacks,
 )
-from zoho_crm.client._transport import Limits, sending_only_if, surely_not_sent
+from zoho_crm.client._transport import (
+    Limits,
+    describe_error,
+    sending_only_if,
+    surely_not_sent,
+)
 from zoho_crm.exceptions import TransportError
 from zoho_crm.types import JsonObject
 
@@ -58,6 +63,11 @@ class Api:
     credits_remaining: int | None = None
     _credits_noted_at: float = 0.0
 
+    @property
+    def host(self) -> str:
+        """The host of the origin, with its port if it has one."""
+        return self.origin.partition("://")[2]
+
     def call(
         self,
         method: str,
@@ -80,7 +90,7 @@ class Api:
         :raises UnknownOutcomeError: if it is not ``repeatable`` and may have been processed
         """
         if not may_send():
-            raise TransportError(f"{method} {path}: too late to be sent")
+            raise TransportError(f"{method} {self.host}{path}: too late to be sent")
         sent = time.monotonic()
         end = sent + self.limits.deadline
         parts["auth"] = auth or self.auth
@@ -89,7 +99,7 @@ class Api:
                 response, body = self._exchange(method, path, parts)
         except requests.RequestException as error:
             certain = repeatable or surely_not_sent(error)
-            message = f"{method} {path}: {type(error).__name__}"
+            message = f"{method} {self.host}{path}: {describe_error(error)}"
             raise no_answer(message, repeatable=certain) from without_tracebacks(error)
         self._note_credits(credits_remaining(response), sent=sent)
         was_too_many = response.status_code == HTTPStatus.TOO_MANY_REQUESTS

@@ -87,7 +87,8 @@ class SelfClientForm(BaseConnectForm):
     #: The field that shows an error, by the error's code.
     FIELDS_BY_CODE: Mapping[str, str] = {
         "other_environment": "environment",
-        "unknown_server": "data_center",
+        "unknown_api_server": "data_center",
+        "other_data_center": "data_center",
     }
 
     def clean_client_secret(self) -> Secret:

@@ -114,7 +114,7 @@ def complete(
     if error or not code:
         message = _("Zoho reports that the consent was not given.")
         raise GrantRefusedError(message, code=error or "no_code")
-    named = data_center_of_callback(accounts_server, location, conf().LOCAL_URL)
+    named = data_center_of_callback(accounts_server, location, conf().data_centers)
     connection = _connect(
         center=named or _data_center(request.data_center),
         environment=Environment(request.environment),
@@ -408,8 +408,7 @@ def _read_grant(
         )
         raise GrantRefusedError(message, code="no_refresh_token")
     if given.api_domain and not center.owns_api_domain(given.api_domain):
-        message = _("Zoho named an API server that is not known here.")
-        raise GrantRefusedError(message, code="unknown_server")
+        raise _api_server_error(center, given.api_domain)
     client = ZohoClient(api=api(center.api(environment), TokenAuth(given.access_token)))
     organisation = _organisation(client, environment)
     return _Grant(
@@ -421,6 +420,15 @@ def _read_grant(
         organisation=organisation,
         mapped_fields=_mapped_fields(client),
     )
+
+
+def _api_server_error(center: DataCenter, api_domain: str) -> GrantRefusedError:
+    """Return the error for tokens that are for a server of another data center, or of none."""
+    for other in conf().data_centers.values():
+        if other.owns_api_domain(api_domain):
+            names = {"found": other.name, "wanted": center.name}
+            return GrantRefusedError(code="other_data_center", details=names)
+    return GrantRefusedError(code="unknown_api_server")
 
 
 def _organisation(client: ZohoClient, environment: Environment) -> Organisation:

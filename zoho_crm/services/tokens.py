@@ -105,11 +105,12 @@ def client_with_token(
 def auth_for(connection: Connection | None = None) -> ZohoAuth:
     """Return a ``requests`` auth object that signs calls to the connection's hosts only."""
     connection = connection or default_connection()
-    origin = data_center_of(connection).api(connection.environment)
+    center = data_center_of(connection)
+    origins = (center.api(connection.environment), center.content)
     return ZohoAuth(
         current=partial(access_token, connection_id=connection.pk),
         renew=lambda rejected: refresh_rejected(connection_id=connection.pk, rejected=rejected),
-        hosts=[origin.partition("://")[2], *conf().EXTRA_API_HOSTS],
+        hosts=[*(origin.partition("://")[2] for origin in origins), *conf().EXTRA_API_HOSTS],
     )
 
 

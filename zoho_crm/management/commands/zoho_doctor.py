@@ -61,12 +61,14 @@ def _settings() -> Iterator[Finding]:
     found = checks.check_settings(None)
     for message in found:
         yield _finding(message)
-    if not found:
+    if all(message.level < WARNING for message in found):
         yield Finding(check="settings", result=Result.OK, message=_("no problem found"))
 
 
 def _finding(message: CheckMessage) -> Finding:
     result = Result.FAIL if message.level > WARNING else Result.WARN
+    if message.level < WARNING:
+        result = Result.OK
     check = f"settings {message.id or ''}".strip()
     return Finding(check=check, result=result, message=message.msg, fix=message.hint or "")
 

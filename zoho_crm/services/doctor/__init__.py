@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from zoho_crm.services.doctor._connections import client, connections, secrets
 from zoho_crm.services.doctor._database import clock, database_options, tables
 from zoho_crm.services.doctor._findings import Finding, Result
-from zoho_crm.services.doctor._network import accounts_servers, broker, redirect_address
+from zoho_crm.services.doctor._network import accounts_servers, broker, proxy, redirect_address
 from zoho_crm.services.doctor._workers import worker_findings, workers
 
 __all__ = ["Finding", "Result", "run_checks", "worker_findings"]
@@ -22,6 +22,7 @@ CHECKS_WITH_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (
     clock,
     secrets,
     client,
+    proxy,
     accounts_servers,
     connections,
     workers,

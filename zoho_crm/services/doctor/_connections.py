@@ -123,6 +123,8 @@ def _fix_for(error: Exception) -> str:
         return fix % _connect_again()
     if isinstance(error, PermissionDeniedError):
         return _("Grant it at Zoho, then run: manage.py zoho_status --test")
+    if getattr(error, "code", "") == "no_ca_bundle":
+        return _("Correct CA_BUNDLE in the settings.")
     if isinstance(error, SecretUnreadableError | ImproperlyConfigured):
         return _("Put the key back into ENCRYPTION_KEYS, or connect again: manage.py zoho_connect")
     return _connect_again()

@@ -1,8 +1,9 @@
-"""Checks of what the app connects to: the broker, Zoho's accounts servers; the redirect address."""
+"""Checks of what the app connects to: broker, redirect address, proxy, Zoho's accounts servers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -13,14 +14,21 @@ from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError
 from kombu.utils.url import maybe_sanitize_url
 
+from zoho_crm.client import describe_error
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import LOCAL
+from zoho_crm.exceptions import WrongSettingsError
 from zoho_crm.models import Connection
 from zoho_crm.services._zoho import api
 from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
 #: Seconds within which the broker has to answer.
 BROKER_TIMEOUT_SECONDS = 3
+#: Variables of the environment that other programs obey, by the setting of ours.
+VARIABLES_BY_SETTING: Mapping[str, tuple[str, ...]] = {
+    "PROXY": ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"),
+    "CA_BUNDLE": ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+}
 
 
 def broker() -> Iterator[Finding]:
@@ -60,15 +68,34 @@ def redirect_address() -> Iterator[Finding]:
         yield ok(check, configured)
 
 
+def proxy() -> Iterator[Finding]:
+    """Check whether the environment names a proxy or certificates that the settings do not."""
+    if not used_data_centers() - {LOCAL}:
+        return
+    fix = _("The environment is not trusted with secrets; set ZOHO_CRM['%s'] to use it.")
+    for setting, variables in VARIABLES_BY_SETTING.items():
+        named = [name for name in variables if os.environ.get(name)]
+        if named and not getattr(conf(), setting):
+            message = _("%s is set in the environment, and not used.") % ", ".join(named)
+            yield warn("proxy", message, fix % setting)
+    if conf().proxy_host:
+        yield ok("proxy", _("calls to Zoho go through %s") % conf().proxy_host)
+
+
+def used_data_centers() -> set[str]:
+    """Return the codes of the data centers of the settings and of the connections."""
+    return {conf().DATA_CENTER, *Connection.objects.values_list("data_center", flat=True)}
+
+
 def accounts_servers() -> Iterator[Finding]:
     """Check that the accounts servers of the data centers in use answer."""
     known = conf().data_centers
-    used = {conf().DATA_CENTER, *Connection.objects.values_list("data_center", flat=True)}
-    for code in sorted(used):
+    for code in sorted(used_data_centers()):
         check = f"data center {code}"
         if code not in known:
             message = _("There is no such data center; known are: %s.") % ", ".join(known)
-            yield fail(check, message, _("Correct DATA_CENTER, or set LOCAL_URL for “local”."))
+            fix = _("Correct DATA_CENTER, add it to EXTRA_DATA_CENTERS, or set LOCAL_URL.")
+            yield fail(check, message, fix)
             continue
         origin = known[code].accounts
         problem = _unreachable(origin)
@@ -81,15 +108,20 @@ def accounts_servers() -> Iterator[Finding]:
 def _network_fix(code: str) -> str:
     if code == LOCAL:
         return _("Start the simulator, manage.py zoho_simulator, or correct LOCAL_URL.")
-    return _("Check the network, proxy and certificates of this host.")
+    return _(
+        "Check the network of this host; set PROXY if only a proxy leads out, and CA_BUNDLE if it"
+        " replaces certificates."
+    )
 
 
 def _unreachable(origin: str) -> str:
     """Return why a server cannot be reached; empty if it gives any HTTP answer."""
-    server = api(origin)
-    timeout = cast(Any, server.limits.timeout())
     try:
+        server = api(origin)
+        timeout = cast(Any, server.limits.timeout())
         server.session.head(f"{origin}/", timeout=timeout, allow_redirects=False).close()
     except requests.RequestException as error:
-        return f"{type(error).__name__}: {error}"
+        return describe_error(error)
+    except WrongSettingsError as error:
+        return str(error)
     return ""

@@ -187,7 +187,8 @@ class WorkLoop:
         context = self._context
         try:
             client = tokens.client_with_token(context.connection, token, self._record_call)
-        except AuthorizationError as error:  # its data center is not known any more
+        except (AuthorizationError, ImproperlyConfigured) as error:
+            # its data center is not known any more, or the trusted certificates are gone
             self._on_token_error(call, error)
         else:
             context.client, self._token, context.health.token_rejected = client, token, False
