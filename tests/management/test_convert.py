@@ -12,13 +12,14 @@ from tests.signals import heard
 from zoho_crm.management._command_items import approve_item, preview_items
 from zoho_crm.management._exits import ExitCode
 from zoho_crm.management._plans import PlanOptions
-from zoho_crm.matching import POLICIES
+from zoho_crm.matching import POLICIES, Action, Policy
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Token, from_now
+from zoho_crm.models import Policy as SavedPolicy
 from zoho_crm.services.convert import approve, decide
 from zoho_crm.services.preview import preview
 from zoho_crm.signals import lead_converted
 from zoho_crm.simulator import Simulator
-from zoho_crm.types import ConversionPlan
+from zoho_crm.types import ConversionPlan, as_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -235,6 +236,75 @@ def test_a_person_chooses_to_create_beside_what_matches(
     assert ran.code == 0
     assert len(zoho.records["Contacts"]) == contacts + 1
     assert len(zoho.records["Accounts"]) == accounts + 1
+
+
+def save_policy(**rules: Any) -> None:
+    """Save a policy named ``mine``."""
+    SavedPolicy.objects.create(name="mine", rules=as_json(Policy(name="mine", **rules)))
+
+
+def test_a_saved_policy_is_used_by_its_name(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    save_policy(on_several_matches=Action.NEWEST, notify_new_owner=True)
+
+    ran = run("zoho_convert", zoho.story("several"), "--policy=mine", "--execute", "--format=json")
+
+    assert (ran.code, ran.line["status"]) == (0, "CONVERTED")
+    assert ran.line["plan"]["notify_new_owner"] is True
+
+
+@pytest.mark.parametrize(
+    ("rule", "words", "code", "says"),
+    [
+        (Action.REVIEW, [], 3, "A person has to decide (no match): --contact new"),
+        (Action.REVIEW, ["--contact=new"], 0, ""),
+        (Action.SKIP, [], 3, "The policy “mine” leaves this lead out."),
+        (Action.SKIP, ["--contact=new"], 0, ""),
+    ],
+)
+def test_a_saved_policy_may_leave_a_lead_without_a_match_to_a_person_or_out(
+    run: Run,
+    connection: Connection,
+    zoho: Simulator,
+    rule: Action,
+    words: list[str],
+    code: int,
+    says: str,
+) -> None:
+    save_policy(on_no_match=rule)
+
+    lead_id = zoho.story("no_match")
+    ran = run("zoho_convert", lead_id, "--policy=mine", *words, "--execute", "--format=json")
+
+    assert (ran.code, ran.line["message"]) == (code, says)
+    assert len(zoho.ledger()["calls"]) == (0 if code else 1)
+
+
+def test_a_saved_policy_leaves_the_lead_of_an_inactive_owner_until_one_is_named(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    heir, leaver = (user["id"] for user in zoho.organisation.users[1:3])
+    zoho.organisation.user(leaver)["status"] = "inactive"
+    save_policy(owner_for_inactive_id=heir)
+    lead = zoho.add_lead(Owner=zoho.organisation.owner(zoho.organisation.user(leaver)))
+
+    line = convert(run, lead.id, "--policy=mine")
+
+    assert line["plan"]["owner_id"] == heir
+
+
+@pytest.mark.parametrize("command", ["zoho_convert", "zoho_preview"])
+def test_a_policy_that_does_not_exist_is_wrong_use(
+    run: Run, connection: Connection, zoho: Simulator, command: str
+) -> None:
+    save_policy()
+
+    ran = run(command, zoho.story("no_match"), "--policy=reckless")
+
+    assert ran.code == 2
+    assert "known are: careful, attach, mine" in ran.err
+    assert not LeadConversion.objects.exists()
 
 
 @pytest.mark.parametrize("policy", ["careful", "attach"])

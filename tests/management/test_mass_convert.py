@@ -13,7 +13,7 @@ from django.core.cache import cache
 from tests.management.conftest import Run
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, MassConversion, from_now
 from zoho_crm.models import Policy as SavedPolicy
-from zoho_crm.services import mass_convert
+from zoho_crm.services.policies import policies
 from zoho_crm.simulator import Simulator
 from zoho_crm.types import as_json
 
@@ -259,7 +259,7 @@ def test_a_policy_is_copied_with_what_the_options_say(
 def test_a_saved_policy_is_used_by_its_name_and_its_deal_can_be_changed(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
-    rules = mass_convert.policies()["attach"]
+    rules = policies()["attach"]
     deal = {"name": "Fair", "stage": "Qualification", "closing_days": 7, "pipeline": ""}
     deal |= {"amount": None, "contact_role": ""}
     saved = {**as_json(rules), "deal": deal, "notify_new_owner": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, NamedTuple
 
 from tests.protocol.clock import evaluated, instant
@@ -11,10 +12,9 @@ from zoho_crm.exceptions import (
     TransportError,
     UnknownOutcomeError,
 )
-from zoho_crm.matching import assess
+from zoho_crm.matching import POLICIES, DecisionContext, assess, decide_by
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import lifecycle
-from zoho_crm.services.convert import plan_by_policy
 from zoho_crm.services.work._send import move_before_sending
 from zoho_crm.services.work._settle import move_after_read_back
 from zoho_crm.types import Converted, Lead, Scheduled, as_json
@@ -92,7 +92,7 @@ def previewed(row: Row, found: str) -> Row:
     """A worker previews the lead; nothing matches, and its policy approves in the same breath."""
     preview = assess(SEEN[found])
     seen = _moved(row, lifecycle.previewed(_in_memory(row), preview))
-    plan = plan_by_policy(_in_memory(row), preview)
+    plan = decide_by(POLICIES["careful"], preview, DecisionContext(today=date(2027, 1, 1))).plan
     if plan is None or seen.status != "PREVIEWED":
         return seen
     return _moved(seen, lifecycle.approved(_in_memory(seen), plan))

@@ -18,7 +18,7 @@ from zoho_crm.exceptions import (
 from zoho_crm.models import LeadConversion
 from zoho_crm.services import convert, lifecycle
 from zoho_crm.services import preview as previews
-from zoho_crm.services.work._preview import preview_result
+from zoho_crm.services.work._preview import RulesCache, preview_result
 from zoho_crm.services.work._send import move_after_renewal, move_before_sending
 from zoho_crm.services.work._settle import move_after_read_back
 from zoho_crm.types import ConversionPlan, Scheduled
@@ -119,9 +119,11 @@ class Case:
     def previewed_by_worker(self, read: str = "truth") -> None:
         """A worker previews it."""
         view = self.view(read)
-        result = preview_result(self.row, preview_of(view, self.truth, self.lead_id), None)
+        row = self.row
+        found = preview_of(view, self.truth, self.lead_id)
+        result = preview_result(row, found, RulesCache().rules_for(row))
         self.expected.previewed_by_worker(view, self.truth)
-        convert.write_moves([result.move], {self.pk: result.plan} if result.plan else {})
+        convert.write_moves([result.move], {self.pk: result.decision} if result.decision else {})
 
     def preview_renewed(self, read: str) -> None:
         """A worker renews its old preview."""

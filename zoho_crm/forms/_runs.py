@@ -29,6 +29,7 @@ from zoho_crm.matching import CONVERTIBLE, Action, Policy
 from zoho_crm.models import Connection
 from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices
+from zoho_crm.services.policies import policies
 from zoho_crm.types import CodedText, Verdict
 
 #: Limits of one request: leads are stored while the web server waits.
@@ -112,7 +113,7 @@ class PrepareForm(PolicyFieldsForm):
 
     def __init__(self, *args: Any, offered: Choices, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.offered, self.policies = offered, mass_convert.policies()
+        self.offered, self.policies = offered, policies()
         connections = self.fields["connection"]
         assert isinstance(connections, forms.ModelChoiceField)
         connections.queryset = Connection.objects.order_by("-is_default", "name")

@@ -7,12 +7,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from zoho_crm import matching
 from zoho_crm.management._output import Output, printable
+from zoho_crm.matching import Policy
 from zoho_crm.models import LeadConversion
-from zoho_crm.services.convert import plan_of
+from zoho_crm.services.policies import decision_on
 from zoho_crm.services.presentation import explain_plan, further_matches_texts, reason_text
-from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Match, Verdict
 
 Status = LeadConversion.Status
@@ -115,9 +114,12 @@ def plan_summary(plan: ConversionPlan | None) -> str:
     return _("%s, with a deal") % word if plan.deal else word
 
 
-def proposed_plan(row: LeadConversion, policy: str | None) -> ConversionPlan | None:
-    """Return the row's own plan; with a policy, the plan that the policy would give."""
+def proposed_plan(row: LeadConversion, policy: Policy | None) -> ConversionPlan | None:
+    """
+    Return the row's own plan; with a policy, the plan that the policy would give.
+
+    :raises ZohoError: if the policy depends on more than the preview, and Zoho cannot be asked
+    """
     if policy is None or not row.verdict or row.decided_by_id:
         return row.stored_plan()
-    rule = matching.POLICIES[policy]
-    return plan_of(rule, stored_preview(row))
+    return decision_on(row, policy).plan

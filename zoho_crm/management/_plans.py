@@ -14,12 +14,11 @@ from zoho_crm.exceptions import PlanError, ZohoError
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._deals import add_deal_arguments, deal_from_options, wants_deal
 from zoho_crm.management._exits import wrong_use
-from zoho_crm.matching import POLICIES, Policy
+from zoho_crm.matching import Policy
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services.choices import Choices, check_owner, choices
-from zoho_crm.services.convert import plan_of
-from zoho_crm.services.presentation import reason_text
-from zoho_crm.services.preview import stored_preview
+from zoho_crm.services.policies import decision_on, policy_named
+from zoho_crm.services.presentation import REASONS, reason_text
 from zoho_crm.types import ConversionPlan, Verdict
 
 DEFAULT_POLICY = "careful"
@@ -70,7 +69,20 @@ def add_plan_arguments(parser: CommandParser) -> None:
 
 def add_policy_argument(parser: CommandParser, text: str) -> None:
     """Add ``--policy`` with a help text."""
-    parser.add_argument("--policy", choices=tuple(POLICIES), help=text)
+    text = f"careful, attach or a saved one: {text}"
+    parser.add_argument("--policy", metavar="NAME", help=text)
+
+
+def chosen_policy(name: str) -> Policy:
+    """
+    Return the preset or the saved policy of this name.
+
+    :raises CommandError: if there is none
+    """
+    try:
+        return policy_named(name)
+    except PlanError as error:
+        raise wrong_use(str(error)) from error
 
 
 def plan_options_from(options: dict[str, Any], connection: Connection) -> PlanOptions:
@@ -79,16 +91,19 @@ def plan_options_from(options: dict[str, Any], connection: Connection) -> PlanOp
 
     :raises CommandError: if options contradict each other, or something does not exist at Zoho
     """
+    policy = chosen_policy(options["policy"] or DEFAULT_POLICY)
     is_deal_wanted = wants_deal(options)
     known = _load_choices(connection, options["owner"], is_deal_wanted=is_deal_wanted)
     common = {word: options[option] for word, option in COMMON_FIELDS.items() if options[option]}
     if is_deal_wanted:
         common["deal"] = deal_from_options(options, known)
+    if options["owner"]:
+        policy = replace(policy, owner_id=options["owner"])
     if options["tags"]:
         modules = ("Contacts", "Accounts", "Deals") if is_deal_wanted else ("Contacts", "Accounts")
         common["tags"] = dict.fromkeys(modules, tuple(options["tags"]))
     return PlanOptions(
-        policy=POLICIES[options["policy"] or DEFAULT_POLICY],
+        policy=policy,
         contact=options["contact"],
         account=options["account"],
         common=common,
@@ -103,11 +118,13 @@ def plan_for(row: LeadConversion, plan_options: PlanOptions) -> ConversionPlan:
 
     A person's decision that is stored with the lead takes precedence over the policy.
 
-    :raises PlanError: if a person has to decide, or the plan does not fit the lead's matches
+    :raises PlanError: if a person has to decide, the policy leaves the lead out, or the plan does
+        not fit the lead's matches
+    :raises ZohoError: if the policy depends on more than the preview, and Zoho cannot be asked
     """
     verdict, options = Verdict(row.verdict), row.stored_options()
     persons = row.stored_plan() if row.decided_by_id else None
-    decided = persons or plan_of(plan_options.policy, stored_preview(row))
+    decided = persons or _plan_of_policy(row, plan_options)
     given: dict[str, Any] = {"contact_id": plan_options.contact, "account_id": plan_options.account}
     chosen = {
         name: "" if value == arguments.NEW else value
@@ -118,6 +135,17 @@ def plan_for(row: LeadConversion, plan_options: PlanOptions) -> ConversionPlan:
     matching.check_plan(plan, verdict, options)
     _check_is_decided(row, plan_options, plan, is_decided=decided is not None)
     return plan
+
+
+def _plan_of_policy(row: LeadConversion, plan_options: PlanOptions) -> ConversionPlan | None:
+    policy = plan_options.policy
+    decision = decision_on(row, policy)
+    if decision.skip and plan_options.contact is None and plan_options.account is None:
+        message = _("The policy “%s” leaves this lead out.") % policy.name
+        raise PlanError(message, code="left_out")
+    if decision.reason:
+        raise PlanError(f"{REASONS[decision.reason]} --owner ID", code="undecided")
+    return decision.plan
 
 
 def _check_is_decided(
@@ -131,6 +159,8 @@ def _check_is_decided(
     ) and plan_options.account is None
     if options.contacts and is_contact_open:
         choice = "--contact ID, --contact new"
+    elif is_contact_open and not options.accounts:
+        choice = "--contact new"
     elif options.accounts and is_account_open and not (plan.contact_id or plan.account_id):
         choice = "--account ID, --account new"
     else:

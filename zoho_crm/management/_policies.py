@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._deals import check_contact_role, find_pipeline, find_stage, missing_fields
 from zoho_crm.management._exits import wrong_use
-from zoho_crm.management._plans import DEFAULT_POLICY
+from zoho_crm.management._plans import DEFAULT_POLICY, chosen_policy
 from zoho_crm.matching import ALLOWED, Action, DealTemplate, Policy
 from zoho_crm.models import Connection
 from zoho_crm.services import mass_convert
@@ -95,7 +95,7 @@ def run_policy_from(options: dict[str, Any], connection: Connection) -> RunPolic
     :raises PlanError: if the policy names something that does not exist at Zoho
     :raises ZohoError: if the organisation's users and fields cannot be read
     """
-    policy = _with_options(_find_policy(options["policy"]), options)
+    policy = _with_options(chosen_policy(options["policy"]), options)
     known = choices(connection, with_deal=policy.deal is not None)
     if policy.deal:
         policy = replace(policy, deal=_checked_deal(policy.deal, known))
@@ -105,14 +105,6 @@ def run_policy_from(options: dict[str, Any], connection: Connection) -> RunPolic
     return RunPolicy(
         policy=policy, active_owners=known.active_owners, notices=known.absence_texts()
     )
-
-
-def _find_policy(name: str) -> Policy:
-    known = mass_convert.policies()
-    if name not in known:
-        message = _("There is no policy “%(name)s”; known are: %(known)s.")
-        raise wrong_use(message % {"name": name, "known": ", ".join(known)})
-    return known[name]
 
 
 def _with_options(policy: Policy, options: dict[str, Any]) -> Policy:

@@ -8,14 +8,13 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.utils.timezone import localdate
-from django.utils.translation import gettext as _
 
 from zoho_crm import matching
-from zoho_crm.exceptions import PlanError, StaleDecisionError
-from zoho_crm.matching import POLICIES, DecisionContext, Policy, Preview
+from zoho_crm.exceptions import StaleDecisionError
+from zoho_crm.matching import Decision
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import lifecycle
+from zoho_crm.services.policies import policy_named
 from zoho_crm.services.preview import check_not_in_run, get_or_create_row, is_in_run
 from zoho_crm.types import ConversionPlan, Verdict, as_json
 
@@ -92,6 +91,7 @@ def request(*, connection_id: int, lead_id: str, policy: str = "careful") -> Lea
 
     A row that is neither new nor previewed and undecided is returned unchanged.
 
+    :param policy: the name of a preset or of a saved policy, which decides as it is then
     :raises RequestRefusedError: if this can be no lead's id
     :raises PlanError: if there is no such policy
     """
@@ -105,44 +105,26 @@ def request(*, connection_id: int, lead_id: str, policy: str = "careful") -> Lea
     return row
 
 
-def policy_named(name: str) -> Policy:
+def write_moves(moves: Iterable[Move], decisions: Mapping[int, Decision]) -> None:
     """
-    Return the policy of this name.
+    Write moves; approve or skip the rows that their policy decides, in the same transaction.
 
-    :raises PlanError: if there is none
-    """
-    if name not in POLICIES:
-        message = _("There is no policy “%(name)s”; known are %(known)s.")
-        raise PlanError(message % {"name": name, "known": ", ".join(POLICIES)}, code="no_policy")
-    return POLICIES[name]
-
-
-def plan_by_policy(row: LeadConversion, preview: Preview) -> ConversionPlan | None:
-    """Return the plan that a row's policy gives to a preview; ``None`` leaves it to a person."""
-    policy = POLICIES.get(row.policy)
-    if policy is None or row.decided_by_id is not None:
-        return None
-    return plan_of(policy, preview)
-
-
-def plan_of(policy: Policy, preview: Preview) -> ConversionPlan | None:
-    """Return the plan that a policy gives to a preview; ``None`` leaves it to a person."""
-    return matching.decide_by(policy, preview, DecisionContext(today=localdate())).plan
-
-
-def write_moves(moves: Iterable[Move], plans: Mapping[int, ConversionPlan]) -> None:
-    """
-    Write moves; approve the rows for which their policy has a plan, in the same transaction.
-
-    :param plans: by the row's primary key
+    :param decisions: by the row's primary key
     """
     with transaction.atomic():
         written = LeadConversion.objects.move(moves)
         LeadConversion.objects.move(
-            lifecycle.approved(move.row, plans[move.row.pk], by=f"policy {move.row.policy}")
+            _decided(move.row, decisions[move.row.pk])
             for move in written
-            if move.row.pk in plans
+            if move.row.pk in decisions
         )
+
+
+def _decided(row: LeadConversion, decision: Decision) -> Move:
+    by = f"policy {row.policy}"
+    if decision.plan:
+        return lifecycle.approved(row, decision.plan, by=by)
+    return Move(row=row, to=Status.SKIPPED, by=by, values=lifecycle.AT_REST)
 
 
 def _unchanged_row(conversion_id: int, version: int, *statuses: str) -> LeadConversion:

@@ -22,7 +22,8 @@ from zoho_crm.management._conversions import (
     show_lead,
 )
 from zoho_crm.management._exits import ExitCode, Problems, error_text, exit_code_of
-from zoho_crm.management._plans import add_policy_argument
+from zoho_crm.management._plans import add_policy_argument, chosen_policy
+from zoho_crm.matching import Policy
 from zoho_crm.models import LeadConversion
 from zoho_crm.services.preview import preview
 from zoho_crm.types import as_json
@@ -58,15 +59,16 @@ class Command(ZohoCommand):
         **options: Any,
     ) -> None:
         ids = lead_ids(leads, ids_file, stdin_of(options))
+        rules = chosen_policy(policy) if policy else None
         connection = chosen_connection(options["connection"])
         problems = Problems()
         rows = _previews(connection.pk, ids, problems)
         output = self.open_output(options)
         if output.is_table:
             for row in rows:
-                show_lead(row, lead_sentences(row, proposed_plan(row, policy)), output)
+                show_lead(row, lead_sentences(row, proposed_plan(row, rules)), output)
         else:
-            lines = (_output_row(row, policy) for row in rows)
+            lines = (_output_row(row, rules) for row in rows)
             output.show(lines, fields=FIELDS, columns={})
         problems.finish()
 
@@ -83,7 +85,7 @@ def _previews(connection_id: int, ids: list[str], problems: Problems) -> Iterato
             problems.add(code, f"{lead_id}: {error_text(error)}")
 
 
-def _output_row(row: LeadConversion, policy: str | None) -> dict[str, Any]:
+def _output_row(row: LeadConversion, policy: Policy | None) -> dict[str, Any]:
     options, plan = row.stored_options(), proposed_plan(row, policy)
     return {
         "lead_id": row.lead_id,

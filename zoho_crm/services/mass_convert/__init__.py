@@ -13,7 +13,6 @@ from zoho_crm.services.mass_convert._control import (
     cancel,
     check_policy,
     pause,
-    policies,
     prepare,
     prepare_open_leads,
     resume,
@@ -24,7 +23,6 @@ from zoho_crm.services.mass_convert._counts import Estimate, counts, decided_cou
 from zoho_crm.services.mass_convert._decisions import (
     decide,
     decide_one,
-    match_times,
     previewed_in_run,
 )
 from zoho_crm.services.mass_convert._export import export
@@ -58,10 +56,8 @@ __all__ = [
     "ids_of_open_leads",
     "canaries_passed",
     "jobs",
-    "match_times",
     "open_leads_source",
     "pause",
-    "policies",
     "prepare",
     "prepare_open_leads",
     "previewed_in_run",

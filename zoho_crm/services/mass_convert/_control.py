@@ -1,4 +1,4 @@
-"""Prepare, start, pause, resume, cancel and retry a run; the policies that it may have."""
+"""Prepare, start, pause, resume, cancel and retry a run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import PlanError, RequestRefusedError, StaleDecisionError
-from zoho_crm.matching import POLICIES, Policy
+from zoho_crm.matching import Policy
 from zoho_crm.models import DbNow, LeadConversion, MassConversion
-from zoho_crm.models import Policy as SavedPolicy
 from zoho_crm.services import lifecycle
 from zoho_crm.services.choices import Choices, check_owner
 from zoho_crm.services.mass_convert._counts import decided_count
@@ -110,12 +109,6 @@ def _discard(run: MassConversion) -> None:
         cancel(run_id=run.pk)
     else:
         run.delete()
-
-
-def policies() -> dict[str, Policy]:
-    """Return the presets and the saved policies by name; a preset wins over a saved namesake."""
-    saved = {policy.name: policy.as_value() for policy in SavedPolicy.objects.order_by("name")}
-    return {**POLICIES, **saved, **POLICIES}
 
 
 def check_policy(policy: Policy, choices: Choices) -> None:

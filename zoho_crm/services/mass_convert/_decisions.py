@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -15,7 +14,6 @@ from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 
 from zoho_crm import matching
-from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import PlanError, StaleDecisionError
 from zoho_crm.matching import Action, Decision, DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion, MassConversion, Move
@@ -30,11 +28,6 @@ DECIDABLE = (Status.PREVIEWED, Status.SKIPPED)
 WRITE_BATCH_ROWS = 500
 #: Actions that may be chosen for all rows of a verdict.
 ACTIONS = frozenset({Action.ATTACH, Action.CREATE, Action.SKIP})
-#: The field by which a policy chooses the latest of several matches.
-LATEST_BY_FIELD: Mapping[str, str] = {
-    Action.NEWEST: "Created_Time",
-    Action.MOST_RECENTLY_ACTIVE: "Last_Activity_Time",
-}
 
 
 def previewed_in_run(
@@ -62,24 +55,6 @@ def previewed_in_run(
     values["reason"] = decision.reason or move.values["reason"]
     values |= _key_columns(preview.lead, decision.plan)
     return replace(move, to=Status.SKIPPED if decision.skip else move.to, values=values)
-
-
-def match_times(client: ZohoClient, policy: Policy, preview: Preview) -> Mapping[str, datetime]:
-    """
-    Return when each of several matches was created or last active, by record id.
-
-    Empty without a call if the policy does not choose by that, or there are not several matches.
-
-    :raises ZohoError: if Zoho cannot be asked now
-    """
-    field = LATEST_BY_FIELD.get(policy.on_several_matches)
-    if field is None or preview.verdict != Verdict.SEVERAL_MATCHES:
-        return {}
-    contacts = preview.options.contacts
-    module, matches = ("Contacts", contacts) if contacts else ("Accounts", preview.options.accounts)
-    records = client.records(module).get_many([match.id for match in matches], fields=(field,))
-    times = {record_id: values.get(field) for record_id, values in records.items()}
-    return {record_id: datetime.fromisoformat(time) for record_id, time in times.items() if time}
 
 
 def _key_columns(lead: Lead | None, plan: ConversionPlan | None) -> dict[str, str]:

@@ -13,6 +13,7 @@ from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 from zoho_crm.client import ZohoClient
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import AccessTokenRejectedError, ZohoError
+from zoho_crm.matching import Decision
 from zoho_crm.models import (
     Connection,
     ConnectionWork,
@@ -26,7 +27,7 @@ from zoho_crm.services import lifecycle, mass_convert
 from zoho_crm.services.settle import with_is_conclusive
 from zoho_crm.services.work._health import ConnectionHealth
 from zoho_crm.services.work._pool import CallPool, PendingCall
-from zoho_crm.types import ConversionPlan, Lead
+from zoho_crm.types import Lead
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +70,8 @@ class WorkContext:
         self.client: ZohoClient  # set as soon as there is an access token
         #: Moves that are to be written.
         self.moves: list[Move] = []
-        #: The plans that policies give to the previews among them, by the row's primary key.
-        self.plans: dict[int, ConversionPlan] = {}
+        #: The decisions of policies on the previews among them, by the row's primary key.
+        self.decisions: dict[int, Decision] = {}
         #: How often ``refresh`` was called.
         self.refresh_count = 0
         #: The runs that had not ended at the last refresh.

@@ -136,10 +136,10 @@ class WorkLoop:
     def _write(self) -> None:
         context = self._context
         if context.moves:
-            write_moves(context.moves, context.plans)
+            write_moves(context.moves, context.decisions)
             mass_convert.check_circuit_breaker(context.moves)
             self._moved_runs |= {move.row.mass_conversion_id or 0 for move in context.moves}
-            context.moves, context.plans = [], {}
+            context.moves, context.decisions = [], {}
         self._write_at = time.monotonic() + MAX_WRITE_DELAY_SECONDS
 
     def _renew_lease(self) -> None:

@@ -10,14 +10,14 @@ from django.utils.timezone import localdate
 
 from zoho_crm import matching
 from zoho_crm.client import ZohoClient
-from zoho_crm.matching import DecisionContext, Policy, Preview
+from zoho_crm.matching import Decision, DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import lifecycle, mass_convert
-from zoho_crm.services.convert import plan_by_policy
+from zoho_crm.services.policies import context_for, find_policy
 from zoho_crm.services.preview import assess_with_options, needs_no_options
 from zoho_crm.services.work._context import MAX_LEADS_PER_READ, WorkContext
 from zoho_crm.services.work._pool import PendingCall
-from zoho_crm.types import ConversionPlan, Lead
+from zoho_crm.types import Lead
 
 Status = LeadConversion.Status
 #: Leads of the first read of a slice. Later reads have twice as many leads as options were read so
@@ -27,40 +27,49 @@ FIRST_READ_LEADS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewResult:
-    """The move of a previewed row, and the plan that its own policy approves."""
+    """The move of a previewed row, and the decision of its own policy, if it makes one."""
 
     move: Move
-    plan: ConversionPlan | None = None
+    decision: Decision | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRules:
-    """The policy of a run, and what its decisions depend on."""
+class Rules:
+    """The policy that decides about a row, of its run or its own, and what decisions depend on."""
 
     policy: Policy
     context: DecisionContext
+    #: Whether the users who may own records are to be read, as no run has stored them.
+    reads_owners: bool = False
 
-    def with_latest(self, client: ZohoClient, preview: Preview) -> RunRules:
-        """Return the rules with the latest of several matches, which may have to be read."""
-        latest = mass_convert.match_times(client, self.policy, preview)
-        return replace(self, context=replace(self.context, latest=latest))
+    def with_context(self, client: ZohoClient, preview: Preview) -> Rules:
+        """Return the rules with what the decision on a preview depends on; it may be read."""
+        owners = None if self.reads_owners else self.context.active_owners
+        return replace(self, context=context_for(client, self.policy, preview, owners))
 
 
-class RunRulesCache:
-    """The rules of runs, created once in a slice."""
+class RulesCache:
+    """The rules of rows; those of runs are created once in a slice."""
 
     def __init__(self) -> None:
-        self._rules: dict[int, RunRules] = {}
+        self._of_runs: dict[int, Rules] = {}
 
-    def rules_for(self, row: LeadConversion) -> RunRules | None:
-        """Return the rules of a row's run, if it belongs to one."""
+    def rules_of_run(self, row: LeadConversion) -> Rules | None:
+        """Return the rules of a row's run, if it belongs to one; without a query."""
         run = row.mass_conversion
         if run is None:
             return None
-        if run.pk not in self._rules:
+        if run.pk not in self._of_runs:
             context = DecisionContext(today=localdate(), active_owners=frozenset(run.active_owners))
-            self._rules[run.pk] = RunRules(policy=run.rules, context=context)
-        return self._rules[run.pk]
+            self._of_runs[run.pk] = Rules(policy=run.rules, context=context)
+        return self._of_runs[run.pk]
+
+    def rules_for(self, row: LeadConversion) -> Rules | None:
+        """Return the rules of a row's run, or of its own policy; ``None`` if a person decides."""
+        policy = find_policy(row.policy) if row.policy and row.mass_conversion is None else None
+        if policy is None:
+            return self.rules_of_run(row)
+        return Rules(policy=policy, context=DecisionContext(today=localdate()), reads_owners=True)
 
 
 class PreviewStep:
@@ -70,7 +79,7 @@ class PreviewStep:
         self._context = context
         #: Rows whose lead was read and whose options are to be read.
         self._without_options: deque[tuple[LeadConversion, Lead]] = deque()
-        self._run_rules = RunRulesCache()
+        self._rules = RulesCache()
         self._options_read = 0
 
     def start_calls(self) -> None:
@@ -95,7 +104,8 @@ class PreviewStep:
     ) -> Move | None:
         """Return the move that the lead alone determines, or keep the lead if it needs options."""
         if needs_no_options(lead) or lead is None:
-            rules = self._run_rules.rules_for(row)
+            # No policy decides about a lead that cannot be converted; a run stores more with it.
+            rules = self._rules.rules_of_run(row)
             return preview_result(row, matching.assess(lead), rules).move
         leads[row.pk] = lead
         return None
@@ -107,12 +117,12 @@ class PreviewStep:
             self._without_options.append((row, leads.pop(row.pk)))
 
     def _read_options(self, row: LeadConversion, lead: Lead) -> None:
-        client, rules = self._context.client, self._run_rules.rules_for(row)
+        client, rules = self._context.client, self._rules.rules_for(row)
         self._options_read += 1
 
         def read() -> PreviewResult:
             preview = assess_with_options(client, lead)
-            return preview_result(row, preview, rules and rules.with_latest(client, preview))
+            return preview_result(row, preview, rules and rules.with_context(client, preview))
 
         postpone = self._context.postpone
         call = PendingCall(rows=(row,), on_result=self._on_result, on_error=postpone)
@@ -121,17 +131,22 @@ class PreviewStep:
     def _on_result(self, _call: PendingCall, result: PreviewResult) -> None:
         self._context.health.record_success()
         self._context.moves.append(result.move)
-        if result.plan:
-            self._context.plans[result.move.row.pk] = result.plan
+        if result.decision:
+            self._context.decisions[result.move.row.pk] = result.decision
 
 
-def preview_result(row: LeadConversion, preview: Preview, rules: RunRules | None) -> PreviewResult:
+def preview_result(row: LeadConversion, preview: Preview, rules: Rules | None) -> PreviewResult:
     """Return the move of a previewed row, with the decision of its run or of its own policy."""
     if preview.lead is None and lifecycle.may_appear_later(row):
         return PreviewResult(move=lifecycle.not_found_yet(row))
-    if rules:
+    if rules and row.mass_conversion:
         move = mass_convert.previewed_in_run(row, preview, rules.policy, rules.context)
         return PreviewResult(move=move)
     move = lifecycle.previewed(row, preview)
-    plan = plan_by_policy(row, preview) if move.to == Status.PREVIEWED else None
-    return PreviewResult(move=move, plan=plan)
+    if rules is None or move.to != Status.PREVIEWED or row.decided_by_id is not None:
+        return PreviewResult(move=move)
+    decision = matching.decide_by(rules.policy, preview, rules.context)
+    if decision.reason:
+        move = replace(move, values={**move.values, "reason": decision.reason})
+    is_made = decision.plan is not None or decision.skip
+    return PreviewResult(move=move, decision=decision if is_made else None)
