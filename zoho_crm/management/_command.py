@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.management._exits import ExitCode, error_text, exit_code_of, wrong_use
-from zoho_crm.management._output import FORMATS, Output
+from zoho_crm.management._output import FORMATS, Output, visible
 from zoho_crm.models import Connection
 from zoho_crm.services import tokens
 
@@ -57,13 +57,17 @@ class ZohoCommand(BaseCommand):
         except KeyboardInterrupt as error:
             message = _("Stopped. The next worker finds out the outcome of what was sent.")
             raise CommandError(message, returncode=ExitCode.INTERRUPTED) from error
+        except CommandError as error:
+            error.args = (visible(str(error), keep="\n"),)
+            raise
         except BrokenPipeError:
             # The reader closed the pipe. Without this, Python complains when it flushes the rest.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(128 + signal.SIGPIPE)
         except (OperationalError, ProgrammingError) as error:
             message = _("The database reports an error: %s. See: manage.py zoho_doctor")
-            raise CommandError(message % str(error).strip(), returncode=ExitCode.ERROR) from error
+            message %= visible(str(error)).strip()
+            raise CommandError(message, returncode=ExitCode.ERROR) from error
         except (ZohoError, ImproperlyConfigured) as error:
             raise CommandError(error_text(error), returncode=exit_code_of(error)) from error
 
@@ -75,7 +79,7 @@ class ZohoCommand(BaseCommand):
     def hint(self, message: str) -> None:
         """Write a message that is not part of the result to stderr, unless verbosity is 0."""
         if self.verbosity > 0:
-            self.stderr.write(message, str)
+            self.stderr.write(visible(message), str)
 
     def hint_in_progress(self, number: int) -> None:
         """Write to stderr how many leads are in progress."""

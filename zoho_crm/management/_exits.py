@@ -20,6 +20,7 @@ from zoho_crm.exceptions import (
     TransientError,
     UnknownOutcomeError,
 )
+from zoho_crm.management._output import visible
 
 
 class ExitCode(IntEnum):
@@ -57,7 +58,7 @@ PRECEDENCE = (
 
 def wrong_use(message: str) -> CommandError:
     """Return the error for invalid options or arguments."""
-    return CommandError(message, returncode=ExitCode.WRONG_USE)
+    return CommandError(visible(message), returncode=ExitCode.WRONG_USE)
 
 
 class Problems:
@@ -68,7 +69,7 @@ class Problems:
 
     def add(self, code: ExitCode, message: str) -> None:
         """Add a problem, or change the code of the one that has the same message."""
-        self._messages[message] = code
+        self._messages[visible(message)] = code
 
     def finish(self) -> None:
         """
@@ -95,7 +96,7 @@ def exit_code_of(error: Exception) -> ExitCode:
 def error_text(error: Exception) -> str:
     """Return the message of an error and, where there is one, the advice what to do next."""
     advice = next((text for kind, text in _advice().items() if isinstance(error, kind)), "")
-    return f"{error} {advice}".strip()
+    return visible(f"{error} {advice}".strip())
 
 
 def _advice() -> dict[type[Exception], str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeAlias
 
 from django.core.management.base import OutputWrapper
+
+from zoho_crm.services.csv_text import csv_line
 
 Row: TypeAlias = Mapping[str, Any]
 Style: TypeAlias = Callable[[str], str]
@@ -19,8 +19,6 @@ FORMATS = ("table", "json", "csv")
 #: Characters of a table cell, and of one in the last column.
 MAX_CELL_WIDTH = 40
 MAX_LAST_CELL_WIDTH = 1000
-
-_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d\s().-]*$)")
 
 
 class Output:
@@ -63,16 +61,17 @@ class Output:
             self._write_table(list(rows), columns, styler)
 
     def write_line(self, text: str = "") -> None:
-        """Write one line and flush it."""
-        self._stdout.write(text)
+        """Write a text as one line without control characters, and flush it."""
+        self._write(visible(text))
+
+    def _write(self, line: str) -> None:
+        self._stdout.write(line)
         self._stdout.flush()
 
     def _write_csv(self, rows: Iterable[Row], fields: Sequence[str]) -> None:
-        writer = csv.writer(self._stdout, lineterminator="\n")
-        writer.writerow(fields)
-        for row in rows:
-            writer.writerow([_csv_cell(row[name]) for name in fields])
-            self._stdout.flush()
+        values = ([row[name] for name in fields] for row in rows)
+        for cells in chain([fields], values):
+            self._write(csv_line(cells).removesuffix("\r\n"))
 
     def _write_table(
         self,
@@ -105,17 +104,25 @@ class Output:
         padded = [line[name] + " " * (width[name] - _width(line[name])) for name in others]
         texts = dict(zip(line, [*padded, line[last]], strict=True))
         shown = [styles.get(name, str)(text) for name, text in texts.items()]
-        self.write_line("  ".join(shown).rstrip())
+        self._write("  ".join(shown).rstrip())
 
 
 def _no_styles(row: Row) -> Mapping[str, Style]:
     return {}
 
 
+def visible(text: str, keep: str = "") -> str:
+    """
+    Return a text as a terminal may show it: control and bidirectional characters become spaces.
+
+    :param keep: characters that stay as they are
+    """
+    return "".join(each if each.isprintable() or each in keep else " " for each in text)
+
+
 def printable(text: str, max_width: int = MAX_CELL_WIDTH) -> str:
-    """Return a text as one line without control and bidirectional characters, cut to a width."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in text)
-    shown = " ".join(shown.split())
+    """Return a text as one visible line with single spaces, cut to a width."""
+    shown = " ".join(visible(text).split())
     return shown if len(shown) <= max_width else shown[: max_width - 1] + "…"
 
 
@@ -123,14 +130,3 @@ def _width(text: str) -> int:
     """Return the number of terminal columns that a text takes."""
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
     return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
-
-
-def _csv_cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return _csv_cell("; ".join(value))
-    if not isinstance(value, str):
-        return json.dumps(value)
-    # Without the quote, a spreadsheet would execute the text as a formula.
-    return f"'{value}" if _FORMULA.match(value) else value

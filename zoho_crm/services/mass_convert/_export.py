@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from typing import Any
 
 from zoho_crm.models import LeadConversion, MassConversion, MassConversionLine
+from zoho_crm.services.csv_text import csv_line
 from zoho_crm.services.presentation import error_text
 
 COLUMNS = tuple(
@@ -15,31 +15,21 @@ COLUMNS = tuple(
     error_code error_message finished_at
     """.split()  # noqa: SIM905
 )
-#: First characters by which a spreadsheet recognises a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export(*, run_id: int) -> Iterator[str]:
-    """
-    Yield the lines of a CSV file: a fixed header, the rows, and the lines that were left out.
-
-    A value that a spreadsheet would take for a formula gets an apostrophe in front.
-    """
+    """Yield the lines of a CSV file: a fixed header, the rows, the lines that were left out."""
     run = MassConversion.objects.get(pk=run_id)
-    writer = csv.DictWriter(_Echo(), COLUMNS, restval="")
-    yield writer.writeheader()
+    yield csv_line(COLUMNS)
     rows = LeadConversion.objects.filter(mass_conversion=run).order_by("pk")
     for row in rows.iterator(chunk_size=500):
-        yield writer.writerow(_safe(_row(row)))
+        yield _line(_row(row))
     for line in run.lines.order_by("number").iterator(chunk_size=500):
-        yield writer.writerow(_safe(_left_out(line)))
+        yield _line(_left_out(line))
 
 
-class _Echo:
-    """A file for ``csv`` whose ``write`` returns the text that it is given."""
-
-    def write(self, text: str) -> str:
-        return text
+def _line(values: dict[str, Any]) -> str:
+    return csv_line(values.get(name, "") for name in COLUMNS)
 
 
 def _row(row: LeadConversion) -> dict[str, Any]:
@@ -68,13 +58,3 @@ def _left_out(line: MassConversionLine) -> dict[str, Any]:
         "status": "LEFT_OUT",
         "reason": line.reason,
     }
-
-
-def _safe(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: _escaped(value) for name, value in values.items()}
-
-
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value
