@@ -34,12 +34,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from zoho_crm.types import JsonObject, Reference
+from zoho_crm.types import JsonObject, Reference, storable
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -76,6 +77,27 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
     ),
     "key_missing": _("The encryption key %(key_id)s is missing from ZOHO_CRM['ENCRYPTION_KEYS']."),
 }
+
+
+#: What is kept of the details of one of Zoho's errors; none of it is a value of a record.
+KEPT_DETAILS = (
+    "api_name",
+    "json_path",
+    "param_name",
+    "expected_data_type",
+    "maximum_length",
+    "minimum_length",
+    "supported_values",
+    "mapped_field",
+    "permissions",
+    "id",
+)
+#: Details that name the fields of an error if ``api_name`` does not.
+DETAILS_WITH_FIELDS = ("expected_fields", "ambiguity_due_to", "limit_due_to")
+#: Errors of one answer, values of a list and characters of a text that are kept.
+MAX_PROBLEMS = 20
+MAX_KEPT_VALUES = 20
+MAX_KEPT_LENGTH = 200
 
 
 class CodedError(Exception):
@@ -137,6 +159,17 @@ class ZohoError(CodedError):
     """Base class of all errors of this app that Zoho, a user or an administrator can cause."""
 
     default_message = _("Zoho CRM could not do what was asked.")
+
+    @property
+    def problems(self) -> list[JsonObject]:
+        """
+        The errors of Zoho's answer, each with ``code``, ``message`` and some of ``KEPT_DETAILS``.
+
+        Of an answer with several errors, ``details["errors"]`` has all of them.
+        """
+        own = {"code": self.code, "message": self.message, "details": self.details}
+        several = _objects(self.details.get("errors"))
+        return [_problem(error) for error in (several or [own])[:MAX_PROBLEMS]]
 
 
 class TransientError(ZohoError):
@@ -254,6 +287,38 @@ class RequestRefusedError(ZohoError):
 
 def _object(value: object) -> JsonObject:
     return value if isinstance(value, dict) else {}
+
+
+def _objects(value: object) -> list[JsonObject]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _problem(error: JsonObject) -> JsonObject:
+    """Return one of Zoho's errors with those of its details that are kept."""
+    details = _object(error.get("details"))
+    fields = chain.from_iterable(_objects(details.get(name)) for name in DETAILS_WITH_FIELDS)
+    named = [field.get("api_name") for field in fields]
+    duplicate = _object(details.get("duplicate_record"))
+    found = {
+        "api_name": ", ".join(name for name in named if isinstance(name, str)),
+        "mapped_field": _object(details.get("dependee")).get("api_name"),
+        "module": _object(duplicate.get("module")).get("api_name"),
+        "id": duplicate.get("id"),
+        **{name: details[name] for name in KEPT_DETAILS if details.get(name)},
+        "code": error.get("code"),
+        "message": error.get("message"),
+    }
+    kept = {name: _kept(value) for name, value in found.items()}
+    return {name: value for name, value in kept.items() if value}
+
+
+def _kept(value: object) -> Any:
+    """Return a text, a number or a list of texts, cut; ``None`` for anything else."""
+    if isinstance(value, list):
+        return [_kept(item) for item in value[:MAX_KEPT_VALUES] if isinstance(item, str)]
+    if isinstance(value, str):
+        return storable(value, MAX_KEPT_LENGTH)
+    return value if isinstance(value, int) else None
 
 
 class StaleDecisionError(RequestRefusedError):

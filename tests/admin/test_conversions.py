@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from tests.admin.pages import Browser, Page
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services import convert, preview, work
 from zoho_crm.simulator import Simulator
-from zoho_crm.types import ConversionPlan
+from zoho_crm.types import ConversionPlan, Deal
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -384,21 +386,40 @@ def test_a_refusal_names_the_field(
     connection: Connection,
     zoho: Simulator,
 ) -> None:
+    deal = Deal(name="", stage="Qualification", closing_date=date(2027, 3, 31), amount=Decimal(7))
     row = preview_case("no_match")
-    row.events.model.objects.create(
-        conversion=row,
-        version=9,
-        from_status="RUNNING",
-        to_status="FAILED",
-        at=row.created_at,
-        details={"api_name": "Closing_Date"},
-    )
-    LeadConversion.objects.update(status="FAILED", error_message="required field not found")
+    convert.approve(conversion_id=row.pk, version=row.version, plan=ConversionPlan(deal=deal))
+    work.work(connection_id=connection.pk)
 
     page = open_decision(browser, row)
 
-    assert "It is about the field Closing Date." in page.text
+    named = "required field not found: field Deal Name (Deal_Name)"
+    assert f"Zoho refused the conversion: {named} (MANDATORY_NOT_FOUND)." in page.text
     assert page.has_button("Look again")
+    assert "MANDATORY_NOT_FOUND: field Deal Name (Deal_Name)" in browser.get(change_url(row)).text
+
+
+def test_the_value_that_was_refused_is_for_those_who_may_see_what_was_sent(
+    browser_as: Callable[..., Browser],
+    preview_case: Callable[..., LeadConversion],
+    connection: Connection,
+    zoho: Simulator,
+) -> None:
+    row = preview_case("no_match")
+    deal = Deal(
+        name="Fair",
+        stage="Secret stage",
+        closing_date=date(2027, 3, 31),
+        pipeline="Standard (Standard)",
+    )
+    convert.approve(conversion_id=row.pk, version=row.version, plan=ConversionPlan(deal=deal))
+    work.work(connection_id=connection.pk)
+
+    page = browser_as("view_leadconversion").get(change_url(row))
+    trusted = browser_as("view_leadconversion", "view_payload_leadconversion").get(change_url(row))
+
+    assert "Secret stage" not in page.html
+    assert "value “Secret stage”" in trusted.text
 
 
 def test_a_lead_in_progress_says_what_blocks_it(

@@ -221,7 +221,7 @@ def test_causes_of_failures_are_counted_with_what_zoho_said(
 
     assert row.status == "FAILED"
     text = table_text(page, "Refused leads by cause")
-    assert f"2 {row.error_message} {row.error_code}" in text
+    assert f"2 {row.error_message}: field Pipeline {row.error_code}" in text
     assert "2 leads were refused: see why" in page.text
     assert "1 lead stays as it was: undecided" in page.text
     listed = browser.get(page.links["2"])

@@ -275,3 +275,60 @@ def test_what_a_refusal_says_can_be_stored_by_every_database(
     error = raised_by_convert(in_process, 400, body)
 
     assert (str(error), error.details) == ("ab", {"api_name": ["c"]})
+
+
+# Every error of an answer
+
+DUPLICATE = {
+    "api_name": "Email",
+    "duplicate_record": {
+        "Owner": {"name": "Mara Lind", "id": "9"},
+        "module": {"api_name": "Contacts", "id": "8"},
+        "id": "7",
+    },
+    "json_path": "$.data[0].Contacts.Email",
+    "id": "7",
+}
+
+
+def test_each_of_several_errors_is_kept_with_its_details(transport: Transport) -> None:
+    both = [
+        problem("DUPLICATE_DATA", "duplicate data", DUPLICATE),
+        problem("INVALID_DATA", "no", FIELD),
+    ]
+    listed = problem("MULTIPLE_OR_MULTI_ERRORS", "Multiple errors", {"errors": both})
+
+    for body in ({"data": [listed]}, {"data": both}):
+        error = raised_by_convert(transport, 400, body)
+
+        assert isinstance(error, RequestRefusedError)
+        assert error.problems == [
+            {
+                "code": "DUPLICATE_DATA",
+                "message": "duplicate data",
+                "api_name": "Email",
+                "json_path": "$.data[0].Contacts.Email",
+                "module": "Contacts",
+                "id": "7",
+            },
+            {"code": "INVALID_DATA", "message": "no", **FIELD},
+        ]
+
+
+def test_fields_are_named_wherever_zoho_names_them(transport: Transport) -> None:
+    details = {"expected_fields": [{"api_name": "id"}, {"api_name": "api_name"}, "odd"]}
+
+    error = raised_by_convert(transport, 400, item("EXPECTED_FIELD_MISSING", "one field", details))
+
+    assert error.problems[0]["api_name"] == "id, api_name"
+
+
+def test_what_is_kept_of_an_error_is_bounded_and_holds_no_record(transport: Transport) -> None:
+    odd = {"supported_values": ["x" * 201] * 21, "api_name": {"a": 1}, "maximum_length": 120}
+    many = problem("X", "m", {"errors": [problem("INVALID_DATA", "m\0", odd)] * 21})
+
+    problems = raised_by_convert(transport, 400, {"data": [many]}).problems
+
+    assert len(problems) == 20
+    assert problems[0].keys() == {"code", "message", "supported_values", "maximum_length"}
+    assert problems[0]["supported_values"] == ["x" * 200] * 20

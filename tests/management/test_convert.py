@@ -238,6 +238,26 @@ def test_a_person_chooses_to_create_beside_what_matches(
     assert len(zoho.records["Accounts"]) == accounts + 1
 
 
+@pytest.mark.parametrize("unique", [["Email"], ["Email", "Last_Name"]])
+def test_each_field_that_zoho_refuses_is_named_with_its_value(
+    run: Run, connection: Connection, zoho: Simulator, unique: list[str]
+) -> None:
+    lead_id = zoho.story("one_match")
+    lead, (contact,) = zoho.records["Leads"][lead_id], contacts_of(zoho, lead_id)
+    zoho.change(contact, Last_Name=lead["Last_Name"])
+    zoho.organisation.unique["Contacts"] = unique
+
+    words = (lead_id, "--contact=new", "--account=new", "--execute")
+    ran = run("zoho_convert", *words, "--format=json")
+
+    has_it = f"a record has it: Contacts {contact.id}"
+    assert (ran.code, ran.line["status"]) == (3, "FAILED")
+    for label, name in [("E-mail (Email)", "Email"), ("Last Name (Last_Name)", "Last_Name")]:
+        said = f"duplicate data: field {label}, value “{lead[name]}”, {has_it}"
+        assert (said in ran.line["message"]) is (name in unique)
+    assert "(DUPLICATE_DATA)" in run("zoho_convert", *words).out
+
+
 def save_policy(**rules: Any) -> None:
     """Save a policy named ``mine``."""
     SavedPolicy.objects.create(name="mine", rules=as_json(Policy(name="mine", **rules)))

@@ -38,7 +38,9 @@ def test_every_lead_and_every_line_that_was_left_out_is_in_it(bench: Bench) -> N
     assert lines["", good]["contact_id"] == bench.row(good).contact_id
     assert (lines["", good]["by"], lines["", good]["evidence"]) == ("us", "answer")
     assert lines["", bad]["error_code"] == "MANDATORY_NOT_FOUND"
-    assert lines["", bad]["error_message"]
+    assert lines["", bad]["error_message"] == (
+        "required field not found: field Last Name (Last_Name)"
+    )
     assert (lines["2", "rubbish"]["status"], lines["2", "rubbish"]["reason"]) == (
         "LEFT_OUT",
         "malformed",

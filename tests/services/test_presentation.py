@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -32,7 +33,9 @@ from zoho_crm.services.presentation import (
     SENTENCES,
     TEXTS_BY_CODE,
     coded_text,
+    describe_error,
     error_code_text,
+    error_text,
     explain_plan,
     given_text,
     reason_of,
@@ -47,6 +50,7 @@ from zoho_crm.types import (
     Lead,
     Match,
     Reference,
+    as_json,
 )
 
 NORDWIND = Reference(id="21", name="Nordwind GmbH")
@@ -317,6 +321,82 @@ def test_an_error_code_stands_for_a_sentence_where_zoho_gave_none(
     code: str, message: str, shown: str
 ) -> None:
     assert error_code_text(code, message) == shown
+
+
+PLAN = ConversionPlan(
+    deal=Deal(name="Roll-out", stage="Nope", closing_date=date(2027, 3, 31), other={"Type": "New"})
+)
+FIELD = {"code": "INVALID_DATA", "message": "invalid data", "api_name": "Type"}
+IN_DEAL = {**FIELD, "json_path": "$.data[0].Deals.Type"}
+
+
+@pytest.mark.parametrize(
+    ("problems", "shown"),
+    [
+        (None, "invalid data"),
+        ([IN_DEAL], "invalid data: field Type, value “New”"),
+        ([{**IN_DEAL, "api_name": "Closing_Date"}], "field Closing Date (Closing_Date)"),
+        ([{**IN_DEAL, "expected_data_type": "double"}], "value “New”, expected: double"),
+        ([{**FIELD, "maximum_length": 120}], "at most 120 characters"),
+        ([{**FIELD, "supported_values": ["A", "B"]}], "allowed: A, B"),
+        ([{"code": "X", "param_name": "ids"}], "field ids"),
+        ([{"code": "X", "json_path": "$.assign_to.id"}], "field $.assign_to.id"),
+        ([{"code": "X", "permissions": ["Crm_A", "Crm_B"]}], "missing permission: Crm_A, Crm_B"),
+        (
+            [{"api_name": "Stage", "json_path": "$.data[0].Stage", "mapped_field": "Pipeline"}],
+            "field Stage, value “Nope”, it depends on the field Pipeline",
+        ),
+        (
+            [{"code": "DUPLICATE_DATA", "api_name": "Email", "module": "Contacts", "id": "7"}],
+            "field E-mail (Email), value “ines@x.example”, a record has it: Contacts 7",
+        ),
+        (
+            [{**FIELD, "api_name": "Account_Name"}],
+            "field Account (Account_Name), value “Nordwind”",
+        ),
+        (
+            [IN_DEAL, {"code": "MANDATORY_NOT_FOUND", "message": "missing", "api_name": "Amount"}],
+            "invalid data: field Type, value “New” (INVALID_DATA); "
+            "missing: field Amount (MANDATORY_NOT_FOUND)",
+        ),
+        ([{"api_name": "Type", "json_path": "$.data[7].Deals[0].x"}], "field Type, value “New”"),
+    ],
+)
+def test_a_refusal_says_field_value_and_what_was_expected_of_each_error(
+    problems: list[dict[str, Any]] | None, shown: str
+) -> None:
+    lead = replace(LEAD, fields={"Email": "ines@x.example"})
+    row = LeadConversion(
+        plan=as_json(PLAN),
+        lead_snapshot=as_json(lead),
+        error_code="INVALID_DATA",
+        error_message="invalid data",
+        error_details=problems,
+    )
+
+    text = error_text(row, with_values=True)
+
+    assert shown in text
+    assert "value" not in error_text(row)
+
+
+def test_after_the_purge_a_refusal_still_names_its_field() -> None:
+    row = LeadConversion(error_code="X", error_message="no", error_details=[{"api_name": "Email"}])
+
+    assert error_text(row, with_values=True) == "no: field E-mail (Email)"
+
+
+def test_a_missing_permission_is_named_where_a_connection_backs_off() -> None:
+    error = PermissionDeniedError(
+        "permission denied",
+        code="NO_PERMISSION",
+        http_status=403,
+        details={"permissions": ["Crm_Implied_View_Leads"]},
+    )
+    reason = reason_of(error)
+
+    named = "permission denied: missing permission: Crm_Implied_View_Leads"
+    assert coded_text(reason.code, reason.details) == describe_error(error) == named
 
 
 @pytest.mark.parametrize(

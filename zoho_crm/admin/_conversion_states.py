@@ -177,15 +177,8 @@ def _failed(row: LeadConversion) -> list[Text]:
     refusal = _("Zoho refused the conversion: %(message)s (%(code)s).")
     return [
         refusal % {"message": error_text(row), "code": row.error_code},
-        _refused_field(row),
         _("The lead is still open. Correct the lead or the choice, then look again."),
     ]
-
-
-def _refused_field(row: LeadConversion) -> Text:
-    event = row.events.filter(to_status=Status.FAILED).order_by("-version").first()
-    name = event.details.get("api_name") if event else None
-    return _("It is about the field %s.") % str(name).replace("_", " ") if name else ""
 
 
 def _skipped(row: LeadConversion) -> list[Text]:

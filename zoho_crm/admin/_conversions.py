@@ -31,12 +31,19 @@ from zoho_crm.admin._conversion_states import (
     describe_conversion,
     is_in_open_run,
 )
-from zoho_crm.admin._decision import DecisionPages, field_label, may_decide
+from zoho_crm.admin._decision import DecisionPages, may_decide
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.forms import CloseForm, LookUpForm
 from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.services import convert, leads, preview, settle
-from zoho_crm.services.presentation import error_text, further_matches_texts, request_body
+from zoho_crm.services.presentation import (
+    describe_error,
+    error_text,
+    event_text,
+    field_label,
+    further_matches_texts,
+    request_body,
+)
 from zoho_crm.services.preview import PREVIEWABLE, REOPENABLE
 from zoho_crm.services.settle import IN_DOUBT
 from zoho_crm.types import Lead, Match
@@ -206,7 +213,7 @@ class LeadConversionAdmin(DecisionPages):
             if len(found) == 1:
                 return self._preview(request, form.cleaned_data["connection"], found[0].id)
         except EXPECTED_ERRORS as error:
-            form.add_error(None, str(error))
+            form.add_error(None, describe_error(error))
         return self.render_page(
             request,
             "preview.html",
@@ -243,7 +250,7 @@ class LeadConversionAdmin(DecisionPages):
         try:
             row = settle.settle(conversion_id=pk)
         except EXPECTED_ERRORS as error:
-            messages.error(request, _("Zoho could not be asked. %s") % error)
+            messages.error(request, _("Zoho could not be asked. %s") % describe_error(error))
         else:
             self.log_change(request, row, _("Settled by hand."))
             tasks.wake(row.connection_id)
@@ -287,7 +294,7 @@ class LeadConversionAdmin(DecisionPages):
 def events_context(row: LeadConversion) -> dict[str, Any]:
     """Return the latest events of a row, newest first, and whether there are older ones."""
     events = list(row.events.order_by("-version")[: MAX_EVENTS + 1])
-    shown = [(event, time_html(event.at)) for event in events[:MAX_EVENTS]]
+    shown = [(event, time_html(event.at), event_text(event)) for event in events[:MAX_EVENTS]]
     return {"events": shown, "has_older_events": len(events) > MAX_EVENTS}
 
 
@@ -300,6 +307,7 @@ def payload_context(row: LeadConversion) -> dict[str, Any]:
         "lead_values": _values(lead) if lead else [],
         "matches": [(match, _values(match)) for match in options.contacts + options.accounts],
         "further_matches": further_matches_texts(options),
+        "refusal": error_text(row, with_values=True),
         "request_sent": json.dumps(request_body(plan), indent=2) if plan else "",
     }
 

@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from zoho_crm import tasks
 from zoho_crm.admin._base import (
@@ -36,20 +35,18 @@ from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services import convert, mass_convert
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.choices import choices as read_choices
-from zoho_crm.services.presentation import explain_plan, further_matches_texts
+from zoho_crm.services.presentation import (
+    describe_error,
+    explain_plan,
+    field_label,
+    further_matches_texts,
+)
 from zoho_crm.types import Lead, Match
 
 Status = LeadConversion.Status
 #: One of these is needed to see the decision about a lead outside of a run under review.
 SINGLE_LEAD_PERMISSIONS = ("preview_leadconversion", "approve_leadconversion")
 EMPTY_VALUES: tuple[Any, ...] = (None, "", False, [])
-#: Labels of fields whose API name is not what the user interface calls them.
-FIELD_LABELS = {
-    "Full_Name": gettext_lazy("Name"),
-    "Email": gettext_lazy("E-mail"),
-    "Account_Name": gettext_lazy("Account"),
-    "Designation": gettext_lazy("Title"),
-}
 #: The field of a lead that corresponds to a field of a match, where the names differ.
 LEAD_FIELD_BY_MATCH_FIELD = {
     "Title": "Designation",
@@ -282,7 +279,7 @@ def available_choices(connection: Connection) -> tuple[Choices, str]:
     try:
         offered = read_choices(connection)
     except EXPECTED_ERRORS as error:
-        return Choices(), str(error)
+        return Choices(), describe_error(error)
     return offered, "" if offered.pipelines else offered.absence_text("pipelines")
 
 
@@ -323,11 +320,6 @@ def _option(widget: BoundWidget, match: Match | None, names: list[str], lead: Le
         matched_on=", ".join(map(field_label, match.matched_on)) if match else "",
         unusable_reason=unusable_reason(match) if match else "",
     )
-
-
-def field_label(name: str) -> str:
-    """Return the label of a field, by its API name."""
-    return str(FIELD_LABELS.get(name) or name.replace("_", " "))
 
 
 def lead_value(lead: Lead, name: str) -> str:

@@ -19,6 +19,7 @@ from zoho_crm.forms import PrepareForm
 from zoho_crm.models import Connection, MassConversion
 from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices, choices
+from zoho_crm.services.presentation import describe_error
 
 
 class RunPreparePages(RunDecisionPages):
@@ -115,4 +116,4 @@ def _available_choices(connection: Connection | None) -> tuple[Choices, str]:
     try:
         return choices(connection), ""
     except EXPECTED_ERRORS as error:
-        return Choices(), _("Zoho cannot be asked what may be chosen: %s") % error
+        return Choices(), _("Zoho cannot be asked what may be chosen: %s") % describe_error(error)

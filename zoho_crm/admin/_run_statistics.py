@@ -16,7 +16,13 @@ from django.utils.translation import ngettext
 
 from zoho_crm.admin._base import job_badge, time_html
 from zoho_crm.matching import CONVERTIBLE
-from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob, MassConversionLine
+from zoho_crm.models import (
+    REFUSED_FIELD,
+    LeadConversion,
+    MassConversion,
+    MassConversionJob,
+    MassConversionLine,
+)
 from zoho_crm.services import mass_convert
 from zoho_crm.services.presentation import error_code_text
 from zoho_crm.types import Verdict
@@ -116,15 +122,17 @@ def decision_counts(run: MassConversion) -> list[VerdictCount]:
 
 
 def failures(run: MassConversion) -> list[LeadCount]:
-    """Return the number of refused leads of each error code, the most frequent first."""
+    """Return the number of refused leads of each error code and field, the most frequent first."""
     refused = LeadConversion.objects.filter(mass_conversion=run, status=Status.FAILED)
-    groups = refused.order_by().values("error_code")
+    groups = refused.order_by().annotate(field=REFUSED_FIELD).values("error_code", "field")
     counts = groups.annotate(count=Count("pk"), example=Max("error_message"))
     return [
         LeadCount(
             label=group["error_code"],
             count=group["count"],
-            example=error_code_text(group["error_code"], group["example"]),
+            example=error_code_text(
+                group["error_code"], group["example"], [{"api_name": group["field"]}]
+            ),
             url=leads_url(run, status=Status.FAILED, error_code=group["error_code"]),
         )
         for group in counts.order_by("-count", "error_code")[:MAX_TABLE_ROWS]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from requests import Response
@@ -85,9 +85,9 @@ def check_answer(response: Response, body: JsonObject, *, repeatable: bool) -> J
     :raises ZohoError: of the class that fits the answer
     """
     is_success = 200 <= response.status_code < 300  # redirects are not followed, so they are errors
-    refusal = _refusal(body)
-    if refusal or not is_success:
-        raise _error(refusal or body, response, repeatable=repeatable)
+    refusals = _refusals(body)
+    if refusals or not is_success:
+        raise _error(refusals or [body], response, repeatable=repeatable)
     if response.status_code == 204:
         return {}
     if not body:
@@ -209,25 +209,25 @@ def _children(parent: Any) -> list[Any]:
     return [value for value in values if isinstance(value, dict | list)]
 
 
-def _refusal(body: JsonObject) -> JsonObject:
+def _refusals(body: JsonObject) -> list[JsonObject]:
+    """Return the errors in a body: the body itself, or the items of a list that begins with one."""
     # Only the token endpoint has "error", at the root; elsewhere it can be a field of a record.
-    if isinstance(body.get("error"), str):
-        return body
-    return next((part for part in _parts(body) if _is_refusal(part)), {})
+    if isinstance(body.get("error"), str) or _is_refusal(body):
+        return [body]
+    lists = (value for value in body.values() if isinstance(value, list))
+    refused = (items for items in lists if items and _is_refusal(items[0]))
+    return [item for item in next(refused, []) if _is_refusal(item)]
 
 
-def _parts(body: JsonObject) -> Iterator[JsonObject]:
-    yield body
-    for value in body.values():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            yield value[0]
+def _is_refusal(part: Any) -> bool:
+    return isinstance(part, dict) and "code" in part and part.get("status") == "error"
 
 
-def _is_refusal(part: JsonObject) -> bool:
-    return "code" in part and part.get("status") == "error"
-
-
-def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoError:
+def _error(refusals: list[JsonObject], response: Response, *, repeatable: bool) -> ZohoError:
+    """Return the error of the class of the first refusal, with the details of all of them."""
+    body, details = refusals[0], _details(refusals[0])
+    if len(refusals) > 1:
+        details["errors"] = _storable_parts(refusals)
     code, status = _code(body), response.status_code
     kind = ERRORS_BY_CODE.get(code) or ERRORS_BY_STATUS.get(status)
     if kind is None:
@@ -236,9 +236,9 @@ def _error(body: JsonObject, response: Response, *, repeatable: bool) -> ZohoErr
         kind = UnknownOutcomeError
     if kind is RateLimitError and _are_used_up(credits_remaining(response)):
         # Zoho's message is not used: it is the same for every 429.
-        return CreditsExhaustedError(code=code, http_status=status, details=_details(body))
+        return CreditsExhaustedError(code=code, http_status=status, details=details)
     message = text_of(body.get("message")) if code else f"HTTP {status}"
-    return kind(message, code=code, http_status=status, details=_details(body))
+    return kind(message, code=code, http_status=status, details=details)
 
 
 def _code(body: JsonObject) -> str:

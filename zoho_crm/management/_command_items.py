@@ -74,7 +74,7 @@ class CommandItem:
             "by": row.converted_by or None,
             "evidence": row.evidence or None,
             "error_code": row.error_code or self.error_code or None,
-            "message": self.message or presentation.error_text(row),
+            "message": self.message or presentation.error_text(row, with_values=True),
         }
 
 

@@ -21,6 +21,7 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
 )
 from zoho_crm.management._output import visible
+from zoho_crm.services.presentation import describe_error
 
 
 class ExitCode(IntEnum):
@@ -96,7 +97,7 @@ def exit_code_of(error: Exception) -> ExitCode:
 def error_text(error: Exception) -> str:
     """Return the message of an error and, where there is one, the advice what to do next."""
     advice = next((text for kind, text in _advice().items() if isinstance(error, kind)), "")
-    return visible(f"{error} {advice}".strip())
+    return visible(f"{describe_error(error)} {advice}".strip())
 
 
 def _advice() -> dict[type[Exception], str]:

@@ -14,7 +14,13 @@ from django.utils.translation import ngettext
 
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.management._output import Output, Row, printable
-from zoho_crm.models import IN_PROGRESS, LeadConversion, MassConversion, MassConversionLine
+from zoho_crm.models import (
+    IN_PROGRESS,
+    REFUSED_FIELD,
+    LeadConversion,
+    MassConversion,
+    MassConversionLine,
+)
 from zoho_crm.services import mass_convert
 from zoho_crm.services.presentation import error_code_text, pause_text, source_text
 from zoho_crm.types import Verdict
@@ -168,14 +174,14 @@ def _lines_left_out(run: MassConversion) -> Iterator[str]:
 
 def _causes(run: MassConversion) -> Iterator[str]:
     """Yield a line for each of the most frequent causes of failures."""
-    causes = (
-        rows_of(run).filter(COUNT_FILTERS["refused"]).values_list("error_code", "error_message")
-    )
-    counted = causes.annotate(number=Count("pk")).order_by("-number", "error_code")
-    for code, message, number in counted[:MAX_CAUSES]:
-        text = printable(error_code_text(code, message), 200)
-        cause = " ".join(filter(None, [f"{code}:" if code else "", text]))
-        yield _("Not converted: %(number)s, %(cause)s") % {"number": f"{number:,}", "cause": cause}
+    causes = rows_of(run).filter(COUNT_FILTERS["refused"]).annotate(field=REFUSED_FIELD)
+    counted = causes.values("error_code", "error_message", "field").annotate(number=Count("pk"))
+    for group in counted.order_by("-number", "error_code")[:MAX_CAUSES]:
+        code, field = group["error_code"], group["field"]
+        text = error_code_text(code, group["error_message"], [{"api_name": field}])
+        cause = " ".join(filter(None, [f"{code}:" if code else "", printable(text, 200)]))
+        words = {"number": f"{group['number']:,}", "cause": cause}
+        yield _("Not converted: %(number)s, %(cause)s") % words
 
 
 def _duration(seconds: int) -> str:

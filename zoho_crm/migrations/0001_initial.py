@@ -205,6 +205,7 @@ class Migration(migrations.Migration):
                 ),
                 ("error_code", models.CharField(blank=True, max_length=60, verbose_name="code")),
                 ("error_message", models.TextField(blank=True, verbose_name="message")),
+                ("error_details", models.JSONField(editable=False, null=True)),
                 ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
                 ("in_doubt", models.BooleanField(default=False, verbose_name="in doubt")),
                 ("negative_reads", models.PositiveSmallIntegerField(default=0)),

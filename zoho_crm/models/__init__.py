@@ -8,7 +8,7 @@ from zoho_crm.models._connection import (
     ConnectionEvent,
     Token,
 )
-from zoho_crm.models._conversion import LeadConversion, LeadConversionEvent
+from zoho_crm.models._conversion import REFUSED_FIELD, LeadConversion, LeadConversionEvent
 from zoho_crm.models._mass import (
     MassConversion,
     MassConversionJob,
@@ -22,6 +22,7 @@ from zoho_crm.models._work import ConnectionWork
 
 __all__ = [
     "IN_PROGRESS",
+    "REFUSED_FIELD",
     "TRANSITIONS",
     "ApiUsage",
     "AuthorizationRequest",

@@ -6,12 +6,16 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models.fields.json import KT
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.models._connection import Connection
 from zoho_crm.models._mass import MassConversion, MassConversionJob
 from zoho_crm.models._moves import LeadConversionQuerySet, Status
 from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Verdict
+
+#: An expression for the API name of the field that Zoho refused first; null if it named none.
+REFUSED_FIELD = KT("error_details__0__api_name")
 
 
 class Verdicts(models.TextChoices):
@@ -78,6 +82,8 @@ class LeadConversion(models.Model):
     error_code = models.CharField(_("code"), max_length=60, blank=True)
     #: Zoho's message; empty if it gave none, or if the error is ours: the code has a sentence.
     error_message = models.TextField(_("message"), blank=True)
+    #: The errors of Zoho's answer: ``problems`` of the exception.
+    error_details = models.JSONField(null=True, editable=False)
 
     #: Sends, except those that were certainly not processed.
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)

@@ -39,7 +39,7 @@ MAX_RETRY_COUNT = 100
 ALREADY_CONVERTED = "ID_ALREADY_CONVERTED"
 #: Columns of a row that no worker acts on, and of a row without an error.
 AT_REST: Values = {"due_at": None, "retry_count": 0}
-NO_ERROR: Values = {"error_code": "", "error_message": ""}
+NO_ERROR: Values = {"error_code": "", "error_message": "", "error_details": None}
 #: Columns of a row that belongs to no mass conversion.
 NO_RUN: Values = {
     **dict.fromkeys(("mass_conversion", "job", "follows")),
@@ -64,16 +64,21 @@ def body_hash(body: JsonObject) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _error_columns(error: ZohoError) -> dict[str, str]:
+def _error_columns(error: ZohoError) -> Values:
     """Return the columns of a row that hold an error: the message is Zoho's, or empty."""
-    return {"error_code": error.code[:60] or "REFUSED", "error_message": error.message}
+    columns: Values = {"error_code": error.code[:60] or "REFUSED", "error_message": error.message}
+    return {**columns, "error_details": error.problems}
 
 
 def _error_details(error: ZohoError) -> JsonObject:
     """Return what the journal keeps of an error: codes and field names, no personal data."""
-    named: JsonObject = {"error": type(error).__name__, "code": error.code}
-    kept = {key: error.details.get(key) for key in ("api_name", "json_path", "id", "permissions")}
-    return {**named, **{key: value for key, value in kept.items() if value}}
+    first, *more = [_without_message(problem) for problem in error.problems]
+    several = {"errors": [first, *more]} if more else first
+    return {"error": type(error).__name__, "code": error.code, **several}
+
+
+def _without_message(problem: JsonObject) -> JsonObject:
+    return {name: value for name, value in problem.items() if name != "message"}
 
 
 def _next_retry_count(row: LeadConversion) -> int:
@@ -373,7 +378,7 @@ def _negative_read(row: LeadConversion) -> Move:
 
 
 def _needs_review(row: LeadConversion, code: str, details: JsonObject | None = None) -> Move:
-    values: Values = {**AT_REST, "error_code": code, "error_message": ""}
+    values: Values = {**AT_REST, **NO_ERROR, "error_code": code}
     return Move(
         row=row, to=Status.NEEDS_REVIEW, values=values, details={**(details or {}), "why": code}
     )

@@ -11,9 +11,11 @@ Texts of Zoho's, of a person or of the host project are stored as they are.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
@@ -25,9 +27,10 @@ from zoho_crm.exceptions import (
     MESSAGES_BY_CODE,
     CodedError,
     RequestRefusedError,
+    ZohoError,
     insert_values,
 )
-from zoho_crm.models import ConnectionWork, LeadConversion, MassConversion
+from zoho_crm.models import ConnectionWork, LeadConversion, LeadConversionEvent, MassConversion
 from zoho_crm.types import (
     CodedText,
     ConversionOptions,
@@ -44,6 +47,18 @@ if TYPE_CHECKING:
 
 #: Characters that are stored of a text that is not ours.
 MAX_TEXT_LENGTH = 200
+#: Labels of fields whose API name is not what the user interface calls them.
+FIELD_LABELS: Mapping[str, StrPromise] = {
+    "Full_Name": gettext_lazy("Name"),
+    "Email": gettext_lazy("E-mail"),
+    "Account_Name": gettext_lazy("Account"),
+    "Designation": gettext_lazy("Title"),
+}
+
+
+def field_label(name: str) -> str:
+    """Return the label of a field, by its API name."""
+    return str(FIELD_LABELS.get(name) or name.replace("_", " "))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,7 +313,9 @@ def reason_of(error: BaseException) -> CodedText:
         return CodedText(code="internal", details={"error": type(error).__name__})
     if error.has_coded_message:
         return CodedText(code=error.code, details=error.details)
-    message = {"message": error.message[:MAX_TEXT_LENGTH]} if error.message else {}
+    message: JsonObject = {"message": error.message[:MAX_TEXT_LENGTH]} if error.message else {}
+    if isinstance(error, ZohoError) and any(any(_facts(problem, "")) for problem in error.problems):
+        message["problems"] = error.problems
     return CodedText(code=type(error).__name__, details=message)
 
 
@@ -310,9 +327,8 @@ def given_text(text: str) -> CodedText:
 
 def coded_text(code: str, details: JsonObject) -> str:
     """Return the words of a stored code; a code that is not known here is returned itself."""
-    if message := details.get("message"):
-        return str(message)
-    return insert_values(TEXTS_BY_CODE.get(code, code), details)
+    message = details.get("message") or insert_values(TEXTS_BY_CODE.get(code, code), details)
+    return refusal_text(str(message), details.get("problems") or ())
 
 
 def pause_text(run: MassConversion) -> str:
@@ -338,13 +354,119 @@ def reason_text(row: LeadConversion) -> str:
     return _("Zoho would not convert it: %s") % row.reason if is_refused else ""
 
 
-def error_text(row: LeadConversion) -> str:
-    """Return the message of a row's error; empty if it has none."""
-    return error_code_text(row.error_code, row.error_message)
+# Zoho's refusals
+
+#: Returns the value that an error of Zoho's is about; empty if it is not known or not to be shown.
+ValueOf: TypeAlias = Callable[[JsonObject], str]
+_PATH_PART = re.compile(r"\.(\$?\w+)|\[(\d+)\]")
 
 
-def error_code_text(code: str, message: str) -> str:
+def error_text(row: LeadConversion, *, with_values: bool = False) -> str:
+    """
+    Return the message of a row's error with the field of each of Zoho's errors; may be empty.
+
+    :param with_values: whether to name the values, which are personal data
+    """
+    value_of = partial(_refused_value, row) if with_values else _no_value
+    return error_code_text(row.error_code, row.error_message, row.error_details or (), value_of)
+
+
+def describe_error(error: BaseException) -> str:
+    """Return the message of an error with the field of each of Zoho's errors."""
+    return refusal_text(str(error), error.problems if isinstance(error, ZohoError) else ())
+
+
+def event_text(event: LeadConversionEvent) -> str:
+    """Return the code and the fields of the error that an event stores; empty if it has none."""
+    details = event.details
+    return refusal_text(details.get("code", ""), details.get("errors") or [details])
+
+
+def _no_value(_problem: JsonObject) -> str:
+    return ""
+
+
+def error_code_text(
+    code: str, message: str, problems: Iterable[JsonObject] = (), value_of: ValueOf = _no_value
+) -> str:
     """Return Zoho's message of an error if there is one, else the sentence of its code."""
-    if message or not code:
-        return message
-    return str(ERRORS.get(code, RequestRefusedError.default_message))
+    if not message and code:
+        message = str(ERRORS.get(code, RequestRefusedError.default_message))
+    return refusal_text(message, problems, value_of)
+
+
+def refusal_text(
+    message: str, problems: Iterable[JsonObject], value_of: ValueOf = _no_value
+) -> str:
+    """
+    Return a message with what Zoho says about the field; of several errors, each with its code.
+
+    :param problems: ``problems`` of the exception
+    """
+    found = list(problems)
+    if len(found) < 2:
+        return _with_facts(message, found[0], value_of) if found else message
+    texts = (_with_facts(str(each.get("message", "")), each, value_of) for each in found)
+    codes = (str(each.get("code", "")) for each in found)
+    return "; ".join(
+        f"{text} ({code})" if code else text for text, code in zip(texts, codes, strict=True)
+    )
+
+
+def _with_facts(message: str, problem: JsonObject, value_of: ValueOf) -> str:
+    facts = ", ".join(_facts(problem, value_of(problem)))
+    return ": ".join(filter(None, [message.removesuffix(".") if facts else message, facts]))
+
+
+def _facts(problem: JsonObject, value: str) -> Iterator[str]:
+    """Yield what an error of Zoho's says: field, value, and what it should have been."""
+    if name := problem.get("api_name"):
+        label = field_label(str(name))
+        yield _("field %s") % (label if label == name else f"{label} ({name})")
+    elif where := problem.get("param_name") or problem.get("json_path"):
+        yield _("field %s") % where
+    if value:
+        yield _("value “%s”") % value
+    for key, sentence in FACTS.items():
+        if fact := problem.get(key):
+            shown = ", ".join(map(str, fact)) if isinstance(fact, list) else fact
+            yield str(sentence) % shown
+    if problem.get("code") == "DUPLICATE_DATA" and problem.get("id"):
+        record = " ".join(str(problem[key]) for key in ("module", "id") if key in problem)
+        yield _("a record has it: %s") % record
+
+
+#: What the details of an error say besides field and value.
+FACTS: Mapping[str, StrPromise] = {
+    "expected_data_type": gettext_lazy("expected: %s"),
+    "maximum_length": gettext_lazy("at most %s characters"),
+    "minimum_length": gettext_lazy("at least %s characters"),
+    "supported_values": gettext_lazy("allowed: %s"),
+    "mapped_field": gettext_lazy("it depends on the field %s"),
+    "permissions": gettext_lazy("missing permission: %s"),
+}
+
+
+def _refused_value(row: LeadConversion, problem: JsonObject) -> str:
+    """Return the value of a row's request or lead that an error of Zoho's is about."""
+    lead, plan = row.stored_lead(), row.stored_plan()
+    name, path = problem.get("api_name", ""), problem.get("json_path", "")
+    body = convert_body(plan) if plan else {}
+    # The path of a deal's stage lacks "Deals" at Zoho.
+    value = _value_at(body, str(path)) or _value_at(body, f"$.data[0].Deals.{name}")
+    if value is None and lead:
+        own = {"Account_Name": lead.company, "Full_Name": lead.name}
+        value = own.get(name) or lead.fields.get(name)
+    return "" if value is None or isinstance(value, dict) else str(value)[:MAX_TEXT_LENGTH]
+
+
+def _value_at(body: Any, path: str) -> Any:
+    """Return the value at a JSON path such as ``$.data[0].Deals.Stage``; ``None`` if not there."""
+    if not path:
+        return None
+    for key, index in _PATH_PART.findall(path):
+        try:
+            body = body[int(index)] if index else body[key]
+        except (LookupError, TypeError):
+            return None
+    return body

@@ -49,7 +49,7 @@ COLUMNS = {
     "contact": lambda row: row["contact_id"] or "–",
     "account": lambda row: row["account_id"] or "–",
     "deal": lambda row: row["deal_id"] or "–",
-    "": lambda row: row["message"],
+    "": lambda row: row["message_shown"],
 }
 
 
@@ -157,13 +157,16 @@ def _show_plan(item: CommandItem, plan_options: PlanOptions, output: Output) -> 
 
 def _output_row(item: CommandItem) -> dict[str, Any]:
     row = item.row or LeadConversion(lead_id=item.lead_id)
+    values = item.as_row()
+    code, message = values["error_code"], values["message"]
     shown = {
+        "message_shown": f"{message} ({code})" if code and message else message,
         "name": row.lead_name if row.lead_snapshot else "",
         "verdict_shown": row.get_verdict_display(),
         "plan_shown": plan_summary(item.plan),
         "result": row.get_status_display() if item.executed or row.contact_id else _("not sent"),
     }
-    return {**item.as_row(), **shown}
+    return {**values, **shown}
 
 
 def _report(items: list[CommandItem], problems: Problems) -> None:

@@ -46,7 +46,7 @@ def _row(row: LeadConversion) -> dict[str, Any]:
         "evidence": row.evidence,
         "attempts": row.attempts,
         "error_code": row.error_code,
-        "error_message": error_text(row),
+        "error_message": error_text(row, with_values=True),
         "finished_at": row.finished_at.isoformat() if row.finished_at else "",
     }
 
