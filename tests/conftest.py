@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import importlib.util
 import signal
+import socket
+from collections.abc import Iterator
 
 import pytest
 from django.db import connection as database
 
 from testproject.celery import app
+from tests.client.raw import RawServer
 from zoho_crm.models import Connection
+from zoho_crm.services import broker
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 
@@ -38,3 +43,20 @@ def celery_knows_its_settings() -> None:
 def connection(db: None, zoho: Simulator) -> Connection:
     """Connected to the simulated Zoho."""
     return with_grant_code(code=zoho.grant_code(), data_center="local")
+
+
+@pytest.fixture(params=["redis://{}/0", "amqp://guest:guest@{}//"], ids=["redis", "amqp"])
+def silent_broker(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RawServer]:
+    """A broker that accepts connections and never answers."""
+    if request.param.startswith("redis") and not importlib.util.find_spec("redis"):
+        pytest.skip("needs the client for Redis")
+
+    def accept(connection: socket.socket, server: RawServer) -> None:
+        server.stopping.wait(600)
+
+    monkeypatch.setattr(broker._Pause, "until", 0.0)
+    with RawServer(accept) as server:
+        monkeypatch.setenv("CELERY_BROKER_WRITE_URL", request.param.format(server.host))
+        yield server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from celery import shared_task
@@ -9,7 +10,7 @@ from django.db import transaction
 
 from zoho_crm.conf import conf
 from zoho_crm.models import MassConversion
-from zoho_crm.services import convert, signals, tokens, work
+from zoho_crm.services import broker, convert, signals, tokens, work
 
 
 @shared_task
@@ -47,7 +48,7 @@ def work_connection(*, connection_id: int, **_newer: Any) -> None:
     """Act on the due rows of one connection, and enqueue this task again for the next due row."""
     wait = work.work(connection_id=connection_id)
     if signals.has_unsent_signals():
-        send_signals.apply_async(**_queue())
+        broker.send(send_signals.apply_async, **_queue())
     if wait is not None and work.schedule_wake_up(connection_id=connection_id, seconds=wait):
         wake(connection_id, countdown=wait)
 
@@ -69,13 +70,12 @@ def wake(connection_id: int, countdown: float = 0) -> None:
     """
     Enqueue work for a connection after the commit, to start in so many seconds.
 
-    If the broker is down, that is logged, and the next sweep finds the due rows.
+    If the broker does not take the message in time, that is logged, and the next sweep finds the
+    due rows.
     """
     options = _queue() | ({"countdown": countdown} if countdown else {})
-
-    def send() -> None:
-        work_connection.apply_async(kwargs={"connection_id": connection_id}, **options)
-
+    kwargs = {"connection_id": connection_id}
+    send = partial(broker.send, work_connection.apply_async, kwargs=kwargs, **options)
     transaction.on_commit(send, robust=True)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -8,12 +9,14 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 from django.urls import path
 
+from testproject.celery import app
+from tests.client.raw import RawServer
 from tests.management.conftest import Run
 from zoho_crm import crypto
 from zoho_crm.models import Connection, ConnectionWork, Token, from_now
 from zoho_crm.services.convert import request
 from zoho_crm.services.doctor._database import clock
-from zoho_crm.services.doctor._network import VARIABLES_BY_SETTING
+from zoho_crm.services.doctor._network import REDIS_OPTIONS, VARIABLES_BY_SETTING
 from zoho_crm.simulator import Simulator
 from zoho_crm.types import Secret
 
@@ -121,6 +124,43 @@ def test_a_broker_that_does_not_answer_is_no_catastrophe(
     assert finding["result"] == "warn"
     assert "zoho_work --loop" in finding["fix"]
     assert "secret" not in finding["message"]
+
+
+def test_a_broker_that_accepts_and_never_answers_is_named_in_time(
+    run: Run, connection: Connection, silent_broker: RawServer
+) -> None:
+    began = time.monotonic()
+
+    finding = findings(run)["broker"]
+
+    assert time.monotonic() - began < 15
+    assert finding["result"] == "warn"
+    assert "does not answer within 3 s" in finding["message"]
+    assert "guest:guest" not in finding["message"]
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "is_recommended"),
+    [
+        ("redis://127.0.0.1:1/0", {"visibility_timeout": 3600}, True),
+        ("redis://127.0.0.1:1/0", REDIS_OPTIONS, False),
+        ("amqp://127.0.0.1:1//", {}, False),
+    ],
+)
+def test_a_broker_whose_sockets_have_no_time_out_gets_a_recommendation(
+    run: Run,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    url: str,
+    options: dict[str, Any],
+    is_recommended: bool,
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_WRITE_URL", url)
+    monkeypatch.setitem(app.conf, "broker_transport_options", options)
+
+    finding = findings(run).get("broker options", {"fix": ""})
+
+    assert ("CELERY_BROKER_TRANSPORT_OPTIONS" in finding["fix"]) is is_recommended
 
 
 @pytest.mark.parametrize(

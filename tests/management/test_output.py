@@ -40,6 +40,21 @@ def test_table_is_aligned():
     ]
 
 
+def test_with_widths_a_row_of_the_table_is_written_when_it_is_there():
+    stdout = io.StringIO()
+    seen = []
+
+    def rows():
+        for row in ROWS:
+            yield row
+            seen.append(stdout.getvalue().splitlines()[-1])
+
+    output = Output(OutputWrapper(stdout), "table")
+    output.show(rows(), fields=FIELDS, columns=COLUMNS, widths={"name": 8})
+
+    assert seen == ["Ines      2", "Amara Okafor  10"]
+
+
 def test_wide_letters_take_two_columns_and_accents_none():
     rows = [{**ROWS[0], "name": "田中"}, {**ROWS[0], "name": "e\u0301a"}]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Any, TypeAlias
 
 from django.core.management.base import OutputWrapper
@@ -43,13 +42,15 @@ class Output:
         fields: Sequence[str],
         columns: Mapping[str, Callable[[Row], str]],
         styles: Callable[[Row], Mapping[str, Style]] | None = None,
+        widths: Mapping[str, int] | None = None,
     ) -> None:
         """
-        Write rows one by one; a table is written when all of them are there.
+        Write rows one by one; a table without ``widths`` is written when all of them are there.
 
         :param fields: keys of each row that JSON and CSV contain, in this order
         :param columns: columns of the table: heading, and function from row to text
         :param styles: function from row to the colour styles of its cells, by heading
+        :param widths: widths of all columns but the last, by heading; wider cells are not cut
         """
         if self._format == "json":
             for row in rows:
@@ -58,7 +59,7 @@ class Output:
             self._write_csv(rows, fields)
         else:
             styler = styles if styles and self._coloured else _no_styles
-            self._write_table(list(rows), columns, styler)
+            self._write_table(rows, columns, styler, widths)
 
     def write_line(self, text: str = "") -> None:
         """Write a text as one line without control characters, and flush it."""
@@ -75,27 +76,23 @@ class Output:
 
     def _write_table(
         self,
-        rows: list[Row],
+        rows: Iterable[Row],
         columns: Mapping[str, Callable[[Row], str]],
         styles: Callable[[Row], Mapping[str, Style]],
+        widths: Mapping[str, int] | None,
     ) -> None:
-        if not rows:
-            return
-        *_others, last = columns
-        cells = [
-            {
-                name: printable(show(row), MAX_LAST_CELL_WIDTH if name == last else MAX_CELL_WIDTH)
-                for name, show in columns.items()
+        lines: Iterable[tuple[Row, dict[str, str]]]
+        lines = ((row, _cells(row, columns)) for row in rows)
+        if widths is None:
+            lines = list(lines)
+            widths = {
+                name: max(map(_width, [name, *(cells[name] for _row, cells in lines)]))
+                for name in columns
             }
-            for row in rows
-        ]
-        width = {
-            name: max(_width(text) for text in chain([name], (line[name] for line in cells)))
-            for name in columns
-        }
-        self._write_cells({name: name for name in columns}, width, {})
-        for row, line in zip(rows, cells, strict=True):
-            self._write_cells(line, width, styles(row))
+        for number, (row, cells) in enumerate(lines):
+            if number == 0:
+                self._write_cells({name: name for name in columns}, widths, {})
+            self._write_cells(cells, widths, styles(row))
 
     def _write_cells(
         self, line: Mapping[str, str], width: Mapping[str, int], styles: Mapping[str, Style]
@@ -105,6 +102,15 @@ class Output:
         texts = dict(zip(line, [*padded, line[last]], strict=True))
         shown = [styles.get(name, str)(text) for name, text in texts.items()]
         self._write("  ".join(shown).rstrip())
+
+
+def _cells(row: Row, columns: Mapping[str, Callable[[Row], str]]) -> dict[str, str]:
+    """Return the texts of a row of a table, each cut to the largest width of its column."""
+    *_others, last = columns
+    return {
+        name: printable(show(row), MAX_LAST_CELL_WIDTH if name == last else MAX_CELL_WIDTH)
+        for name, show in columns.items()
+    }
 
 
 def _no_styles(row: Row) -> Mapping[str, Style]:

@@ -24,6 +24,8 @@ COLUMNS = {
     "check": lambda row: row["check"],
     "message": lambda row: " → ".join(filter(None, [row["message"], row["fix"]])),
 }
+#: Widths of the table's columns, whose rows are shown as they come.
+WIDTHS = {"result": 6, "check": 24}
 
 
 class Command(ZohoCommand):
@@ -35,18 +37,23 @@ class Command(ZohoCommand):
     requires_system_checks: tuple[str, ...] = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = list(chain(_settings(), doctor.run_checks()))
-        rows = [
-            {
+        findings: list[Finding] = []
+        rows = self._rows(findings)
+        self.open_output(options).show(
+            rows, fields=FIELDS, columns=COLUMNS, styles=self._styles, widths=WIDTHS
+        )
+        _report(findings)
+
+    def _rows(self, findings: list[Finding]) -> Iterator[Row]:
+        """Yield a row for each finding when it is known, and add the finding to the list."""
+        for finding in chain(_settings(), doctor.run_checks()):
+            findings.append(finding)
+            yield {
                 "check": finding.check,
                 "result": finding.result,
                 "message": finding.message,
                 "fix": finding.fix,
             }
-            for finding in findings
-        ]
-        self.open_output(options).show(rows, fields=FIELDS, columns=COLUMNS, styles=self._styles)
-        _report(findings)
 
     def _styles(self, row: Row) -> dict[str, Style]:
         styles: dict[Result, Style] = {

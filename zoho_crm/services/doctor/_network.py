@@ -11,7 +11,6 @@ import requests
 from celery import current_app
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
-from kombu.exceptions import OperationalError
 from kombu.utils.url import maybe_sanitize_url
 
 from zoho_crm.client import describe_error
@@ -20,10 +19,17 @@ from zoho_crm.datacenters import LOCAL
 from zoho_crm.exceptions import WrongSettingsError
 from zoho_crm.models import Connection
 from zoho_crm.services._zoho import api
+from zoho_crm.services.broker import problem_of_broker
 from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
 #: Seconds within which the broker has to answer.
 BROKER_TIMEOUT_SECONDS = 3
+#: Options of the transport for Redis, whose sockets have no time-out by default.
+REDIS_OPTIONS = {
+    "socket_connect_timeout": 5,
+    "socket_timeout": 30,
+    "socket_keepalive": True,
+}
 #: Variables of the environment that other programs obey, by the setting of ours.
 VARIABLES_BY_SETTING: Mapping[str, tuple[str, ...]] = {
     "PROXY": ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"),
@@ -33,18 +39,21 @@ VARIABLES_BY_SETTING: Mapping[str, tuple[str, ...]] = {
 
 def broker() -> Iterator[Finding]:
     """Check that Celery's broker answers; without one the commands can still do all the work."""
-    with current_app.connection_for_write() as link:
-        url = maybe_sanitize_url(str(current_app.conf.broker_write_url or link.as_uri()))
-        try:
-            link.ensure_connection(
-                max_retries=1, interval_start=0, interval_step=0, timeout=BROKER_TIMEOUT_SECONDS
-            )
-        except OperationalError as error:
-            message = _("%(url)s does not answer: %(error)s")
-            fix = _("Set CELERY_BROKER_URL, or do without: manage.py zoho_work --loop 15")
-            yield warn("broker", message % {"url": url, "error": error}, fix)
-        else:
-            yield ok("broker", url)
+    config = current_app.conf
+    link = current_app.connection_for_write()
+    url = maybe_sanitize_url(str(config.broker_write_url or link.as_uri()))
+    if problem := problem_of_broker(BROKER_TIMEOUT_SECONDS):
+        fix = _("Set CELERY_BROKER_URL, or do without: manage.py zoho_work --loop 15")
+        values = {"url": url, "error": problem}
+        yield warn("broker", _("%(url)s cannot be used: %(error)s") % values, fix)
+    else:
+        yield ok("broker", url)
+    if link.get_transport_cls().driver_type != "redis":
+        return
+    if "socket_timeout" not in (config.broker_transport_options or {}):
+        message = _("A worker waits for ever for a broker that accepts and does not answer.")
+        fix = _("Set CELERY_BROKER_TRANSPORT_OPTIONS = %s") % REDIS_OPTIONS
+        yield warn("broker options", message, fix)
 
 
 def redirect_address() -> Iterator[Finding]:
