@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-cache-dir
 PACKAGING := pyproject.toml setup.cfg
 # Many tests wait more than they work, so there are two for each processor.
 WORKERS := $(shell expr 2 \* $$(nproc))
+# Without compiled files every process of the tests would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-under-load matrix lint databases broker long chaos sdk clean
 
@@ -63,6 +65,7 @@ sdk: .venv/.with-test .venv/.with-sdk
 
 clean:
 	rm -rf .venv .tox .run .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # mysqlclient is built from source: what that needs is checked first, as pip ends in a traceback.
 BEFORE_databases = $(BIN)/python -c 'import MySQLdb' 2>/dev/null || $(MYSQLCLIENT_CAN_BE_BUILT) \

@@ -82,15 +82,17 @@ DATABASE_EXTRAS: dict[str, dict[str, Any]] = {
         "TEST": {"CHARSET": "utf8mb4"},
     },
 }
-#: Backends whose flush is faster, which matters in tests only.
-ENGINES_IN_TESTS = {"django.db.backends.postgresql": "tests.postgresql"}
+#: Where the backends are that empty the tables faster between tests.
+ENGINES_IN_TESTS = "tests.backends"
 
 
 def database(given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings from ``DATABASE_URL`` with the options that its engine needs."""
     extras = DATABASE_EXTRAS.get(given["ENGINE"], {})
     options = extras.get("OPTIONS", {}) | given.get("OPTIONS", {})
-    engine = ENGINES_IN_TESTS.get(given["ENGINE"], given["ENGINE"]) if TESTING else given["ENGINE"]
+    engine = given["ENGINE"]
+    if TESTING:
+        engine = engine.replace("django.db.backends", ENGINES_IN_TESTS)
     return extras | given | {"ENGINE": engine, "OPTIONS": options}
 
 

@@ -6,7 +6,9 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.contenttypes.management import create_contenttypes
 from django.db import connection as database
+from django.db.models.signals import post_migrate
 
 from testproject.celery import app
 from tests.client.raw import RawServer
@@ -31,6 +33,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def has_tables(item: pytest.Item) -> bool:
     fixtures = {"db", "transactional_db"}.intersection(getattr(item, "fixturenames", ()))
     return bool(fixtures) or item.get_closest_marker("django_db") is not None
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """Write content types and permissions once: they stay between tests (``tests.backends``)."""
+    post_migrate.disconnect(create_contenttypes)
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
 
 
 @pytest.fixture(autouse=True, scope="session")

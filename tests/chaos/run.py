@@ -307,8 +307,9 @@ class ScenarioRun:
         if at_rest < self.scenario.leads:
             yield f"only {at_rest} of {self.scenario.leads} leads are at rest"
         for row in LeadConversion.objects.filter(status__in=NOT_AT_REST):
-            last = list(row.events.order_by("-version").values_list("to_status", "details")[:3])
-            yield f"lead {row.lead_id} is not at rest: {last}"
+            events = row.events.order_by("version").values_list("at", "to_status", "details")
+            journal = "; ".join(f"{at:%T.%f} {to} {details}" for at, to, details in events)
+            yield f"lead {row.lead_id} is not at rest: {journal}"
 
 
 def collect_records(zoho: Simulator) -> RunRecords:

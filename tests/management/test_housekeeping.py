@@ -158,7 +158,7 @@ def test_the_groups_are_made(run: Run, db: None) -> None:
 
 
 def test_making_them_again_repairs_what_is_ours_and_keeps_the_rest(run: Run, db: None) -> None:
-    run("zoho_groups")
+    assert run("zoho_groups").err == ""
     viewers = Group.objects.get(name="Zoho viewers")
     theirs = Permission.objects.get(codename="view_user")
     viewers.permissions.set([theirs, Permission.objects.get(codename="run_massconversion")])
@@ -179,7 +179,7 @@ def test_each_group_may_more_than_the_one_before() -> None:
 
 
 def test_a_user_of_a_group_may_what_it_may(run: Run, db: None) -> None:
-    run("zoho_groups")
+    assert run("zoho_groups").err == ""
     user = User.objects.create(username="ada")
     user.groups.add(Group.objects.get(name="Zoho operators"))
 

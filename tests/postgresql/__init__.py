@@ -1,1 +1,0 @@
-"""PostgreSQL for tests: see ``base``."""
