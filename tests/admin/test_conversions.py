@@ -107,8 +107,8 @@ def test_a_lead_is_found_by_its_id_by_its_status_and_by_its_verdict(
 
     for query in (
         f"q={one.lead_id}",
-        "verdict=NO_MATCH",
-        f"status__exact=PREVIEWED&verdict=NO_MATCH&connection__id__exact={one.connection_id}",
+        "verdict__exact=NO_MATCH",
+        f"status__exact=PREVIEWED&verdict__exact=NO_MATCH&connection__id__exact={one.connection_id}",
     ):
         page = browser.get(f"{LIST}?{query}")
         assert one.lead_id in page.text

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, cast
 
 from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import transaction
@@ -23,6 +24,7 @@ from django.views.decorators.http import require_http_methods
 
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection, LeadConversion, MassConversion, MassConversionJob, Token
+from zoho_crm.types import storable
 
 #: Errors that a page shows as a message.
 EXPECTED_ERRORS = (ZohoError, ImproperlyConfigured)
@@ -75,15 +77,40 @@ _JOB: BadgeStyles = {
 }
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to subscript at run time
+class BaseAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to subscript at run time
+    """An admin whose list can be filtered only by its own filters."""
+
+    class Media:
+        css: ClassVar = {"all": ["zoho_crm/admin.css"]}
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """
+        Return whether a filter of the list uses this look-up.
+
+        Django allows every look-up of the model's own columns, by which a user could find out the
+        values of columns that the pages do not show.
+        """
+        filters = self.get_list_filter(cast(HttpRequest, request))
+        allowed = {name for one in filters for name in _lookups_of(self.model, one)}
+        return lookup in allowed and value == storable(value)
+
+
+def _lookups_of(model: type[Model], list_filter: Any) -> set[str]:
+    """Return the look-ups that an item of ``list_filter``, a class or a field's name, uses."""
+    if isinstance(list_filter, type):
+        return {str(cast(type[SimpleListFilter], list_filter).parameter_name)}
+    field: Any = model._meta.get_field(list_filter)
+    target = f"__{field.target_field.name}" if field.is_relation else ""
+    exact = "__exact" if field.is_relation or field.choices else ""
+    return {f"{list_filter}{target}{exact}", f"{list_filter}__isnull"}
+
+
+class ReadOnlyAdmin(BaseAdmin):
     """An admin without adding, changing and deleting, for rows that the app writes."""
 
     list_per_page = 50
     show_full_result_count = False
     actions_selection_counter = False
-
-    class Media:
-        css: ClassVar = {"all": ["zoho_crm/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

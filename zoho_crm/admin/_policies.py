@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
 
 from django.contrib import admin
 from django.utils.formats import number_format
@@ -11,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from zoho_crm import matching
+from zoho_crm.admin._base import BaseAdmin
 from zoho_crm.forms import MODULES, PolicyForm
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Policy
@@ -43,7 +43,7 @@ RULE_TEXTS = {
 }
 
 
-class PolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to subscript at run time
+class PolicyAdmin(BaseAdmin):
     """Saved policies. Runs keep a copy, so changing or deleting a policy does not affect them."""
 
     form = PolicyForm
@@ -56,9 +56,6 @@ class PolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no class to su
         (gettext_lazy("Deal"), {"fields": ("deal", *PolicyForm.DEAL_FIELDS)}),
         (gettext_lazy("Also"), {"fields": PolicyForm.OTHER_FIELDS}),
     )
-
-    class Media:
-        css: ClassVar = {"all": ["zoho_crm/admin.css"]}
 
     @admin.display(description=gettext_lazy("what it says"))
     def summary(self, policy: Policy) -> str:
