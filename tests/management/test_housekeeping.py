@@ -99,7 +99,8 @@ def old_conversion(connection: Connection) -> LeadConversion:
     return row
 
 
-FOUND = {"before_images": 1, "journal_details": 1, "events": 0, "usage": 0, "requests": 0}
+KINDS = ("runs", "lines", "users", "events", "usage", "requests")
+FOUND = {"before_images": 1, "journal_details": 1, **dict.fromkeys(KINDS, 0)}
 
 
 def test_without_execute_nothing_is_forgotten(run: Run, old_conversion: LeadConversion) -> None:

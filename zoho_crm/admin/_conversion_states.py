@@ -50,7 +50,9 @@ def is_in_review(row: LeadConversion) -> bool:
 
 def can_be_decided(row: LeadConversion) -> bool:
     """Return whether the row can be decided; in a run under review also if it is SKIPPED."""
-    if row.verdict not in CONVERTIBLE or (is_in_open_run(row) and not is_in_review(row)):
+    if row.verdict not in CONVERTIBLE or row.lead_snapshot is None:
+        return False
+    if is_in_open_run(row) and not is_in_review(row):
         return False
     return row.status == Status.PREVIEWED or (is_in_review(row) and row.status == Status.SKIPPED)
 
@@ -78,6 +80,8 @@ def _previewed(row: LeadConversion) -> list[Text]:
         ]
     if verdict == Verdict.NOT_CONVERTIBLE:
         return _not_convertible(row)
+    if row.lead_snapshot is None:
+        return [_("What was read is deleted after a while. Look again to preview the lead anew.")]
     sentences: list[Text] = [reason_text(row)]
     if is_in_open_run(row):
         return [*sentences, *_in_run(row)]

@@ -276,7 +276,7 @@ class LeadConversionAdmin(DecisionPages):
         except RequestRefusedError as error:
             messages.warning(request, str(error))
             return redirect(self.record_url(request, row))
-        return self._redirect_with_success(request, row, _("Lead %s is closed.") % row.lead_name)
+        return self._redirect_with_success(request, row, _("Lead %(lead)s is closed."))
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, row: LeadConversion) -> SafeString:

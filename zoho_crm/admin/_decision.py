@@ -225,16 +225,14 @@ class DecisionPages(CustomPagesAdmin):
             return self._redirect_to_decision(request, row, error)
         if run:
             tasks.wake(row.connection_id)
-            text = _("The decision is saved; it is sent with the mass conversion %s.")
-            return self._redirect_with_success(request, row, text % run)
+            text = _("The decision is saved; it is sent with the mass conversion %(run)s.")
+            return self._redirect_with_success(request, row, text, run=run)
         if step == "save":
             return self._redirect_with_success(
                 request, row, _("The decision is saved; nothing was sent.")
             )
         tasks.wake(row.connection_id)
-        return self._redirect_with_success(
-            request, row, _("Lead %s is being converted.") % row.lead_name
-        )
+        return self._redirect_with_success(request, row, _("Lead %(lead)s is being converted."))
 
     def _skip(self, request: HttpRequest, row: LeadConversion) -> HttpResponse:
         arguments: dict[str, Any] = {"conversion_id": row.pk, "version": row.version}
@@ -246,13 +244,14 @@ class DecisionPages(CustomPagesAdmin):
                 convert.skip(by=signed_in_user(request), **arguments)
         except RequestRefusedError as error:
             return self._redirect_to_decision(request, row, error)
-        return self._redirect_with_success(request, row, _("Lead %s is left out.") % row.lead_name)
+        return self._redirect_with_success(request, row, _("Lead %(lead)s is left out."))
 
     def _redirect_with_success(
-        self, request: HttpRequest, row: LeadConversion, message: str
+        self, request: HttpRequest, row: LeadConversion, text: str, **values: Any
     ) -> HttpResponse:
-        self.log_change(request, row, message)
-        messages.success(request, message)
+        """Log and show a text; a lead that it names is an id in the log, which is kept for ever."""
+        self.log_change(request, row, text % {**values, "lead": row.lead_id})
+        messages.success(request, text % {**values, "lead": row.lead_name})
         return redirect(self.record_url(request, row))
 
     def _redirect_to_decision(

@@ -46,6 +46,12 @@ NO_RUN: Values = {
     **dict.fromkeys(("joins", "effect", "contact_key", "account_key", "similar_key"), ""),
 }
 
+#: Columns of a row whose retention period is over.
+NO_PERSONAL_DATA: Values = {
+    **dict.fromkeys(("lead_snapshot", "options_snapshot", "plan", "error_details")),
+    **dict.fromkeys(("error_message", "contact_key", "account_key", "similar_key"), ""),
+}
+
 
 def retry_delay(retry_count: int, first: float = FIRST_RETRY_SECONDS) -> float:
     """Return the seconds to wait after so many retries in a row, doubled with each of them."""
@@ -127,6 +133,12 @@ def preview_renewed(row: LeadConversion, preview: Preview) -> Move:
     }
     values |= {"previewed_at": DbNow(), "due_at": DbNow(), "retry_count": 0}
     return Move(row=row, to=Status.READY, values=values, details={"renewed": True})
+
+
+def purged(row: LeadConversion) -> Move:
+    """Return the move of a preview whose retention period is over: it has to be made again."""
+    values: Values = {**NO_PERSONAL_DATA, "decided_by": None}
+    return Move(row=row, to=Status.PREVIEWED, values=values, details={"why": "retention"})
 
 
 def approved(row: LeadConversion, plan: ConversionPlan, *, by: str = "", **columns: Any) -> Move:

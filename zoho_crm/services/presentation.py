@@ -294,6 +294,7 @@ REASONS: Mapping[str, StrPromise] = {
     ),
     "owner": gettext_lazy("The owner of the lead is inactive: choose who gets the records."),
     "changed": gettext_lazy("The lead changed at Zoho after its mass conversion was started."),
+    "purged": gettext_lazy("Zoho would not convert it; its words were deleted after a while."),
 }
 
 #: The message of an ``error_code`` of ours.

@@ -1,10 +1,12 @@
-"""Delete data whose retention period is over: snapshots, journal details, old events."""
+"""Delete personal data and old events whose retention period is over."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from zoho_crm.conf import conf
 from zoho_crm.models import (
@@ -15,11 +17,19 @@ from zoho_crm.models import (
     LeadConversion,
     LeadConversionEvent,
     MassConversion,
+    MassConversionLine,
+    Move,
+    Token,
     from_now,
 )
+from zoho_crm.services import lifecycle
+from zoho_crm.services.presentation import REASONS
+from zoho_crm.types import Verdict
 
 Status = LeadConversion.Status
 FINISHED = (Status.CONVERTED, Status.FAILED, Status.SKIPPED)
+#: Rows whose change is written in one batch.
+BATCH_ROWS = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +38,9 @@ class Purge:
 
     before_images: int
     journal_details: int
+    runs: int
+    lines: int
+    users: int
     events: int
     usage: int
     requests: int
@@ -37,32 +50,112 @@ def purge(*, days: float | None = None, execute: bool = False) -> Purge:
     """
     Delete, or only count, what is older than so many days, by default ``RETENTION_DAYS``.
 
-    The row of a lead, its outcome and the steps of its journal are never deleted.
+    The row of a lead, its outcome and the steps of its journal are never deleted. A lead keeps its
+    data while a worker or a person still has to act on it, or its mass conversion has not ended.
     """
     age = from_now(-86_400 * (conf().RETENTION_DAYS if days is None else days))
-    # SKIPPED rows have no ``finished_at``.
-    old_enough = Q(finished_at__lt=age) | Q(finished_at=None, previewed_at__lt=age)
-    finished = LeadConversion.objects.filter(old_enough, status__in=FINISHED)
-    finished = finished.exclude(mass_conversion__stage__in=MassConversion.OPEN_STAGES)
-    images = finished.filter(Q(lead_snapshot__isnull=False) | Q(options_snapshot__isnull=False))
-    journal = LeadConversionEvent.objects.filter(conversion__in=finished).exclude(details={})
-    old: tuple[QuerySet[ConnectionEvent], QuerySet[ApiUsage]] = (
-        ConnectionEvent.objects.filter(at__lt=age).exclude(
+    deleted: dict[str, QuerySet[Any]] = {
+        "events": ConnectionEvent.objects.filter(at__lt=age).exclude(
             kind=ConnectionEvent.Kind.LOST, announced_at=None
         ),
-        ApiUsage.objects.filter(hour__lt=age),
-    )
-    requests = AuthorizationRequest.objects.filter(expires_at__lt=DbNow())
+        "usage": ApiUsage.objects.filter(hour__lt=age),
+        "requests": AuthorizationRequest.objects.filter(expires_at__lt=DbNow()),
+    }
     found = Purge(
-        before_images=images.count(),
-        journal_details=journal.count(),
-        events=old[0].count(),
-        usage=old[1].count(),
-        requests=requests.count(),
+        **_purge_leads(age, execute=execute),
+        **_purge_runs(age, execute=execute),
+        users=_purge_users(age, execute=execute),
+        **{name: rows.count() for name, rows in deleted.items()},
     )
     if execute:
-        journal.update(details={})
-        images.update(lead_snapshot=None, options_snapshot=None)
-        for rows in (*old, requests):
+        for rows in deleted.values():
             rows.delete()
     return found
+
+
+def _purge_leads(age: Any, *, execute: bool) -> dict[str, int]:
+    """Purge the rows of leads and their journals; return the number of rows of both."""
+    finished, previews = _finished(age), _untouched_previews(age)
+    images = finished.filter(_has_personal_data())
+    journal = LeadConversionEvent.objects.exclude(details={})
+    of_both = Q(conversion__in=finished) | Q(conversion__in=previews)
+    found = {
+        "before_images": images.count() + previews.count(),
+        "journal_details": journal.filter(of_both).count(),
+    }
+    if execute:
+        journal.filter(conversion__in=finished).update(details={})
+        _zoho_reasons(images).update(reason="purged")
+        images.update(**lifecycle.NO_PERSONAL_DATA)
+        for rows in _batches(previews):
+            # A row on which somebody acts meanwhile stays as it is.
+            purged = [move.row.pk for move in LeadConversion.objects.move(rows)]
+            journal.filter(conversion__in=purged, at__lt=age).update(details={})
+            _zoho_reasons(LeadConversion.objects.filter(pk__in=purged)).update(reason="purged")
+    return found
+
+
+def _batches(previews: QuerySet[LeadConversion]) -> Iterator[list[Move]]:
+    """Yield the moves that purge these rows, in batches."""
+    keys = list(previews.values_list("pk", flat=True))
+    for start in range(0, len(keys), BATCH_ROWS):
+        rows = LeadConversion.objects.defer("lead_snapshot", "options_snapshot", "plan")
+        batch = rows.filter(pk__in=keys[start : start + BATCH_ROWS], status=Status.PREVIEWED)
+        yield [lifecycle.purged(row) for row in batch]
+
+
+def _finished(age: Any) -> QuerySet[LeadConversion]:
+    """Return the rows that ended before this time."""
+    # SKIPPED rows have no ``finished_at``.
+    old_enough = Q(finished_at__lt=age) | Q(finished_at=None, previewed_at__lt=age)
+    rows = LeadConversion.objects.filter(old_enough, status__in=FINISHED)
+    return rows.exclude(mass_conversion__stage__in=MassConversion.OPEN_STAGES)
+
+
+def _untouched_previews(age: Any) -> QuerySet[LeadConversion]:
+    """Return the PREVIEWED rows with personal data that nobody has acted on since this time."""
+    recent = LeadConversionEvent.objects.filter(conversion=OuterRef("pk"), at__gte=age)
+    rows = LeadConversion.objects.filter(
+        ~Exists(recent), _has_personal_data(), status=Status.PREVIEWED, previewed_at__lt=age
+    )
+    return rows.exclude(mass_conversion__stage__in=MassConversion.OPEN_STAGES).order_by("pk")
+
+
+def _has_personal_data() -> Q:
+    """Return the condition that a column of ``lifecycle.NO_PERSONAL_DATA`` has another value."""
+    condition = Q()
+    for name, value in lifecycle.NO_PERSONAL_DATA.items():
+        condition |= Q(**{f"{name}__isnull": False}) if value is None else ~Q(**{name: value})
+    return condition
+
+
+def _zoho_reasons(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
+    """Return the rows whose reason is a message of Zoho's, not a code."""
+    refused = rows.filter(verdict=Verdict.NOT_CONVERTIBLE)
+    return refused.exclude(reason__in=["", "cancelled", *REASONS])
+
+
+def _purge_runs(age: Any, *, execute: bool) -> dict[str, int]:
+    """Purge where the leads of ended runs came from; return the number of runs and of lines."""
+    ended = MassConversion.objects.filter(ended_at__lt=age)
+    ended = ended.exclude(stage__in=MassConversion.OPEN_STAGES)
+    lines = MassConversionLine.objects.filter(mass_conversion__in=ended).exclude(text="")
+    filtered = ended.filter(filters__isnull=False).exclude(filters={})
+    named = ended.exclude(source_details={}, paused_details={}, page_token="")
+    found = {"runs": ended.filter(Q(pk__in=filtered) | Q(pk__in=named)).count()}
+    found["lines"] = lines.count()
+    if execute:
+        lines.update(text="")
+        ended.exclude(source_details={}).update(source="", source_details={})
+        ended.exclude(paused_details={}).update(paused_reason="", paused_details={})
+        ended.update(page_token="")
+        filtered.update(filters={})
+    return found
+
+
+def _purge_users(age: Any, *, execute: bool) -> int:
+    """Purge the names of users whose consent was revoked; return the number of their tokens."""
+    unused = Q(refreshed_at__lt=age) | Q(refreshed_at=None, created_at__lt=age)
+    revoked = Token.objects.filter(unused, status=Token.Status.REVOKED)
+    named = revoked.exclude(user_name="", user_email="")
+    return named.update(user_name="", user_email="") if execute else named.count()

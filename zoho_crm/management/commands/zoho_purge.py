@@ -1,4 +1,4 @@
-"""``manage.py zoho_purge``: delete old snapshots, journal details, events and counts."""
+"""``manage.py zoho_purge``: delete old personal data, events and counts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from zoho_crm.services.purge import purge
 FIELDS = (
     "before_images",
     "journal_details",
+    "runs",
+    "lines",
+    "users",
     "events",
     "usage",
     "requests",
@@ -57,6 +60,9 @@ def _texts() -> dict[str, str]:
     return {
         "before_images": _("snapshots of leads and their matches"),
         "journal_details": _("details in the journals of leads"),
+        "runs": _("sources of mass conversions"),
+        "lines": _("lines that were left out of mass conversions"),
+        "users": _("users whose consent was revoked"),
         "events": _("events of connections"),
         "usage": _("hourly counts of calls"),
         "requests": _("abandoned attempts to connect"),

@@ -214,7 +214,7 @@ class MassJobsStep:
             return
         if isinstance(error, PermissionDeniedError):
             # No back-off: its leads can be read without it, and other work must not wait.
-            logger.warning("Job %s may not be polled: %s", job.pk, error)
+            logger.warning("Job %s may not be polled: %s", job.pk, error.code)
         elif isinstance(error, ZohoError):
             self._context.health.record_failure(error, started=call.started)
         else:
