@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tests.admin.pages import Browser, Page
+from zoho_crm import crypto
 from zoho_crm.models import (
     Connection,
     ConnectionEvent,
@@ -323,6 +324,42 @@ def test_when_zoho_cannot_be_told_nothing_is_deleted(
     assert connection.tokens.get().refresh_token_cipher
 
 
+def test_what_cannot_be_read_can_be_forgotten_here(
+    browser: Browser, connection: Connection, zoho: Simulator, settings: Any
+) -> None:
+    preview.preview(connection_id=connection.pk, lead_id=zoho.story("no_match"))
+    settings.ZOHO_CRM |= {"ENCRYPTION_KEYS": [crypto.new_key()]}
+    page = browser.get(connection_url(connection))
+    page = browser.get(page.links["Disconnect…"])
+
+    page = browser.get(page.links["Forget here…"])
+    assert "Zoho still has the consent." in page.text
+    assert connection.tokens.get().refresh_token_cipher
+    page = browser.press("Forget here")
+
+    assert "is disconnected; its history stays." in page.text
+    assert "Zoho still has the consent. To end it, sign in at " in page.text
+    assert "○ disabled" in page.text
+    assert "deleted here, not revoked at Zoho" in page.text
+    assert connection.tokens.get().refresh_token_cipher == ""
+    assert len(zoho.world.grants.refresh_tokens) == 1
+    assert log_messages(connection) == ["Forgotten here."]
+
+
+def test_what_can_be_read_is_not_forgotten(
+    browser: Browser, connection: Connection, zoho: Simulator
+) -> None:
+    page = browser.get(connection_url(connection))
+    assert "Forget here…" not in page.links
+    page = browser.get(f"{LIST}{connection.pk}/forget/")
+    assert not page.has_button("Forget here")
+
+    page = browser.post(f"{LIST}{connection.pk}/forget/")
+
+    assert "Nothing was deleted. The tokens of this connection can be read" in page.text
+    assert connection.tokens.get().refresh_token_cipher
+
+
 def test_connecting_again_leaves_for_zoho(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -344,7 +381,7 @@ def test_actions_need_a_post(what: str, browser: Browser, connection: Connection
     assert browser.status == 405
 
 
-@pytest.mark.parametrize("what", ["test", "refresh", "disconnect"])
+@pytest.mark.parametrize("what", ["test", "refresh", "disconnect", "forget"])
 def test_a_forged_request_is_refused(what: str, browser: Browser, connection: Connection) -> None:
     response = browser.client.post(f"{LIST}{connection.pk}/{what}/")
 
@@ -352,7 +389,7 @@ def test_a_forged_request_is_refused(what: str, browser: Browser, connection: Co
     assert connection.tokens.get().status == Token.Status.ACTIVE
 
 
-@pytest.mark.parametrize("what", ["test", "refresh", "disconnect"])
+@pytest.mark.parametrize("what", ["test", "refresh", "disconnect", "forget"])
 def test_an_unknown_connection_is_not_found(what: str, browser: Browser, db: None) -> None:
     browser.post(f"{LIST}4711/{what}/")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import OperationalError
 from django.test import override_settings
 from django.urls import path
 
 from tests.management.conftest import Run, Terminal
+from zoho_crm import crypto
 from zoho_crm.management._command import ZohoCommand
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Token, from_now
 from zoho_crm.services.connect import with_grant_code
@@ -332,6 +335,7 @@ def test_disconnecting_takes_the_consent_back(
         "org_id": connection.org_id,
         "status": "DISABLED",
         "waiting": 0,
+        "forgotten": 0,
         "executed": True,
     }
     assert not any(getattr(Token.objects.get(), f"{word}_cipher") for word in Token.SECRETS)
@@ -407,3 +411,31 @@ def test_a_database_that_refuses_is_no_traceback(run: Run) -> None:
     assert ran.code == 1
     assert "no such table" in ran.err
     assert "zoho_doctor" in ran.err
+
+
+def test_without_its_key_a_connection_is_forgotten_here_if_asked(
+    run: Run, connection: Connection, zoho: Simulator, settings: Any
+) -> None:
+    settings.ZOHO_CRM |= {"ENCRYPTION_KEYS": [crypto.new_key()]}
+
+    refused = run("zoho_disconnect", connection.name, "--execute")
+    shown = run("zoho_disconnect", connection.name)
+    planned = run("zoho_disconnect", connection.name, "--forget", "--format=json")
+    assert Token.objects.get().refresh_token_cipher
+    done = run("zoho_disconnect", connection.name, "--forget", "--execute")
+
+    assert refused.code == 4
+    assert "add --forget" in shown.err
+    assert (planned.line["forgotten"], planned.line["executed"]) == (1, False)
+    assert "the consent was not revoked" in done.out
+    assert "Zoho still has the consent." in done.err
+    assert Token.objects.get().refresh_token_cipher == ""
+    assert len(zoho.world.grants.refresh_tokens) == 1
+
+
+def test_with_its_key_a_connection_is_not_forgotten(run: Run, connection: Connection) -> None:
+    ran = run("zoho_disconnect", connection.name, "--forget", "--execute")
+
+    assert ran.code == 1
+    assert "disconnect it instead" in ran.err
+    assert Token.objects.get().refresh_token_cipher

@@ -29,7 +29,13 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.models import AuthorizationRequest, Connection, ConnectionEvent, Token, from_now
 from zoho_crm.services import connect
-from zoho_crm.services.connect import check_connection, disconnect, missing_scopes, with_grant_code
+from zoho_crm.services.connect import (
+    check_connection,
+    disconnect,
+    forget,
+    missing_scopes,
+    with_grant_code,
+)
 from zoho_crm.services.tokens import access_token, client_for
 from zoho_crm.simulator import CLIENT_ID, Addresses, Simulator, SimulatorSettings
 from zoho_crm.types import Secret
@@ -785,3 +791,31 @@ def test_one_connection_at_a_time_is_the_default(zoho: Simulator) -> None:
 
     assert list(Connection.objects.filter(is_default=True)) == [second]
     assert first != second
+
+
+def test_only_what_cannot_be_read_is_forgotten_without_revoking_it(zoho: Simulator) -> None:
+    connection = by_code(zoho)
+    lost = connection.tokens.get()
+    lost_token = lost.reveal("refresh_token").reveal()
+    Token.objects.update(refresh_token_cipher="zk1:00000000:lost")
+    zoho.organisation.users.insert(0, zoho.organisation.users.pop(1))
+    by_code(zoho)
+
+    cut = forget(connection_id=connection.pk)
+
+    assert cut.status == "DISABLED"
+    assert list(zoho.world.grants.refresh_tokens) == [lost_token]
+    assert {
+        token[f"{name}_cipher"] for token in connection.tokens.values() for name in Token.SECRETS
+    } == {""}
+    event = connection.events.latest("pk")
+    assert (event.kind, event.details) == ("forgotten", {"tokens": 1})
+
+
+def test_the_secret_of_the_client_is_not_needed_to_disconnect(zoho: Simulator) -> None:
+    connection = by_code(zoho)
+    Token.objects.update(client_secret_cipher="zk1:00000000:lost")
+
+    assert disconnect(connection_id=connection.pk).status == "DISABLED"
+
+    assert zoho.world.grants.refresh_tokens == {}

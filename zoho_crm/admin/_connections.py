@@ -118,6 +118,7 @@ class ConnectionAdmin(CustomPagesAdmin):
             "scopes": scopes(connection),
             "events": recent_events(connection),
             "connect_url": connect_url(),
+            "can_forget": bool(connect.unreadable_tokens(connection)),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -142,6 +143,7 @@ class ConnectionAdmin(CustomPagesAdmin):
                 "<int:pk>/refresh/", self.refresh_view, "refresh_connection", methods=post
             ),
             self.url_pattern("<int:pk>/disconnect/", self.disconnect_view, "disconnect_connection"),
+            self.url_pattern("<int:pk>/forget/", self.forget_view, "disconnect_connection"),
         ]
 
     @method_decorator(sensitive_post_parameters("code", "client_secret"))
@@ -223,6 +225,7 @@ class ConnectionAdmin(CustomPagesAdmin):
             page_name=_("Disconnect"),
             original=connection,
             unfinished=unfinished_counts(connection),
+            can_forget=bool(connect.unreadable_tokens(connection)),
             cancel=self.record_url(request, connection),
         )
 
@@ -234,6 +237,33 @@ class ConnectionAdmin(CustomPagesAdmin):
         else:
             self.log_change(request, connection, _("Disconnected."))
             messages.success(request, _("%s is disconnected; its history stays.") % connection)
+        return redirect(self.record_url(request, connection))
+
+    def forget_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show that the consent stays at Zoho; on POST delete the tokens that cannot be read."""
+        connection = get_object_or_404(Connection, pk=pk)
+        if request.method == "POST":
+            return self._forget(request, connection)
+        return self.render_page(
+            request,
+            "forget.html",
+            page_name=_("Forget here"),
+            original=connection,
+            unfinished=unfinished_counts(connection),
+            can_forget=bool(connect.unreadable_tokens(connection)),
+            how_to_end_consent=connect.how_to_end_consent(connection),
+            cancel=self.record_url(request, connection),
+        )
+
+    def _forget(self, request: HttpRequest, connection: Connection) -> HttpResponse:
+        try:
+            connect.forget(connection_id=connection.pk, by=signed_in_user(request))
+        except EXPECTED_ERRORS as error:
+            messages.error(request, _("Nothing was deleted. %s") % error)
+        else:
+            self.log_change(request, connection, _("Forgotten here."))
+            messages.success(request, _("%s is disconnected; its history stays.") % connection)
+            messages.warning(request, connect.how_to_end_consent(connection))
         return redirect(self.record_url(request, connection))
 
     def list_url(self, request: HttpRequest) -> str:

@@ -115,6 +115,7 @@ class Migration(migrations.Migration):
                             ("tested", "tested"),
                             ("backed_off", "waiting"),
                             ("disconnected", "disconnected"),
+                            ("forgotten", "deleted here, not revoked at Zoho"),
                         ],
                         max_length=20,
                         verbose_name="what",

@@ -240,6 +240,7 @@ class ConnectionEvent(models.Model):
         TESTED = "tested", _("tested")
         BACKED_OFF = "backed_off", _("waiting")
         DISCONNECTED = "disconnected", _("disconnected")
+        FORGOTTEN = "forgotten", _("deleted here, not revoked at Zoho")
 
     connection = models.ForeignKey(
         Connection, models.PROTECT, related_name="events", verbose_name=_("connection")

@@ -29,6 +29,8 @@ from zoho_crm.exceptions import (
     AccessTokenRejectedError,
     ClientRejectedError,
     GrantRefusedError,
+    RequestRefusedError,
+    SecretUnreadableError,
     ServerError,
     ZohoError,
 )
@@ -176,24 +178,88 @@ def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Con
     Conversions and events are kept.
 
     :raises TransientError: if Zoho does not answer; the secrets of that token are kept then
+    :raises SecretUnreadableError: if a token cannot be read; ``forget`` deletes it
     """
     outside_transaction()
     connection = Connection.objects.get(pk=connection_id)
-    for token in connection.tokens.exclude(refresh_token_cipher="").select_related("connection"):
-        tokens.accounts_client_for(token).revoke(token.reveal("refresh_token"))
-        no_secrets = token.encrypted_columns(**dict.fromkeys(Token.SECRETS, Secret("")))
-        # With a new generation, a process that is refreshing the access token stores nothing.
-        Token.objects.filter(pk=token.pk).update(
-            status=Token.Status.REVOKED,
-            generation=F("generation") + 1,
-            expires_at=None,
-            refresh_owner="",
-            refresh_until=None,
-            **no_secrets,
-        )
+    for token in _stored_tokens(connection):
+        tokens.revoke(token)
+        _delete_secrets(token)
+    return _disable(connection, ConnectionEvent.Kind.DISCONNECTED, by)
+
+
+def forget(*, connection_id: int, by: AbstractBaseUser | None = None) -> Connection:
+    """
+    Delete the tokens of a connection that cannot be read, and disable the connection.
+
+    Zoho keeps the consent for them: ``how_to_end_consent`` says how a person ends it. Tokens that
+    can be read are revoked, as by ``disconnect``.
+
+    :raises RequestRefusedError: if all can be read, so that the connection can be disconnected
+    :raises TransientError: if Zoho does not answer for a token that can be read
+    """
+    outside_transaction()
+    connection = Connection.objects.get(pk=connection_id)
+    unreadable = unreadable_tokens(connection)
+    if not unreadable:
+        message = _("The tokens of this connection can be read; disconnect it instead.")
+        raise RequestRefusedError(message, code="readable")
+    for token in _stored_tokens(connection):
+        if token not in unreadable:
+            tokens.revoke(token)
+        _delete_secrets(token)
+    return _disable(connection, ConnectionEvent.Kind.FORGOTTEN, by, tokens=len(unreadable))
+
+
+def unreadable_tokens(connection: Connection) -> list[Token]:
+    """Return the tokens of a connection that cannot be revoked, because they cannot be read."""
+    return [token for token in _stored_tokens(connection) if not _can_be_read(token)]
+
+
+def how_to_end_consent(connection: Connection) -> str:
+    """Return how a person ends at Zoho a consent that cannot be revoked from here, in words."""
+    center = conf().data_centers.get(connection.data_center)
+    message = _(
+        "Zoho still has the consent. To end it, sign in at %(server)s as the user who gave it, "
+        "open Sessions, then Connected Apps, and remove the app there."
+    )
+    return message % {"server": center.accounts if center else "Zoho Accounts"}
+
+
+def _stored_tokens(connection: Connection) -> list[Token]:
+    """Return the tokens of a connection whose secrets were not deleted."""
+    stored = connection.tokens.exclude(refresh_token_cipher="").select_related("connection")
+    return list(stored.order_by("pk"))
+
+
+def _can_be_read(token: Token) -> bool:
+    try:
+        token.reveal("refresh_token")
+    except SecretUnreadableError:
+        return False
+    return True
+
+
+def _delete_secrets(token: Token) -> None:
+    no_secrets = token.encrypted_columns(**dict.fromkeys(Token.SECRETS, Secret("")))
+    # With a new generation, a process that is refreshing the access token stores nothing.
+    Token.objects.filter(pk=token.pk).update(
+        status=Token.Status.REVOKED,
+        generation=F("generation") + 1,
+        expires_at=None,
+        refresh_owner="",
+        refresh_until=None,
+        **no_secrets,
+    )
+
+
+def _disable(
+    connection: Connection, kind: str, by: AbstractBaseUser | None, **details: int
+) -> Connection:
+    """Disable a connection without tokens, record why, and return it."""
     with transaction.atomic():
-        Connection.objects.filter(pk=connection_id).update(status=Connection.Status.DISABLED)
-        connection.record_event(ConnectionEvent.Kind.DISCONNECTED, by=by)
+        Connection.objects.filter(pk=connection.pk).update(status=Connection.Status.DISABLED)
+        connection.record_event(kind, by=by, **details)
     connection.refresh_from_db()
     return connection
 

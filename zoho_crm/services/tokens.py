@@ -148,6 +148,17 @@ def accounts_client_for(token: Token) -> AccountsClient:
     return AccountsClient(api=api(origin), credentials=credentials)
 
 
+def revoke(token: Token) -> None:
+    """
+    Revoke a token at Zoho; only its refresh token is needed, not the secret of its client.
+
+    :raises ZohoError: if it cannot be read, or Zoho does not answer
+    """
+    client = Credentials(client_id=token.client_id, client_secret=Secret(""))
+    origin = data_center_of(token.connection).accounts
+    AccountsClient(api=api(origin), credentials=client).revoke(token.reveal("refresh_token"))
+
+
 def _valid_access_token(connection_id: int, rejected: Secret | None) -> Secret:
     outside_transaction()
     deadline = time.monotonic() + conf().REFRESH_LEASE + conf().CALL_DEADLINE
