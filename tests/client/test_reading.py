@@ -25,6 +25,25 @@ def test_the_organisation_is_read(transport: Transport, crm: ZohoClient) -> None
     assert organisation.time_zone == "Europe/Berlin"
 
 
+@pytest.mark.parametrize(
+    ("details", "edition"),
+    [
+        ({"paid_type": "free", "trial_type": "enterprise"}, "enterprise"),
+        ({"paid_type": None, "trial_type": "ultimate", "trial_expiry": "2999-01-01"}, "ultimate"),
+        ({"paid_type": "free", "trial_type": "ultimate", "trial_expiry": "2020-12-31"}, "free"),
+        ({"paid_type": "standard", "trial_type": None}, "standard"),
+        ({"paid_type": "standard", "trial_type": "ultimate", "trial_expiry": "soon"}, "ultimate"),
+        ({}, ""),
+    ],
+)
+def test_a_trial_counts_like_the_edition_that_it_tries(
+    in_process: Transport, details: dict[str, object], edition: str
+) -> None:
+    in_process.simulator.organisation.license_details = details
+
+    assert in_process.client().organisation().edition == edition
+
+
 def test_the_one_who_consented_is_read(transport: Transport, crm: ZohoClient) -> None:
     user = crm.current_user()
 

@@ -64,6 +64,7 @@ def test_the_books_of_a_run_are_those_of_zoho(bench: Bench) -> None:
         ("professional", 10, 55_000),
         ("Enterprise", 10, 60_000),
         ("Zoho One", 10, 60_000),
+        ("zoho_one", 10, 60_000),
         ("enterprise", 9_999, 5_000_000),
         ("ultimate", 10, 70_000),
         ("something new", 10, 5_000),

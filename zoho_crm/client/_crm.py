@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
@@ -118,10 +119,18 @@ def _organisation(body: JsonObject) -> Organisation:
         id=id_of(org["id"]),
         name=text_of(org.get("company_name")),
         environment=_environment(org.get("type")),
-        edition=text_of(license_details.get("paid_type")),
+        edition=_edition(license_details),
         licences=count_of(license_details.get("users_license_purchased")),
         time_zone=text_of(org.get("time_zone")),
     )
+
+
+def _edition(license_details: JsonObject) -> str:
+    """Return the edition whose limits apply: a trial counts like the edition that it tries."""
+    trial = text_of(license_details.get("trial_type"))
+    end = text_of(license_details.get("trial_expiry"))[:10]
+    is_over = end and end < datetime.now(UTC).date().isoformat()
+    return trial if trial and not is_over else text_of(license_details.get("paid_type"))
 
 
 def _environment(kind: Any) -> Environment:

@@ -81,6 +81,7 @@ class Migration(migrations.Migration):
                     "mapped_fields",
                     models.JSONField(blank=True, default=list, verbose_name="mapped fields"),
                 ),
+                ("organisation_due_at", models.DateTimeField(editable=False, null=True)),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
             ],
             options={

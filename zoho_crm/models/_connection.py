@@ -38,6 +38,8 @@ class Connection(models.Model):
     is_default = models.BooleanField(_("default"), default=False)
     #: API names of the fields of a lead that a conversion carries over in this organisation.
     mapped_fields = models.JSONField(_("mapped fields"), default=list, blank=True)
+    #: When edition, licences and mapped fields are to be read again; null: not before a test.
+    organisation_due_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

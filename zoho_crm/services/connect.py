@@ -42,7 +42,7 @@ from zoho_crm.models import (
     Token,
     from_now,
 )
-from zoho_crm.services import tokens, work
+from zoho_crm.services import organisations, tokens, work
 from zoho_crm.services._zoho import api, outside_transaction
 from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User
 
@@ -268,18 +268,22 @@ def check_connection(*, connection_id: int, by: AbstractBaseUser | None = None) 
     """
     Read the organisation at Zoho, and return the problem as a sentence: empty if there is none.
 
-    The result is recorded as an event. If there is no problem, a back-off of the connection ends.
+    The result is recorded as an event. If there is no problem, a back-off of the connection ends,
+    and edition, licences and mapped fields are stored as they are now.
     """
     outside_transaction()
     connection = Connection.objects.get(pk=connection_id)
+    client = tokens.client_for(connection)
     try:
-        organisation = tokens.client_for(connection).organisation()
+        found = client.organisation()
     except ZohoError as error:
         connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=False, code=error.code)
         return str(error)
     connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=True)
-    if organisation.id != connection.org_id:
-        return _("This is another organisation: %s.") % organisation.name
+    if found.id != connection.org_id:
+        return _("This is another organisation: %s.") % found.name
+    read = organisations.columns(found, organisations.mapped_fields(client))
+    organisations.store(connection_id, read)
     work.end_backoff(connection_id=connection_id)
     return ""
 
@@ -388,7 +392,7 @@ class _Grant:
     tokens: TokenGrant
     user: User
     organisation: Organisation
-    mapped_fields: tuple[str, ...]
+    mapped_fields: tuple[str, ...] | None
 
 
 def _connect(
@@ -484,7 +488,7 @@ def _read_grant(
         tokens=given,
         user=client.current_user(),
         organisation=organisation,
-        mapped_fields=_mapped_fields(client),
+        mapped_fields=organisations.mapped_fields(client),
     )
 
 
@@ -511,14 +515,6 @@ def _organisation(client: ZohoClient, environment: Environment) -> Organisation:
     return organisation
 
 
-def _mapped_fields(client: ZohoClient) -> tuple[str, ...]:
-    """Return the mapped fields of a lead; none if reading them fails, as the code is used up."""
-    try:
-        return client.mapped_lead_fields()
-    except ZohoError:
-        return ()
-
-
 def _save_connection(
     grant: _Grant,
     *,
@@ -541,10 +537,7 @@ def _save_connection(
         message = _("The consent is for another organisation: %s.")
         raise GrantRefusedError(message % grant.organisation.name, code="other_organisation")
     values = {
-        "org_name": grant.organisation.name[:200],
-        "edition": grant.organisation.edition[:50],
-        "licences": grant.organisation.licences,
-        "mapped_fields": list(grant.mapped_fields),
+        **organisations.columns(grant.organisation, grant.mapped_fields),
         "status": Connection.Status.ACTIVE,
     }
     with transaction.atomic():

@@ -71,10 +71,13 @@ def spent(connection_id: int) -> int:
 
 def allowance(connection: Connection) -> int:
     """Return the credits of the organisation for 24 hours, by the settings or by its edition."""
-    base, per_licence, most = ALLOWANCES.get(
-        connection.edition.lower().replace(" ", ""), SMALLEST_ALLOWANCE
-    )
+    base, per_licence, most = ALLOWANCES.get(edition_key(connection.edition), SMALLEST_ALLOWANCE)
     return conf().CREDIT_BUDGET or min(base + per_licence * connection.licences, most)
+
+
+def edition_key(edition: str) -> str:
+    """Return an edition as our tables name it: ``Zoho One`` and ``zoho_one`` are ``zohoone``."""
+    return "".join(filter(str.isalnum, edition.lower()))
 
 
 def reserve(connection: Connection) -> int:

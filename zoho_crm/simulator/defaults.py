@@ -1,4 +1,4 @@
-"""The initial users, modules, pipelines and contact roles of an organisation."""
+"""The initial users, licences, modules, pipelines and contact roles of an organisation."""
 
 from __future__ import annotations
 
@@ -88,6 +88,19 @@ def _module(ids: Ids, name: str, singular: str, convertable: bool) -> Json:
         "convertable": convertable,
         "status": "visible",
         "profiles": [],
+    }
+
+
+def license_details() -> Json:
+    """Return the licences of a large Enterprise organisation."""
+    return {
+        "paid": True,
+        "paid_type": "enterprise",
+        "paid_expiry": None,
+        "trial_type": None,
+        "trial_expiry": None,
+        "users_license_purchased": 4950,
+        "portal_users_license_purchased": 0,
     }
 
 

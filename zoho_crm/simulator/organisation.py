@@ -30,6 +30,7 @@ class Organisation:
         self.created_at = clock.now()
         self.users = defaults.users(self.ids, self.domain)
         self.modules = defaults.modules(self.ids)
+        self.license_details = defaults.license_details()
         self.contact_roles = defaults.contact_roles(self.ids)
         #: Empty if pipelines are disabled.
         self.pipelines = defaults.pipelines(self.ids)

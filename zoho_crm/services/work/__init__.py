@@ -17,7 +17,7 @@ from operator import or_
 from threading import Event
 from typing import Any
 
-from django.db.models import Q, QuerySet, Subquery
+from django.db.models import Case, Q, QuerySet, Subquery, When
 
 from zoho_crm.conf import conf
 from zoho_crm.models import (
@@ -94,18 +94,19 @@ def sweep() -> list[int]:
 
 
 def connections_to_wake() -> list[int]:
-    """Return the primary keys of the active connections with due rows and without a worker."""
+    """
+    Return the primary keys of the active connections that have work and no worker.
+
+    Work is a due row, or an organisation that is to be read again.
+    """
     without_worker = (
         Connection.objects.filter(status=Connection.Status.ACTIVE)
         .exclude(work__lease_until__gt=DbNow())
         .exclude(work__backoff_until__gt=DbNow())
     )
     due = [rows.filter(due_at__lte=DbNow()).values("connection_id") for rows in queues()]
-    return list(
-        without_worker.filter(reduce(or_, (Q(pk__in=ids) for ids in due))).values_list(
-            "pk", flat=True
-        )
-    )
+    has_work = reduce(or_, (Q(pk__in=ids) for ids in due), Q(organisation_due_at__lte=DbNow()))
+    return list(without_worker.filter(has_work).values_list("pk", flat=True))
 
 
 def queues() -> tuple[QuerySet[Any], ...]:
@@ -118,7 +119,12 @@ def queues() -> tuple[QuerySet[Any], ...]:
 
 
 def _seconds_until_due(connection_id: int) -> float | None:
-    """Return the seconds until a row of a connection is due: 0.0 for now, ``None`` for never."""
+    """
+    Return the seconds until a row of a connection is due: 0.0 for now, ``None`` for never.
+
+    An organisation that is to be read again counts if that is due now; a sweep finds it later.
+    """
+    organisation = Case(When(organisation_due_at__lte=DbNow(), then="organisation_due_at"))
     firsts = [
         Subquery(
             rows.filter(connection=connection_id, due_at__isnull=False)
@@ -128,7 +134,9 @@ def _seconds_until_due(connection_id: int) -> float | None:
         for rows in queues()
     ]
     active = Connection.objects.filter(pk=connection_id, status=Connection.Status.ACTIVE)
-    for now, backoff, *due in active.values_list(DbNow(), "work__backoff_until", *firsts):
+    for now, backoff, *due in active.values_list(
+        DbNow(), "work__backoff_until", organisation, *firsts
+    ):
         if first := min(filter(None, due), default=None):
             wait: timedelta = max(first, backoff or first) - now
             return max(0.0, wait.total_seconds())

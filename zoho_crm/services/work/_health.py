@@ -21,6 +21,7 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import ConnectionWork, from_now
+from zoho_crm.services import usage
 from zoho_crm.services.presentation import reason_of
 
 logger = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ NO_BACKOFF: Mapping[str, Any] = {
 
 def max_concurrency(setting: int, edition: str) -> int:
     """Return the largest number of concurrent calls: the setting, or by the edition if it is 0."""
-    allowed = CONCURRENCY_BY_EDITION.get(edition.lower().replace(" ", ""), DEFAULT_CONCURRENCY)
+    allowed = CONCURRENCY_BY_EDITION.get(usage.edition_key(edition), DEFAULT_CONCURRENCY)
     return setting or max(1, min(MAX_CONCURRENT_CONVERSIONS, allowed - RESERVED_CALLS))
 
 

@@ -25,6 +25,7 @@ from zoho_crm.services.work._health import PROBE_SECONDS
 from zoho_crm.services.work._mass_jobs import MassJobsStep
 from zoho_crm.services.work._pool import PendingCall
 from zoho_crm.services.work._preview import PreviewStep
+from zoho_crm.services.work._read_organisation import ReadOrganisationStep
 from zoho_crm.services.work._send import SendStep
 from zoho_crm.services.work._settle import SettleStep
 from zoho_crm.services.work._stage_leads import StageLeadsStep
@@ -47,7 +48,14 @@ class WorkLoop:
     def __init__(self, lease: ConnectionWork, stop: Event) -> None:
         self._context = WorkContext(lease)
         #: The most urgent first.
-        steps = (SettleStep, SendStep, MassJobsStep, PreviewStep, StageLeadsStep)
+        steps = (
+            SettleStep,
+            SendStep,
+            MassJobsStep,
+            PreviewStep,
+            StageLeadsStep,
+            ReadOrganisationStep,
+        )
         self._steps = [step(self._context) for step in steps]
         self._stop = stop
         # Times on the monotonic clock.
