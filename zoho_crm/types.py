@@ -15,6 +15,9 @@ from typing import Any, NoReturn, Self, TypeAlias
 JsonObject: TypeAlias = dict[str, Any]
 
 RECORD_ID = re.compile(r"[0-9]{1,19}", re.ASCII)
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+#: Stands for a character that cannot be stored.
+REPLACEMENT = "\ufffd"
 
 
 def is_record_id(text: str) -> bool:
@@ -26,12 +29,13 @@ def storable(text: str, length: int | None = None) -> str:
     """
     Return a text from outside as every database stores it.
 
-    NUL and lone surrogates, which PostgreSQL refuses, are left out.
+    NUL and lone surrogates, which PostgreSQL refuses, become U+FFFD: if they were left out, an odd
+    id could become another one.
 
     :param length: number of characters after which it is cut, as of a column; ``None``: not cut
     """
-    text = text.replace("\0", "")
-    text = text if text.isascii() else text.encode(errors="ignore").decode()
+    text = text.replace("\0", REPLACEMENT)
+    text = text if text.isascii() else LONE_SURROGATE.sub(REPLACEMENT, text)
     return text[:length]
 
 
@@ -158,8 +162,8 @@ class Match:
 
     @property
     def usable(self) -> bool:
-        """Whether Zoho allows to attach a lead to it."""
-        return self.editable and self.approved and not self.locked
+        """Whether Zoho allows to attach a lead to it; an odd id could not be sent."""
+        return self.editable and self.approved and not self.locked and is_record_id(self.id)
 
     @classmethod
     def from_json(cls, stored: JsonObject) -> Self:

@@ -108,7 +108,7 @@ def test_a_body_of_a_hundred_thousand_brackets_is_no_answer() -> None:
         client.leads.page()
 
 
-@pytest.mark.parametrize("left", ["", "many", "-1", "１", "5"])
+@pytest.mark.parametrize("left", ["", "many", "-1", "１", "5", "9" * 30, "9" * 5000])
 def test_credits_for_a_conversion_or_no_count_mean_too_many_at_a_time(left: str) -> None:
     body = b'{"code": "TOO_MANY_REQUESTS", "status": "error"}'
     headers = {"X-API-CREDITS-REMAINING": left.encode().decode("latin-1")}

@@ -274,7 +274,7 @@ def test_what_a_refusal_says_can_be_stored_by_every_database(
 
     error = raised_by_convert(in_process, 400, body)
 
-    assert (str(error), error.details) == ("ab", {"api_name": ["c"]})
+    assert (str(error), error.details) == ("a\ufffdb", {"api_name": ["c\ufffd"]})
 
 
 # Every error of an answer

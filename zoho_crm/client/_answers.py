@@ -38,8 +38,14 @@ CREDITS_HEADER = "X-API-CREDITS-REMAINING"
 #: Credits of the most expensive single call: with fewer left, "too many calls" is no matter of
 #: seconds.
 CONVERT_CREDITS = 5
-#: Nesting of objects and lists in an answer; what is deeper is emptied. Zoho's own is about 10.
-MAX_DEPTH = 50
+#: Nesting of objects and lists in an answer; what is deeper is emptied. Zoho's own is about 10, and
+#: MariaDB reads 32 levels of a column.
+MAX_DEPTH = 20
+#: Characters of the longest text that is read; Zoho's longest field has 50,000.
+MAX_TEXT_LENGTH = 65_535
+#: Characters that are read of an error's code and of its message.
+MAX_CODE_LENGTH = 60
+MAX_MESSAGE_LENGTH = 2_000
 #: Characters of the longest whole number that is read: 19 digits, as of an id, and a sign.
 MAX_NUMBER_LENGTH = 20
 #: Digits of the largest number of credits, and of other things, that is read.
@@ -125,7 +131,8 @@ def object_in(content: bytes) -> JsonObject:
     """
     Return the JSON object in the body of an answer, ``{}`` if it is none.
 
-    Numbers that no column can store are ``None`` in it, and what is nested too deeply is empty.
+    Numbers that no column can store are ``None`` in it, what is nested too deeply is empty, and its
+    texts are those that every database stores: no others get past this function.
     """
     try:
         body = json.loads(
@@ -136,15 +143,12 @@ def object_in(content: bytes) -> JsonObject:
         )
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(body, dict):
-        return {}
-    _empty_below(body, MAX_DEPTH)
-    return body
+    return _storable_value(body, MAX_DEPTH) if isinstance(body, dict) else {}
 
 
 def text_of(value: Any, length: int | None = None) -> str:
-    """Return a text in an answer as it can be stored; empty if the value is not a text."""
-    return storable(value, length).strip() if isinstance(value, str) else ""
+    """Return a text in an answer, cut to a length; empty if the value is not a text."""
+    return value[:length].strip() if isinstance(value, str) else ""
 
 
 def count_of(value: Any) -> int:
@@ -164,6 +168,11 @@ def id_of(value: Any) -> str:
     if not is_record_id(text):
         raise ValueError("no id of a record")
     return text
+
+
+def id_or_empty(value: Any) -> str:
+    """Return the id of a record in an answer; empty if it is none."""
+    return str(value) if is_record_id(str(value)) else ""
 
 
 def without_tracebacks(error: BaseException) -> BaseException:
@@ -192,21 +201,20 @@ def _no_number(name: str) -> None:
     """Return ``None`` for ``NaN`` and ``Infinity``, which JSON does not have but Python reads."""
 
 
-def _empty_below(body: JsonObject, depth: int) -> None:
-    """Empty the objects and lists that are nested deeper than this, without recursion."""
-    level: list[Any] = [body]
-    for _ in range(depth):
-        if not level:
-            return
-        level = [part for parent in level for part in _children(parent)]
-    for part in level:
-        part.clear()
-
-
-def _children(parent: Any) -> list[Any]:
-    """Return the objects and lists that are direct parts of an object or list."""
-    values = parent.values() if isinstance(parent, dict) else parent
-    return [value for value in values if isinstance(value, dict | list)]
+def _storable_value(value: Any, depth: int) -> Any:
+    """Return a value of JSON with texts that every database stores; empty below this depth."""
+    if isinstance(value, str):
+        return storable(value, MAX_TEXT_LENGTH)
+    if not isinstance(value, dict | list):
+        return value
+    if depth == 0:
+        return type(value)()
+    if isinstance(value, list):
+        return [_storable_value(part, depth - 1) for part in value]
+    return {
+        storable(name, MAX_TEXT_LENGTH): _storable_value(part, depth - 1)
+        for name, part in value.items()
+    }
 
 
 def _refusals(body: JsonObject) -> list[JsonObject]:
@@ -237,13 +245,13 @@ def _error(refusals: list[JsonObject], response: Response, *, repeatable: bool) 
     if kind is RateLimitError and _are_used_up(credits_remaining(response)):
         # Zoho's message is not used: it is the same for every 429.
         return CreditsExhaustedError(code=code, http_status=status, details=details)
-    message = text_of(body.get("message")) if code else f"HTTP {status}"
+    message = text_of(body.get("message"), MAX_MESSAGE_LENGTH) if code else f"HTTP {status}"
     return kind(message, code=code, http_status=status, details=details)
 
 
 def _code(body: JsonObject) -> str:
     code: Any = body.get("code") or body.get("error")
-    return storable(str(code)) if isinstance(code, str | int) else ""
+    return str(code)[:MAX_CODE_LENGTH] if isinstance(code, str | int) else ""
 
 
 def _are_used_up(credits: int | None) -> bool:
@@ -252,12 +260,4 @@ def _are_used_up(credits: int | None) -> bool:
 
 def _details(refusal: JsonObject) -> JsonObject:
     details: Any = refusal.get("details")
-    return _storable_parts(details) if isinstance(details, dict) else {}
-
-
-def _storable_parts(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {storable(name): _storable_parts(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_storable_parts(part) for part in value]
-    return storable(value) if isinstance(value, str) else value
+    return details if isinstance(details, dict) else {}

@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from zoho_crm.client._answers import (
+    MAX_CODE_LENGTH,
+    MAX_MESSAGE_LENGTH,
+    id_of,
+    id_or_empty,
+)
 from zoho_crm.exceptions import UnknownOutcomeError
-from zoho_crm.types import ConversionPlan, Converted, Deal, JsonObject, Scheduled, is_record_id
+from zoho_crm.types import ConversionPlan, Converted, Deal, JsonObject, Scheduled
 
 
 def convert_body(plan: ConversionPlan) -> JsonObject:
@@ -58,12 +64,13 @@ def conversion_of(body: JsonObject) -> Converted | Scheduled:
         item = body["data"][0]
         code, details = item["code"], item["details"]
         if code == "SCHEDULED":
-            return Scheduled(job_id=str(details.get("job_id") or ""))
+            return Scheduled(job_id=id_or_empty(details.get("job_id")))
         if code == "SUCCESS" and details["Contacts"]["id"]:
             return converted_of(details)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UnknownOutcomeError(code="unknown_form") from error
-    raise UnknownOutcomeError(str(item.get("message", "")), code=str(code))
+    message = str(item.get("message", ""))[:MAX_MESSAGE_LENGTH]
+    raise UnknownOutcomeError(message, code=str(code)[:MAX_CODE_LENGTH])
 
 
 def converted_of(details: JsonObject) -> Converted:
@@ -76,9 +83,4 @@ def converted_of(details: JsonObject) -> Converted:
 
 
 def _id(record: Any) -> str:
-    if not record:
-        return ""
-    record_id = str(record["id"])
-    if not is_record_id(record_id):
-        raise ValueError(f"not an id: {record_id[:40]!r}")
-    return record_id
+    return id_of(record["id"]) if record else ""

@@ -22,6 +22,7 @@ from zoho_crm.types import (
     Reference,
     Stage,
     User,
+    is_record_id,
 )
 
 #: Zoho's limit of a page of users.
@@ -111,6 +112,11 @@ def _first(body: JsonObject, name: str) -> JsonObject:
     return item
 
 
+def _with_id(records: Any) -> list[JsonObject]:
+    """Return the records that can be named in a call; one with an odd id is left out."""
+    return [record for record in records or [] if is_record_id(str(record["id"]))]
+
+
 def _organisation(body: JsonObject) -> Organisation:
     org = _first(body, "org")
     details = org.get("license_details")
@@ -134,7 +140,7 @@ def _edition(license_details: JsonObject) -> str:
 
 
 def _environment(kind: Any) -> Environment:
-    return Environment(kind) if kind in set(Environment) else Environment.PRODUCTION
+    return Environment(kind) if kind in list(Environment) else Environment.PRODUCTION
 
 
 def _current_user(body: JsonObject) -> User:
@@ -143,7 +149,7 @@ def _current_user(body: JsonObject) -> User:
 
 def _users(body: JsonObject) -> tuple[tuple[User, ...], bool]:
     """Return the users of a page, and whether it is the last one."""
-    users = tuple(map(_user, body.get("users") or []))
+    users = tuple(map(_user, _with_id(body.get("users"))))
     return users, not (body.get("info") or {}).get("more_records")
 
 
@@ -157,7 +163,7 @@ def _user(record: JsonObject) -> User:
 
 
 def _contact_roles(body: JsonObject) -> tuple[Reference, ...]:
-    roles = body.get("contact_roles") or []
+    roles = _with_id(body.get("contact_roles"))
     return tuple(Reference(id=str(role["id"]), name=str(role["name"])) for role in roles)
 
 
@@ -187,7 +193,7 @@ def _deal_layout(body: JsonObject) -> tuple[str, tuple[DealField, ...]]:
 
 def _deal_field(record: JsonObject) -> DealField:
     return DealField(
-        api_name=record["api_name"],
+        api_name=str(record["api_name"]),
         label=str(record.get("field_label") or record["api_name"]),
         required=bool(record.get("required")),
     )

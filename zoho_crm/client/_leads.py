@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Any
 
+from zoho_crm.client._answers import id_or_empty
 from zoho_crm.client._api import Api, always
 from zoho_crm.client._convert import conversion_of, convert_body
 from zoho_crm.exceptions import RequestRefusedError, ServerError
@@ -24,7 +25,6 @@ from zoho_crm.types import (
     Reference,
     Scheduled,
     is_record_id,
-    storable,
 )
 
 #: Fields by which people recognise a lead.
@@ -57,12 +57,15 @@ MAX_SEARCH_PAGES = 10
 #: Matches of a module that are kept, and characters of each of their values.
 MAX_MATCHES = 100
 MAX_MATCH_TEXT_LENGTH = 255
-APPROVED_STATES = frozenset({None, "", "approved"})
+APPROVED_STATES = frozenset({"", "approved"})
+#: Characters of an id that are kept if it is an odd one, and of a page's token.
+MAX_ID_LENGTH = 50
+MAX_PAGE_TOKEN_LENGTH = 2_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeadPage:
-    """One page of leads; the token of the last page is empty."""
+    """One page of leads, whose ids may be odd; the token of the last page is empty."""
 
     leads: tuple[Lead, ...]
     next_page_token: str = ""
@@ -85,6 +88,7 @@ class LeadsClient:
 
         :raises ValueError: if there are more than 100 ids
         :raises RequestRefusedError: if an id is not a number of at most 19 digits
+        :raises ServerError: if a lead of the answer has an odd id: it is not known which one it is
         """
         wanted = list(lead_ids)
         if len(wanted) > MAX_IDS_PER_CALL:
@@ -92,8 +96,10 @@ class LeadsClient:
         if not wanted:
             return {}  # without ids Zoho would return the newest leads
         query = {"ids": ",".join(map(_checked, wanted)), "converted": "both"}
-        fields = (*self.mapped_fields, *LEAD_FIELDS)
-        return {lead.id: lead for lead in self._read("/crm/v8/Leads", query, fields).leads}
+        leads = self._read("/crm/v8/Leads", query, (*self.mapped_fields, *LEAD_FIELDS)).leads
+        if not all(is_record_id(lead.id) for lead in leads):
+            raise ServerError(code="unknown_form")
+        return {lead.id: lead for lead in leads}
 
     def page(
         self,
@@ -182,8 +188,8 @@ class LeadsClient:
 
     def _with_fields(self, leads: Sequence[Lead], fields: str) -> tuple[Lead, ...]:
         """Return those of the leads that are still found, with more fields."""
-        found: dict[str, Lead] = {}
-        for part in _parts([lead.id for lead in leads], MAX_IDS_PER_CALL):
+        found = {lead.id: lead for lead in leads if not is_record_id(lead.id)}
+        for part in _parts([lead.id for lead in leads if lead.id not in found], MAX_IDS_PER_CALL):
             query = {"ids": ",".join(part), "converted": "both", "fields": fields}
             found |= {
                 lead.id: lead for lead in self.api.read("/crm/v8/Leads", _page, **query).leads
@@ -226,13 +232,22 @@ def _checked(lead_id: str) -> str:
 
 
 def _page(body: JsonObject) -> LeadPage:
-    info = body.get("info") or {}
-    leads = tuple(_lead(record) for record in body.get("data") or [])
+    info = _object(body.get("info"))
     return LeadPage(
-        leads=leads,
-        next_page_token=str(info.get("next_page_token") or ""),
+        leads=tuple(map(_lead, body.get("data") or [])),
+        next_page_token=str(info.get("next_page_token") or "")[:MAX_PAGE_TOKEN_LENGTH],
         has_more=bool(info.get("more_records")),
     )
+
+
+def _object(value: Any) -> JsonObject:
+    """Return a value of an answer if it is an object, ``{}`` if not."""
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[JsonObject]:
+    """Return the objects in a value of an answer that should be a list of them."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def text_of(value: Any) -> str:
@@ -240,7 +255,7 @@ def text_of(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return storable(value)
+        return value
     if isinstance(value, dict):
         return text_of(value.get("name") or value.get("id"))
     if isinstance(value, list):
@@ -251,12 +266,12 @@ def text_of(value: Any) -> str:
 def _lead(record: JsonObject) -> Lead:
     shown = {name: text_of(value) for name, value in record.items() if name not in _HIDDEN}
     return Lead(
-        id=str(record["id"]),
+        id=str(record["id"])[:MAX_ID_LENGTH],
         name=text_of(record.get("Full_Name")) or _full_name(shown),
         company=shown.get("Company", ""),
         email=shown.get("Email", ""),
         owner=_reference(record.get("Owner")),
-        tags=tuple(text_of(tag) for tag in record.get("Tag") or []),
+        tags=tuple(map(text_of, _objects(record.get("Tag")))),
         converted=_converted(record),
         obstacle=_obstacle(record),
         fields=shown,
@@ -271,23 +286,30 @@ def _full_name(shown: Mapping[str, str]) -> str:
 
 
 def _reference(value: Any) -> Reference | None:
-    return Reference(id=str(value["id"]), name=text_of(value.get("name"))) if value else None
+    """Return what a lookup points to, with an empty id if it is an odd one; ``None`` if unset."""
+    if not isinstance(value, dict) or not value:
+        return None
+    return Reference(id=id_or_empty(value.get("id")), name=text_of(value.get("name")))
 
 
 def _converted(record: JsonObject) -> Converted | None:
-    """Return the records of a converted lead, whose ids are in one of two sets of keys."""
-    detail = record.get("$converted_detail") or {}
+    """
+    Return the records of a converted lead, whose ids are in one of two sets of keys.
+
+    An odd id is left empty: the lead is converted all the same.
+    """
+    detail = _object(record.get("$converted_detail"))
     if not (record.get("Converted__s") or record.get("$converted") or detail):
         return None
 
-    def record_id(lookup: str, key: str) -> str:
+    def id_of(lookup: str, key: str) -> str:
         reference = _reference(record.get(lookup))
-        return reference.id if reference else str(detail.get(key) or "")
+        return (reference.id if reference else "") or id_or_empty(detail.get(key))
 
     return Converted(
-        contact_id=record_id("Converted_Contact", "contact"),
-        account_id=record_id("Converted_Account", "account"),
-        deal_id=record_id("Converted_Deal", "deal"),
+        contact_id=id_of("Converted_Contact", "contact"),
+        account_id=id_of("Converted_Account", "account"),
+        deal_id=id_of("Converted_Deal", "deal"),
     )
 
 
@@ -295,15 +317,19 @@ def _obstacle(record: JsonObject) -> str:
     obstacles = {
         "locked": record.get("Locked__s"),
         "in_merge": record.get("$in_merge"),
-        "approval": record.get("$approval_state") not in APPROVED_STATES,
+        "approval": not _is_approved(record),
         "review": record.get("$review"),
     }
     return next((name for name, is_set in obstacles.items() if is_set), "")
 
 
+def _is_approved(record: JsonObject) -> bool:
+    return text_of(record.get("$approval_state")) in APPROVED_STATES
+
+
 def _options(body: JsonObject) -> ConversionOptions:
     found = body.get("__conversion_options") or {}
-    matched = found.get("preference_field_matched_value") or {}
+    matched = _object(found.get("preference_field_matched_value"))
 
     def matches(module: str, name_field: str) -> tuple[Match, ...]:
         values = _matched_values(matched.get(module))
@@ -322,18 +348,19 @@ def _options(body: JsonObject) -> ConversionOptions:
 
 
 def _matched_values(rows: Any) -> dict[str, str]:
-    return {row["field"]["api_name"]: text_of(row.get("matched_lead_value")) for row in rows or []}
+    named = ((_object(row.get("field")).get("api_name"), row) for row in _objects(rows))
+    return {str(name): text_of(row.get("matched_lead_value")) for name, row in named if name}
 
 
 def _match(record: JsonObject, name_field: str, values: Mapping[str, str]) -> Match:
     account = record.get("Account_Name")
     return Match(
-        id=str(record["id"]),
+        id=str(record["id"])[:MAX_ID_LENGTH],
         name=text_of(record.get(name_field)),
         account=_reference(account) if isinstance(account, dict) else None,
         locked=bool(record.get("Locked__s")),
         editable=record.get("$editable") is not False,
-        approved=record.get("$approval_state") in APPROVED_STATES,
+        approved=_is_approved(record),
         matched_on=tuple(
             field for field, value in values.items() if _same(text_of(record.get(field)), value)
         ),

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from zoho_crm.client._answers import MAX_CODE_LENGTH, id_or_empty
 from zoho_crm.client._api import Api, always
 from zoho_crm.client._convert import deal_fields
 from zoho_crm.exceptions import RequestRefusedError, UnknownOutcomeError
@@ -49,9 +50,9 @@ class JobsClient:
         body = job_body(lead_ids, effect, module_ids)
         answer = self.api.call("POST", PATH, json=body, repeatable=False, may_send=may_send)
         details = answer.get("details")
-        job_id = str(details.get("job_id") or "") if isinstance(details, dict) else ""
+        job_id = id_or_empty(details.get("job_id")) if isinstance(details, dict) else ""
         if answer.get("code") != "SCHEDULED" or not job_id:
-            raise UnknownOutcomeError(code=str(answer.get("code") or ""))
+            raise UnknownOutcomeError(code=str(answer.get("code") or "")[:MAX_CODE_LENGTH])
         return job_id
 
     def state(self, job_id: str) -> JobState:

@@ -40,6 +40,7 @@ from zoho_crm.types import (
     Lead,
     Match,
     Verdict,
+    storable,
 )
 
 if TYPE_CHECKING:
@@ -322,7 +323,7 @@ def reason_of(error: BaseException) -> CodedText:
 
 def given_text(text: str) -> CodedText:
     """Return how a text is stored that a person or the host project gave; it may be empty."""
-    details = {"text": text[:MAX_TEXT_LENGTH]}
+    details = {"text": storable(text, MAX_TEXT_LENGTH)}
     return CodedText(code="text", details=details) if text else CodedText(code="")
 
 

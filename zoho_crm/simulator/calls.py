@@ -93,10 +93,8 @@ class Answer:
 
     @classmethod
     def json(cls, data: Any, *, status: int = 200) -> Answer:
-        body = json.dumps(data, ensure_ascii=False).encode()
-        return cls(
-            status=status, headers={"Content-Type": "application/json;charset=utf-8"}, body=body
-        )
+        headers = {"Content-Type": "application/json;charset=utf-8"}
+        return cls(status=status, headers=headers, body=_json_bytes(data))
 
     @classmethod
     def text(cls, text: str, *, status: int = 200, kind: str = "text/html") -> Answer:
@@ -128,7 +126,7 @@ class Answer:
             changed = json.loads(self.body, object_hook=change)
         except ValueError:
             return self
-        return replace(self, body=json.dumps(changed, ensure_ascii=False).encode())
+        return replace(self, body=_json_bytes(changed))
 
     def with_value(self, path: str, text: str) -> Answer:
         """Return the answer with a JSON text, which may be invalid, at a path like ``org.0.id``."""
@@ -165,3 +163,8 @@ class Answer:
         first = items[0] if isinstance(items, list) and items else body
         code = first.get("code") if isinstance(first, dict) else None
         return None if code is None else str(code)
+
+
+def _json_bytes(data: Any) -> bytes:
+    """Return JSON in UTF-8; a lone surrogate, which UTF-8 lacks, is escaped."""
+    return json.dumps(data, ensure_ascii=False).encode(errors="backslashreplace")

@@ -20,7 +20,7 @@ from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.models import Connection
 from zoho_crm.services.leads import open_leads
 from zoho_crm.services.presentation import MAX_TEXT_LENGTH
-from zoho_crm.types import CodedText
+from zoho_crm.types import CodedText, storable
 
 COMMENT = "#"
 DELIMITERS = ",;\t"
@@ -73,7 +73,7 @@ def ids_of_open_leads(
 
 def file_source(name: str) -> CodedText:
     """Return the source of the leads in a file of this name, as a run stores it."""
-    return CodedText(code="file", details={"file": name[:MAX_TEXT_LENGTH]})
+    return CodedText(code="file", details={"file": storable(name, MAX_TEXT_LENGTH)})
 
 
 def open_leads_source(filters: Mapping[str, str]) -> CodedText:

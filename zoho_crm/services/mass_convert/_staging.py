@@ -20,7 +20,7 @@ from zoho_crm.models import (
 )
 from zoho_crm.services import lifecycle
 from zoho_crm.services.leads import matches_filters
-from zoho_crm.types import Lead, is_record_id
+from zoho_crm.types import Lead, is_record_id, storable
 
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
@@ -58,8 +58,9 @@ def stage_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: s
     """
     Make a row of the run for each lead of a page that matches its filters, and store the progress.
 
-    With the last page the run goes on to PREVIEWING, or is cancelled if it has no rows. If the list
-    does not end, the run is paused. Nothing is done if the run was cancelled meanwhile.
+    A lead whose id is an odd one is left out. With the last page the run goes on to PREVIEWING, or
+    is cancelled if it has no rows. If the list does not end, the run is paused. Nothing is done if
+    the run was cancelled meanwhile.
 
     :param next_page_token: Zoho's token for the next page; empty after the last
     """
@@ -75,7 +76,9 @@ def stage_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: s
             [Stage.STAGING], Stage.PREVIEWING if is_last else Stage.STAGING, **progress
         ):
             return
-        left_out = _stage_leads(run, numbers)
+        wanted = {lead_id: at for lead_id, at in numbers.items() if is_record_id(lead_id)}
+        odd = dict.fromkeys(set(numbers.values()) - set(wanted.values()), Reason.MALFORMED)
+        left_out = odd | _stage_leads(run, wanted)
         # New leads shift the pages: a lead of the last page can be on this one again.
         reasons = {number: why for number, why in left_out.items() if why != Reason.DOUBLE}
         _save_left_out(run, {number: lead_id for lead_id, number in numbers.items()}, reasons)
@@ -115,7 +118,7 @@ def _save_left_out(
     """Store the lines that did not become rows, each with its number and the reason."""
     MassConversionLine.objects.bulk_create(
         MassConversionLine(
-            mass_conversion=run, number=number, text=lines[number][:50], reason=reason
+            mass_conversion=run, number=number, text=storable(lines[number], 50), reason=reason
         )
         for number, reason in left_out.items()
     )
