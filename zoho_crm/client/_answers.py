@@ -235,7 +235,7 @@ def _error(refusals: list[JsonObject], response: Response, *, repeatable: bool) 
     """Return the error of the class of the first refusal, with the details of all of them."""
     body, details = refusals[0], _details(refusals[0])
     if len(refusals) > 1:
-        details["errors"] = _storable_parts(refusals)
+        details = {**details, "errors": refusals}
     code, status = _code(body), response.status_code
     kind = ERRORS_BY_CODE.get(code) or ERRORS_BY_STATUS.get(status)
     if kind is None:
