@@ -188,6 +188,7 @@ def test_a_user_of_a_group_may_what_it_may(run: Run, db: None) -> None:
     assert not user.has_perm("zoho_crm.connect_connection")
 
 
+@pytest.mark.django_db(transaction=False)
 def test_without_permissions_the_database_is_to_be_migrated(run: Run, db: None) -> None:
     Permission.objects.filter(codename="run_massconversion").delete()
 
