@@ -447,6 +447,27 @@ def test_a_connection_that_may_not_read_the_choices_says_so(
     assert "The stages of deals cannot be read: invalid oauth scope" in page.text
 
 
+def test_of_very_many_users_the_owner_is_searched(
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    users = [zoho.add_user() for _ in range(201)]
+    row = preview_case("no_match")
+
+    page = browser.get(decide_url(row))
+    assert users[0]["full_name"] not in page.text
+    assert "Empty: Keep the lead's owner, Mara Lind." in page.text
+    assert "Owner: Several users are called that" in errors(
+        browser.press(SHOW_BUTTON, owner="user")
+    )
+    page = browser.press(SHOW_BUTTON, owner=users[-1]["email"])
+    assert f"The records are assigned to {users[-1]['full_name']}." in page.text
+    browser.press(CONVERT_BUTTON)
+
+    plan = reload(row).stored_plan()
+    assert plan
+    assert plan.owner_id == users[-1]["id"]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

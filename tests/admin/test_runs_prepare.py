@@ -314,11 +314,14 @@ def test_the_last_of_many_users_may_own_records(
     last = [zoho.add_user() for _ in range(201)][-1]
     Policy.objects.create(name="Fairs", rules=_rules(owner_id=last["id"]))
 
-    prepare(browser, ids="1", policy="Fairs")
+    prepare(browser, ids="1", policy="Fairs", owner_for_inactive=last["full_name"])
 
     run = MassConversion.objects.get()
-    assert run.rules.owner_id == last["id"]
+    assert (run.rules.owner_id, run.rules.owner_for_inactive_id) == (last["id"], last["id"])
     assert last["id"] in run.active_owners
+    page = prepare(browser, ids="1", policy="Fairs", owner="nothing")
+    assert MassConversion.objects.latest("pk").rules.owner_id == ""
+    assert len(page.html) < 100_000
 
 
 def test_what_the_connection_may_not_read_is_said_and_is_no_obstacle(

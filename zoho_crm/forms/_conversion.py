@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError
 from zoho_crm.forms._deal import DealFieldsForm
+from zoho_crm.forms._users import user_field
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services.choices import Choices
 from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict, is_record_id
@@ -115,7 +116,7 @@ class ConversionForm(DealFieldsForm):
     """A decision about a previewed lead; its choices are the row's own matches."""
 
     version = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
-    owner = forms.ChoiceField(label=gettext_lazy("Owner"), required=False)
+    owner: forms.Field = forms.ChoiceField(label=gettext_lazy("Owner"), required=False)
     tags = forms.MultipleChoiceField(
         label=gettext_lazy("Carry the tags over to"),
         required=False,
@@ -161,7 +162,9 @@ class ConversionForm(DealFieldsForm):
         self.fields["account"] = MatchField(
             self.options.accounts, label=_("Account"), new=_new_account_label(lead, self.options)
         )
-        self._set_choices("owner", _owner_choices(lead, offered))
+        self.fields["owner"] = user_field(
+            offered, [("", _owner_default(lead))], label=self.fields["owner"].label
+        )
         if not lead.tags:
             del self.fields["tags"]
         if not lead.company:
@@ -263,9 +266,8 @@ def _new_account_label(lead: Lead, options: ConversionOptions) -> str:
     return _("No account: the lead has no company")
 
 
-def _owner_choices(lead: Lead, offered: Choices) -> list[tuple[str, str]]:
-    keep = _("Keep the lead's owner, %s") % lead.owner.name if lead.owner else _("Keep the owner")
-    return [("", keep), *((user.id, user.name) for user in offered.users)]
+def _owner_default(lead: Lead) -> str:
+    return _("Keep the lead's owner, %s") % lead.owner.name if lead.owner else _("Keep the owner")
 
 
 def _initial(version: int, plan: ConversionPlan) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from zoho_crm.forms._policy import (
     YES_NO_CHOICES,
     PolicyFieldsForm,
 )
+from zoho_crm.forms._users import user_field
 from zoho_crm.matching import CONVERTIBLE, Action, Policy
 from zoho_crm.models import Connection
 from zoho_crm.services import mass_convert
@@ -146,13 +147,15 @@ class PrepareForm(PolicyFieldsForm):
 
     def _set_choices_of_organisation(self) -> None:
         offered = self.offered
-        users = [(user.id, user.name) for user in offered.users]
         roles = [(role.id, role.name) for role in offered.contact_roles]
         stages = {stage.value: stage.label for each in offered.pipelines for stage in each.stages}
         pipelines = [(each.value, each.label) for each in offered.pipelines if each.value]
         keep, review = (UNSET, _("the lead's own")), (UNSET, _("leave it to a person"))
-        self._set_choice_field("owner", [POLICY_DEFAULT, keep, *users])
-        self._set_choice_field("owner_for_inactive", [POLICY_DEFAULT, review, *users])
+        for name, other in {"owner": keep, "owner_for_inactive": review}.items():
+            field = self.fields[name]
+            self.fields[name] = user_field(
+                offered, [POLICY_DEFAULT, other], label=field.label, help_text=field.help_text
+            )
         self._set_choice_field("deal_stage", [("", _("please choose")), *stages.items()])
         self._set_choice_field("deal_contact_role", [("", _("none")), *roles])
         if pipelines:

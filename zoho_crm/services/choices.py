@@ -82,6 +82,24 @@ class Choices:
         """Return whether a user is active in the organisation, or that is not known."""
         return not self.active_owners or user_id in self.active_owners
 
+    def find_users(self, text: str) -> tuple[User, ...]:
+        """
+        Return the users that a text means; letter case is ignored.
+
+        Those with this id, else with this e-mail address, else with this name; only if there are
+        none, those whose name or address contains the text.
+        """
+        wanted = text.strip().casefold()
+        if not wanted:
+            return ()
+        facts = [
+            (user, user.id, user.email.casefold(), user.name.casefold()) for user in self.users
+        ]
+        for position in (1, 2, 3):
+            if found := tuple(fact[0] for fact in facts if fact[position] == wanted):
+                return found
+        return tuple(user for user, _id, email, name in facts if wanted in name or wanted in email)
+
     def absence_texts(self) -> list[str]:
         """Return the sentences on what could not be read, and why."""
         return list(map(self.absence_text, self.absences))
