@@ -297,7 +297,10 @@ def test_an_accounts_server_that_does_not_answer(
 ) -> None:
     change(settings, LOCAL_URL="http://127.0.0.1:1", TRANSPORT="")
 
-    assert findings(run)["data center local"]["result"] == "fail"
+    finding = findings(run)["data center local"]
+
+    assert finding["result"] == "fail"
+    assert "127.0.0.1:1/: ConnectionError (ConnectionRefusedError, errno 111)" in finding["message"]
 
 
 def test_a_data_center_that_is_not_known(run: Run, connection: Connection) -> None:

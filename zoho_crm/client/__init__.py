@@ -13,7 +13,7 @@ from zoho_crm.client._convert import convert_body
 from zoho_crm.client._crm import MAX_USERS, ZohoClient
 from zoho_crm.client._leads import LeadPage, is_endless
 from zoho_crm.client._mass import MAX_LEADS_PER_JOB, effect_body, job_body, refused_index
-from zoho_crm.client._transport import Limits, describe_error, open_session
+from zoho_crm.client._transport import Limits, open_session
 
 __all__ = [
     "MAX_LEADS_PER_JOB",
@@ -27,7 +27,6 @@ __all__ = [
     "ZohoAuth",
     "ZohoClient",
     "convert_body",
-    "describe_error",
     "refused_index",
     "effect_body",
     "job_body",

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
 from urllib.parse import urlsplit
 
-import requests
 from celery import current_app
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
 from kombu.utils.url import maybe_sanitize_url
 
-from zoho_crm.client import describe_error
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import LOCAL
-from zoho_crm.exceptions import WrongSettingsError
+from zoho_crm.exceptions import WrongSettingsError, ZohoError
 from zoho_crm.models import Connection
 from zoho_crm.services._zoho import api
 from zoho_crm.services.broker import problem_of_broker
@@ -109,7 +106,7 @@ def accounts_servers() -> Iterator[Finding]:
         origin = known[code].accounts
         problem = _unreachable(origin)
         if problem:
-            yield fail(check, f"{origin}: {problem}", _network_fix(code))
+            yield fail(check, problem, _network_fix(code))
         else:
             yield ok(check, _("%s answers") % origin)
 
@@ -126,11 +123,9 @@ def _network_fix(code: str) -> str:
 def _unreachable(origin: str) -> str:
     """Return why a server cannot be reached; empty if it gives any HTTP answer."""
     try:
-        server = api(origin)
-        timeout = cast(Any, server.limits.timeout())
-        server.session.head(f"{origin}/", timeout=timeout, allow_redirects=False).close()
-    except requests.RequestException as error:
-        return describe_error(error)
+        api(origin).call("HEAD", "/")
+    except ZohoError as error:
+        return "" if error.http_status else str(error)
     except WrongSettingsError as error:
         return str(error)
     return ""
