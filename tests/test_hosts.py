@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -326,3 +328,17 @@ def test_this_machine_needs_no_encryption(browser: Client, zoho: Simulator) -> N
 
     assert "http://localhost:8000/" in page_of(answer).text
     assert NOT_ENCRYPTED not in page_of(answer).text
+
+
+@pytest.mark.slow
+def test_a_project_with_little_more_than_users_and_sessions_connects() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tests.hosts.bare"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert answer.returncode == 0, answer.stderr
+    assert "Connected to Nordwind Trading." in answer.stdout
