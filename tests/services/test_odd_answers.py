@@ -190,7 +190,7 @@ def test_a_consent_that_cannot_be_taken_back_is_explained(zoho: Simulator) -> No
     zoho.fail("org", "amend", body={"org.0.id": "null"})
     zoho.fail("revoke", "error_before", status=503)
 
-    with pytest.raises(ServerError, match="could not be taken back: remove this app at Zoho"):
+    with pytest.raises(ServerError, match="Zoho still has the consent. To end it, sign in at"):
         with_grant_code(code=zoho.grant_code(), data_center="local")
 
 

@@ -219,11 +219,15 @@ def unreadable_tokens(connection: Connection) -> list[Token]:
 def how_to_end_consent(connection: Connection) -> str:
     """Return how a person ends at Zoho a consent that cannot be revoked from here, in words."""
     center = conf().data_centers.get(connection.data_center)
+    return _how_to_end_consent_at(center.accounts if center else "Zoho Accounts")
+
+
+def _how_to_end_consent_at(server: str) -> str:
     message = _(
         "Zoho still has the consent. To end it, sign in at %(server)s as the user who gave it, "
         "open Sessions, then Connected Apps, and remove the app there."
     )
-    return message % {"server": center.accounts if center else "Zoho Accounts"}
+    return message % {"server": server}
 
 
 def _stored_tokens(connection: Connection) -> list[Token]:
@@ -453,10 +457,7 @@ def _revoke(accounts: AccountsClient, given: TokenGrant) -> str:
     try:
         accounts.revoke(token)
     except ZohoError:
-        return _(
-            "The consent could not be taken back: remove this app at Zoho, under Sessions, "
-            "Connected Apps."
-        )
+        return _how_to_end_consent_at(accounts.api.origin)
     return _("The consent was taken back at Zoho.") if given.refresh_token else ""
 
 
