@@ -126,7 +126,7 @@ def test_a_file_that_django_put_on_disk_is_taken_in_as_well(
 @pytest.mark.parametrize(
     ("content", "entered", "field", "message"),
     [
-        (b"\xff\xfe4\x007\x00", {}, "file", "It is not a text file in UTF-8."),
+        (b"PK\x03\x04\x00\x00", {}, "file", "It is not a text file."),
         (b"", {}, "file", "It is empty."),
         (b"\n\n  \n", {}, "file", "There is not one lead in this source."),
         (b"id,name\n1,x\n", {"column": "lead"}, "column", "There is no column “lead”"),

@@ -87,6 +87,20 @@ def test_a_malformed_id_is_named_with_its_place(tmp_path):
     assert caught.value.returncode == 2
 
 
+def test_the_forms_of_exports_and_spreadsheets_are_ids_too(tmp_path):
+    path = tmp_path / "export.csv"
+    path.write_bytes("Record Id\tName\nzcrm_3\tJürgen\n".encode("utf-16"))
+
+    ids = arguments.lead_ids(["zcrm_1", '="2"', "-"], str(path), io.StringIO("sep=,\n4,\n"))
+
+    assert ids == ["1", "2", "4", "3"]
+
+
+def test_a_number_that_a_spreadsheet_rounded_is_named_as_one():
+    with pytest.raises(CommandError, match=r"“7.13E\+18” \(argument; rounded by a spreadsheet"):
+        arguments.lead_ids(["1", "7.13E+18"], None, io.StringIO())
+
+
 def test_of_many_malformed_ids_some_are_named():
     with pytest.raises(CommandError, match="“a4”.*…") as caught:
         arguments.lead_ids([f"a{number}" for number in range(9)], None, io.StringIO())
@@ -113,7 +127,7 @@ def test_a_file_that_is_no_text_is_wrong_use(tmp_path):
     path = tmp_path / "ids.bin"
     path.write_bytes(b"\xff\xfe\x00")
 
-    with pytest.raises(CommandError, match="cannot be read") as caught:
+    with pytest.raises(CommandError, match="ids.bin: It is not a text file") as caught:
         arguments.lead_ids([], str(path), io.StringIO())
 
     assert caught.value.returncode == 2

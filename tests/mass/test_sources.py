@@ -68,9 +68,10 @@ def test_a_column_is_read_line_by_line(text: str, ids: list[str]) -> None:
     ("content", "column", "code"),
     [
         (b"\x89PNG\r\n\x1a\n\x00\x00", "", "no_text"),
-        ("11\nJürgen".encode("latin-1"), "", "no_text"),
-        ("11\n12".encode("utf-16"), "", "no_text"),
-        (("12\n" * 40_000 + "ü").encode()[:-1], "", "no_text"),
+        ("11\n12".encode("utf-16-le"), "", "no_text"),
+        ("11\n12".encode("utf-16") + b"1", "", "no_text"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "", "no_text"),
+        (b"11\n" * 40_000 + b"\0", "", "no_text"),
         (b"", "", "empty"),
         (b"", "Id", "empty"),
         (b"Name,Id\nAda,11\n", "Lead", "no_column"),
@@ -84,13 +85,66 @@ def test_a_file_that_makes_no_sense_is_refused(content: bytes, column: str, code
     assert refused.value.code == code
 
 
+HEADER = "Record Id,Lead Owner Id,Lead Owner,Last Name"
+ROW = "zcrm_7130042000000418003,zcrm_7130042000000225013,Mara Lind,Jürgens"
+READ = ["", "zcrm_7130042000000418003"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{HEADER}\n{ROW}\n".encode(),
+        f"{HEADER}\r\n{ROW}\r\n".encode("utf-8-sig"),
+        f"{HEADER}\n{ROW}\n".replace(",", ";").encode("latin-1"),
+        f"{HEADER}\n{ROW}\n".replace(",", "\t").encode("utf-16"),
+        b"\xfe\xff" + f"{HEADER}\n{ROW}\n".replace(",", "\t").encode("utf-16-be"),
+        f"{HEADER}\n{ROW}\n".replace(",", "|").encode(),
+        f"{HEADER}\n{ROW}".replace(",", '","').replace("\n", '"\n"').join('""').encode(),
+        f"{HEADER.upper()}\n{ROW}\n".encode(),
+        b"Id\nzcrm_7130042000000418003\n",
+        b"Name,lead_id\nAda,zcrm_7130042000000418003\n",
+    ],
+    ids=[
+        "Zoho's export",
+        "CSV UTF-8 of Excel",
+        "CSV of Excel, German",
+        "Unicode text of Excel",
+        "big-endian",
+        "bars",
+        "all quoted",
+        "capitals",
+        "one column",
+        "our own export",
+    ],
+)
+def test_the_column_of_ids_of_an_export_is_found(content: bytes) -> None:
+    assert read(content) == READ
+
+
+def test_the_line_that_names_the_delimiter_to_excel_is_no_lead() -> None:
+    assert read("sep=;\nName;Record Id\nAda;11\n") == ["", "", "11"]
+    assert read('"sep=\t"\n11\n') == ["", "11"]
+
+
+def test_without_a_header_the_only_id_of_a_line_is_taken() -> None:
+    lines = [f"{READ[1]};Ada;20095", "Ada;20095", f"{READ[1]},{READ[1][:-1]}5"]
+
+    assert read("\n".join(lines)) == [READ[1].removeprefix("zcrm_"), *lines[1:]]
+
+
+def test_a_row_without_its_id_does_not_become_the_lead_of_another_column() -> None:
+    row = ",zcrm_7130042000000225013,Mara Lind,Ada"
+
+    assert read(f"{HEADER}\n{row}\n") == ["", row]
+
+
 def test_a_column_that_is_missing_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(RequestRefusedError, match="“Lead”; the first line names: Name, Id"):
         read("Name;Id\nAda;11\n", "Lead")
 
 
 def test_a_file_that_is_no_text_in_its_last_line_yields_no_line() -> None:
-    lines = ids_in_file(io.BytesIO(b"11\n12\n\xff"))
+    lines = ids_in_file(io.BytesIO(b"11\n12\n\0"))
 
     with pytest.raises(RequestRefusedError):
         next(lines)
@@ -126,6 +180,20 @@ def test_what_is_left_out_bears_the_number_of_its_line(connection: Connection) -
     assert list(run.lines.order_by("number").values_list("number", "text", "reason")) == [
         (4, "Ada", "malformed"),
         (5, "11", "double"),
+    ]
+
+
+def test_the_forms_of_exports_become_ids_and_others_say_why_not(connection: Connection) -> None:
+    row = ",zcrm_7130042000000225013"
+    lines = ["Record Id,Owner Id", f"{READ[1]},1", "7.13004E+18,1", f"'{READ[1]},1", row]
+
+    run = taken(connection, ids_in_lines(lines))
+
+    assert LeadConversion.objects.get().lead_id == "7130042000000418003"
+    assert list(run.lines.order_by("number").values_list("number", "text", "reason")) == [
+        (3, "7.13004E+18", "rounded"),
+        (4, "'zcrm_7130042000000418003", "double"),
+        (5, row, "several_values"),
     ]
 
 

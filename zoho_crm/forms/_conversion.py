@@ -16,9 +16,10 @@ from zoho_crm import matching
 from zoho_crm.exceptions import PlanError
 from zoho_crm.forms._deal import DealFieldsForm
 from zoho_crm.forms._users import user_field
-from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.models import Connection, LeadConversion, MassConversionLine
 from zoho_crm.services.choices import Choices
-from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict, is_record_id
+from zoho_crm.services.lead_ids import read_lead_id
+from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict
 
 #: The choice "create a new record" among the matches.
 NEW_RECORD = "new"
@@ -54,10 +55,15 @@ class LookUpForm(forms.Form):
         text = str(self.cleaned_data["lead"]).strip()
         if "@" in text:
             validate_email(text)
-        elif not is_record_id(text):
+            return text
+        read = read_lead_id(text)
+        if read.reason == MassConversionLine.Reason.ROUNDED:
+            message = _("A spreadsheet has rounded this number; copy the id from Zoho.")
+            raise ValidationError(message)
+        if read.reason:
             message = _("This is neither an e-mail address nor an id: a number of up to 19 digits.")
             raise ValidationError(message)
-        return text
+        return read.lead_id
 
     @property
     def by_email(self) -> bool:

@@ -30,13 +30,13 @@ from zoho_crm.matching import CONVERTIBLE, Action, Policy
 from zoho_crm.models import Connection
 from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices
+from zoho_crm.services.lead_ids import ids_in_text
 from zoho_crm.services.policies import policies
 from zoho_crm.types import CodedText, Verdict
 
 #: Limits of one request: leads are stored while the web server waits.
 MAX_UPLOAD_BYTES = 1024 * 1024
 MAX_PASTED_CHARACTERS = 1_000_000
-ID_SEPARATORS = re.compile(r"[,;\n\r\t]")
 API_NAME = re.compile(r"\w{1,50}", re.ASCII)
 #: Fields of a deal that every policy with a deal fills.
 POLICY_DEAL_FIELDS = frozenset({"Deal_Name", "Closing_Date", "Pipeline", "Stage"})
@@ -52,7 +52,7 @@ DECISION_LABELS = {
 
 def _file_help() -> str:
     return _(
-        "Text in UTF-8, one id a line, or CSV. At most %(size)s, that is some 50,000 ids; a "
+        "Text, one id a line, or CSV. At most %(size)s, that is some 50,000 ids; a "
         "larger one is taken in by manage.py zoho_mass_convert create --ids-file."
     ) % {"size": filesizeformat(MAX_UPLOAD_BYTES)}
 
@@ -89,7 +89,8 @@ class PrepareForm(PolicyFieldsForm):
         max_length=100,
         required=False,
         help_text=gettext_lazy(
-            "The heading of the column of a CSV file that has the ids. Empty: one id a line."
+            "The heading of the column of a CSV file that has the ids. Empty: one id a line, or "
+            "the column “Record Id” of Zoho's exports."
         ),
     )
     open_leads = forms.BooleanField(
@@ -251,8 +252,7 @@ class PrepareForm(PolicyFieldsForm):
         given = self.cleaned_data
         if given["file"]:
             return mass_convert.ids_in_file(given["file"].file, column=given["column"])
-        parts = (part.strip() for part in ID_SEPARATORS.split(given["ids"]))
-        return mass_convert.ids_in_lines(filter(None, parts))
+        return mass_convert.ids_in_lines(ids_in_text(given["ids"]))
 
     def source(self) -> CodedText:
         """Return the source of the leads: the file with its name, or ids that were pasted."""

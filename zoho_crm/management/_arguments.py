@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -14,9 +15,14 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
 from zoho_crm.conf import conf
+from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.management._exits import wrong_use
+from zoho_crm.models import MassConversionLine
+from zoho_crm.services import mass_convert
+from zoho_crm.services.lead_ids import read_lead_ids
 from zoho_crm.types import is_record_id
 
+Reason = MassConversionLine.Reason
 NEW = "new"
 STDIN = "-"
 #: Malformed ids that one error message names.
@@ -142,34 +148,55 @@ def lead_ids(leads: Iterable[str], ids_file: str | None, stdin: TextIO) -> list[
 
     :raises CommandError: if there is no id, one is malformed, or the file cannot be read
     """
-    found = dict(_typed(leads, ids_file, stdin))
-    bad = [f"“{text[:40]}” ({where})" for text, where in found.items() if not is_record_id(text)]
+    texts = list(_given_texts(leads, ids_file, stdin))
+    read = read_lead_ids({number: text for number, (text, _where) in enumerate(texts)})
+    bad = [_bad_id(*texts[number], each.reason) for number, each in read.items() if each.reason]
     if bad:
         message = _("No lead has such an id: %s. An id is a number of up to 19 digits.")
         more = ["…"] if len(bad) > MAX_IDS_SHOWN else []
         raise wrong_use(message % ", ".join(bad[:MAX_IDS_SHOWN] + more))
-    if not found:
+    if not texts:
         raise wrong_use(_("Name a lead by its id, give --ids-file, or - to read ids from stdin."))
-    return list(found)
+    return list(dict.fromkeys(each.lead_id for each in read.values()))
 
 
-def _typed(leads: Iterable[str], ids_file: str | None, stdin: TextIO) -> Iterator[tuple[str, str]]:
+def _bad_id(text: str, where: str, reason: str) -> str:
+    if reason == Reason.MALFORMED:
+        return f"“{text[:40]}” ({where})"
+    return f"“{text[:40]}” ({where}; {Reason(reason).label})"
+
+
+def _given_texts(
+    leads: Iterable[str], ids_file: str | None, stdin: TextIO
+) -> Iterator[tuple[str, str]]:
+    """Yield each text that should be an id, and where it stands."""
     for text in leads:
         if text == STDIN:
-            yield from _lines(stdin, _("stdin"))
+            yield from _lines(partial(mass_convert.ids_in_lines, stdin), _("stdin"))
         else:
             yield text.strip(), _("argument")
     if ids_file:
-        try:
-            with Path(ids_file).open(encoding="utf-8-sig") as lines:
-                yield from _lines(lines, ids_file)
-        except (OSError, UnicodeDecodeError) as error:
-            message = _("The file %(path)s cannot be read: %(error)s")
-            raise wrong_use(message % {"path": ids_file, "error": error}) from error
+        yield from _lines(partial(_ids_in_path, Path(ids_file)), ids_file)
 
 
-def _lines(lines: Iterable[str], name: str) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(lines, start=1):
-        text = line.strip()
-        if text and not text.startswith("#"):
-            yield text, _("%(name)s, line %(number)s") % {"name": name, "number": number}
+def _ids_in_path(path: Path) -> Iterator[str]:
+    with path.open("rb") as file:
+        yield from mass_convert.ids_in_file(file)
+
+
+def _lines(read: Callable[[], Iterable[str]], name: str) -> Iterator[tuple[str, str]]:
+    """
+    Yield the lines of a source that are not empty, each with its place.
+
+    :raises CommandError: if the source cannot be read
+    """
+    try:
+        for number, text in enumerate(read(), start=1):
+            if text:
+                yield text, _("%(name)s, line %(number)s") % {"name": name, "number": number}
+    except RequestRefusedError as error:
+        if error.code != "empty":
+            raise wrong_use(f"{name}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        message = _("%(name)s cannot be read: %(error)s")
+        raise wrong_use(message % {"name": name, "error": error}) from error

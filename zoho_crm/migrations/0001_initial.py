@@ -423,6 +423,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("malformed", "no id of a lead"),
+                            ("rounded", "rounded by a spreadsheet: export the ids as text"),
+                            ("several_values", "several values: say which column has the ids"),
                             ("double", "named before"),
                             ("converted", "converted already"),
                             ("in_another_run", "in another mass conversion"),

@@ -206,6 +206,8 @@ class MassConversionLine(models.Model):
 
     class Reason(models.TextChoices):
         MALFORMED = "malformed", _("no id of a lead")
+        ROUNDED = "rounded", _("rounded by a spreadsheet: export the ids as text")
+        SEVERAL_VALUES = "several_values", _("several values: say which column has the ids")
         DOUBLE = "double", _("named before")
         CONVERTED = "converted", _("converted already")
         IN_ANOTHER_RUN = "in_another_run", _("in another mass conversion")

@@ -3,12 +3,16 @@ The sources of a run's lead ids: a file, a column of a CSV file, lines of text, 
 
 Each function yields one text per line of its source, so that line numbers are those of the source;
 a line without an id (an empty line, a header, a comment) is yielded as an empty text.
+
+Zoho's exports have the ids in the column "Record Id", with the prefix "zcrm_".
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
+import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping
 from io import TextIOWrapper
 from itertools import chain, repeat
@@ -18,12 +22,16 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.models import Connection
+from zoho_crm.services.lead_ids import DELIMITERS, id_in_line
 from zoho_crm.services.leads import open_leads
 from zoho_crm.services.presentation import MAX_TEXT_LENGTH
 from zoho_crm.types import CodedText, storable
 
 COMMENT = "#"
-DELIMITERS = ",;\t"
+#: Names of the column of ids, in lower case: in exports of Zoho's, of its bulk read, and of ours.
+ID_COLUMNS = frozenset({"record id", "lead id", "leadid", "id", "lead_id"})
+#: The first line that Excel writes, or needs, to know the delimiter.
+_SEPARATOR_LINE = re.compile(r'"?sep=.?"?', re.IGNORECASE)
 #: Bytes of a file that are read at a time.
 CHUNK_BYTES = 1 << 16
 
@@ -32,13 +40,14 @@ def ids_in_file(file: BinaryIO, *, column: str = "") -> Iterator[str]:
     """
     Yield the lines of a file, or the values in a column of a CSV file with a header.
 
-    The whole file is checked before the first line is yielded.
+    The whole file is checked before the first line is yielded. Text in UTF-8 and, with a byte order
+    mark, in UTF-16 is read as such. Of other encodings, which spreadsheets write too, the digits
+    are certain, and only they matter.
 
     :param file: a file opened for reading bytes, at its beginning
-    :raises RequestRefusedError: if it is not text in UTF-8, is empty, or has no such column
+    :raises RequestRefusedError: if it is no text, is empty, or has no such column
     """
-    _check_text(file)
-    text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    text = TextIOWrapper(file, encoding=_encoding(file), newline="")
     try:
         yield from ids_in_lines(text, column=column)
     finally:
@@ -47,16 +56,26 @@ def ids_in_file(file: BinaryIO, *, column: str = "") -> Iterator[str]:
 
 def ids_in_lines(lines: Iterable[str], *, column: str = "") -> Iterator[str]:
     """
-    Yield lines of text, or the values in a column of lines of CSV with a header.
+    Yield the ids in lines of text, or the values in a column of lines of CSV with a header.
+
+    Without a column, the one that is named as Zoho's exports name the id is taken; a line of other
+    text is yielded whole if it has not one id.
 
     :raises RequestRefusedError: if there is no line, or no such column
     """
     stream = iter(lines)
-    first = next(stream, "")
+    first = next(stream, "").removeprefix("\ufeff")
     if not first:
         raise RequestRefusedError(_("It is empty."), code="empty")
-    lines = chain([first.removeprefix("\ufeff")], stream)
-    return _column(lines, column.strip()) if column else map(_id, lines)
+    if _SEPARATOR_LINE.fullmatch(first.strip()):
+        return chain([""], _ids(next(stream, ""), stream, column.strip()))
+    return _ids(first, stream, column.strip())
+
+
+def _ids(first: str, rest: Iterator[str], column: str) -> Iterator[str]:
+    lines = chain([first], rest)
+    name = column or _id_column(first)
+    return _column(lines, name) if name else map(_id, lines)
 
 
 def ids_of_open_leads(
@@ -84,23 +103,47 @@ def open_leads_source(filters: Mapping[str, str]) -> CodedText:
     return CodedText(code="open_leads", details={"filters": listed[:MAX_TEXT_LENGTH]})
 
 
-def _check_text(file: BinaryIO) -> None:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    message = _("It is not a text file in UTF-8. Save it as text or CSV, one id of a lead a line.")
+def _encoding(file: BinaryIO) -> str:
+    """
+    Return the encoding of a text file, and go back to its beginning.
+
+    :raises RequestRefusedError: if it is no text
+    """
+    is_utf_16 = file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE)
+    file.seek(0)
+    for encoding in ("utf-16",) if is_utf_16 else ("utf-8-sig", "latin-1"):
+        if _is_text(file, encoding):
+            return encoding
+    message = _("It is not a text file. Save it as text or CSV, one id of a lead a line.")
+    raise RequestRefusedError(message, code="no_text")
+
+
+def _is_text(file: BinaryIO, encoding: str) -> bool:
+    """Return whether a whole file is text in this encoding, and go back to its beginning."""
+    decoder = codecs.getincrementaldecoder(encoding)()
     try:
         while chunk := file.read(CHUNK_BYTES):
-            if b"\0" in chunk:
-                raise RequestRefusedError(message, code="no_text")
-            decoder.decode(chunk)
+            if "\0" in decoder.decode(chunk):
+                return False
         decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        raise RequestRefusedError(message, code="no_text") from error
-    file.seek(0)
+    except UnicodeDecodeError:
+        return False
+    finally:
+        file.seek(0)
+    return True
 
 
 def _id(line: str) -> str:
-    text = line.strip()
-    return "" if text.startswith(COMMENT) else text
+    return "" if line.lstrip().startswith(COMMENT) else id_in_line(line)
+
+
+def _id_column(header: str) -> str:
+    """Return the one column whose name says that it has the ids; empty if there is none."""
+    for delimiter in DELIMITERS:
+        found = [name for name in _names(header, delimiter) if name.casefold() in ID_COLUMNS]
+        if len(found) == 1:
+            return found[0]
+    return ""
 
 
 def _column(lines: Iterator[str], name: str) -> Iterator[str]:

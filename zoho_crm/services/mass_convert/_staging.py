@@ -19,8 +19,9 @@ from zoho_crm.models import (
     Move,
 )
 from zoho_crm.services import lifecycle
+from zoho_crm.services.lead_ids import read_lead_ids
 from zoho_crm.services.leads import matches_filters
-from zoho_crm.types import Lead, is_record_id, storable
+from zoho_crm.types import Lead, storable
 
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
@@ -104,10 +105,10 @@ def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
 def _stage_batch(run: MassConversion, lines: Mapping[int, str]) -> None:
     wanted: dict[str, int] = {}
     left_out: dict[int, str] = {}
-    for number, text in lines.items():
-        if not is_record_id(text):
-            left_out[number] = Reason.MALFORMED
-        elif wanted.setdefault(text, number) != number:
+    for number, read in read_lead_ids(lines).items():
+        if read.reason:
+            left_out[number] = read.reason
+        elif wanted.setdefault(read.lead_id, number) != number:
             left_out[number] = Reason.DOUBLE
     _save_left_out(run, lines, left_out | _stage_leads(run, wanted))
 
