@@ -10,6 +10,7 @@ from django.db import connections, transaction
 from django.db.models import F
 
 from tests.journeys.waiting import wait_until
+from tests.mass.bench import StopCondition
 from zoho_crm import crypto
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services import convert, work
@@ -748,6 +749,25 @@ def test_a_person_can_end_a_back_off(ready, run, zoho, connection, later):
     run()
 
     assert now(row).status == Status.CONVERTED
+
+
+def test_a_slice_that_is_ending_does_not_bring_back_what_a_person_ended(
+    ready, run, zoho, connection
+):
+    ready()
+    zoho.fail("convert", "error_before", status=403, body=error("NO_PERMISSION"))
+
+    def person_tests():
+        """Test the connection in each pass of the loop: the last is after the refusal."""
+        work.end_backoff(connection_id=connection.pk)
+        return False
+
+    wait = run(stop=StopCondition(person_tests))
+
+    state = ConnectionWork.objects.get()
+    assert (state.backoff_until, state.backoff_reason, state.backoff_kind) == (None, "", "")
+    assert state.lease_until is None
+    assert wait < 10
 
 
 def test_after_a_back_off_a_single_call_probes(requested, run, zoho, later):

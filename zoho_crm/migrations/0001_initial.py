@@ -576,6 +576,7 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
+                ("backoff_number", models.PositiveIntegerField(default=0, editable=False)),
                 (
                     "credits_remaining",
                     models.BigIntegerField(null=True, verbose_name="credits remaining"),

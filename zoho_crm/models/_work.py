@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import models
@@ -38,6 +39,8 @@ class ConnectionWork(models.Model):
     backoff_reason = models.CharField(_("why"), max_length=50, blank=True)
     backoff_details = models.JSONField(default=dict, blank=True, editable=False)
     backoff_kind = models.CharField(max_length=10, choices=BackoffKind, blank=True, editable=False)
+    #: Grows when a person ends a back-off: what a worker learnt before does not bring it back.
+    backoff_number = models.PositiveIntegerField(default=0, editable=False)
     credits_remaining = models.BigIntegerField(_("credits remaining"), null=True)
     #: When the next worker is to be started, so that only one message is sent for it.
     wake_at = models.DateTimeField(null=True)
@@ -105,8 +108,15 @@ class ConnectionWork(models.Model):
         """Extend the lease to so many seconds from now; return whether it was still held."""
         return bool(self.held().update(lease_until=from_now(seconds), seen_at=DbNow()))
 
-    def release(self, **columns: Any) -> None:
-        """End the lease, if it is still held, and write these columns for the next worker."""
+    def release(self, *, backoff: Mapping[str, Any] | None = None, **columns: Any) -> None:
+        """
+        End the lease, if it is still held, and write these columns for the next worker.
+
+        :param backoff: the columns of the back-off; not written if a person ended the back-off
+            after this row was read
+        """
+        if backoff:
+            self.held().filter(backoff_number=self.backoff_number).update(**backoff)
         self.held().update(lease_owner="", lease_until=None, seen_at=DbNow(), **columns)
 
     # Queries

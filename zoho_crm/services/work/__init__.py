@@ -17,7 +17,7 @@ from operator import or_
 from threading import Event
 from typing import Any
 
-from django.db.models import Case, Q, QuerySet, Subquery, When
+from django.db.models import Case, F, Q, QuerySet, Subquery, When
 
 from zoho_crm.conf import conf
 from zoho_crm.models import (
@@ -54,7 +54,7 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     lease = ConnectionWork.acquire(connection_id, owner=_lease_owner(), seconds=conf().LEASE)
     if lease is None:
         return None
-    columns: dict[str, object] = {}
+    columns: dict[str, Any] = {}
     try:
         _mark_orphans_unknown(connection_id)
         mass_convert.jobs.give_up_overdue(connection_id)
@@ -80,7 +80,8 @@ def schedule_wake_up(*, connection_id: int, seconds: float) -> bool:
 
 def end_backoff(*, connection_id: int) -> None:
     """End the back-off of a connection, because a person tested it or connected it again."""
-    ConnectionWork.objects.filter(pk=connection_id).update(**NO_BACKOFF)
+    rows = ConnectionWork.objects.filter(pk=connection_id)
+    rows.update(**NO_BACKOFF, backoff_number=F("backoff_number") + 1)
 
 
 def sweep() -> list[int]:

@@ -164,14 +164,19 @@ class ConnectionHealth:
             self.backoff = (seconds, error)
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns of ``ConnectionWork`` that keep this state for the next worker."""
-        limit = {"limit": self.limit.value, "limit_met": self.limit.met}
+        """Return what ``ConnectionWork.release`` keeps of this state for the next worker."""
+        return {
+            "limit": self.limit.value,
+            "limit_met": self.limit.met,
+            "backoff": self._backoff_columns(),
+        }
+
+    def _backoff_columns(self) -> Mapping[str, Any]:
         if self.backoff is None:
-            return {**limit, **NO_BACKOFF}
+            return NO_BACKOFF
         seconds, error = self.backoff
         reason = reason_of(error)
         return {
-            **limit,
             "backoff_until": from_now(seconds),
             "backoff_reason": reason.code,
             "backoff_details": reason.details,

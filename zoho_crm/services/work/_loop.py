@@ -69,7 +69,7 @@ class WorkLoop:
         self._token: Secret | None = None
 
     def run(self) -> dict[str, Any]:
-        """Work the rows, and return columns of ``ConnectionWork`` for the next worker."""
+        """Work the rows, and return what ``ConnectionWork.release`` keeps for the next worker."""
         try:
             self._refresh_and_start_calls()
             while not self._is_finished():
