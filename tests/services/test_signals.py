@@ -1,9 +1,14 @@
 from __future__ import annotations
 
-import pytest
+from threading import Barrier, Thread
 
+import pytest
+from django.db import connections
+
+from tests.clock import pass_time
+from zoho_crm.conf import conf
 from zoho_crm.models import Connection, ConnectionEvent, LeadConversion
-from zoho_crm.services import convert, work
+from zoho_crm.services import convert, lifecycle, work
 from zoho_crm.services.preview import preview
 from zoho_crm.services.signals import send_signals
 from zoho_crm.signals import connection_lost, lead_converted
@@ -107,3 +112,100 @@ def test_a_signal_is_sent_once_for_a_lost_connection(connection, zoho, received)
 
     assert received == [(Connection, {"connection": connection})]
     assert ConnectionEvent.objects.get(kind="lost").announced_at is not None
+
+
+# Several senders
+
+
+@pytest.fixture
+def many_converted(connection):
+    """Leads that were converted, and whose signals nobody has sent."""
+    LeadConversion.objects.bulk_create(
+        LeadConversion(
+            connection=connection,
+            lead_id=str(lead_id),
+            status=LeadConversion.Status.CONVERTED,
+            converted_by=LeadConversion.By.US,
+        )
+        for lead_id in range(1, 31)
+    )
+
+
+@pytest.fixture
+def on_a_signal():
+    """Call a function in a receiver of the next signal of a converted lead."""
+    receivers = []
+
+    def arrange(function):
+        def receive(**_arguments):
+            if receivers:
+                receivers.clear()
+                function()
+
+        receivers.append(receive)
+        lead_converted.connect(receive)
+
+    yield arrange
+    receivers.clear()
+
+
+def test_a_sender_leaves_the_signal_to_one_that_is_sending_it(
+    many_converted, received, on_a_signal
+):
+    others = []
+    on_a_signal(lambda: others.append(send_signals()))
+
+    assert send_signals() == 1
+    assert others == [29]
+    assert len({arguments["conversion"].pk for _sender, arguments in received}) == 30
+    assert len(received) == 30
+
+
+def test_two_senders_at_once_send_each_signal_once(many_converted, received):
+    barrier, numbers = Barrier(2), []
+
+    def send():
+        barrier.wait()
+        try:
+            numbers.append(send_signals())
+        finally:
+            connections.close_all()
+
+    senders = [Thread(target=send) for _sender in range(2)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+
+    assert sum(numbers) == len(received) == 30
+    assert len({arguments["conversion"].pk for _sender, arguments in received}) == 30
+
+
+def test_a_signal_is_sent_by_another_if_its_sender_died(converted, zoho, received, on_a_signal):
+    def die():
+        raise SystemExit
+
+    on_a_signal(die)
+    with pytest.raises(SystemExit):
+        send_signals()
+    received.clear()
+
+    at_once = send_signals()
+    pass_time(zoho, conf().LEASE)
+
+    assert (at_once, send_signals()) == (0, 1)
+    assert [arguments["conversion"] for _sender, arguments in received] == [converted]
+
+
+def test_a_signal_is_due_again_for_a_row_that_was_reopened_while_it_was_sent(
+    converted, on_a_signal
+):
+    def reopen():
+        LeadConversion.objects.move([lifecycle.reopened(LeadConversion.objects.get())])
+
+    on_a_signal(reopen)
+
+    send_signals()
+
+    row = LeadConversion.objects.get()
+    assert (row.announced_at, row.signal_lease_until) == (None, None)

@@ -124,6 +124,7 @@ class Migration(migrations.Migration):
                 ),
                 ("details", models.JSONField(blank=True, default=dict, verbose_name="details")),
                 ("announced_at", models.DateTimeField(editable=False, null=True)),
+                ("signal_lease_until", models.DateTimeField(editable=False, null=True)),
             ],
             options={
                 "verbose_name": "connection event",
@@ -232,6 +233,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
                 ("finished_at", models.DateTimeField(null=True, verbose_name="finished")),
                 ("announced_at", models.DateTimeField(editable=False, null=True)),
+                ("signal_lease_until", models.DateTimeField(editable=False, null=True)),
             ],
             options={
                 "verbose_name": "lead conversion",
@@ -358,6 +360,7 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField(null=True, verbose_name="started")),
                 ("ended_at", models.DateTimeField(null=True, verbose_name="ended")),
                 ("announced_at", models.DateTimeField(editable=False, null=True)),
+                ("signal_lease_until", models.DateTimeField(editable=False, null=True)),
             ],
             options={
                 "verbose_name": "mass conversion",

@@ -255,6 +255,8 @@ class ConnectionEvent(models.Model):
     details = models.JSONField(_("details"), default=dict, blank=True)
     #: When the signal was sent to the host project, for the kinds that have one.
     announced_at = models.DateTimeField(null=True, editable=False)
+    #: Until when a process that is sending the signal has the row to itself; null if none is.
+    signal_lease_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("connection event")

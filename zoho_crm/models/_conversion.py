@@ -143,6 +143,8 @@ class LeadConversion(models.Model):
     finished_at = models.DateTimeField(_("finished"), null=True)
     #: When the signal was sent to the host project.
     announced_at = models.DateTimeField(null=True, editable=False)
+    #: Until when a process that is sending the signal has the row to itself; null if none is.
+    signal_lease_until = models.DateTimeField(null=True, editable=False)
 
     #: Annotated by the services: whether a read counts as negative, whether the preview is old.
     is_conclusive: bool

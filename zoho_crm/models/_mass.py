@@ -109,6 +109,8 @@ class MassConversion(models.Model):
     started_at = models.DateTimeField(_("started"), null=True)
     ended_at = models.DateTimeField(_("ended"), null=True)
     announced_at = models.DateTimeField(null=True, editable=False)
+    #: Until when a process that is sending the signal has the row to itself; null if none is.
+    signal_lease_until = models.DateTimeField(null=True, editable=False)
 
     #: Set by ``advance_runs``.
     is_due: bool

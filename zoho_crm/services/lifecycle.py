@@ -168,7 +168,8 @@ def reopened(row: LeadConversion, *, by: str = "", **details: Any) -> Move:
     """Return the move that queues a finished row for a new preview and clears its outcome."""
     move = reset_to_new(row, by=by, **details)
     no_outcome: Values = {"contact_id": "", "account_id": "", "deal_id": "", "converted_by": ""}
-    no_outcome |= {"evidence": "", "finished_at": None, "announced_at": None, "attempts": 0}
+    no_outcome |= {"evidence": "", "finished_at": None, "attempts": 0}
+    no_outcome |= {"announced_at": None, "signal_lease_until": None}
     return Move(
         row=row, to=move.to, by=by, values={**move.values, **no_outcome}, details=move.details
     )

@@ -216,6 +216,7 @@ def retry(*, run_id: int, by: AbstractBaseUser | None = None) -> int:
     # The rows of a finished run are not worked; if this process dies here, retry can be repeated.
     count = LeadConversion.objects.filter(mass_conversion=run, status=Status.NEW).count()
     if count:
-        reset: dict[str, Any] = {"counts": None, "ended_at": None, "announced_at": None}
+        reset: dict[str, Any] = {"counts": None, "ended_at": None}
+        reset |= {"announced_at": None, "signal_lease_until": None}
         run.advance([Stage.FINISHED], Stage.PREVIEWING, is_armed=False, due_at=DbNow(), **reset)
     return count
