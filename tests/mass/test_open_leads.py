@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connections
 
 from tests.mass.bench import Bench, Stage
 from zoho_crm.models import LeadConversion, MassConversion
@@ -159,3 +160,24 @@ def test_a_run_that_is_cancelled_while_it_takes_leads_in_takes_no_more(bench: Be
     assert run.seen == seen
     assert bench.status_counts() == {Status.SKIPPED: len(taken_in(run))}
     assert not bench.requested()
+
+
+def test_a_page_that_zoho_refuses_does_not_hold_up_a_run_that_was_cancelled_meanwhile(
+    bench: Bench,
+) -> None:
+    bench.leads(MANY)
+    run = prepare(bench)
+    bench.work_until(lambda: bench.refreshed(run).seen > 0)
+    refusal = {"code": "INVALID_DATA", "status": "error", "message": "no", "details": {}}
+    bench.zoho.fail("leads_list", "error_before", status=400, body=refusal)
+    bench.zoho.fail("leads_list", "delay", seconds=0.1)
+
+    def cancel(_seconds: float) -> None:
+        mass_convert.cancel(run_id=run.pk)
+        connections.close_all()
+
+    bench.zoho.engine.sleep = cancel
+    bench.until_ended(run)
+
+    assert (run.stage, run.paused_reason) == (Stage.CANCELLED, "")
+    assert bench.status_counts() == {Status.SKIPPED: len(taken_in(run))}

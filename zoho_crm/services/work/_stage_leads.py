@@ -61,7 +61,7 @@ class StageLeadsStep:
 
     def _on_error(self, run: MassConversion, call: PendingCall, error: BaseException) -> None:
         self._reading.discard(run.pk)
-        rows = MassConversion.objects.filter(pk=run.pk)
+        rows = MassConversion.objects.filter(pk=run.pk, stage=Stage.STAGING)  # not cancelled
         if isinstance(error, RequestRefusedError):
             # A person has to look at it; after a resume it starts from the first page.
             reason = reason_of(error)
