@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from random import Random
+from typing import Any, TypeAlias
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import connections
+from django.db.models import Sum
+from django.test.utils import CaptureQueriesContext
+from django.utils.timezone import localdate
 
 from tests.clock import pass_time
+from tests.mass import groups
 from tests.mass.bench import CREATE, REFUSAL, Bench, Stage, policy
+from zoho_crm import matching
 from zoho_crm.conf import conf
-from zoho_crm.matching import Action
+from zoho_crm.exceptions import StaleDecisionError
+from zoho_crm.matching import Action, DecisionContext, Preview
 from zoho_crm.models import LeadConversion, LeadConversionEvent, MassConversion
 from zoho_crm.services import convert, mass_convert
-from zoho_crm.types import ConversionPlan
+from zoho_crm.services.mass_convert import _groups, _steps
+from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict
 
 pytestmark = pytest.mark.slow
 
 Status = LeadConversion.Status
+#: Steps after which the groups of every run of these tests are formed.
+MAX_STEPS = 500
 SAME = {"Email": "ines@nordwind.example", "Last_Name": "Albrecht"}
 
 
@@ -287,6 +301,174 @@ def test_a_lead_that_has_another_match_meanwhile_is_not_sent(bench: Bench) -> No
     to_the_end(bench, run)
 
     assert not bench.requested()
+
+
+# Many groups
+
+
+@pytest.fixture
+def in_review(bench: Bench) -> Callable[[Iterable[Preview]], MassConversion]:
+    """Create a run of leads as if they had just been previewed, and form its groups."""
+
+    def create(previews: Iterable[Preview]) -> MassConversion:
+        by_lead = {preview.lead.id: preview for preview in previews if preview.lead}
+        run = bench.prepare(by_lead)
+        context = DecisionContext(today=localdate())
+        LeadConversion.objects.move(
+            mass_convert.previewed_in_run(row, by_lead[row.lead_id], bench.policy, context)
+            for row in run.rows.all()
+        )
+        take_steps(run)
+        return run
+
+    return create
+
+
+InReview: TypeAlias = Callable[[Iterable[Preview]], MassConversion]
+
+
+def preview(number: int, company: str, email: str = "", account: str = "") -> Preview:
+    """Return the preview of a lead that matches nothing, or this account."""
+    lead = Lead(id=str(number), name="A", company=company, email=email)
+    accounts = (Match(id=account, name=company),) if account else ()
+    return matching.assess(lead, ConversionOptions(accounts=accounts))
+
+
+def take_steps(run: MassConversion) -> int:
+    """Take steps until the run waits for a person; return their number."""
+    for number in range(1, MAX_STEPS):
+        mass_convert.advance_runs(run.connection_id)
+        run.refresh_from_db()
+        if run.due_at is None:
+            assert run.stage == Stage.REVIEW
+            return number
+    raise AssertionError("there is no end")
+
+
+def decide_all(run: MassConversion) -> None:
+    mass_convert.decide(run_id=run.pk, verdict=Verdict.NO_MATCH, action=Action.CREATE)
+
+
+@pytest.mark.parametrize("forms", [("GmbH", "GmbH"), ("GmbH", "Inc.")], ids=["same", "similar"])
+def test_the_number_of_statements_does_not_depend_on_that_of_the_groups(
+    in_review: InReview, forms: tuple[str, str]
+) -> None:
+    def statements(groups: int) -> int:
+        names = [f"Company {groups} {number} {form}" for number in range(groups) for form in forms]
+        run = in_review(preview(1000 * groups + index, name) for index, name in enumerate(names))
+        decide_all(run)
+        with CaptureQueriesContext(connections["default"]) as queries:
+            mass_convert.advance_runs(run.connection_id)
+        assert take_steps(run) == 1
+        return len(queries)
+
+    assert statements(40) == statements(4)
+
+
+def test_only_the_rows_of_a_decision_and_those_that_it_affects_are_looked_at(
+    in_review: InReview,
+) -> None:
+    run = in_review(preview(number, f"Company {number % 20}") for number in range(1, 101))
+    rows = list(run.rows.order_by("pk"))
+    follower, leader = rows[25], rows[0]
+    before = run.rows.aggregate(Sum("version"))["version__sum"]
+
+    for row in (follower, leader):
+        convert.skip(conversion_id=row.pk, version=row.version, by=User.objects.get())
+    marked = run.rows.filter(grouping__gt=LeadConversion.Grouping.DONE)
+    assert {row.pk for row in marked} == {follower.pk, leader.pk}
+    take_steps(run)
+
+    # Those two, and the four that followed the leader: one of them leads the others.
+    assert run.rows.aggregate(Sum("version"))["version__sum"] == before + 2 + 4
+    assert not marked.all().exists()
+
+
+def test_a_step_ends_soon_and_the_run_cannot_be_started_before_the_last(
+    in_review: InReview, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = in_review(preview(number, f"Company {number % 3}") for number in range(1, 21))
+    decide_all(run)
+    monkeypatch.setattr(_groups, "STEP_SECONDS", 0)
+    monkeypatch.setattr(_groups, "BATCH_ROWS", 5)
+
+    mass_convert.advance_runs(run.connection_id)
+    with pytest.raises(StaleDecisionError, match="still being taken in"):
+        bench.start(run)
+
+    assert take_steps(run) > 2
+    bench.start(run)
+
+
+def test_the_steps_of_many_runs_are_shared_out(
+    in_review: InReview, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [in_review([preview(number, "Company")]) for number in range(1, 4)]
+    for run in runs:
+        decide_all(run)
+    monkeypatch.setattr(_steps, "MAX_STEPS_SECONDS", 0)
+
+    due = [sum(run.is_due for run in mass_convert.advance_runs(runs[0].connection_id))]
+    due += [sum(run.is_due for run in mass_convert.advance_runs(runs[0].connection_id))]
+
+    assert due == [2, 1]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_are_the_same_as_if_all_rows_were_grouped_at_once(
+    in_review: InReview, bench: Bench, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In small batches, after each of many decisions about entangled leads."""
+    monkeypatch.setattr(_groups, "BATCH_ROWS", 4)
+    monkeypatch.setattr(_groups, "MAX_MARKED_ROWS", 3)
+    random = Random(seed)
+
+    def lead(number: int) -> Preview:
+        company = f"Company {random.randrange(7)} {random.choice(['', '', 'GmbH', 'Inc.'])}"
+        email = random.choice(["", *(f"p{number}@firm.example" for number in range(9))])
+        return preview(number, company, email, account=random.choice(["", "", "41"]))
+
+    def decide_one(row: LeadConversion) -> None:
+        account = "41" if row.verdict == Verdict.ACCOUNT_ONLY else ""
+        plans = [None, CREATE, CREATE, replace(CREATE, account_id=account)]
+        plan, by = random.choice(plans), bench.person
+        mass_convert.decide_one(conversion_id=row.pk, version=row.version, plan=plan, by=by)
+
+    run = in_review(map(lead, range(1, 41)))
+    for _round in range(12):
+        if random.random() < 0.2:
+            decide_all(run)
+        for row in random.sample(list(run.rows.order_by("pk")), random.choice([1, 1, 3])):
+            decide_one(row)
+        expected = groups.rows_of(run)
+        groups.regroup(expected)
+        take_steps(run)
+        found = groups.rows_of(run)
+        assert {pk: row.result for pk, row in found.items()} == {
+            pk: row.result for pk, row in expected.items()
+        }
+
+
+def test_a_decision_in_the_middle_of_a_step_is_taken_in(in_review: InReview, bench: Bench) -> None:
+    run = in_review(preview(number, "Company") for number in range(1, 4))
+    first, second, third = run.rows.order_by("pk")
+    decide_all(run)
+    decisions = [first]
+
+    def decide(execute: Any, sql: str, *arguments: Any) -> Any:
+        """Leave the leader out after the first query for marked rows."""
+        result = execute(sql, *arguments)
+        if decisions and sql.startswith("SELECT") and "grouping" in sql:
+            row = bench.row(decisions.pop().lead_id)
+            convert.skip(conversion_id=row.pk, version=row.version, by=bench.person)
+        return result
+
+    with connections["default"].execute_wrapper(decide):
+        take_steps(run)
+
+    assert not decisions
+    assert follows(bench, second.lead_id) == ("", "")
+    assert follows(bench, third.lead_id) == (second.lead_id, "account")
 
 
 # The books

@@ -228,6 +228,7 @@ class Migration(migrations.Migration):
                 ("contact_key", models.CharField(blank=True, editable=False, max_length=32)),
                 ("account_key", models.CharField(blank=True, editable=False, max_length=32)),
                 ("similar_key", models.CharField(blank=True, editable=False, max_length=32)),
+                ("grouping", models.PositiveSmallIntegerField(default=0, editable=False)),
                 ("policy", models.CharField(blank=True, max_length=50, verbose_name="policy")),
                 ("approved_at", models.DateTimeField(null=True, verbose_name="approved")),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
@@ -851,6 +852,19 @@ class Migration(migrations.Migration):
             model_name="leadconversion",
             index=models.Index(
                 fields=["mass_conversion", "account_key"], name="zoho_crm_same_account"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="leadconversion",
+            index=models.Index(
+                fields=["mass_conversion", "similar_key", "account_key"],
+                name="zoho_crm_similar_companies",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="leadconversion",
+            index=models.Index(
+                fields=["mass_conversion", "grouping", "id"], name="zoho_crm_rows_to_group"
             ),
         ),
         migrations.AddConstraint(

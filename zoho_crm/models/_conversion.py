@@ -51,6 +51,20 @@ class LeadConversion(models.Model):
         CONTACT = "contact", _("contact")
         ACCOUNT = "account", _("account")
 
+    class Grouping(models.IntegerChoices):
+        """What has to be done with a row to form the groups of its run, in the order of work."""
+
+        #: Nothing.
+        DONE = 0
+        #: It was previewed or decided: look for companies with a similar name.
+        CHANGED = 1
+        #: Its company has a similar name as another: leave it for review.
+        SIMILAR = 2
+        #: Find the leader that it has to follow.
+        COMPARE = 3
+        #: If it follows a follower, leave it for review.
+        CHECK = 4
+
     # With db_index=False: an index below begins with the foreign key, or no query filters by it.
     connection = models.ForeignKey(
         Connection,
@@ -119,6 +133,7 @@ class LeadConversion(models.Model):
     contact_key = models.CharField(max_length=32, blank=True, editable=False)
     account_key = models.CharField(max_length=32, blank=True, editable=False)
     similar_key = models.CharField(max_length=32, blank=True, editable=False)
+    grouping = models.PositiveSmallIntegerField(default=Grouping.DONE, editable=False)
 
     #: Name of the policy that decides the plan; empty if a person does.
     policy = models.CharField(_("policy"), max_length=50, blank=True)
@@ -146,9 +161,11 @@ class LeadConversion(models.Model):
     #: Until when a process that is sending the signal has the row to itself; null if none is.
     signal_lease_until = models.DateTimeField(null=True, editable=False)
 
-    #: Annotated by the services: whether a read counts as negative, whether the preview is old.
+    #: Annotated by the services: whether a read counts as negative, whether the preview is old,
+    #: whether it would be converted if its run were started now.
     is_conclusive: bool
     is_old: bool
+    is_planned: bool
 
     objects: ClassVar = LeadConversionQuerySet.as_manager()
 
@@ -175,6 +192,13 @@ class LeadConversion(models.Model):
             models.Index(fields=["mass_conversion", "finished_at"], name="zoho_crm_last_outcomes"),
             models.Index(fields=["mass_conversion", "contact_key"], name="zoho_crm_same_contact"),
             models.Index(fields=["mass_conversion", "account_key"], name="zoho_crm_same_account"),
+            models.Index(
+                fields=["mass_conversion", "similar_key", "account_key"],
+                name="zoho_crm_similar_companies",
+            ),
+            models.Index(
+                fields=["mass_conversion", "grouping", "id"], name="zoho_crm_rows_to_group"
+            ),
         ]
         permissions: ClassVar = [
             ("preview_leadconversion", _("Can preview the conversion of a lead")),

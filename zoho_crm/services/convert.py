@@ -77,6 +77,8 @@ def skip(
         conversion_id, version, Status.PREVIEWED, Status.READY, Status.NEEDS_REVIEW
     )
     values = {**lifecycle.AT_REST, "policy": "", "decided_by_id": by.pk}
+    if row.mass_conversion:
+        values["grouping"] = LeadConversion.Grouping.CHANGED
     details = {"note": note} if note else {}
     with transaction.atomic():
         if row.mass_conversion:

@@ -44,6 +44,7 @@ NO_ERROR: Values = {"error_code": "", "error_message": "", "error_details": None
 NO_RUN: Values = {
     **dict.fromkeys(("mass_conversion", "job", "follows")),
     **dict.fromkeys(("joins", "effect", "contact_key", "account_key", "similar_key"), ""),
+    "grouping": LeadConversion.Grouping.DONE,
 }
 
 #: Columns of a row whose retention period is over.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,8 @@ from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Lead, Verdict, as_json
 
 Status = LeadConversion.Status
+#: The column of a row that was previewed or decided: the groups of its run have to be formed again.
+REGROUP: Mapping[str, Any] = {"grouping": LeadConversion.Grouping.CHANGED}
 #: Statuses in which one row may be decided; a plan takes a skipped row in again.
 DECIDABLE = (Status.PREVIEWED, Status.SKIPPED)
 #: Rows that are moved in one transaction, here and in the other modules of this package.
@@ -49,11 +51,11 @@ def previewed_in_run(
         return replace(move, values={**move.values, **undecided})
     if "plan" not in move.values:
         keys = _key_columns(preview.lead, row.stored_plan())
-        return replace(move, values={**move.values, **keys})
+        return replace(move, values={**move.values, **keys, **REGROUP})
     decision = matching.decide_by(policy, preview, context)
     values: dict[str, Any] = {**move.values, "plan": as_json(decision.plan)}
     values["reason"] = decision.reason or move.values["reason"]
-    values |= _key_columns(preview.lead, decision.plan)
+    values |= {**_key_columns(preview.lead, decision.plan), **REGROUP}
     return replace(move, to=Status.SKIPPED if decision.skip else move.to, values=values)
 
 
@@ -174,14 +176,14 @@ def _write(run: MassConversion, moves: list[Move]) -> list[Move]:
 
 def _decision_move(row: LeadConversion, decision: Decision, by: AbstractBaseUser | None) -> Move:
     plan, who = decision.plan, str(by or "")
-    values: dict[str, Any] = {"decided_by_id": by.pk if by else None}
+    values: dict[str, Any] = {"decided_by_id": by.pk if by else None, **REGROUP}
     if decision.skip:
         values |= lifecycle.AT_REST
         return Move(row=row, to=Status.SKIPPED, by=who, values=values)
     if plan is None:
         # The records need an owner, who has to be chosen for each of these leads.
-        undecided = {"plan": None, "decided_by_id": None, "reason": decision.reason}
-        return Move(row=row, to=Status.PREVIEWED, by=who, values=undecided)
+        values |= {"plan": None, "decided_by_id": None, "reason": decision.reason}
+        return Move(row=row, to=Status.PREVIEWED, by=who, values=values)
     values |= {"plan": as_json(plan), "reason": "", **_key_columns(row.stored_lead(), plan)}
     details = {"plan": as_json(plan)}
     return Move(row=row, to=Status.PREVIEWED, by=who, values=values, details=details)

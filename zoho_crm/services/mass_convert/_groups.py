@@ -5,88 +5,248 @@ Rows that would create the same contact (by e-mail) or account (by company) form
 with the smallest primary key is the leader and creates the record; the others follow it and are
 attached to that record. Groups have one level: a row that would follow a follower is left for
 review, and so are rows whose companies differ only in the legal form.
+
+The column ``grouping`` marks the rows that have to be looked at. A new preview or decision marks
+its row, and from there the marks spread to the rows for which it makes a difference. These have
+greater primary keys, because leaders come first. The marked rows are taken in batches, in the order
+of marks and primary keys, with a constant number of statements for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeAlias
 
-from django.db.models import Count, Q, QuerySet
+from django.db import transaction
+from django.db.models import F, Max, Min, Q, QuerySet
 
-from zoho_crm.models import LeadConversion, MassConversion, Move
-from zoho_crm.services.mass_convert._decisions import WRITE_BATCH_ROWS, batches
+from zoho_crm.models import LeadConversion, MassConversion, Move, holds
 
+Grouping = LeadConversion.Grouping
 Joins = LeadConversion.Joins
 Status = LeadConversion.Status
-FOLLOWS_NONE: dict[str, Any] = {"follows_id": None, "joins": ""}
+#: Seconds after which ``regroup`` begins no further batch.
+STEP_SECONDS = 0.4
+#: Rows that are taken at a time.
+BATCH_ROWS = 1_000
+#: Rows that one statement marks at most.
+MAX_MARKED_ROWS = 5_000
+FOLLOWS_NONE: Mapping[str, Any] = {"follows_id": None, "joins": ""}
+#: Whether a row would be converted if its run were started now.
+IS_PLANNED = Q(status=Status.PREVIEWED, plan__isnull=False)
+#: Columns that are read to compare rows with leaders.
+COLUMNS = ("status", "version", "follows", "joins", "contact_key", "account_key")
+
+#: Acts on a batch of rows of a run; returns whether that is finished.
+Action: TypeAlias = Callable[[MassConversion, QuerySet[LeadConversion]], bool]
 
 
-def regroup(run: MassConversion) -> None:
-    """Form the groups of a run's previewed rows again, from the plans that they have now."""
-    for rows in _similar_companies(run):
-        _leave_for_review(rows, "similar")
-    _follow_leaders(_planned(run), "contact_key", Joins.CONTACT)
-    _follow_leaders(_planned(run).exclude(joins=Joins.CONTACT), "account_key", Joins.ACCOUNT)
-    _leave_for_review(_planned(run).filter(follows__follows__isnull=False), "group")
-    for batch in batches(_previewed(run).filter(plan__isnull=True).exclude(follows=None)):
-        _update((row, FOLLOWS_NONE) for row in batch)
+def regroup(run: MassConversion) -> bool:
+    """
+    Form the groups that the last previews and decisions changed, for a short time.
+
+    :return: whether all of them were formed; else it has to be called again
+    """
+    end = time.monotonic() + STEP_SECONDS
+    while _take_batch(run):
+        if time.monotonic() >= end:
+            return False
+    return True
 
 
-def _previewed(run: MassConversion) -> QuerySet[LeadConversion]:
-    rows = LeadConversion.objects.filter(mass_conversion=run, status=Status.PREVIEWED)
-    return rows.defer("lead_snapshot", "options_snapshot", "plan")
+def _take_batch(run: MassConversion) -> bool:
+    """Act on the next rows that have the same mark; return whether there are any."""
+    marked = LeadConversion.objects.filter(mass_conversion=run, grouping__gt=Grouping.DONE)
+    marked = marked.order_by("grouping", "pk")
+    found = list(marked.values_list("grouping", "pk")[:BATCH_ROWS])
+    if not found:
+        return False
+    mark = found[0][0]
+    act, next_mark = ACTIONS[mark]
+    rows = LeadConversion.objects.filter(pk__in=[pk for other, pk in found if other == mark])
+    with transaction.atomic():
+        # This locks the rows before they are read: who decides one meanwhile marks it afterwards.
+        rows.filter(grouping=mark).update(grouping=next_mark)
+        batch = rows.filter(grouping=next_mark)
+        if not act(run, batch):
+            batch.update(grouping=mark)
+    return True
+
+
+# What is done with a batch of rows that had the same mark; all return whether that is finished
+
+
+def _find_similar_companies(run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
+    """Mark the rows of companies that differ only in the legal form, unless a person decided."""
+    named = batch.filter(IS_PLANNED).exclude(similar_key="")
+    keys = set(named.values_list("similar_key", flat=True))
+    by_key = _planned(run).filter(similar_key__in=keys).order_by().values("similar_key")
+    companies = by_key.annotate(first=Min("account_key"), last=Max("account_key"))
+    several = list(companies.exclude(first=F("last")).values_list("similar_key", flat=True))
+    similar = _planned(run).filter(similar_key__in=several, decided_by=None)
+    unmarked = similar.exclude(grouping__in=[Grouping.CHANGED, Grouping.SIMILAR])
+    return _mark(unmarked, Grouping.SIMILAR)
+
+
+def _leave_similar_companies(_run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
+    _leave_for_review(batch, "similar")
+    return True
+
+
+def _compare_with_leaders(run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
+    """Make rows follow their leaders, and mark the rows for which that makes a difference."""
+    flags: dict[str, Any] = {"is_planned": holds(IS_PLANNED)}
+    rows = list(batch.annotate(**flags).only(*COLUMNS).order_by("pk"))
+    pks = {row.pk for row in rows}
+    # Who creates a contact depends on the plans alone; who joins one does not create an account.
+    contacts = _leaders(_planned(run), "contact_key", rows)
+    others = _planned(run).exclude(joins=Joins.CONTACT).exclude(pk__in=pks)
+    accounts = _leaders(others, "account_key", rows)
+    changes = []
+    for row in rows:
+        leader, joins = _leader_of(row, contacts, accounts)
+        if row.status == Status.PREVIEWED and (row.follows_id, row.joins) != (leader, joins):
+            changes.append((row, {"follows_id": leader, "joins": joins}))
+    _update(changes)
+    joining = [row.pk for row in rows if row.joins == Joins.CONTACT]
+    to_check = _followers_of_followers(run).filter(pk__in=joining)
+    return all([_mark(to_check, Grouping.CHECK), _mark_affected(run, pks, contacts, accounts)])
+
+
+def _mark_affected(
+    run: MassConversion, pks: set[int], contacts: dict[str, int], accounts: dict[str, int]
+) -> bool:
+    """
+    Mark the rows to which the new leaders of these rows may make a difference.
+
+    :param contacts: the leaders to a contact by key, of which only those among these rows matter
+    :param accounts: the leaders to an account, likewise
+    """
+    compared = _compared(run).filter(pk__gte=min(pks, default=0)).values_list("pk")
+    if len(compared[: len(pks) + 1]) <= len(pks):
+        return True  # there are none but these rows
+    contacts = {key: pk for key, pk in contacts.items() if pk in pks}
+    accounts = {key: pk for key, pk in accounts.items() if pk in pks}
+    members_of_accounts = _members(run, "account_key", accounts, Joins.ACCOUNT)
+    to_compare = [
+        _without_leader(run, pks, contacts, accounts),
+        _members(run, "contact_key", contacts, Joins.CONTACT),
+        members_of_accounts.exclude(joins=Joins.CONTACT),
+    ]
+    are_marked = [_mark(rows, Grouping.COMPARE) for rows in to_compare]
+    to_check = _followers_of_followers(run).filter(grouping=Grouping.DONE, follows__in=pks)
+    return all([*are_marked, _mark(to_check, Grouping.CHECK)])
+
+
+def _leave_followers_of_followers(run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
+    followers = _followers_of_followers(run).values("pk")
+    _leave_for_review(batch.filter(pk__in=followers), "group")
+    return True
+
+
+#: For each mark what is done with its rows, and the mark that they have then.
+ACTIONS: Mapping[int, tuple[Action, int]] = {
+    Grouping.CHANGED: (_find_similar_companies, Grouping.COMPARE),
+    Grouping.SIMILAR: (_leave_similar_companies, Grouping.COMPARE),
+    Grouping.COMPARE: (_compare_with_leaders, Grouping.DONE),
+    Grouping.CHECK: (_leave_followers_of_followers, Grouping.DONE),
+}
+
+
+# Leaders
+
+
+def _leaders(
+    candidates: QuerySet[LeadConversion], key: str, rows: Iterable[LeadConversion]
+) -> dict[str, int]:
+    """Return by key the primary key of the first candidate with the same key as one of the rows."""
+    keys = {getattr(row, key) for row in rows if row.is_planned} - {""}
+    by_key = candidates.filter(**{f"{key}__in": keys}).order_by().values_list(key)
+    return dict(by_key.annotate(Min("pk")))
+
+
+def _leader_of(
+    row: LeadConversion, contact_leaders: Mapping[str, int], account_leaders: dict[str, int]
+) -> tuple[int | None, str]:
+    """
+    Return the leader that a row has to follow and what it joins; ``None`` if it follows none.
+
+    :param account_leaders: of the rows before this one; is updated if this one is a leader
+    """
+    if not row.is_planned:
+        return None, ""
+    contact = contact_leaders.get(row.contact_key, row.pk)
+    if contact != row.pk:
+        return contact, Joins.CONTACT
+    account = min(row.pk, account_leaders.get(row.account_key, row.pk))
+    if row.account_key:
+        account_leaders[row.account_key] = account
+    return (account, Joins.ACCOUNT) if account != row.pk else (None, "")
+
+
+# Rows of a run
 
 
 def _planned(run: MassConversion) -> QuerySet[LeadConversion]:
-    return _previewed(run).filter(plan__isnull=False)
+    return LeadConversion.objects.filter(IS_PLANNED, mass_conversion=run)
 
 
-def _follow_leaders(rows: QuerySet[LeadConversion], key: str, joins: str) -> None:
-    """Make rows with the same key follow the first of them; end what they followed by it before."""
-    leader: LeadConversion | None = None
-    for batch in _sorted_batches(rows, key):
-        changes = []
-        for row in batch:
-            value = getattr(row, key)
-            if leader is None or not value or getattr(leader, key) != value:
-                leader = row
-            to_join = {"follows_id": leader.pk, "joins": joins}
-            if row is not leader and (row.follows_id, row.joins) != (leader.pk, joins):
-                changes.append((row, to_join))
-            elif row is leader and row.joins == joins:
-                changes.append((row, FOLLOWS_NONE))
-        _update(changes)
+def _followers_of_followers(run: MassConversion) -> QuerySet[LeadConversion]:
+    """Return the rows that follow a follower, unless a person decided."""
+    return _planned(run).filter(follows__follows__isnull=False, decided_by=None)
 
 
-def _sorted_batches(rows: QuerySet[LeadConversion], key: str) -> Iterator[list[LeadConversion]]:
-    """Yield rows in the order of their key; rows without a key only if they follow another."""
-    rows = rows.only("status", "version", "follows_id", "joins", key).order_by(key, "pk")
-    rows = rows.exclude(**{key: "", "follows": None})
-    value, pk = "", 0
-    while batch := list(
-        rows.filter(
-            Q(**{f"{key}__gt": value}) | Q(**{key: value, "pk__gt": pk}), **{f"{key}__gte": value}
-        )[:WRITE_BATCH_ROWS]
-    ):
-        yield batch
-        value, pk = getattr(batch[-1], key), batch[-1].pk
+def _members(
+    run: MassConversion, key: str, leaders: Mapping[str, int], joins: str
+) -> QuerySet[LeadConversion]:
+    """Return the rows that have the same key as one of these leaders and do not follow it."""
+    pks = list(leaders.values())
+    rows = _compared(run).filter(IS_PLANNED, **{f"{key}__in": list(leaders)})
+    return rows.exclude(pk__in=pks).exclude(follows__in=pks, joins=joins)
 
 
-def _similar_companies(run: MassConversion) -> Iterator[QuerySet[LeadConversion]]:
-    """Yield the rows of each set of companies that differ only in the legal form."""
-    rows = _planned(run).exclude(similar_key="")
-    by_key = rows.order_by().values("similar_key")
-    companies = by_key.annotate(names=Count("account_key", distinct=True))
-    for group in list(companies.filter(names__gt=1)):
-        yield rows.filter(similar_key=group["similar_key"])
+def _without_leader(
+    run: MassConversion,
+    pks: Collection[int],
+    contacts: Mapping[str, int],
+    accounts: Mapping[str, int],
+) -> QuerySet[LeadConversion]:
+    """
+    Return the rows that follow one of these rows, which is not their leader.
+
+    :param contacts: the leaders to a contact among them, by the key
+    :param accounts: the leaders to an account among them, by the key
+    """
+    to_contact = Q(follows__in=list(contacts.values()), contact_key=F("follows__contact_key"))
+    to_account = Q(follows__in=list(accounts.values()), account_key=F("follows__account_key"))
+    rows = _compared(run).filter(status=Status.PREVIEWED, follows__in=pks)
+    return rows.exclude(to_contact, joins=Joins.CONTACT).exclude(to_account, joins=Joins.ACCOUNT)
+
+
+def _compared(run: MassConversion) -> QuerySet[LeadConversion]:
+    compared = [Grouping.DONE, Grouping.CHECK]
+    return LeadConversion.objects.filter(mass_conversion=run, grouping__in=compared)
+
+
+# Changes
+
+
+def _mark(rows: QuerySet[LeadConversion], mark: int) -> bool:
+    """Mark rows, at most ``MAX_MARKED_ROWS``; return whether these were all."""
+    pks = list(rows.values_list("pk", flat=True)[:MAX_MARKED_ROWS])
+    if pks:
+        # A row that was decided meanwhile has its mark already.
+        unchanged = LeadConversion.objects.exclude(grouping=Grouping.CHANGED)
+        unchanged.filter(pk__in=pks).update(grouping=mark)
+    return len(pks) < MAX_MARKED_ROWS
 
 
 def _leave_for_review(rows: QuerySet[LeadConversion], reason: str) -> None:
     """Remove the plans that no person decided, with the reason."""
     undecided = {"plan": None, "reason": reason, **FOLLOWS_NONE}
-    for batch in batches(rows.filter(decided_by=None)):
-        _update((row, undecided) for row in batch)
+    rows = rows.filter(IS_PLANNED, decided_by=None).only("status", "version")
+    _update((row, undecided) for row in rows)
 
 
 def _update(changes: Iterable[tuple[LeadConversion, dict[str, Any]]]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from operator import attrgetter
@@ -32,13 +33,15 @@ Status = LeadConversion.Status
 Joins = LeadConversion.Joins
 #: Seconds to the next step of a run whose rows are in progress, unless ``mark_due`` is called.
 RECHECK_SECONDS = 5.0
+#: Seconds after which ``advance_runs`` begins no further step.
+MAX_STEPS_SECONDS = 0.5
 #: Seconds after which a step that did not end, with its worker, is repeated.
 STEP_TIMEOUT_SECONDS = 60.0
 
 
 def advance_runs(connection_id: int) -> list[MassConversion]:
     """
-    Take one step in each due run of a connection, the longest due first.
+    Take one step in each due run of a connection, the longest due first, for a short time.
 
     :return: the runs that have not ended; ``is_due`` says which can take another step at once
     """
@@ -46,8 +49,11 @@ def advance_runs(connection_id: int) -> list[MassConversion]:
     runs = MassConversion.objects.filter(connection_id=connection_id, ended_at=None)
     runs = runs.annotate(**flags).order_by("pk")
     due = sorted((run for run in runs if run.is_due), key=attrgetter("due_at"))
+    end = time.monotonic() + MAX_STEPS_SECONDS
     for run in due:
         _advance_run(run)
+        if time.monotonic() >= end:
+            break
     return list(runs.all() if due else runs)
 
 
@@ -74,13 +80,14 @@ def mark_due(run_ids: Collection[int]) -> None:
 def _preview(run: MassConversion) -> float | None:
     if _rows(run, Status.NEW).exists():
         return RECHECK_SECONDS
-    regroup(run)
+    if not regroup(run):
+        return 0.0
     run.advance([Stage.PREVIEWING], Stage.REVIEW)
     return None
 
 
-def _review(run: MassConversion) -> None:
-    regroup(run)
+def _review(run: MassConversion) -> float | None:
+    return None if regroup(run) else 0.0
 
 
 def _convert(run: MassConversion) -> float | None:
