@@ -21,7 +21,7 @@ from zoho_crm.models import (
 from zoho_crm.services import lifecycle
 from zoho_crm.services.lead_ids import read_lead_ids
 from zoho_crm.services.leads import matches_filters
-from zoho_crm.types import Lead, storable
+from zoho_crm.types import Lead, is_record_id, storable
 
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
