@@ -123,15 +123,15 @@ def test_without_an_encryption_key_the_code_is_not_used_up(
     [
         (
             f"https://crm.example{CALLBACK}",
-            "https://crm.example/admin/zoho_crm/connection/connect/",
+            "https://crm.example/zoho/oauth/connect/",
         ),
         (
             f"https://crm.example/base{CALLBACK}",
-            "https://crm.example/base/admin/zoho_crm/connection/connect/",
+            "https://crm.example/base/zoho/oauth/connect/",
         ),
         (
             "https://crm.example/elsewhere/",
-            "https://crm.example/admin/zoho_crm/connection/connect/",
+            "https://crm.example/zoho/oauth/connect/",
         ),
     ],
 )
@@ -149,6 +149,15 @@ def test_web_needs_a_redirect_address(run: Run, zoho: Simulator) -> None:
 
     assert ran.code == 1
     assert "REDIRECT_URI" in ran.err
+
+
+def test_web_needs_no_admin(run: Run, zoho: Simulator, settings: Any) -> None:
+    settings.ZOHO_CRM |= {"REDIRECT_URI": "https://crm.example/crm/oauth/callback/"}
+
+    with override_settings(ROOT_URLCONF="tests.hosts.no_admin"):
+        ran = run("zoho_connect", "--web")
+
+    assert ran.out == "https://crm.example/crm/oauth/connect/\n"
 
 
 def test_web_needs_our_urls(run: Run, zoho: Simulator, settings: object) -> None:

@@ -114,12 +114,16 @@ def check_connecting(zoho: Simulator, on: str, path: str, value: str) -> None:
         result.refresh_from_db()
         assert is_record_id(result.org_id)
         assert tokens.client_for(result).organisation().id == zoho.organisation.id
-    elif path != "refresh_token":
+    elif path == "refresh_token":
+        assert zoho.world.grants.access_tokens == {}
+        assert "Zoho still has the consent. To end it," in str(result)
+    else:
         assert zoho.world.grants.refresh_tokens == {}
         assert "The consent was taken back at Zoho." in str(result)
     assert Connection.objects.count() == Token.objects.count() == isinstance(result, Connection)
     forget()
     zoho.world.grants.refresh_tokens.clear()
+    zoho.world.grants.access_tokens.clear()
     zoho.heal()
 
 

@@ -439,7 +439,7 @@ def _revoked_on_error(accounts: AccountsClient, given: TokenGrant) -> Iterator[N
     except ZohoError as error:
         is_settled = True
         raise type(error)(
-            f"{error} {_revoke(accounts, given)}".strip(),
+            f"{error} {_revoke(accounts, given)}",
             code=error.code,
             http_status=error.http_status,
             details=error.details,
@@ -451,14 +451,15 @@ def _revoked_on_error(accounts: AccountsClient, given: TokenGrant) -> Iterator[N
 
 def _revoke(accounts: AccountsClient, given: TokenGrant) -> str:
     """Revoke tokens that are not stored; return what became of the consent, in a sentence."""
-    token = given.refresh_token or given.access_token
-    if not token:
-        return ""
     try:
-        accounts.revoke(token)
+        if token := given.refresh_token or given.access_token:
+            accounts.revoke(token)
     except ZohoError:
         return _how_to_end_consent_at(accounts.api.origin)
-    return _("The consent was taken back at Zoho.") if given.refresh_token else ""
+    if given.refresh_token:
+        return _("The consent was taken back at Zoho.")
+    # An access token is not the consent.
+    return _how_to_end_consent_at(accounts.api.origin)
 
 
 def _read_grant(
@@ -474,9 +475,7 @@ def _read_grant(
     if not given.access_token:
         raise ServerError(code="no_access_token")
     if not given.refresh_token:
-        message = _(
-            "Zoho gave no refresh token; take the app's consent back at Zoho, then connect."
-        )
+        message = _("Zoho gave no refresh token; end the consent there, then connect again.")
         raise GrantRefusedError(message, code="no_refresh_token")
     if given.api_domain and not center.owns_api_domain(given.api_domain):
         raise _api_server_error(center, given.api_domain)

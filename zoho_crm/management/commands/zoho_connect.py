@@ -119,7 +119,7 @@ class Command(ZohoCommand):
 
 def connect_page(redirect_uri: str) -> str:
     """
-    Return the URL of the connect page, on the host of the redirect URI.
+    Return the URL of the connect page, on the host of the redirect URI; it leads to the admin's.
 
     :raises CommandError: if there is no redirect URI, or the project lacks the URLs
     """
@@ -128,9 +128,9 @@ def connect_page(redirect_uri: str) -> str:
         raise CommandError(message)
     try:
         callback = reverse("zoho_crm:callback")
-        page = reverse("admin:zoho_crm_connection_connect")
+        page = reverse("zoho_crm:connect")
     except NoReverseMatch as error:
-        message = _("This project's URLs must include zoho_crm.urls and the admin.")
+        message = _("This project's URLs must include zoho_crm.urls.")
         raise CommandError(message) from error
     parts = urlsplit(redirect_uri)
     prefix = parts.path.removesuffix(callback) if parts.path.endswith(callback) else ""
