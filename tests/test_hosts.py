@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from testproject import settings as ours
 from tests.admin.pages import Page
+from zoho_crm import views
 from zoho_crm.models import AuthorizationRequest, Connection
 from zoho_crm.simulator import Simulator
 
@@ -342,3 +343,32 @@ def test_a_project_with_little_more_than_users_and_sessions_connects() -> None:
 
     assert answer.returncode == 0, answer.stderr
     assert "Connected to Nordwind Trading." in answer.stdout
+
+
+ODD_PARAMETERS = [
+    "%00",
+    "%ED%A0%80",
+    "%FF",
+    "x" * 50_000,
+    "http://[",
+    "//",
+    "%0D%0Aa:b",
+    "us%00",
+    "%",
+]
+
+
+@pytest.mark.parametrize("host", ["no messages"], indirect=True)
+@pytest.mark.parametrize("name", views.CALLBACK_PARAMETERS)
+def test_an_odd_parameter_of_the_callback_is_refused(
+    browser: Client, zoho: Simulator, name: str
+) -> None:
+    for value in ODD_PARAMETERS:
+        query = parse_qs(urlsplit(zoho.consent(asked(browser))).query)
+        others = urlencode({key: values[0] for key, values in query.items() if key != name})
+
+        answer = browser.get(f"{address('callback')}?{others}&{name}={value}")
+
+        assert answer.status_code == 400, value
+        assert "Not connected." in page_of(answer).text
+    assert zoho.stats()["tokens"]["exchanged"] == 0
