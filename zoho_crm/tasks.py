@@ -1,19 +1,37 @@
-"""The Celery tasks: each calls one service and may be lost or repeated without harm."""
+"""
+The Celery tasks: each calls one service and may be lost or repeated without harm.
+
+A task that meets an outage of the database is tried again some times.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
-from celery import shared_task
-from django.db import transaction
+from celery import Task, shared_task
+from django.db import close_old_connections, transaction
 
 from zoho_crm.conf import conf
 from zoho_crm.models import MassConversion
 from zoho_crm.services import broker, convert, signals, tokens, work
+from zoho_crm.services.outages import OUTAGE_ERRORS
 
 
-@shared_task
+class DatabaseTask(Task):  # type: ignore[type-arg]
+    """A task that begins without broken database connections, and is retried after an outage."""
+
+    autoretry_for = OUTAGE_ERRORS
+    retry_backoff = True
+    max_retries = 5
+
+    def before_start(self, *_task: Any) -> None:
+        """Close what the database has cut; Celery does it only where it finds Django's settings."""
+        if not self.request.is_eager:
+            close_old_connections()
+
+
+@shared_task(base=DatabaseTask)
 def convert_lead(
     *, lead_id: str, connection_id: int | None = None, policy: str = "careful", **_newer: Any
 ) -> dict[str, Any]:
@@ -31,7 +49,7 @@ def convert_lead(
     return {"conversion_id": row.pk, "status": row.status}
 
 
-@shared_task
+@shared_task(base=DatabaseTask)
 def mass_convert(*, mass_conversion_id: int, **_newer: Any) -> dict[str, Any]:
     """
     Queue a mass conversion's connection for work; a run that waits for a person stays as it is.
@@ -43,7 +61,7 @@ def mass_convert(*, mass_conversion_id: int, **_newer: Any) -> dict[str, Any]:
     return {"mass_conversion_id": run.pk, "stage": run.stage}
 
 
-@shared_task(ignore_result=True)
+@shared_task(base=DatabaseTask, ignore_result=True)
 def work_connection(*, connection_id: int, **_newer: Any) -> None:
     """Act on the due rows of one connection, and enqueue this task again for the next due row."""
     wait = work.work(connection_id=connection_id)
@@ -53,14 +71,14 @@ def work_connection(*, connection_id: int, **_newer: Any) -> None:
         wake(connection_id, countdown=wait)
 
 
-@shared_task(ignore_result=True)
+@shared_task(base=DatabaseTask, ignore_result=True)
 def sweep(**_newer: Any) -> None:
     """Enqueue work for every connection with due rows and without a worker."""
     for connection_id in work.sweep():
         wake(connection_id)
 
 
-@shared_task(ignore_result=True)
+@shared_task(base=DatabaseTask, ignore_result=True)
 def send_signals(**_newer: Any) -> None:
     """Send the Django signals that are not sent yet."""
     signals.send_signals()

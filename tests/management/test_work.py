@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import os
 import signal
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Event, Thread, Timer
 from typing import Any
 
 import pytest
+from django.db import connection as database
 from django.db import connections
 
 from tests.management.conftest import CommandResult, Run
@@ -23,6 +29,20 @@ def ordered(connection: Connection, zoho: Simulator, *cases: str) -> list[str]:
     for lead_id in ids:
         request(connection_id=connection.pk, lead_id=lead_id, policy="attach")
     return ids
+
+
+@contextmanager
+def ending_by(number: int) -> Iterator[None]:
+    """Send this process a signal when a lead is converted."""
+
+    def ask(**_more: Any) -> None:
+        signal.raise_signal(number)
+
+    lead_converted.connect(ask)
+    try:
+        yield
+    finally:
+        lead_converted.disconnect(ask)
 
 
 def test_what_is_due_is_worked(run: Run, connection: Connection, zoho: Simulator) -> None:
@@ -218,14 +238,8 @@ def test_a_loop_ends_when_it_is_asked_to(
     ordered(connection, zoho, "no_match")
     before = signal.getsignal(number)
 
-    def ask(**_more: Any) -> None:
-        signal.raise_signal(number)
-
-    lead_converted.connect(ask)
-    try:
+    with ending_by(number):
         ran = run("zoho_work", "--loop", "60", "--format=json")
-    finally:
-        lead_converted.disconnect(ask)
 
     assert ran.code == code
     assert ran.line["converted"] == 1
@@ -264,3 +278,71 @@ def test_a_command_can_run_beside_the_main_thread(
         ran = pool.submit(work).result()
 
     assert ran.line["converted"] == 1
+
+
+# Outages of the database
+
+#: Statements that make every other connection wait for the table of the workers' leases.
+LOCKS = {
+    "sqlite": "BEGIN IMMEDIATE",
+    "postgresql": "LOCK TABLE zoho_crm_connectionwork IN ACCESS EXCLUSIVE MODE",
+    "mysql": "LOCK TABLES zoho_crm_connectionwork WRITE",
+}
+UNLOCKS = {"sqlite": "ROLLBACK", "postgresql": "ROLLBACK", "mysql": "UNLOCK TABLES"}
+
+
+@pytest.fixture
+def locked_out() -> Iterator[Callable[[Callable[[], None], float], Thread]]:
+    """Return a function that locks the database in a thread, calls one, and unlocks it later."""
+    over = Event()
+    threads: list[Thread] = []
+
+    def hold(then: Callable[[], None], seconds: float) -> None:
+        with database.cursor() as cursor:
+            if database.vendor == "postgresql":
+                cursor.execute("BEGIN")
+            cursor.execute(LOCKS[database.vendor])
+            then()
+            over.wait(seconds)
+            cursor.execute(UNLOCKS[database.vendor])
+        connections.close_all()
+
+    def start(then: Callable[[], None], seconds: float) -> Thread:
+        threads.append(Thread(target=hold, args=(then, seconds)))
+        threads[-1].start()
+        return threads[-1]
+
+    yield start
+    over.set()
+    for thread in threads:
+        thread.join()
+
+
+def test_a_loop_goes_on_after_an_outage_of_the_database_and_says_so(
+    run: Run, connection: Connection, zoho: Simulator, locked_out: Any
+) -> None:
+    ordered(connection, zoho, "no_match")
+    locked = Event()
+    locked_out(locked.set, 3)
+    locked.wait(10)
+
+    with ending_by(signal.SIGINT):
+        ran = run("zoho_work", "--loop", "60", "--format=json")
+
+    assert ran.code == 130
+    assert ran.line["converted"] == 1
+    assert "The database fails: " in ran.err
+    assert "It is tried again in 1 s." in ran.err
+
+
+def test_a_loop_ends_when_it_is_asked_to_while_it_waits_for_a_lock(
+    run: Run, connection: Connection, zoho: Simulator, locked_out: Any
+) -> None:
+    ordered(connection, zoho, "no_match")
+    locked_out(lambda: Timer(1.5, os.kill, [os.getpid(), signal.SIGTERM]).start(), 60)
+    started = time.monotonic()
+
+    ran = run("zoho_work", "--loop", "60")
+
+    assert ran.code == 143
+    assert time.monotonic() - started < 30

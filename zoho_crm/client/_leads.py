@@ -287,9 +287,9 @@ def _full_name(shown: Mapping[str, str]) -> str:
 
 def _reference(value: Any) -> Reference | None:
     """Return what a lookup points to, with an empty id if it is an odd one; ``None`` if unset."""
-    if not isinstance(value, dict) or not value:
+    if not value:
         return None
-    return Reference(id=id_or_empty(value.get("id")), name=text_of(value.get("name")))
+    return Reference(id=id_or_empty(value["id"]), name=text_of(value.get("name")))
 
 
 def _converted(record: JsonObject) -> Converted | None:
@@ -303,8 +303,8 @@ def _converted(record: JsonObject) -> Converted | None:
         return None
 
     def id_of(lookup: str, key: str) -> str:
-        reference = _reference(record.get(lookup))
-        return (reference.id if reference else "") or id_or_empty(detail.get(key))
+        found = _object(record.get(lookup)).get("id")
+        return id_or_empty(found) or id_or_empty(detail.get(key))
 
     return Converted(
         contact_id=id_of("Converted_Contact", "contact"),

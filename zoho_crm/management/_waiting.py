@@ -64,7 +64,9 @@ class RunWaiter:
         """Work until the run fulfils a condition or cannot advance; then note what blocks it."""
         with stop_on_signals() as stop:
             connection_id = self.run.connection_id
-            worker = WorkerCommand(lambda: [connection_id], stop, max_seconds=self._max_seconds)
+            worker = WorkerCommand(
+                lambda: [connection_id], stop, self._on_progress, max_seconds=self._max_seconds
+            )
             for sentence in self._progress(worker, condition):
                 self._on_progress(sentence)
             stop.report(self.problems)

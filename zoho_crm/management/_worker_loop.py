@@ -10,18 +10,26 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from django.db import close_old_connections
 from django.db.models import Q, QuerySet
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from zoho_crm.conf import conf
 from zoho_crm.management._exits import ExitCode, Problems
+from zoho_crm.management._lock_waits import short_lock_waits
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, MassConversion
 from zoho_crm.services import signals, work
+from zoho_crm.services.outages import OUTAGE_ERRORS, is_outage
 from zoho_crm.services.presentation import backoff_text
 
 #: Seconds between two attempts while another process holds the lease of the connection.
 POLL_SECONDS = 0.5
+#: Outages of the database in a row after which a command ends that is not to run for ever.
+MAX_OUTAGES = 5
+#: The longest wait until the database is tried again.
+MAX_OUTAGE_SECONDS = 30.0
 
 
 class StopEvent(threading.Event):
@@ -53,8 +61,15 @@ def stop_on_signals() -> Iterator[StopEvent]:
     """
     Yield an event that the first SIGINT or SIGTERM sets, so that calls in flight are finished.
 
-    The second signal has its usual effect: it ends the command at once.
+    The second signal has its usual effect: it ends the command at once. No statement waits long for
+    a lock of the database, as the first signal could not end that.
     """
+    with short_lock_waits(), _set_by_signals() as stop:
+        yield stop
+
+
+@contextmanager
+def _set_by_signals() -> Iterator[StopEvent]:
     stop = StopEvent()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -76,17 +91,26 @@ def stop_on_signals() -> Iterator[StopEvent]:
 
 
 class WorkerCommand:
-    """Works connections in turn, for at most ``SLICE`` seconds each, until a time limit or stop."""
+    """
+    Works connections in turn, for at most ``SLICE`` seconds each, until a time limit or stop.
+
+    :param say: called with a message for a person
+    :param max_outages: outages of the database in a row that it goes on after
+    """
 
     def __init__(
         self,
         connection_ids: Callable[[], Iterable[int]],
         stop: StopEvent,
+        say: Callable[[str], None],
         *,
         max_seconds: float | None = None,
+        max_outages: float = MAX_OUTAGES,
     ) -> None:
         self._connection_ids = connection_ids
         self._stop = stop
+        self._say = say
+        self._max_outages = max_outages
         self._end = None if max_seconds is None else time.monotonic() + max_seconds
 
     @property
@@ -95,7 +119,32 @@ class WorkerCommand:
         return self._stop.is_set() or (self._end is not None and time.monotonic() >= self._end)
 
     def work(self) -> float | None:
-        """Work each connection once; return the seconds to the next due row, or ``None``."""
+        """
+        Work each connection once; return the seconds to the next due row, or ``None``.
+
+        After an outage of the database this is repeated, with longer and longer waits.
+
+        :raises Error: of the database, after too many outages
+        """
+        outages = 0
+        while not self.is_over:
+            try:
+                return self._work_once()
+            except OUTAGE_ERRORS as error:
+                outages += 1
+                if not is_outage(error) or outages > self._max_outages:
+                    raise
+                self._wait_for_database(error, min(2.0 ** (outages - 1), MAX_OUTAGE_SECONDS))
+        return None
+
+    def _wait_for_database(self, error: Exception, seconds: float) -> None:
+        message = _("The database fails: %(error)s. It is tried again in %(seconds)s s.")
+        facts = {"error": str(error).strip().rstrip("."), "seconds": number_format(seconds, 0)}
+        self._say(message % facts)
+        close_old_connections()
+        self.sleep(seconds)
+
+    def _work_once(self) -> float | None:
         waits: list[float | None] = []
         for connection_id in self._connection_ids():
             if not self.is_over:

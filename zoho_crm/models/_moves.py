@@ -62,7 +62,11 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """A change of one row from the version that was read: its new status, and its columns."""
+    """
+    A change of one row from the version that was read: its new status, and its columns.
+
+    It keeps that version, so that it can be written again after a transaction was rolled back.
+    """
 
     row: LeadConversion
     to: Status
@@ -72,14 +76,19 @@ class Move:
     by: str = ""
     payload_hash: str = ""
     details: JsonObject = field(default_factory=dict)
+    #: The status and the version of the row when the move was made.
+    from_status: Status = field(init=False)
+    from_version: int = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.to not in TRANSITIONS[Status(self.row.status)]:
+        object.__setattr__(self, "from_status", Status(self.row.status))
+        object.__setattr__(self, "from_version", self.row.version)
+        if self.to not in TRANSITIONS[self.from_status]:
             raise ValueError(f"{self.row.status} cannot become {self.to}.")
 
     def apply(self) -> None:
         """Set the columns on the row object, except expressions, whose value is not known here."""
-        self.row.status, self.row.version = self.to, self.row.version + 1
+        self.row.status, self.row.version = self.to, self.from_version + 1
         for name, value in self.values.items():
             if not _is_computed(value):
                 setattr(self.row, name, value)
@@ -99,32 +108,33 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
         """
         Move the rows that are still in the version that was read, and write an event for each.
 
-        Moves of the same kind are written in one transaction. A row that was moved meanwhile, or
-        does not fulfil ``only_if``, stays as it is. The row objects of the moves that were made
-        get the new columns, except those set by expressions.
+        All are written in one transaction. A row that was moved meanwhile, or does not fulfil
+        ``only_if``, stays as it is. The row objects of the moves that were made get the new
+        columns, except those set by expressions.
 
         :return: the moves that were made
         """
         groups: dict[tuple[Any, ...], list[Move]] = defaultdict(list)
         for move in moves:
-            groups[move.row.status, move.row.version, move.to, _columns(move)].append(move)
-        return [made for group in groups.values() for made in self._move_group(group, only_if)]
+            groups[move.from_status, move.from_version, move.to, _columns(move)].append(move)
+        with transaction.atomic(using=self.db):
+            made = [move for group in groups.values() for move in self._move_group(group, only_if)]
+        for move in made:
+            move.apply()
+        return made
 
     def _move_group(self, group: list[Move], only_if: Q | None) -> list[Move]:
         first = group[0]
         claim_id = uuid.uuid4().hex
-        as_read = Q(pk__in=[move.row.pk for move in group], version=first.row.version)
-        as_read &= Q(status=first.row.status)
+        as_read = Q(pk__in=[move.row.pk for move in group], version=first.from_version)
+        as_read &= Q(status=first.from_status)
         common = first.values if len(group) == 1 else _common_values(group)
-        with transaction.atomic(using=self.db):
-            count = self.filter(as_read if only_if is None else as_read & only_if).update(
-                status=first.to, version=F("version") + 1, claim_id=claim_id, **common
-            )
-            made = group if count == len(group) else self._with_claim(group, claim_id)
-            self._write_differing_values(made, common)
-            self._write_events(made)
-        for move in made:
-            move.apply()
+        count = self.filter(as_read if only_if is None else as_read & only_if).update(
+            status=first.to, version=F("version") + 1, claim_id=claim_id, **common
+        )
+        made = group if count == len(group) else self._with_claim(group, claim_id)
+        self._write_differing_values(made, common)
+        self._write_events(made)
         return made
 
     def _with_claim(self, group: list[Move], claim_id: str) -> list[Move]:
@@ -146,8 +156,8 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
             [
                 (
                     move.row.pk,
-                    move.row.version + 1,
-                    move.row.status,
+                    move.from_version + 1,
+                    move.from_status,
                     move.to,
                     move.by,
                     move.payload_hash,

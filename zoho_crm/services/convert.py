@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,9 +15,13 @@ from zoho_crm.exceptions import StaleDecisionError
 from zoho_crm.matching import Decision
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import lifecycle
+from zoho_crm.services.outages import VALUE_ERRORS, is_outage
 from zoho_crm.services.policies import policy_named
 from zoho_crm.services.preview import check_not_in_run, get_or_create_row, is_in_run
+from zoho_crm.services.settle import with_is_conclusive
 from zoho_crm.types import ConversionPlan, Verdict, as_json
+
+logger = logging.getLogger(__name__)
 
 Status = LeadConversion.Status
 
@@ -120,6 +125,29 @@ def write_moves(moves: Iterable[Move], decisions: Mapping[int, Decision]) -> Non
             for move in written
             if move.row.pk in decisions
         )
+
+
+def write_moves_singly(moves: Iterable[Move], decisions: Mapping[int, Decision]) -> list[Move]:
+    """
+    Write moves one by one after ``write_moves`` failed because of their values; return the moves.
+
+    A row whose own move cannot be written is moved as after an internal error.
+    """
+    return [_write_or_mark(move, decisions) for move in moves]
+
+
+def _write_or_mark(move: Move, decisions: Mapping[int, Decision]) -> Move:
+    try:
+        write_moves([move], decisions)
+    except VALUE_ERRORS as error:
+        if is_outage(error):
+            raise
+        row = with_is_conclusive(LeadConversion.objects.all()).get(pk=move.row.pk)
+        if row.version == move.from_version:
+            logger.error("The move of conversion %s cannot be written", row.pk, exc_info=error)
+            move = lifecycle.internal_error(row, error)
+            LeadConversion.objects.move([move])
+    return move
 
 
 def _decided(row: LeadConversion, decision: Decision) -> Move:

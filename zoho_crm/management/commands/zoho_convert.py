@@ -128,7 +128,9 @@ class Command(ZohoCommand):
         with stop_on_signals() as stop:
             items = [item if stop.is_set() else approve_item(item) for item in items]
             if any(item.executed and item.is_in_progress for item in items):
-                worker = WorkerCommand(lambda: connection_ids, stop, max_seconds=max_seconds)
+                worker = WorkerCommand(
+                    lambda: connection_ids, stop, self.hint, max_seconds=max_seconds
+                )
                 worker.work_until_done(partial(awaited_rows, items), self.hint_in_progress)
             stop.report(problems)
         report_blocked_connections(awaited_rows(items), problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -13,8 +14,9 @@ from django.utils.translation import ngettext
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._command import ZohoCommand, named_connection
 from zoho_crm.management._exits import ExitCode, Problems
-from zoho_crm.management._output import Row
+from zoho_crm.management._output import Output, Row
 from zoho_crm.management._worker_loop import (
+    MAX_OUTAGES,
     WorkerCommand,
     report_blocked_connections,
     stop_on_signals,
@@ -23,6 +25,7 @@ from zoho_crm.management._worker_loop import (
 )
 from zoho_crm.models import Connection, LeadConversion, LeadConversionEvent, MassConversion
 from zoho_crm.services import work
+from zoho_crm.services.outages import OUTAGE_ERRORS
 
 Status = LeadConversion.Status
 
@@ -69,7 +72,11 @@ class Command(ZohoCommand):
         with stop_on_signals() as stop:
             is_sweep = connection is None
             worker = WorkerCommand(
-                lambda: _connection_ids(chosen, is_sweep), stop, max_seconds=max_seconds
+                lambda: _connection_ids(chosen, is_sweep),
+                stop,
+                self.hint,
+                max_seconds=max_seconds,
+                max_outages=inf if loop else MAX_OUTAGES,
             )
             if loop:
                 _work_in_a_loop(worker, loop)
@@ -78,17 +85,26 @@ class Command(ZohoCommand):
             else:
                 _work_due(worker)
             stop.report(problems)
+            try:
+                self._report(report, problems, self.open_output(options), until_idle)
+            except OUTAGE_ERRORS:
+                if not stop.is_set():
+                    raise
+        problems.finish()
+
+    def _report(
+        self, report: WorkReport, problems: Problems, output: Output, until_idle: bool
+    ) -> None:
         rows = report.rows()
-        self.open_output(options).show(rows, fields=FIELDS, columns=COLUMNS)
+        output.show(rows, fields=FIELDS, columns=COLUMNS)
         if not rows:
             self.hint(_("There is no connection to work. Connect with: manage.py zoho_connect"))
         if until_idle and workable_rows(report.unfinished()).exists():
             problems.add(
                 ExitCode.ERROR, _("The time limit was reached before everything was done.")
             )
-        _report(rows, problems)
+        _add_problems(rows, problems)
         report_blocked_connections(report.unfinished(), problems)
-        problems.finish()
 
 
 class WorkReport:
@@ -157,7 +173,7 @@ def _work_in_a_loop(worker: WorkerCommand, max_sleep: float) -> None:
         worker.sleep(max_sleep if wait is None else min(wait, max_sleep))
 
 
-def _report(rows: Iterable[Row], problems: Problems) -> None:
+def _add_problems(rows: Iterable[Row], problems: Problems) -> None:
     unknown = sum(row["unknown"] for row in rows)
     if unknown:
         problems.add(ExitCode.UNKNOWN, unknown_outcome_text(unknown))

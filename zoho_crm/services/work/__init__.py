@@ -17,6 +17,7 @@ from operator import or_
 from threading import Event
 from typing import Any
 
+from django.db import close_old_connections
 from django.db.models import Case, F, Q, QuerySet, Subquery, When
 
 from zoho_crm.conf import conf
@@ -30,6 +31,7 @@ from zoho_crm.models import (
 )
 from zoho_crm.services import lifecycle, mass_convert
 from zoho_crm.services._zoho import outside_transaction
+from zoho_crm.services.outages import OUTAGE_ERRORS
 from zoho_crm.services.work._health import NO_BACKOFF
 from zoho_crm.services.work._loop import WorkLoop
 
@@ -59,6 +61,9 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
         _mark_orphans_unknown(connection_id)
         mass_convert.jobs.give_up_overdue(connection_id)
         columns = WorkLoop(lease, stop or Event()).run()
+    except OUTAGE_ERRORS:
+        close_old_connections()  # so that the lease is released on a new one
+        raise
     finally:
         lease.release(**columns)
     return _seconds_until_due(connection_id)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
 from threading import Event
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import close_old_connections, connections
 
 from zoho_crm.exceptions import (
     AuthorizationError,
@@ -19,7 +21,8 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.models import ConnectionWork, LeadConversion
 from zoho_crm.services import mass_convert, tokens, usage
-from zoho_crm.services.convert import write_moves
+from zoho_crm.services.convert import write_moves, write_moves_singly
+from zoho_crm.services.outages import OUTAGE_ERRORS, VALUE_ERRORS, is_outage
 from zoho_crm.services.work._context import WorkContext
 from zoho_crm.services.work._health import PROBE_SECONDS
 from zoho_crm.services.work._mass_jobs import MassJobsStep
@@ -40,6 +43,8 @@ MAX_REFRESH_SECONDS = 0.5
 #: Moves that are written together, and the longest time that a move waits for others.
 WRITE_BATCH_ROWS = 50
 MAX_WRITE_DELAY_SECONDS = 0.25
+#: Seconds until a step is repeated that met an outage of the database.
+OUTAGE_RETRY_SECONDS = 0.5
 
 
 class WorkLoop:
@@ -71,16 +76,42 @@ class WorkLoop:
     def run(self) -> dict[str, Any]:
         """Work the rows, and return what ``ConnectionWork.release`` keeps for the next worker."""
         try:
-            self._refresh_and_start_calls()
+            self._repeat_after_outages(self._refresh_and_start_calls)
             while not self._is_finished():
-                self._collect_results()
-                self._start_calls()
-                if self._context.pool.is_idle:
-                    self._refresh_and_start_calls()
+                self._repeat_after_outages(self._go_on)
         finally:
             self._context.pool.shutdown()
             usage.record(self._context.connection.pk, self._calls)
         return self._columns()
+
+    def _go_on(self) -> None:
+        self._collect_results()
+        self._start_calls()
+        if self._context.pool.is_idle:
+            self._refresh_and_start_calls()
+
+    def _repeat_after_outages(self, step: Callable[[], None]) -> None:
+        """
+        Do a step until it meets no outage of the database; nothing that it had to write is lost.
+
+        :raises Error: of the database, if the loop is to stop or its lease may end soon
+        """
+        while True:
+            is_last_try = self._stop.is_set()
+            try:
+                return step()
+            except OUTAGE_ERRORS as error:
+                lasts_until = self._renew_lease_at + self._context.settings.LEASE / 2
+                if is_last_try or not is_outage(error) or time.monotonic() > lasts_until:
+                    raise
+                self._wait_for_database(error)
+
+    def _wait_for_database(self, error: BaseException) -> None:
+        """Log an outage of the database, and wait a little, at most until the loop is to stop."""
+        pk = self._context.connection.pk
+        logger.warning("The database fails the worker of connection %s, it goes on: %s", pk, error)
+        close_old_connections()
+        self._stop.wait(OUTAGE_RETRY_SECONDS)
 
     def _is_finished(self) -> bool:
         is_run_due = any(run.is_due for run in self._context.runs) and not self._is_stopping()
@@ -124,12 +155,13 @@ class WorkLoop:
     def _collect_results(self) -> None:
         """Handle the results of finished calls, write moves in batches, and renew the lease."""
         timeout = min(MAX_WAIT_SECONDS, self._context.settings.LEASE / 8)
-        for call, future in self._context.pool.finished(timeout=timeout):
-            error = future.exception()
-            if error is None:
-                call.on_result(call, future.result())
-            else:
-                call.on_error(call, error)
+        results = self._context.pool.finished(timeout=timeout)
+        for index, (call, future) in enumerate(results):
+            try:
+                _handle(call, future)
+            except OUTAGE_ERRORS:
+                self._context.pool.put_back(results[index:])
+                raise
         if self._should_write():
             self._write()
         if time.monotonic() > self._renew_lease_at:
@@ -144,16 +176,22 @@ class WorkLoop:
     def _write(self) -> None:
         context = self._context
         if context.moves:
-            write_moves(context.moves, context.decisions)
+            try:
+                write_moves(context.moves, context.decisions)
+            except VALUE_ERRORS as error:
+                if is_outage(error):
+                    raise
+                context.moves = write_moves_singly(context.moves, context.decisions)
             mass_convert.check_circuit_breaker(context.moves)
             self._moved_runs |= {move.row.mass_conversion_id or 0 for move in context.moves}
             context.moves, context.decisions = [], {}
         self._write_at = time.monotonic() + MAX_WRITE_DELAY_SECONDS
 
     def _renew_lease(self) -> None:
-        seconds = self._context.settings.LEASE
-        self._renew_lease_at = time.monotonic() + seconds / 4
-        if not self._context.lease.renew(seconds=seconds):
+        seconds, begun = self._context.settings.LEASE, time.monotonic()
+        is_held = self._context.lease.renew(seconds=seconds)
+        self._renew_lease_at = begun + seconds / 4
+        if not is_held:
             connection = self._context.connection
             logger.warning("The lease of connection %s was taken by another worker", connection.pk)
             self._end = 0.0
@@ -208,8 +246,24 @@ class WorkLoop:
     def _on_token_error(self, _call: PendingCall, error: BaseException) -> None:
         if isinstance(error, ConnectionLostError):
             self._end = 0.0
+        elif is_outage(error):
+            self._wait_for_database(error)
         else:
             self._context.health.record_missing_token(error)
+
+
+def _handle(call: PendingCall, future: Future[Any]) -> None:
+    """Hand over the result or the error of a call; a result that cannot be written is an error."""
+    error = future.exception()
+    if error is not None:
+        call.on_error(call, error)
+        return
+    try:
+        call.on_result(call, future.result())
+    except VALUE_ERRORS as unwritable:
+        if is_outage(unwritable):
+            raise
+        call.on_error(call, unwritable)
 
 
 def fetch_token(connection_id: int, rejected: Secret | None) -> Secret:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -58,14 +58,20 @@ class CallPool:
         """Return the primary keys of the rows that calls are pending for."""
         return {row.pk for call in self._pending.values() for row in call.rows}
 
-    def finished(self, *, timeout: float) -> Iterator[tuple[PendingCall, Future[Any]]]:
-        """Wait at most so many seconds for a result, and yield the finished calls."""
+    def finished(self, *, timeout: float) -> list[tuple[PendingCall, Future[Any]]]:
+        """Wait at most so many seconds for a result, and return the finished calls."""
         futures: list[Future[Any]] = []
         with suppress(Empty):
             while len(futures) < len(self._pending):
                 futures.append(self._finished.get(timeout=timeout))
                 timeout = FURTHER_RESULTS_SECONDS
-        yield from [(self._pending.pop(future), future) for future in futures]
+        return [(self._pending.pop(future), future) for future in futures]
+
+    def put_back(self, calls: Iterable[tuple[PendingCall, Future[Any]]]) -> None:
+        """Return these finished calls once more, because their results could not be handled."""
+        for call, future in calls:
+            self._pending[future] = call
+            self._finished.put(future)
 
     def shutdown(self) -> None:
         """Wait until all threads have ended."""

@@ -1,0 +1,246 @@
+"""Outages of the database are nobody's fault, and what one row cannot store is its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import pytest
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+    close_old_connections,
+    connections,
+)
+from django.db import connection as database
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from tests.clock import pass_time
+from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Token, from_now
+from zoho_crm.services import convert, work
+from zoho_crm.services.outages import is_outage
+from zoho_crm.simulator import Simulator
+
+Status = LeadConversion.Status
+
+#: How a connection learns its number at the server, and another one ends it.
+OWN_NUMBER = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT connection_id()"}
+KILL = {"postgresql": "SELECT pg_terminate_backend(%s)", "mysql": "KILL %s"}
+
+#: Whether a statement with these parameters fails.
+Fails = Callable[[str, Any], bool]
+
+
+class DriverError(Exception):
+    """An error of a driver of PostgreSQL, with its code."""
+
+    def __init__(self, sqlstate: str) -> None:
+        super().__init__()
+        self.sqlstate = sqlstate
+
+
+def caused(error: Exception, sqlstate: str) -> Exception:
+    error.__cause__ = DriverError(sqlstate)
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperationalError("database is locked"),
+        OperationalError(),
+        OperationalError(1205, "Lock wait timeout exceeded"),
+        OperationalError(1213, "Deadlock found"),
+        OperationalError(2006, "Server has gone away"),
+        OperationalError(2013, "Lost connection"),
+        InterfaceError(0, ""),
+        caused(OperationalError("terminating connection"), "57P01"),
+        caused(OperationalError("deadlock detected"), "40P01"),
+        caused(InternalError("read-only transaction"), "25006"),
+    ],
+    ids=repr,
+)
+def test_cut_connections_locks_and_deadlocks_are_outages(error: Exception) -> None:
+    assert is_outage(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DataError("value too long"),
+        IntegrityError("CHECK constraint failed"),
+        ProgrammingError("no such table"),
+        UnicodeError("surrogates not allowed"),
+        OverflowError("too large"),
+        OperationalError(1366, "Incorrect string value"),
+        OperationalError(1153, "Got a packet bigger than 'max_allowed_packet'"),
+        caused(OperationalError("index row size exceeds maximum"), "54000"),
+    ],
+    ids=repr,
+)
+def test_values_that_a_column_does_not_take_are_no_outages(error: Exception) -> None:
+    assert not is_outage(error)
+
+
+@contextmanager
+def failing(error: Exception, fails: Fails) -> Iterator[None]:
+    """Raise an error instead of executing the statements that fail, in this thread."""
+
+    def execute(run: Callable[..., Any], sql: str, params: Any, *more: Any) -> Any:
+        if fails(sql, params):
+            raise error
+        return run(sql, params, *more)
+
+    with database.execute_wrapper(execute):
+        yield
+
+
+def at(number: int) -> Fails:
+    """Fail at the statement with this number, counted from 0, and at no other."""
+    numbers = count()
+    return lambda _sql, _params: next(numbers) == number
+
+
+def request(connection: Connection, lead_id: str) -> LeadConversion:
+    return convert.request(connection_id=connection.pk, lead_id=lead_id, policy="careful")
+
+
+def work_until_idle(connection: Connection, zoho: Simulator) -> int:
+    """Work until nothing is due; return how many slices ended by an outage."""
+    outages = 0
+    for _slice in range(20):
+        try:
+            wait = work.work(connection_id=connection.pk)
+        except OperationalError:
+            outages, wait = outages + 1, 0.0
+            close_old_connections()
+        if wait is None and not LeadConversion.objects.unfinished().exists():
+            return outages
+        pass_time(zoho, wait or 1.0)
+    raise AssertionError("It does not come to an end.")
+
+
+def journal(row: LeadConversion) -> list[str]:
+    return [event.to_status for event in row.events.order_by("version")]
+
+
+STEPS = [Status.NEW, Status.PREVIEWED, Status.READY, Status.RUNNING, Status.CONVERTED]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
+def test_a_deadlock_at_any_statement_is_retried_and_marks_nobody(
+    connection: Connection, zoho: Simulator, subtests: pytest.Subtests
+) -> None:
+    ended = 0
+    for number in range(0, 85, 5):
+        rows = [request(connection, zoho.story("no_match")) for _row in range(3)]
+        deadlock = OperationalError("deadlock detected")
+        with subtests.test(number=number), failing(deadlock, at(number)):
+            ended += work_until_idle(connection, zoho)
+            assert [journal(row) for row in rows] == [STEPS] * 3
+    # A slice ends only by what comes before its loop, or after it.
+    assert ended <= 4
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
+def test_a_preview_that_cannot_be_written_costs_only_its_own_row(
+    connection: Connection, zoho: Simulator
+) -> None:
+    odd = request(connection, zoho.add_lead(Company="Unwritable GmbH").id)
+    others = [request(connection, zoho.story("no_match")) for _row in range(3)]
+
+    with failing(DataError("no"), lambda _sql, params: "Unwritable" in str(params)):
+        work_until_idle(connection, zoho)
+
+    odd.refresh_from_db()
+    assert (odd.status, odd.error_code) == (Status.NEEDS_REVIEW, "INTERNAL")
+    assert odd.events.latest("version").details == {"bug": "DataError", "why": "INTERNAL"}
+    assert [journal(row) for row in others] == [STEPS] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
+def test_an_outcome_that_cannot_be_written_is_in_doubt_and_costs_only_its_own_row(
+    connection: Connection, zoho: Simulator
+) -> None:
+    rows = [request(connection, zoho.story("no_match")) for _row in range(4)]
+    odd = rows[0]
+
+    def fails(_sql: str, params: Any) -> bool:
+        became = zoho.conversions_of(odd.lead_id)
+        return bool(became) and became[0]["contact_id"] in str(params)
+
+    with failing(UnicodeError("surrogates not allowed"), fails):
+        work.work(connection_id=connection.pk)
+
+    odd.refresh_from_db()
+    assert (odd.status, odd.in_doubt) == (Status.UNKNOWN, True)
+    assert [journal(row) for row in rows[1:]] == [STEPS] * 3
+    pass_time(zoho, 10)
+    work.work(connection_id=connection.pk)
+    odd.refresh_from_db()
+    assert (odd.status, odd.evidence) == (Status.CONVERTED, "read")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
+def test_an_outage_while_the_access_token_is_fetched_starts_no_back_off(
+    connection: Connection, zoho: Simulator
+) -> None:
+    """The thread that fetches it has a connection to the database of its own."""
+    row = request(connection, zoho.story("no_match"))
+    Token.objects.update(expires_at=from_now(0))
+    cut = OperationalError("server closed the connection unexpectedly")
+    numbers = count()
+
+    def execute(run: Callable[..., Any], *statement: Any) -> Any:
+        if next(numbers) == 0:
+            raise cut
+        return run(*statement)
+
+    def in_threads(connection: BaseDatabaseWrapper, **_signal: Any) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            connection.execute_wrappers.append(execute)
+
+    connection_created.connect(in_threads)
+    try:
+        work.work(connection_id=connection.pk)
+    finally:
+        connection_created.disconnect(in_threads)
+
+    assert next(numbers) > 1
+    assert journal(row) == STEPS
+    assert ConnectionWork.objects.get().backoff_reason == ""
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
+@pytest.mark.skipif(database.vendor == "sqlite", reason="it has no server that could cut")
+def test_a_connection_that_the_server_cuts_is_opened_again_and_marks_nobody(
+    connection: Connection, zoho: Simulator
+) -> None:
+    rows = [request(connection, zoho.story("no_match")) for _row in range(3)]
+    with database.cursor() as cursor:
+        cursor.execute(OWN_NUMBER[database.vendor])
+        (number,) = cursor.fetchone()
+
+    def cut(_seconds: float) -> None:
+        with database.cursor() as cursor:
+            cursor.execute(KILL[database.vendor], [number])
+        connections.close_all()
+
+    zoho.fail("convert", "delay", seconds=0.1)
+    zoho.engine.sleep = cut
+
+    assert work_until_idle(connection, zoho) == 0
+    assert [journal(row) for row in rows] == [STEPS] * 3
