@@ -103,6 +103,13 @@ def failing(error: Exception, fails: Fails) -> Iterator[None]:
         yield
 
 
+def written(params: Any) -> str:
+    """Return the parameters of a statement as text; some drivers wrap those that are JSON."""
+    if isinstance(params, list | tuple):
+        return " ".join(map(written, params))
+    return str(getattr(params, "obj", params))
+
+
 def at(number: int) -> Fails:
     """Fail at the statement with this number, counted from 0, and at no other."""
     numbers = count()
@@ -143,9 +150,9 @@ def test_a_deadlock_at_any_statement_is_retried_and_marks_nobody(
     ended = 0
     for number in range(0, 85, 5):
         rows = [request(connection, zoho.story("no_match")) for _row in range(3)]
-        deadlock = OperationalError("deadlock detected")
-        with subtests.test(number=number), failing(deadlock, at(number)):
-            ended += work_until_idle(connection, zoho)
+        with subtests.test(number=number):
+            with failing(OperationalError("deadlock detected"), at(number)):
+                ended += work_until_idle(connection, zoho)
             assert [journal(row) for row in rows] == [STEPS] * 3
     # A slice ends only by what comes before its loop, or after it.
     assert ended <= 4
@@ -159,7 +166,7 @@ def test_a_preview_that_cannot_be_written_costs_only_its_own_row(
     odd = request(connection, zoho.add_lead(Company="Unwritable GmbH").id)
     others = [request(connection, zoho.story("no_match")) for _row in range(3)]
 
-    with failing(DataError("no"), lambda _sql, params: "Unwritable" in str(params)):
+    with failing(DataError("no"), lambda _sql, params: "Unwritable" in written(params)):
         work_until_idle(connection, zoho)
 
     odd.refresh_from_db()
@@ -178,7 +185,7 @@ def test_an_outcome_that_cannot_be_written_is_in_doubt_and_costs_only_its_own_ro
 
     def fails(_sql: str, params: Any) -> bool:
         became = zoho.conversions_of(odd.lead_id)
-        return bool(became) and became[0]["contact_id"] in str(params)
+        return bool(became) and became[0]["contact_id"] in written(params)
 
     with failing(UnicodeError("surrogates not allowed"), fails):
         work.work(connection_id=connection.pk)
