@@ -100,6 +100,10 @@ RUN_DIR.mkdir(exist_ok=True)
 DATABASES = {
     "default": database(env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}"))
 }
+# A replica may be behind: in tests, one that fails shows that nothing of the app is read from it.
+if TESTING:
+    DATABASES["replica"] = {"ENGINE": "tests.replica"}
+    DATABASE_ROUTERS = ["tests.routers.ReplicaRouter"]
 CACHES = {"default": env.cache("CACHE_URL", default="locmemcache://")}
 
 # In tests, messages must not stay in a folder where a later worker would find them.

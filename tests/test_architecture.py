@@ -221,3 +221,20 @@ def test_no_module_knows_the_machine_it_was_written_on():
     assert not offenders(
         ALL_MODULES, lambda path: somebodys_folder.findall(path.read_text(encoding="utf-8"))
     )
+
+
+def test_transactions_name_their_database_and_no_cursor_stays_open():
+    def unnamed(path: Path) -> list[str]:
+        calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
+        methods = [call for call in calls if isinstance(call.func, ast.Attribute)]
+        return [
+            f"{call.func.attr} in line {call.lineno}"
+            for call in methods
+            if call.func.attr == "iterator"
+            or (
+                call.func.attr in {"atomic", "on_commit", "non_atomic_requests"}
+                and "using" not in {keyword.arg for keyword in call.keywords}
+            )
+        ]
+
+    assert not offenders(LAYERED_MODULES, unnamed)

@@ -13,7 +13,7 @@ from celery import Task, shared_task
 from django.db import close_old_connections, transaction
 
 from zoho_crm.conf import conf
-from zoho_crm.models import MassConversion
+from zoho_crm.models import MassConversion, database
 from zoho_crm.services import broker, convert, signals, tokens, work
 from zoho_crm.services.outages import OUTAGE_ERRORS
 
@@ -73,7 +73,7 @@ def work_connection(*, connection_id: int, **_newer: Any) -> None:
 
 @shared_task(base=DatabaseTask, ignore_result=True)
 def sweep(**_newer: Any) -> None:
-    """Enqueue work for every connection with due rows and without a worker."""
+    """Enqueue work for every connection that needs a worker and has none."""
     for connection_id in work.sweep():
         wake(connection_id)
 
@@ -94,7 +94,7 @@ def wake(connection_id: int, countdown: float = 0) -> None:
     options = _queue() | ({"countdown": countdown} if countdown else {})
     kwargs = {"connection_id": connection_id}
     send = partial(broker.send, work_connection.apply_async, kwargs=kwargs, **options)
-    transaction.on_commit(send, robust=True)
+    transaction.on_commit(send, using=database(), robust=True)
 
 
 def _queue() -> dict[str, Any]:

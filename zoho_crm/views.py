@@ -20,7 +20,6 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.urls import NoReverseMatch, is_valid_path, reverse
@@ -36,7 +35,7 @@ from zoho_crm.conf import conf
 from zoho_crm.datacenters import LOOPBACK
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.forms import ConnectForm
-from zoho_crm.models import Connection
+from zoho_crm.models import Connection, non_atomic_requests
 from zoho_crm.services import connect
 
 View: TypeAlias = Callable[..., HttpResponseBase]
@@ -64,7 +63,7 @@ def flow_view(view: View) -> View:
 
     @csrf_exempt
     @login_not_required
-    @transaction.non_atomic_requests
+    @non_atomic_requests
     @wraps(view)
     def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         response: HttpResponseBase = protected(request, *args, **kwargs)

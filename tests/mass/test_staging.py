@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 
@@ -223,3 +224,23 @@ def test_memory_does_not_grow_with_the_source(bench: Bench) -> None:
         tracemalloc.stop()
 
     assert large < 1.5 * small
+
+
+class Person:
+    """A user of a host project, with a name that fits into no column."""
+
+    pk = None
+
+    def __str__(self) -> str:
+        return "Ann\0 \ud800" + "n" * 300
+
+
+def test_texts_of_the_host_project_are_cut_and_can_be_stored(bench: Bench) -> None:
+    run = bench.prepare(["1"], name="Fair\0" + "r" * 200, source="Hall\0 4\udfff")
+
+    mass_convert.pause(run_id=run.pk, by=cast(Any, Person()))
+
+    bench.refreshed(run)
+    assert run.name == ("Fair\ufffd" + "r" * 200)[:100]
+    assert run.source_details == {"text": "Hall\ufffd 4\ufffd"}
+    assert run.paused_details == {"user": ("Ann\ufffd \ufffd" + "n" * 300)[:200]}

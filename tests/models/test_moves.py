@@ -34,6 +34,19 @@ def columns(row, *names):
 # One row
 
 
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [("Ann " * 50, ("Ann " * 50)[:150]), ("Ann\x00 \ud83d", "Ann\ufffd \ufffd")],
+    ids=["long", "not storable"],
+)
+def test_what_a_user_is_called_is_cut_to_the_column_of_the_journal(new_row, name, stored):
+    row = new_row(status=Status.PREVIEWED)
+
+    assert LeadConversion.objects.move([Move(row=row, to=Status.PREVIEWED, by=name)])
+
+    assert row.events.get().by == stored
+
+
 def test_a_step_is_written_with_its_event(new_row):
     row = new_row(status=Status.READY, version=4)
     move = Move(

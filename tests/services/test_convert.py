@@ -309,3 +309,12 @@ def test_the_plan_is_stored_as_it_was_decided(previewed, olga):
 
     assert fresh(row).stored_plan() == plan
     assert json.loads(json.dumps(fresh(row).plan)) == fresh(row).plan
+
+
+# Texts of the host project's
+
+
+def test_a_note_may_have_characters_that_no_database_stores(previewed, olga):
+    row = convert.skip(**seen(previewed()), by=olga, note="a\x00b\ud800c")
+
+    assert row.events.get(version=row.version).details == {"note": "a\ufffdb\ufffdc"}

@@ -10,7 +10,6 @@ from django.contrib import admin
 from django.contrib.admin import SimpleListFilter
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -23,7 +22,14 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods
 
 from zoho_crm.exceptions import ZohoError
-from zoho_crm.models import Connection, LeadConversion, MassConversion, MassConversionJob, Token
+from zoho_crm.models import (
+    Connection,
+    LeadConversion,
+    MassConversion,
+    MassConversionJob,
+    Token,
+    non_atomic_requests,
+)
 from zoho_crm.types import storable
 
 #: Errors that a page shows as a message.
@@ -149,7 +155,7 @@ class CustomPagesAdmin(ReadOnlyAdmin):
             require_permission(require_http_methods(list(methods))(view), permissions)
         )
         name = f"{self.opts.app_label}_{self.opts.model_name}_{route.strip('/').split('/')[-1]}"
-        return path(route, transaction.non_atomic_requests(guarded), name=name)
+        return path(route, non_atomic_requests(guarded), name=name)
 
     def page_url(self, name: str, *args: Any) -> str:
         """Return the URL of one of this model's admin pages."""

@@ -39,6 +39,7 @@ from zoho_crm.models import (
     ConnectionWork,
     LeadConversion,
     Token,
+    with_users,
 )
 from zoho_crm.services import connect, tokens
 from zoho_crm.services.keys import fingerprint
@@ -363,7 +364,7 @@ def scopes(connection: Connection) -> list[tuple[str, bool]]:
 
 def recent_events(connection: Connection) -> list[dict[str, Any]]:
     """Return the latest ``MAX_EVENTS`` events, newest first."""
-    events = connection.events.select_related("by").order_by("-pk")[:MAX_EVENTS]
+    events = with_users(connection.events.all(), "by").order_by("-pk")[:MAX_EVENTS]
     return [
         {"event": event, "when": time_html(event.at), "details": event_details(event)}
         for event in events
@@ -470,10 +471,13 @@ class TokenAdmin(ReadOnlyAdmin):
 class ConnectionEventAdmin(ReadOnlyAdmin):
     list_display = ("at", "connection", "kind", "by", "details_text")
     list_filter = ("kind", "connection")
-    list_select_related = ("connection", "by")
+    list_select_related = ("connection",)
     ordering = ("-pk",)
     fields = ("connection", "at", "kind", "by", "details_text")
     readonly_fields: ClassVar = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ConnectionEvent]:
+        return with_users(super().get_queryset(request), "by")
 
     @admin.display(description=gettext_lazy("details"))
     def details_text(self, event: ConnectionEvent) -> str:

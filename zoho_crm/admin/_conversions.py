@@ -34,7 +34,7 @@ from zoho_crm.admin._conversion_states import (
 from zoho_crm.admin._decision import DecisionPages, may_decide
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.forms import CloseForm, LookUpForm
-from zoho_crm.models import Connection, LeadConversion, MassConversion
+from zoho_crm.models import Connection, LeadConversion, MassConversion, with_users
 from zoho_crm.services import convert, leads, preview, settle
 from zoho_crm.services.presentation import (
     describe_error,
@@ -114,7 +114,8 @@ class ConversionChangeList(ChangeList):
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(*args, **kwargs)
-        rows = rows.annotate(snapshot_name=KT("lead_snapshot__name")).select_related(None)
+        rows = rows.annotate(snapshot_name=KT("lead_snapshot__name"))
+        rows = rows.select_related(None).prefetch_related(None)
         return rows.select_related("connection").defer("lead_snapshot", "options_snapshot", "plan")
 
 
@@ -164,9 +165,8 @@ class LeadConversionAdmin(DecisionPages):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LeadConversion]:
         rows: QuerySet[LeadConversion] = super().get_queryset(request)
-        return rows.select_related(
-            "connection__work", "decided_by", "approved_by", "mass_conversion", "follows"
-        )
+        rows = rows.select_related("connection__work", "mass_conversion", "follows")
+        return with_users(rows, "decided_by", "approved_by")
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

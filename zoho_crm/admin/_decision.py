@@ -31,7 +31,7 @@ from zoho_crm.admin._conversion_states import (
 )
 from zoho_crm.exceptions import RequestRefusedError, StaleDecisionError
 from zoho_crm.forms import NEW_RECORD, ConversionForm, VersionForm, unusable_reason
-from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.models import Connection, LeadConversion, with_users
 from zoho_crm.services import convert, mass_convert
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.choices import choices as read_choices
@@ -115,9 +115,9 @@ class DecisionPages(CustomPagesAdmin):
     def decide_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Show the form, its confirmation, or the state of a lead that cannot be decided."""
         rows = LeadConversion.objects.select_related(
-            "connection__work", "decided_by", "approved_by", "mass_conversion", "follows"
+            "connection__work", "mass_conversion", "follows"
         )
-        row = get_object_or_404(rows, pk=pk)
+        row = get_object_or_404(with_users(rows, "decided_by", "approved_by"), pk=pk)
         if not has_any_permission(request, *SINGLE_LEAD_PERMISSIONS) and not is_in_review(row):
             raise PermissionDenied
         if request.method == "POST":

@@ -29,7 +29,7 @@ from zoho_crm.admin._run_decisions import get_run_or_404
 from zoho_crm.admin._run_prepare import RunPreparePages
 from zoho_crm.admin._run_states import available_actions, describe_run, lead_count
 from zoho_crm.exceptions import StaleDecisionError
-from zoho_crm.models import LeadConversion, MassConversion
+from zoho_crm.models import LeadConversion, MassConversion, with_users
 from zoho_crm.services import mass_convert
 from zoho_crm.services.presentation import pause_text, source_text
 
@@ -102,7 +102,7 @@ class MassConversionAdmin(RunPreparePages):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MassConversion]:
         runs: QuerySet[MassConversion] = super().get_queryset(request)
-        return runs.select_related("connection__work", "created_by", "started_by")
+        return with_users(runs.select_related("connection__work"), "created_by", "started_by")
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError
 from zoho_crm.forms._deal import DealFieldsForm
+from zoho_crm.forms._fields import ConnectionField
 from zoho_crm.forms._users import user_field
 from zoho_crm.models import Connection, LeadConversion, MassConversionLine
 from zoho_crm.services.choices import Choices
@@ -33,9 +34,7 @@ MODULES = {
 class LookUpForm(forms.Form):
     """Find a lead by its id or its e-mail address."""
 
-    connection = forms.ModelChoiceField(
-        Connection.objects.none(), label=gettext_lazy("Connection"), empty_label=None
-    )
+    connection = ConnectionField()
     lead = forms.CharField(
         label=gettext_lazy("Lead id or e-mail"),
         max_length=200,
@@ -46,10 +45,8 @@ class LookUpForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["connection"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = Connection.objects.order_by("-is_default", "name")
-        field.initial = field.queryset.first()
+        connections = Connection.objects.order_by("-is_default", "name")
+        self.fields["connection"].initial = connections.first()
 
     def clean_lead(self) -> str:
         text = str(self.cleaned_data["lead"]).strip()

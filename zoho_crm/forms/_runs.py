@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from zoho_crm.exceptions import PlanError
+from zoho_crm.forms._fields import ConnectionField
 from zoho_crm.forms._policy import (
     ACTIONS_BY_RULE,
     DEAL_CHOICES,
@@ -27,7 +28,6 @@ from zoho_crm.forms._policy import (
 )
 from zoho_crm.forms._users import user_field
 from zoho_crm.matching import CONVERTIBLE, Action, Policy
-from zoho_crm.models import Connection
 from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.lead_ids import ids_in_text
@@ -60,9 +60,7 @@ def _file_help() -> str:
 class PrepareForm(PolicyFieldsForm):
     """Leads, a policy, and overrides of the policy for this mass conversion."""
 
-    connection = forms.ModelChoiceField(
-        Connection.objects.none(), label=gettext_lazy("Connection"), empty_label=None
-    )
+    connection = ConnectionField()
     name = forms.CharField(
         label=gettext_lazy("Name"),
         max_length=100,
@@ -116,9 +114,6 @@ class PrepareForm(PolicyFieldsForm):
     def __init__(self, *args: Any, offered: Choices, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.offered, self.policies = offered, policies()
-        connections = self.fields["connection"]
-        assert isinstance(connections, forms.ModelChoiceField)
-        connections.queryset = Connection.objects.order_by("-is_default", "name")
         self._set_choice_field("policy", [(name, name) for name in self.policies])
         self._add_policy_default()
         self._set_choices_of_organisation()

@@ -4,6 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import zoho_crm.models._database
+
 
 class Migration(migrations.Migration):
     initial = True
@@ -535,7 +537,8 @@ class Migration(migrations.Migration):
                 (
                     "user",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="+",
                         to=settings.AUTH_USER_MODEL,
                     ),
@@ -626,7 +629,8 @@ class Migration(migrations.Migration):
             name="by",
             field=models.ForeignKey(
                 null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
+                db_constraint=False,
+                on_delete=zoho_crm.models._database.set_null,
                 related_name="+",
                 to=settings.AUTH_USER_MODEL,
                 verbose_name="by",
@@ -648,7 +652,8 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(
                 db_index=False,
                 null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
+                db_constraint=False,
+                on_delete=zoho_crm.models._database.set_null,
                 related_name="+",
                 to=settings.AUTH_USER_MODEL,
                 verbose_name="approved by",
@@ -671,7 +676,8 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(
                 db_index=False,
                 null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
+                db_constraint=False,
+                on_delete=zoho_crm.models._database.set_null,
                 related_name="+",
                 to=settings.AUTH_USER_MODEL,
                 verbose_name="decided by",
@@ -712,7 +718,8 @@ class Migration(migrations.Migration):
             name="created_by",
             field=models.ForeignKey(
                 null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
+                db_constraint=False,
+                on_delete=zoho_crm.models._database.set_null,
                 related_name="+",
                 to=settings.AUTH_USER_MODEL,
                 verbose_name="prepared by",
@@ -723,7 +730,8 @@ class Migration(migrations.Migration):
             name="started_by",
             field=models.ForeignKey(
                 null=True,
-                on_delete=django.db.models.deletion.SET_NULL,
+                db_constraint=False,
+                on_delete=zoho_crm.models._database.set_null,
                 related_name="+",
                 to=settings.AUTH_USER_MODEL,
                 verbose_name="started by",

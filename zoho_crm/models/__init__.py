@@ -9,6 +9,13 @@ from zoho_crm.models._connection import (
     Token,
 )
 from zoho_crm.models._conversion import REFUSED_FIELD, LeadConversion, LeadConversionEvent
+from zoho_crm.models._database import (
+    atomic,
+    batches,
+    database,
+    non_atomic_requests,
+    with_users,
+)
 from zoho_crm.models._mass import (
     MassConversion,
     MassConversionJob,
@@ -38,6 +45,11 @@ __all__ = [
     "Move",
     "Policy",
     "Token",
+    "atomic",
+    "batches",
+    "database",
     "from_now",
     "holds",
+    "non_atomic_requests",
+    "with_users",
 ]

@@ -10,11 +10,12 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm import crypto
+from zoho_crm.models._database import PrimaryModel, PrimaryQuerySet, set_null
 from zoho_crm.models._time import DbNow, from_now, holds
 from zoho_crm.types import Environment, Secret
 
 
-class Connection(models.Model):
+class Connection(PrimaryModel):
     """One Zoho organisation in one data center and environment."""
 
     class Status(models.TextChoices):
@@ -77,7 +78,7 @@ class Connection(models.Model):
         )
 
 
-class TokenQuerySet(models.QuerySet["Token"]):
+class TokenQuerySet(PrimaryQuerySet["Token"]):
     """Tokens, with flags that compare their times with the database's clock."""
 
     def with_freshness(self, *, early: float, margin: float) -> TokenQuerySet:
@@ -104,7 +105,7 @@ class TokenQuerySet(models.QuerySet["Token"]):
         return self.annotate(**flags)
 
 
-class Token(models.Model):
+class Token(PrimaryModel):
     """A user's consent to a client, with its refresh and access token, encrypted."""
 
     class Status(models.TextChoices):
@@ -205,12 +206,15 @@ class Token(models.Model):
         return f"zoho_crm_token.{name}:{self.pk}"
 
 
-class AuthorizationRequest(models.Model):
+class AuthorizationRequest(PrimaryModel):
     """A request for consent that a browser took to Zoho; for one use within ten minutes."""
 
     state_hash = models.CharField(max_length=64, unique=True)
     session_hash = models.CharField(max_length=64)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    # Once the user is deleted, nobody can use it.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
     data_center = models.CharField(max_length=10)
     environment = models.CharField(max_length=10)
     redirect_uri = models.CharField(max_length=500)
@@ -230,7 +234,7 @@ class AuthorizationRequest(models.Model):
         return f"{self.data_center} {self.environment} #{self.pk}"
 
 
-class ConnectionEvent(models.Model):
+class ConnectionEvent(PrimaryModel):
     """An event of a connection: connected, token refreshed, consent withdrawn, and so on."""
 
     class Kind(models.TextChoices):
@@ -250,7 +254,12 @@ class ConnectionEvent(models.Model):
     at = models.DateTimeField(_("at"), auto_now_add=True)
     kind = models.CharField(_("what"), max_length=20, choices=Kind)
     by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("by")
+        settings.AUTH_USER_MODEL,
+        set_null,
+        null=True,
+        db_constraint=False,
+        related_name="+",
+        verbose_name=_("by"),
     )
     details = models.JSONField(_("details"), default=dict, blank=True)
     #: When the signal was sent to the host project, for the kinds that have one.

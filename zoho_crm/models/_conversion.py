@@ -10,8 +10,9 @@ from django.db.models.fields.json import KT
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.models._connection import Connection
+from zoho_crm.models._database import PrimaryModel, set_null
 from zoho_crm.models._mass import MassConversion, MassConversionJob
-from zoho_crm.models._moves import LeadConversionQuerySet, Status
+from zoho_crm.models._moves import MAX_BY_LENGTH, LeadConversionQuerySet, Status
 from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Verdict
 
 #: An expression for the API name of the field that Zoho refused first; null if it named none.
@@ -30,7 +31,7 @@ class Verdicts(models.TextChoices):
     SEVERAL_MATCHES = Verdict.SEVERAL_MATCHES.value, _("several matches")
 
 
-class LeadConversion(models.Model):
+class LeadConversion(PrimaryModel):
     """
     The conversion of one lead of a connection: its status, preview, plan and outcome.
 
@@ -139,16 +140,18 @@ class LeadConversion(models.Model):
     policy = models.CharField(_("policy"), max_length=50, blank=True)
     decided_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        models.SET_NULL,
+        set_null,
         null=True,
+        db_constraint=False,
         db_index=False,
         related_name="+",
         verbose_name=_("decided by"),
     )
     approved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        models.SET_NULL,
+        set_null,
         null=True,
+        db_constraint=False,
         db_index=False,
         related_name="+",
         verbose_name=_("approved by"),
@@ -242,7 +245,7 @@ class LeadConversion(models.Model):
         return self.due_at is None and self.status != Status.RUNNING
 
 
-class LeadConversionEvent(models.Model):
+class LeadConversionEvent(PrimaryModel):
     """A move of a lead conversion, written in the same transaction as the move."""
 
     conversion = models.ForeignKey(
@@ -252,7 +255,7 @@ class LeadConversionEvent(models.Model):
     from_status = models.CharField(_("from"), max_length=20, choices=Status)
     to_status = models.CharField(_("to"), max_length=20, choices=Status)
     at = models.DateTimeField(_("at"))
-    by = models.CharField(_("by"), max_length=150, blank=True)
+    by = models.CharField(_("by"), max_length=MAX_BY_LENGTH, blank=True)
     #: SHA-256 of the body that is sent, for a move to RUNNING.
     payload_hash = models.CharField(_("payload"), max_length=64, blank=True)
     details: models.JSONField[Any, Any] = models.JSONField(_("details"), default=dict, blank=True)

@@ -12,11 +12,12 @@ from django.utils.translation import gettext_lazy as _
 
 from zoho_crm import matching
 from zoho_crm.models._connection import Connection
+from zoho_crm.models._database import PrimaryModel, set_null
 from zoho_crm.models._moves import STARTABLE_STAGES
 from zoho_crm.models._time import DbNow
 
 
-class Policy(models.Model):
+class Policy(PrimaryModel):
     """A policy that was saved under a name; a run stores its own copy."""
 
     name = models.CharField(_("name"), max_length=50, unique=True)
@@ -52,16 +53,17 @@ class Stage(models.TextChoices):
 OPEN_STAGES = (Stage.STAGING, Stage.PREVIEWING, Stage.REVIEW, Stage.CONVERTING)
 
 
-class MassConversion(models.Model):
+class MassConversion(PrimaryModel):
     """A mass conversion, called a run: many leads that are converted under one policy."""
 
     Stage = Stage
     OPEN_STAGES = OPEN_STAGES
+    MAX_NAME_LENGTH = 100
 
     connection = models.ForeignKey(
         Connection, models.PROTECT, related_name="runs", verbose_name=_("connection")
     )
-    name = models.CharField(_("name"), max_length=100, blank=True)
+    name = models.CharField(_("name"), max_length=MAX_NAME_LENGTH, blank=True)
     stage = models.CharField(_("stage"), max_length=20, choices=Stage, default=Stage.STAGING)
     #: Why it is paused: a code, empty if it is not, and the values of the code's sentence.
     paused_reason = models.CharField(_("paused"), max_length=50, blank=True)
@@ -93,15 +95,17 @@ class MassConversion(models.Model):
     due_at = models.DateTimeField(_("due"), null=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        models.SET_NULL,
+        set_null,
         null=True,
+        db_constraint=False,
         related_name="+",
         verbose_name=_("prepared by"),
     )
     started_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        models.SET_NULL,
+        set_null,
         null=True,
+        db_constraint=False,
         related_name="+",
         verbose_name=_("started by"),
     )
@@ -168,7 +172,7 @@ class MassConversion(models.Model):
         return self.stage in OPEN_STAGES
 
 
-class MassConversionJob(models.Model):
+class MassConversionJob(PrimaryModel):
     """One of Zoho's mass-convert jobs, which converts at most 50 leads with the same effect."""
 
     class Status(models.TextChoices):
@@ -203,7 +207,7 @@ class MassConversionJob(models.Model):
         return f"{self.zoho_job_id or '?'} (#{self.pk})"
 
 
-class MassConversionLine(models.Model):
+class MassConversionLine(PrimaryModel):
     """A line of a run's source that did not become a row of the run, with the reason."""
 
     class Reason(models.TextChoices):

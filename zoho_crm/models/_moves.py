@@ -14,11 +14,16 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.models._bulk import insert_copies, insert_with_time, update_rows
+from zoho_crm.models._database import PrimaryQuerySet
 from zoho_crm.models._time import DbNow
-from zoho_crm.types import JsonObject
+from zoho_crm.types import JsonObject, storable
 
 if TYPE_CHECKING:
     from zoho_crm.models._conversion import LeadConversion
+
+
+#: The length of the column that holds who made a move; what a user is called may be longer.
+MAX_BY_LENGTH = 150
 
 
 class Status(models.TextChoices):
@@ -94,7 +99,7 @@ class Move:
                 setattr(self.row, name, value)
 
 
-class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
+class LeadConversionQuerySet(PrimaryQuerySet["LeadConversion"]):
     """Add, move and select lead conversions; no other code changes a status or a version."""
 
     # Mutators
@@ -159,7 +164,7 @@ class LeadConversionQuerySet(models.QuerySet["LeadConversion"]):
                     move.from_version + 1,
                     move.from_status,
                     move.to,
-                    move.by,
+                    storable(move.by, MAX_BY_LENGTH),
                     move.payload_hash,
                     move.details,
                 )

@@ -8,9 +8,10 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.models._connection import Connection
+from zoho_crm.models._database import PrimaryModel
 
 
-class ApiUsage(models.Model):
+class ApiUsage(PrimaryModel):
     """The calls of one kind that a connection made in one hour, with their estimated credits."""
 
     connection = models.ForeignKey(

@@ -10,10 +10,11 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.models._connection import Connection
+from zoho_crm.models._database import PrimaryModel
 from zoho_crm.models._time import DbNow, from_now
 
 
-class ConnectionWork(models.Model):
+class ConnectionWork(PrimaryModel):
     """The lease, concurrency limit, back-off and heartbeats of one connection: one row for each."""
 
     class BackoffKind(models.TextChoices):

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
@@ -40,6 +39,7 @@ from zoho_crm.models import (
     ConnectionEvent,
     DbNow,
     Token,
+    atomic,
     from_now,
 )
 from zoho_crm.services import organisations, tokens, work
@@ -261,7 +261,7 @@ def _disable(
     connection: Connection, kind: str, by: AbstractBaseUser | None, **details: int
 ) -> Connection:
     """Disable a connection without tokens, record why, and return it."""
-    with transaction.atomic():
+    with atomic():
         Connection.objects.filter(pk=connection.pk).update(status=Connection.Status.DISABLED)
         connection.record_event(kind, by=by, **details)
     connection.refresh_from_db()
@@ -300,7 +300,7 @@ def rename(*, connection_id: int, name: str) -> None:
 def make_default(*, connection_id: int) -> Connection:
     """Make this the connection that is used when none is named."""
     connection = Connection.objects.get(pk=connection_id)
-    with transaction.atomic():
+    with atomic():
         connection.set_default()
     return connection
 
@@ -540,7 +540,7 @@ def _save_connection(
         **organisations.columns(grant.organisation, grant.mapped_fields),
         "status": Connection.Status.ACTIVE,
     }
-    with transaction.atomic():
+    with atomic():
         connection, created = Connection.objects.update_or_create(
             **key, defaults=values, create_defaults={**values, "name": _free_name(name, grant)}
         )

@@ -8,18 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
 
 from zoho_crm import matching
 from zoho_crm.exceptions import StaleDecisionError
 from zoho_crm.matching import Decision
-from zoho_crm.models import LeadConversion, Move
+from zoho_crm.models import LeadConversion, Move, atomic
 from zoho_crm.services import lifecycle
 from zoho_crm.services.outages import VALUE_ERRORS, is_outage
 from zoho_crm.services.policies import policy_named
 from zoho_crm.services.preview import check_not_in_run, get_or_create_row, is_in_run
 from zoho_crm.services.settle import with_is_conclusive
-from zoho_crm.types import ConversionPlan, Verdict, as_json
+from zoho_crm.types import ConversionPlan, Verdict, as_json, storable
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +83,8 @@ def skip(
     values = {**lifecycle.AT_REST, "policy": "", "decided_by_id": by.pk}
     if row.mass_conversion:
         values["grouping"] = LeadConversion.Grouping.CHANGED
-    details = {"note": note} if note else {}
-    with transaction.atomic():
+    details = {"note": storable(note)} if note else {}
+    with atomic():
         if row.mass_conversion:
             # Other rows may follow this one.
             row.mass_conversion.bump_revision()
@@ -118,7 +117,7 @@ def write_moves(moves: Iterable[Move], decisions: Mapping[int, Decision]) -> Non
 
     :param decisions: by the row's primary key
     """
-    with transaction.atomic():
+    with atomic():
         written = LeadConversion.objects.move(moves)
         LeadConversion.objects.move(
             _decided(move.row, decisions[move.row.pk])

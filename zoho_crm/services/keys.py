@@ -6,13 +6,14 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from django.core.exceptions import ImproperlyConfigured
 
 from zoho_crm import crypto
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import SecretUnreadableError
-from zoho_crm.models import AuthorizationRequest, Token
+from zoho_crm.models import AuthorizationRequest, Token, batches
 from zoho_crm.types import Secret
 
 FINGERPRINT_DIGITS = 8
@@ -97,9 +98,9 @@ class Fingerprint:
 
 def ciphertexts() -> Iterator[Ciphertext]:
     """Yield every place where an encrypted secret can be stored; its text may be empty."""
-    for token in Token.objects.order_by("pk").iterator():
+    for token in chain.from_iterable(batches(Token.objects.all())):
         yield from (Ciphertext(row=token, secret=name) for name in Token.SECRETS)
-    for request in AuthorizationRequest.objects.order_by("pk").iterator():
+    for request in chain.from_iterable(batches(AuthorizationRequest.objects.all())):
         yield Ciphertext(row=request, secret="verifier")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.contrib.auth.models import Group, Permission
-from django.db import transaction
+from django.db import router, transaction
 from django.db.models import QuerySet
 
 APP_LABEL = "zoho_crm"
@@ -67,18 +67,21 @@ def update_groups() -> list[UpdatedGroup]:
 
     :raises LookupError: if a permission is missing, because the database is not migrated
     """
-    with transaction.atomic():
-        return [_update_group(name, codenames) for name, codenames in GROUPS.items()]
+    database = router.db_for_write(Group)
+    with transaction.atomic(using=database):
+        return [_update_group(name, codenames, database) for name, codenames in GROUPS.items()]
 
 
-def _update_group(name: str, codenames: frozenset[str]) -> UpdatedGroup:
-    ours = Permission.objects.filter(content_type__app_label=APP_LABEL)
+def _update_group(name: str, codenames: frozenset[str], database: str) -> UpdatedGroup:
+    ours = Permission.objects.using(database).filter(content_type__app_label=APP_LABEL)
     wanted = ours.filter(codename__in=codenames)
     missing = codenames - set(wanted.values_list("codename", flat=True))
     if missing:
         raise LookupError(", ".join(sorted(missing)))
-    group, created = Group.objects.get_or_create(name=name)
-    present: QuerySet[Permission] = group.permissions.filter(content_type__app_label=APP_LABEL)
+    group, created = Group.objects.using(database).get_or_create(name=name)
+    present: QuerySet[Permission] = group.permissions.using(database).filter(
+        content_type__app_label=APP_LABEL
+    )
     added, removed = list(wanted.exclude(pk__in=present)), list(present.exclude(pk__in=wanted))
     group.permissions.add(*added)
     group.permissions.remove(*removed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from zoho_crm import matching
@@ -11,7 +10,7 @@ from zoho_crm.client import ZohoClient
 from zoho_crm.datacenters import LOCAL
 from zoho_crm.exceptions import AlreadyConvertedError, RequestRefusedError, TransportError
 from zoho_crm.matching import Preview
-from zoho_crm.models import Connection, DbNow, LeadConversion
+from zoho_crm.models import Connection, DbNow, LeadConversion, atomic
 from zoho_crm.services import lifecycle, tokens
 from zoho_crm.services._zoho import outside_transaction
 from zoho_crm.types import Environment, Lead, Verdict, is_record_id
@@ -44,7 +43,7 @@ def preview(
     row = _reopen(row, found, who)
     if row.status in PREVIEWABLE:
         is_requested = row.status == Status.NEW and bool(row.policy)
-        with transaction.atomic():
+        with atomic():
             LeadConversion.objects.move(
                 [lifecycle.detached_from_run(lifecycle.previewed(row, found, by=who))]
             )

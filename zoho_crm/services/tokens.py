@@ -14,8 +14,6 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 
-from django.db import transaction
-
 from zoho_crm import crypto
 from zoho_crm.client import AccountsClient, Credentials, TokenAuth, ZohoAuth, ZohoClient
 from zoho_crm.conf import conf
@@ -27,7 +25,7 @@ from zoho_crm.exceptions import (
     TransportError,
     ZohoError,
 )
-from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, from_now
+from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, atomic, from_now
 from zoho_crm.services import usage
 from zoho_crm.services._zoho import api, outside_transaction
 from zoho_crm.types import Secret, TokenGrant
@@ -258,7 +256,7 @@ def _back_off(token: Token, owner: str, error: ZohoError, *, is_valid: bool) -> 
 
 def _mark_lost(token: Token, owner: str, error: ConnectionLostError) -> bool:
     """Mark token and connection as NEEDS_RECONNECT; return whether the lease was ours."""
-    with transaction.atomic():
+    with atomic():
         if not token.end_refresh(owner=owner, status=Token.Status.NEEDS_RECONNECT):
             return False
         Connection.objects.filter(pk=token.connection_id, status=Connection.Status.ACTIVE).update(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from zoho_crm.management._waiting import (
     is_at_rest,
     is_previewed,
 )
-from zoho_crm.models import Connection, MassConversion
+from zoho_crm.models import Connection, MassConversion, batches
 from zoho_crm.services import mass_convert
 from zoho_crm.types import CodedText
 
@@ -101,8 +102,8 @@ class Command(ZohoCommand):
         waiter.problems.finish()
 
     def _list(self, options: Options) -> None:
-        runs = MassConversion.objects.select_related("connection").order_by("-pk")
-        rows = (list_row(run) for run in runs.iterator(chunk_size=500))
+        runs = MassConversion.objects.select_related("connection")
+        rows = map(list_row, chain.from_iterable(batches(runs, newest_first=True)))
         self.open_output(options).show(rows, fields=LIST_FIELDS, columns=LIST_COLUMNS)
 
     def _show(self, options: Options) -> None:

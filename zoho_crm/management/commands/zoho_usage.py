@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -11,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._command import ZohoCommand, named_connection
-from zoho_crm.models import ApiUsage, Connection, from_now
+from zoho_crm.models import ApiUsage, Connection, batches, from_now
 from zoho_crm.services import usage
 
 FIELDS = ("connection", "day", "kind", "calls", "credits", "refused")
@@ -59,7 +60,7 @@ def _days(connection: Connection, days: int) -> list[dict[str, Any]]:
     """Return a row for each kind of call and day (in this site's time zone), the latest first."""
     hours = ApiUsage.objects.filter(connection=connection, hour__gt=from_now(-86_400 * days))
     sums: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
-    for hour in hours.iterator():
+    for hour in chain.from_iterable(batches(hours)):
         total = sums[timezone.localtime(hour.hour).date().isoformat(), hour.kind]
         for place, number in enumerate((hour.calls, hour.credits, hour.refusals)):
             total[place] += number

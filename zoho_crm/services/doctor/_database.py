@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from django.db import DatabaseError
-from django.db import connection as database
+from django.db import DatabaseError, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from zoho_crm.models import DbNow
+from zoho_crm.models import DbNow, database
 from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
 APP = "zoho_crm"
@@ -22,9 +21,9 @@ MAX_CLOCK_DRIFT_SECONDS = 5
 
 def tables() -> Iterator[Finding]:
     """Check that the database answers and that all migrations of this app were run."""
-    check = "database"
+    check, connection = "database", connections[database()]
     try:
-        executor = MigrationExecutor(database)
+        executor = MigrationExecutor(connection)
         wanted = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
         missing = executor.migration_plan(wanted)
     except DatabaseError as error:
@@ -34,18 +33,18 @@ def tables() -> Iterator[Finding]:
         names = ", ".join(str(migration) for migration, _backwards in missing)
         yield fail(check, _("Not migrated: %s") % names, _("Run: manage.py migrate"))
     else:
-        yield ok(check, f"{database.vendor}, {database.settings_dict['NAME']}")
+        yield ok(check, f"{connection.vendor}, {connection.settings_dict['NAME']}")
 
 
 def database_options() -> Iterator[Finding]:
     """Check that SQLite is opened with options with which several processes can write."""
-    if database.vendor != "sqlite":
+    check, connection = "database options", connections[database()]
+    if connection.vendor != "sqlite":
         return
-    check = "database options"
-    with database.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute("PRAGMA journal_mode")
         journal = str(cursor.fetchone()[0]).upper()
-    mode = str(database.settings_dict["OPTIONS"].get("transaction_mode") or "DEFERRED").upper()
+    mode = str(connection.settings_dict["OPTIONS"].get("transaction_mode") or "DEFERRED").upper()
     if journal in {"WAL", "MEMORY"} and mode in {"IMMEDIATE", "EXCLUSIVE"}:
         yield ok(check, f"journal_mode {journal}, transaction_mode {mode}")
         return
@@ -59,7 +58,7 @@ def database_options() -> Iterator[Finding]:
 
 def clock(max_drift: float = MAX_CLOCK_DRIFT_SECONDS) -> Iterator[Finding]:
     """Check that the clocks of this host and of the database agree; the app uses the latter."""
-    recorder = MigrationRecorder(database)
+    recorder = MigrationRecorder(connections[database()])
     database_now: datetime | None = (
         recorder.migration_qs.annotate(now=DbNow()).values_list("now", flat=True).first()
     )

@@ -21,7 +21,7 @@ from zoho_crm.services.mass_convert._sources import open_leads_source
 from zoho_crm.services.mass_convert._staging import stage_lines
 from zoho_crm.services.mass_convert._steps import choose_canaries
 from zoho_crm.services.presentation import MAX_TEXT_LENGTH, given_text
-from zoho_crm.types import CodedText, as_json
+from zoho_crm.types import CodedText, as_json, storable
 
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
@@ -52,7 +52,7 @@ def prepare(
     """
     run = MassConversion.objects.create(
         connection_id=connection_id,
-        name=name,
+        name=storable(name, MassConversion.MAX_NAME_LENGTH),
         **_source_columns(source if isinstance(source, CodedText) else given_text(source)),
         policy=as_json(policy),
         active_owners=list(active_owners),
@@ -89,7 +89,7 @@ def prepare_open_leads(
     """
     return MassConversion.objects.create(
         connection_id=connection_id,
-        name=name,
+        name=storable(name, MassConversion.MAX_NAME_LENGTH),
         **_source_columns(open_leads_source(filters)),
         filters=dict(filters),
         policy=as_json(policy),
@@ -168,7 +168,7 @@ def pause(*, run_id: int, by: AbstractBaseUser | None = None, reason: str = "") 
 
     :param reason: what people read about why; by default, who paused it
     """
-    user = {"user": str(by)[:MAX_TEXT_LENGTH]}
+    user = {"user": storable(str(by), MAX_TEXT_LENGTH)}
     who = CodedText(code="by_user", details=user) if by else CodedText(code="paused")
     why = given_text(reason) if reason else who
     running = MassConversion.objects.filter(

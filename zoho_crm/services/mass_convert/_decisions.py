@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
-from django.db.models import QuerySet
 from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError, StaleDecisionError
 from zoho_crm.matching import Action, Decision, DecisionContext, Policy, Preview
-from zoho_crm.models import LeadConversion, MassConversion, Move
+from zoho_crm.models import LeadConversion, MassConversion, Move, atomic, batches
 from zoho_crm.services import lifecycle
 from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Lead, Verdict, as_json
@@ -168,7 +166,7 @@ def _write(run: MassConversion, moves: list[Move]) -> list[Move]:
 
     :raises StaleDecisionError: if the run was started or cancelled meanwhile; nothing is written
     """
-    with transaction.atomic():
+    with atomic():
         if not run.bump_revision():
             raise StaleDecisionError(code="changed")
         return LeadConversion.objects.move(moves)
@@ -187,11 +185,3 @@ def _decision_move(row: LeadConversion, decision: Decision, by: AbstractBaseUser
     values |= {"plan": as_json(plan), "reason": "", **_key_columns(row.stored_lead(), plan)}
     details = {"plan": as_json(plan)}
     return Move(row=row, to=Status.PREVIEWED, by=who, values=values, details=details)
-
-
-def batches(rows: QuerySet[LeadConversion]) -> Iterator[list[LeadConversion]]:
-    """Yield rows by their primary key, ``WRITE_BATCH_ROWS`` at a time."""
-    last = 0
-    while batch := list(rows.filter(pk__gt=last).order_by("pk")[:WRITE_BATCH_ROWS]):
-        yield batch
-        last = batch[-1].pk

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
-from zoho_crm.models import LeadConversion, MassConversion, MassConversionLine
+from zoho_crm.models import LeadConversion, MassConversion, MassConversionLine, batches
 from zoho_crm.services.csv_text import csv_line
 from zoho_crm.services.presentation import error_text
 
@@ -21,10 +22,10 @@ def export(*, run_id: int) -> Iterator[str]:
     """Yield the lines of a CSV file: a fixed header, the rows, the lines that were left out."""
     run = MassConversion.objects.get(pk=run_id)
     yield csv_line(COLUMNS)
-    rows = LeadConversion.objects.filter(mass_conversion=run).order_by("pk")
-    for row in rows.iterator(chunk_size=500):
+    rows = LeadConversion.objects.filter(mass_conversion=run)
+    for row in chain.from_iterable(batches(rows)):
         yield _line(_row(row))
-    for line in run.lines.order_by("number").iterator(chunk_size=500):
+    for line in chain.from_iterable(batches(run.lines.all())):
         yield _line(_left_out(line))
 
 

@@ -18,10 +18,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from django.db import transaction
 from django.db.models import F, Max, Min, Q, QuerySet
 
-from zoho_crm.models import LeadConversion, MassConversion, Move, holds
+from zoho_crm.models import LeadConversion, MassConversion, Move, atomic, holds
 
 Grouping = LeadConversion.Grouping
 Joins = LeadConversion.Joins
@@ -65,7 +64,7 @@ def _take_batch(run: MassConversion) -> bool:
     mark = found[0][0]
     act, next_mark = ACTIONS[mark]
     rows = LeadConversion.objects.filter(pk__in=[pk for other, pk in found if other == mark])
-    with transaction.atomic():
+    with atomic():
         # This locks the rows before they are read: who decides one meanwhile marks it afterwards.
         rows.filter(grouping=mark).update(grouping=next_mark)
         batch = rows.filter(grouping=next_mark)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from zoho_crm.client import is_endless
@@ -17,6 +16,7 @@ from zoho_crm.models import (
     MassConversion,
     MassConversionLine,
     Move,
+    atomic,
 )
 from zoho_crm.services import lifecycle
 from zoho_crm.services.lead_ids import read_lead_ids
@@ -72,7 +72,7 @@ def stage_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: s
         if matches_filters(lead, run.filters or {})
     }
     progress = {**_next_page(run, next_page_token), "seen": run.seen + len(leads)}
-    with transaction.atomic():
+    with atomic():
         if not run.advance(
             [Stage.STAGING], Stage.PREVIEWING if is_last else Stage.STAGING, **progress
         ):

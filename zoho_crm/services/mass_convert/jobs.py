@@ -9,7 +9,6 @@ from datetime import timedelta
 from statistics import median
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q
 
 from zoho_crm.conf import conf
@@ -21,6 +20,7 @@ from zoho_crm.models import (
     MassConversion,
     MassConversionJob,
     Move,
+    atomic,
     from_now,
 )
 from zoho_crm.services import lifecycle
@@ -97,7 +97,7 @@ def create(
     :param only_if: a condition that a row must fulfil to be claimed
     :return: the job, and the rows that were claimed; without any the job is deleted
     """
-    with transaction.atomic():
+    with atomic():
         job = MassConversionJob.objects.create(
             mass_conversion=run,
             connection_id=run.connection_id,
@@ -124,7 +124,7 @@ def mark_accepted(job: MassConversionJob, rows: list[LeadConversion], zoho_job_i
     values |= {"quiet_until": from_now(conf().JOB_HORIZON)}
     details = {"job_id": zoho_job_id}
     first_poll = from_now(_usual_duration(job.connection_id))
-    with transaction.atomic():
+    with atomic():
         _update(job, status=JobStatus.ACCEPTED, zoho_job_id=zoho_job_id, due_at=first_poll)
         LeadConversion.objects.move(
             Move(row=row, to=Status.SCHEDULED, values=values, details=details) for row in rows
@@ -133,7 +133,7 @@ def mark_accepted(job: MassConversionJob, rows: list[LeadConversion], zoho_job_i
 
 def mark_refused(job: MassConversionJob, rows: list[LeadConversion], error: ZohoError) -> None:
     """Mark a job as refused: its rows are sent singly at once, which also yields the reason."""
-    with transaction.atomic():
+    with atomic():
         _end(job, JobStatus.REFUSED)
         _return_to_ready(rows, error)
 
@@ -142,7 +142,7 @@ def mark_not_processed(
     job: MassConversionJob, rows: list[LeadConversion], error: ZohoError
 ) -> None:
     """Mark a job as certainly not processed: its rows wait for another job."""
-    with transaction.atomic():
+    with atomic():
         _end(job, JobStatus.REFUSED)
         _return_to_ready(rows, error, job=None, due_at=None)
 
@@ -162,7 +162,7 @@ def mark_answer_lost(
     """
     config = conf()
     quiet = in_flight + config.JOB_HORIZON + config.MASS_QUIET_PERIOD
-    with transaction.atomic():
+    with atomic():
         _end(job, JobStatus.LOST)
         LeadConversion.objects.move(_outcome_unknown(row, quiet) for row in rows)
 
@@ -200,7 +200,7 @@ def finish(
     rows = LeadConversion.objects.filter(job=job, status=Status.SCHEDULED)
     rows = rows.only("status", "version")
     quiet = conf().MASS_QUIET_PERIOD if quiet is None else quiet
-    with transaction.atomic():
+    with atomic():
         _end(job, status, **values)
         LeadConversion.objects.move([_outcome_unknown(row, quiet) for row in rows])
 

@@ -1,0 +1,1 @@
+"""A replica for tests, which none of ours may be read from: see ``base``."""
