@@ -66,6 +66,10 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
     ),
     "no_ca_bundle": _("ZOHO_CRM['CA_BUNDLE'] names no file: %(path)s"),
     "being_refreshed": _("Another process is refreshing the access token."),
+    "database_locked": _(
+        "The access token has to be renewed, and a transaction has locked the SQLite database. "
+        "Call Zoho before the transaction writes, or outside of it."
+    ),
     "reserve": _("Only the credits that are reserved for other programs remain."),
     "unknown_form": _("Zoho CRM gave an answer of an unknown form."),
     "endless_list": _("Zoho CRM repeats pages of a list, so the rest of it cannot be read."),

@@ -12,7 +12,6 @@ from django.core.cache import cache
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.management import call_command
-from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -218,8 +217,3 @@ def test_pages_and_commands_work_without_a_cache(
     call_command("zoho_convert", lead_id, *deal, stdout=io.StringIO(), stderr=io.StringIO())
 
     assert page.status_code == 200
-
-
-def test_fetching_inside_a_transaction_is_refused(connection: Connection) -> None:
-    with transaction.atomic(), pytest.raises(RuntimeError):
-        choices(connection)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from django.db import transaction
 
 from zoho_crm.exceptions import (
     PermissionDeniedError,
@@ -178,14 +177,6 @@ def test_without_the_encryption_key_there_is_no_call(preview_lead, zoho, setting
         preview_lead(lead_id)
 
     assert zoho.stats()["calls"] == before
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_preview_inside_a_transaction_is_refused(preview_lead, zoho):
-    lead_id = zoho.story("no_match")
-
-    with transaction.atomic(), pytest.raises(RuntimeError, match="transaction"):
-        preview_lead(lead_id)
 
 
 # Previews of known leads

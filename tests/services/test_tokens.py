@@ -26,8 +26,8 @@ from zoho_crm.exceptions import (
     TransportError,
     ZohoError,
 )
-from zoho_crm.models import Connection, ConnectionEvent, Token, from_now
-from zoho_crm.services import connect, tokens
+from zoho_crm.models import ApiUsage, Connection, ConnectionEvent, Token, from_now
+from zoho_crm.services import connect, tokens, work
 from zoho_crm.services.tokens import (
     access_token,
     auth_for,
@@ -477,32 +477,87 @@ def test_a_token_that_comes_after_a_disconnect_is_dropped(meanwhile: Any) -> Non
 # Transactions
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_refresh_inside_a_transaction_is_refused(
-    zoho: Simulator,
+def test_the_transaction_of_a_test_case_does_not_count_but_one_inside_it(
+    connection: Connection, zoho: Simulator
 ) -> None:
-    connection = connected_to(zoho)
-
+    let_expire(connection, 200)
     with transaction.atomic():
-        with pytest.raises(RuntimeError, match="inside a transaction"):
-            access_token(connection_id=connection.pk)
-        with pytest.raises(RuntimeError, match="inside a transaction"):
-            connected_to(zoho)
-        with pytest.raises(RuntimeError, match="inside a transaction"):
-            connect.disconnect(connection_id=connection.pk)
-        with pytest.raises(RuntimeError, match="inside a transaction"):
-            connect.check_connection(connection_id=connection.pk)
-
-    assert access_token(connection_id=connection.pk)
-
-
-def test_the_transaction_of_a_test_case_is_allowed_but_none_inside_it(
-    connection: Connection,
-) -> None:
-    assert access_token(connection_id=connection.pk)
-
-    with transaction.atomic(), pytest.raises(RuntimeError):
         access_token(connection_id=connection.pk)
+        with pytest.raises(RuntimeError, match="outside of the transaction"):
+            tokens.refresh(connection_id=connection.pk, generation=1)
+    assert refreshes(zoho) == 0
+
+    access_token(connection_id=connection.pk)
+
+    assert refreshes(zoho) == 1
+
+
+# Renewals by the sweep
+
+
+@pytest.mark.parametrize(
+    ("is_used", "columns", "is_renewed"),
+    [
+        (True, {}, True),
+        (False, {}, False),
+        (True, {"expires_at": from_now(HOUR)}, False),
+        (True, {"expires_at": from_now(-1)}, False),
+        (True, {"renews_early": False}, False),
+        (True, {"throttled_until": from_now(60)}, False),
+        (True, {"status": "NEEDS_RECONNECT"}, False),
+    ],
+    ids="used unused fresh ended short throttled lost".split(),  # noqa: SIM905
+)
+def test_the_sweep_renews_a_token_that_was_used_and_ends_soon(
+    connection: Connection,
+    zoho: Simulator,
+    is_used: bool,
+    columns: dict[str, Any],
+    is_renewed: bool,
+) -> None:
+    if is_used:
+        client_for(connection).organisation()
+    connection.tokens.update(**{"expires_at": from_now(200), **columns})
+
+    assert work.sweep() == ([connection.pk] if is_renewed else [])
+    work.work(connection_id=connection.pk)
+
+    assert refreshes(zoho) == is_renewed
+
+
+def test_a_token_that_was_used_two_days_ago_is_not_renewed(
+    connection: Connection, zoho: Simulator
+) -> None:
+    client_for(connection).organisation()
+    ApiUsage.objects.update(hour=from_now(-2 * 24 * HOUR))
+    let_expire(connection, 200)
+
+    assert work.sweep() == []
+
+
+def test_a_renewal_that_fails_is_left_to_the_next_sweep(
+    connection: Connection, zoho: Simulator
+) -> None:
+    client_for(connection).organisation()
+    let_expire(connection, 200)
+    zoho.fail("refresh", "error_before", status=500)
+
+    assert work.work(connection_id=connection.pk) is None
+
+    assert stored(connection).throttled_until is not None
+    assert work.sweep() == []
+
+
+def test_a_renewal_that_is_impossible_is_logged(
+    connection: Connection, zoho: Simulator, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client_for(connection).organisation()
+    let_expire(connection, 200)
+    settings.ZOHO_CRM |= {"ENCRYPTION_KEYS": [crypto.new_key()]}
+
+    assert work.work(connection_id=connection.pk) is None
+
+    assert "its access token was not renewed" in caplog.text
 
 
 # Keys

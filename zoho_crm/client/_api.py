@@ -35,7 +35,7 @@ EXPENSIVE_ACTIONS = frozenset({"convert", "mass_convert"})
 
 
 def always() -> bool:
-    """Return ``True``: the default of ``may_send``."""
+    """Return ``True``: the default of ``may_send`` and ``before_change``."""
     return True
 
 
@@ -57,6 +57,8 @@ class Api:
     session: requests.Session
     auth: AuthBase | None = None
     limits: Limits = Limits()
+    #: Called before every request that may change something at Zoho; an error stops it.
+    before_change: Callable[[], object] = always
     #: Called with every answer: the kind of call, and whether Zoho refused it as one too many.
     on_call: Callable[[str, bool], object] = ignore_call
     #: The organisation's remaining credits in the newest answer that had them.
@@ -89,6 +91,8 @@ class Api:
         :raises TransientError: if it was certainly not processed, or is ``repeatable``
         :raises UnknownOutcomeError: if it is not ``repeatable`` and may have been processed
         """
+        if method != "GET":
+            self.before_change()
         if not may_send():
             raise TransportError(f"{method} {self.host}{path}: too late to be sent")
         sent = time.monotonic()

@@ -1,4 +1,4 @@
-"""Access to Zoho: one HTTP session for each process, and no call inside a transaction."""
+"""Access to Zoho: one HTTP session for each process, and no change inside a transaction."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import requests
-from django.db import connection as database
 from django.utils.module_loading import import_string
 from requests.auth import AuthBase
 
 from zoho_crm.client import Api, Limits, ignore_call, open_session
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import WrongSettingsError
+from zoho_crm.services._transactions import outside_transaction
 from zoho_crm.types import Secret
 
 
@@ -25,6 +25,8 @@ def api(
     """
     Return an API client for one origin, with the session and the time limits of the settings.
 
+    It refuses to change anything at Zoho inside a transaction.
+
     :raises WrongSettingsError: if the file of trusted certificates does not exist
     """
     settings = conf()
@@ -33,7 +35,14 @@ def api(
         session = open_session(import_string(settings.TRANSPORT))
     else:
         session = _session(os.getpid(), settings.proxy, _existing(settings.CA_BUNDLE))
-    return Api(origin=origin, session=session, auth=auth, limits=limits, on_call=on_call)
+    return Api(
+        origin=origin,
+        session=session,
+        auth=auth,
+        limits=limits,
+        before_change=outside_transaction,
+        on_call=on_call,
+    )
 
 
 @lru_cache(maxsize=1)
@@ -46,16 +55,3 @@ def _existing(path: str) -> str:
     if path and not os.path.isfile(path):
         raise WrongSettingsError(code="no_ca_bundle", details={"path": path})
     return path
-
-
-def outside_transaction() -> None:
-    """
-    Raise an error inside a transaction, except one that a test case opens.
-
-    What Zoho does cannot be rolled back, and a transaction must not last as long as a call.
-
-    :raises RuntimeError: if a transaction is open
-    """
-    blocks = database.atomic_blocks
-    if blocks and not getattr(blocks[-1], "_from_testcase", False):
-        raise RuntimeError("Zoho must not be called inside a transaction.")

@@ -22,7 +22,6 @@ from zoho_crm.client import MAX_USERS, ZohoClient
 from zoho_crm.exceptions import PermissionDeniedError, PlanError, RequestRefusedError
 from zoho_crm.models import Connection
 from zoho_crm.services import tokens
-from zoho_crm.services._zoho import outside_transaction
 from zoho_crm.services.presentation import coded_text, reason_of
 from zoho_crm.types import CodedText, DealField, JsonObject, Pipeline, Reference, User, as_json
 
@@ -117,7 +116,6 @@ def choices(connection: Connection, *, with_deal: bool = True) -> Choices:
     :param with_deal: whether to read what only a deal needs
     :raises ZohoError: if Zoho cannot be asked now
     """
-    outside_transaction()
     users = _cached(connection, "users", _fetch_users)
     if not with_deal:
         return users

@@ -43,7 +43,8 @@ from zoho_crm.models import (
     from_now,
 )
 from zoho_crm.services import organisations, tokens, work
-from zoho_crm.services._zoho import api, outside_transaction
+from zoho_crm.services._transactions import outside_transaction
+from zoho_crm.services._zoho import api
 from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User
 
 #: Seconds within which a person has to give consent.
@@ -275,7 +276,6 @@ def check_connection(*, connection_id: int, by: AbstractBaseUser | None = None) 
     The result is recorded as an event. If there is no problem, a back-off of the connection ends,
     and edition, licences and mapped fields are stored as they are now.
     """
-    outside_transaction()
     connection = Connection.objects.get(pk=connection_id)
     client = tokens.client_for(connection)
     try:

@@ -7,7 +7,6 @@ from itertools import islice
 
 from zoho_crm.models import Connection
 from zoho_crm.services import tokens
-from zoho_crm.services._zoho import outside_transaction
 from zoho_crm.types import Lead
 
 
@@ -27,7 +26,6 @@ def open_leads(
     :param filters: wanted values by API name; letter case and outer spaces are ignored
     :raises ZohoError: if Zoho cannot be asked
     """
-    outside_transaction()
     wanted = dict(filters or {})
     pages = tokens.client_for(connection).leads.pages(fields=[*fields, *wanted])
     found = (lead for page in pages for lead in page.leads if matches_filters(lead, wanted))
@@ -40,7 +38,6 @@ def find_leads(*, connection_id: int, email: str) -> tuple[Lead, ...]:
 
     :raises ZohoError: if Zoho cannot be asked
     """
-    outside_transaction()
     connection = Connection.objects.get(pk=connection_id)
     return tokens.client_for(connection).leads.search(email=email.strip())
 

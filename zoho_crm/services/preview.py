@@ -12,7 +12,6 @@ from zoho_crm.exceptions import AlreadyConvertedError, RequestRefusedError, Tran
 from zoho_crm.matching import Preview
 from zoho_crm.models import Connection, DbNow, LeadConversion, atomic
 from zoho_crm.services import lifecycle, tokens
-from zoho_crm.services._zoho import outside_transaction
 from zoho_crm.types import Environment, Lead, Verdict, is_record_id
 
 Status = LeadConversion.Status
@@ -33,7 +32,6 @@ def preview(
     :raises RequestRefusedError: if this can be no lead's id, or the lead is in a mass conversion
     :raises ZohoError: if Zoho cannot be asked; then the row stays as it is
     """
-    outside_transaction()
     row = get_or_create_row(connection_id=connection_id, lead_id=lead_id)
     if not _may_be_previewed(row):
         return row

@@ -8,7 +8,6 @@ from django.db.models import Q, QuerySet
 
 from zoho_crm.models import DbNow, LeadConversion, holds
 from zoho_crm.services import lifecycle, tokens
-from zoho_crm.services._zoho import outside_transaction
 
 IN_DOUBT = (LeadConversion.Status.UNKNOWN, LeadConversion.Status.SCHEDULED)
 
@@ -22,7 +21,6 @@ def settle(*, conversion_id: int) -> LeadConversion:
 
     :raises ZohoError: if Zoho cannot be asked; then nothing is recorded
     """
-    outside_transaction()
     row = with_is_conclusive(LeadConversion.objects.select_related("connection")).get(
         pk=conversion_id
     )

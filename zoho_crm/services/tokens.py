@@ -4,6 +4,7 @@ Access tokens, refreshed by one process at a time, and the API clients that use 
 Zoho gives ten access tokens in ten minutes for one consent, and keeps fifteen valid: two processes
 that refresh at once waste them. So the process that takes the lease on the token's row asks Zoho,
 outside any transaction; the others use the old token, or wait until the row has a new generation.
+Inside a caller's transaction a valid token is used, else one is fetched on another connection.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ import time
 import uuid
 from collections.abc import Callable
 from functools import partial
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import QuerySet
 
 from zoho_crm import crypto
 from zoho_crm.client import AccountsClient, Credentials, TokenAuth, ZohoAuth, ZohoClient
@@ -25,15 +30,23 @@ from zoho_crm.exceptions import (
     TransportError,
     ZohoError,
 )
-from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, atomic, from_now
+from zoho_crm.models import ApiUsage, Connection, ConnectionEvent, DbNow, Token, atomic, from_now
 from zoho_crm.services import usage
-from zoho_crm.services._zoho import api, outside_transaction
+from zoho_crm.services._transactions import (
+    check_not_locked,
+    in_transaction,
+    on_own_connection,
+    outside_transaction,
+)
+from zoho_crm.services._zoho import api
 from zoho_crm.types import Secret, TokenGrant
 
 logger = logging.getLogger(__name__)
 
 #: Seconds before its expiry from which a valid access token is refreshed.
 REFRESH_EARLY_SECONDS = 300
+#: Seconds since the last use of an access token after which the sweep does not refresh it.
+RECENT_USE_SECONDS = 86_400
 #: Seconds until a failed refresh is repeated while the old access token is still valid.
 REFRESH_RETRY_SECONDS = 5
 #: Seconds between two reads of the row while another process refreshes the token.
@@ -46,7 +59,8 @@ def access_token(*, connection_id: int) -> Secret:
 
     :raises ConnectionLostError: if the connection has to be connected again
     :raises TokenThrottledError: if Zoho gives no new access token for some minutes
-    :raises TransientError: if Zoho, or the process that refreshes the token, does not answer
+    :raises TransientError: if Zoho, or the process that refreshes the token, does not answer; or if
+        it has to be refreshed, and the caller's transaction has locked the SQLite database
     """
     return _valid_access_token(connection_id, rejected=None)
 
@@ -73,9 +87,34 @@ def refresh(*, connection_id: int, generation: int) -> None:
 
     :raises ZohoError: as ``access_token``, or if the stored token cannot be read
     """
+    outside_transaction()
     token = _default_token(connection_id)
     if token.generation == generation:
         refresh_rejected(connection_id=connection_id, rejected=token.reveal("access_token"))
+
+
+def connections_to_renew() -> QuerySet[Any]:
+    """
+    Return the ids of the connections whose access token ends soon and was used in the last day.
+
+    If they are renewed without being asked for, hardly any caller has to wait for that.
+    """
+    usable = {"is_default": True, "status": Token.Status.ACTIVE, "renews_early": True}
+    ends_soon = {"is_valid": True, "is_fresh": False}
+    free = {"is_being_refreshed": False, "is_throttled": False}
+    soon: QuerySet[Any] = _with_freshness().filter(**usable, **ends_soon, **free)
+    used = ApiUsage.objects.filter(hour__gte=from_now(-RECENT_USE_SECONDS))
+    return soon.filter(connection__in=used.values("connection")).values("connection")
+
+
+def renew_if_used(*, connection_id: int) -> None:
+    """Refresh the access token of a connection if it is one of ``connections_to_renew``."""
+    if not connections_to_renew().filter(connection=connection_id).exists():
+        return
+    try:
+        access_token(connection_id=connection_id)
+    except (ZohoError, ImproperlyConfigured) as error:
+        logger.warning("Connection %s: its access token was not renewed: %s", connection_id, error)
 
 
 def client_for(connection: Connection | None = None) -> ZohoClient:
@@ -158,7 +197,21 @@ def revoke(token: Token) -> None:
 
 
 def _valid_access_token(connection_id: int, rejected: Secret | None) -> Secret:
-    outside_transaction()
+    if not in_transaction():
+        return _stored_or_refreshed(connection_id, rejected)
+    valid = _valid_or_none(_default_token(connection_id), rejected)
+    return valid or on_own_connection(partial(_fetch_beside, connection_id, rejected))
+
+
+def _fetch_beside(connection_id: int, rejected: Secret | None) -> Secret:
+    """Return an access token while a transaction of the caller's waits for it in another thread."""
+    valid = _valid_or_none(_default_token(connection_id), rejected)
+    if valid is None:
+        check_not_locked()
+    return valid or _stored_or_refreshed(connection_id, rejected)
+
+
+def _stored_or_refreshed(connection_id: int, rejected: Secret | None) -> Secret:
     deadline = time.monotonic() + conf().REFRESH_LEASE + conf().CALL_DEADLINE
     while time.monotonic() < deadline:
         token = _default_token(connection_id)
@@ -176,10 +229,15 @@ def _valid_access_token(connection_id: int, rejected: Secret | None) -> Secret:
     raise TransportError(code="being_refreshed")
 
 
-def _default_token(connection_id: int) -> Token:
+def _with_freshness() -> QuerySet[Token]:
     margin = conf().CALL_DEADLINE
+    early = max(REFRESH_EARLY_SECONDS, margin)
+    return Token.objects.with_freshness(early=early, margin=margin)
+
+
+def _default_token(connection_id: int) -> Token:
     token = (
-        Token.objects.with_freshness(early=max(REFRESH_EARLY_SECONDS, margin), margin=margin)
+        _with_freshness()
         .select_related("connection")
         .filter(connection_id=connection_id, is_default=True)
         .first()

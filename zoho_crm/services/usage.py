@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC
+from functools import partial
 
+from django.db import transaction
 from django.db.models import F, Sum
 from django.db.models.functions import TruncHour
 
 from zoho_crm.conf import conf
-from zoho_crm.models import ApiUsage, Connection, DbNow, from_now
+from zoho_crm.models import ApiUsage, Connection, DbNow, database, from_now
+from zoho_crm.services._transactions import in_transaction
 
 DAY_SECONDS = 86_400
 #: Credits in 24 hours by edition: base, credits for each licence, maximum.
@@ -57,8 +60,16 @@ def _add(connection_id: int, kind: str, **numbers: int) -> None:
 
 
 def record_one(connection_id: int, kind: str, was_refused: bool) -> None:
-    """Add one call to the counts of the current hour."""
-    record(connection_id, [(kind, was_refused)])
+    """
+    Add one call to the counts of the current hour; inside a transaction after its commit.
+
+    The row of the hour would be locked for all others until then.
+    """
+    add = partial(record, connection_id, [(kind, was_refused)])
+    if in_transaction():
+        transaction.on_commit(add, using=database(), robust=True)
+    else:
+        add()
 
 
 def spent(connection_id: int) -> int:

@@ -29,8 +29,8 @@ from zoho_crm.models import (
     MassConversion,
     MassConversionJob,
 )
-from zoho_crm.services import lifecycle, mass_convert
-from zoho_crm.services._zoho import outside_transaction
+from zoho_crm.services import lifecycle, mass_convert, tokens
+from zoho_crm.services._transactions import outside_transaction
 from zoho_crm.services.outages import OUTAGE_ERRORS
 from zoho_crm.services.work._health import NO_BACKOFF
 from zoho_crm.services.work._loop import WorkLoop
@@ -45,14 +45,16 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     """
     Act on a connection's due rows for at most ``SLICE`` seconds, if its lease is free.
 
+    Where none is due, its access token is renewed if it was used lately and ends soon.
+
     :param stop: when set, no more calls are started, and pending ones are waited for
     :return: seconds to the next due row, 0.0 for now; ``None`` if there is none, or if the lease
         is not free: its worker will see the new rows
     """
     outside_transaction()
-    wait = _seconds_until_due(connection_id)
-    if wait != 0.0:
-        return wait
+    if _seconds_until_due(connection_id) != 0.0:
+        tokens.renew_if_used(connection_id=connection_id)
+        return _seconds_until_due(connection_id)
     lease = ConnectionWork.acquire(connection_id, owner=_lease_owner(), seconds=conf().LEASE)
     if lease is None:
         return None
@@ -103,7 +105,7 @@ def connections_to_wake() -> list[int]:
     """
     Return the primary keys of the active connections that have work and no worker.
 
-    Work is a due row, or an organisation that is to be read again.
+    Work is a due row, an organisation that is to be read again, or an access token to be renewed.
     """
     without_worker = (
         Connection.objects.filter(status=Connection.Status.ACTIVE)
@@ -111,7 +113,8 @@ def connections_to_wake() -> list[int]:
         .exclude(work__backoff_until__gt=DbNow())
     )
     due = [rows.filter(due_at__lte=DbNow()).values("connection_id") for rows in queues()]
-    has_work = reduce(or_, (Q(pk__in=ids) for ids in due), Q(organisation_due_at__lte=DbNow()))
+    reasons = [Q(pk__in=ids) for ids in [*due, tokens.connections_to_renew()]]
+    has_work = reduce(or_, reasons, Q(organisation_due_at__lte=DbNow()))
     return list(without_worker.filter(has_work).values_list("pk", flat=True))
 
 
