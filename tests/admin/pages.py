@@ -182,13 +182,18 @@ def _each(value: Any) -> list[str]:
 
 
 def check_mark_up(page: Page) -> None:
-    """Make sure that a page has one heading, unique ids, and no inline script or style."""
+    """
+    Make sure that a page has one heading, unique ids, no inline script or style, and what Django's
+    scripts need.
+    """
     assert len(page.attributes_of("h1")) == 1
     assert len(page.ids) == len(set(page.ids))
     assert not [given for _tag, given in page.tags if "style" in given]
     assert not [given for _tag, given in page.tags for name in given if name.startswith("on")]
     assert all(given.get("src") for given in page.attributes_of("script"))
     assert page.html.count('class="breadcrumbs"') == 1
+    # The script of the boxes that choose rows counts them there, and throws if it cannot.
+    assert 'class="action-counter"' in page.html or 'class="action-select"' not in page.html
 
 
 def check_tables(html: str) -> None:

@@ -116,7 +116,6 @@ class ReadOnlyAdmin(BaseAdmin):
 
     list_per_page = 50
     show_full_result_count = False
-    actions_selection_counter = False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
