@@ -357,6 +357,22 @@ def test_of_very_many_matches_the_first_are_kept_and_their_values_are_cut(
     assert (len(options.contacts), options.further_contacts) == (100, 3)
     assert (len(options.accounts), options.further_accounts) == (100, 1)
     assert max(len(value) for value in options.contacts[0].fields.values()) == 255
+    assert len(options.accounts[0].name) == 255
+
+
+def test_names_are_cut_and_fields_are_not(transport: Transport, crm: ZohoClient) -> None:
+    zoho, word = transport.simulator, "W" * 30_000
+    zoho.organisation.users[0]["full_name"] = word
+    record = zoho.add_lead(
+        First_Name=word, Company=word, Owner={"id": zoho.organisation.users[0]["id"], "name": word}
+    )
+
+    lead = crm.leads.get_many([record.id])[record.id]
+
+    assert lead.owner
+    assert {len(lead.name), len(lead.company), len(lead.owner.name)} == {255}
+    assert lead.fields["Company"] == word
+    assert {len(crm.current_user().name), len(crm.users()[0].name)} == {255}
 
 
 @pytest.mark.parametrize(

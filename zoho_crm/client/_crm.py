@@ -9,7 +9,7 @@ from typing import Any
 
 from zoho_crm.client._answers import count_of, id_of, text_of
 from zoho_crm.client._api import Api
-from zoho_crm.client._leads import LeadsClient
+from zoho_crm.client._leads import MAX_NAME_LENGTH, LeadsClient
 from zoho_crm.client._mass import JobsClient
 from zoho_crm.client._records import RecordsClient
 from zoho_crm.exceptions import ServerError
@@ -123,7 +123,7 @@ def _organisation(body: JsonObject) -> Organisation:
     license_details: JsonObject = details if isinstance(details, dict) else {}
     return Organisation(
         id=id_of(org["id"]),
-        name=text_of(org.get("company_name")),
+        name=text_of(org.get("company_name"), MAX_NAME_LENGTH),
         environment=_environment(org.get("type")),
         edition=_edition(license_details),
         licences=count_of(license_details.get("users_license_purchased")),
@@ -156,8 +156,8 @@ def _users(body: JsonObject) -> tuple[tuple[User, ...], bool]:
 def _user(record: JsonObject) -> User:
     return User(
         id=id_of(record["id"]),
-        name=text_of(record.get("full_name")),
-        email=text_of(record.get("email")),
+        name=text_of(record.get("full_name"), MAX_NAME_LENGTH),
+        email=text_of(record.get("email"), MAX_NAME_LENGTH),
         active=record.get("status") == "active",
     )
 

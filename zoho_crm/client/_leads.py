@@ -54,9 +54,10 @@ LEADS_PER_PAGE = 200
 MAX_PAGES = 1_000
 #: Zoho's limit of what a search finds, as pages.
 MAX_SEARCH_PAGES = 10
-#: Matches of a module that are kept, and characters of each of their values.
+#: Matches of a module that are kept.
 MAX_MATCHES = 100
-MAX_MATCH_TEXT_LENGTH = 255
+#: Characters that are kept of a name, and of each value of a match; Zoho's own are no longer.
+MAX_NAME_LENGTH = 255
 APPROVED_STATES = frozenset({"", "approved"})
 #: Characters of an id that are kept if it is an odd one, and of a page's token.
 MAX_ID_LENGTH = 50
@@ -267,8 +268,8 @@ def _lead(record: JsonObject) -> Lead:
     shown = {name: text_of(value) for name, value in record.items() if name not in _HIDDEN}
     return Lead(
         id=str(record["id"])[:MAX_ID_LENGTH],
-        name=text_of(record.get("Full_Name")) or _full_name(shown),
-        company=shown.get("Company", ""),
+        name=(text_of(record.get("Full_Name")) or _full_name(shown))[:MAX_NAME_LENGTH],
+        company=shown.get("Company", "")[:MAX_NAME_LENGTH],
         email=shown.get("Email", ""),
         owner=_reference(record.get("Owner")),
         tags=tuple(map(text_of, _objects(record.get("Tag")))),
@@ -289,7 +290,8 @@ def _reference(value: Any) -> Reference | None:
     """Return what a lookup points to, with an empty id if it is an odd one; ``None`` if unset."""
     if not value:
         return None
-    return Reference(id=id_or_empty(value["id"]), name=text_of(value.get("name")))
+    name = text_of(value.get("name"))[:MAX_NAME_LENGTH]
+    return Reference(id=id_or_empty(value["id"]), name=name)
 
 
 def _converted(record: JsonObject) -> Converted | None:
@@ -356,7 +358,7 @@ def _match(record: JsonObject, name_field: str, values: Mapping[str, str]) -> Ma
     account = record.get("Account_Name")
     return Match(
         id=str(record["id"])[:MAX_ID_LENGTH],
-        name=text_of(record.get(name_field)),
+        name=text_of(record.get(name_field))[:MAX_NAME_LENGTH],
         account=_reference(account) if isinstance(account, dict) else None,
         locked=bool(record.get("Locked__s")),
         editable=record.get("$editable") is not False,
@@ -365,7 +367,7 @@ def _match(record: JsonObject, name_field: str, values: Mapping[str, str]) -> Ma
             field for field, value in values.items() if _same(text_of(record.get(field)), value)
         ),
         fields={
-            name: text_of(value)[:MAX_MATCH_TEXT_LENGTH]
+            name: text_of(value)[:MAX_NAME_LENGTH]
             for name, value in record.items()
             if _is_shown(name, value)
         },

@@ -1,0 +1,89 @@
+"""Pages are as wide as the window, however long a word is; measured where there is a browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from django.contrib.staticfiles.finders import find
+
+from tests.admin.pages import Browser
+from tests.matches import many_matches
+from zoho_crm.models import Connection, LeadConversion, MassConversion
+from zoho_crm.services import preview
+from zoho_crm.simulator import Simulator
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+BASE = "/admin/zoho_crm/"
+WORD = "W" * 30_000
+WINDOW = 1000
+STATIC_URL = r"/static/([^\"']+)"
+FRAME = f'<iframe src="{{number}}.html" width="{WINDOW}" height="800"></iframe>'
+#: Writes the width of each frame's page into the page.
+MEASURE = """<script>addEventListener("load", () => {
+for (const frame of document.querySelectorAll("iframe"))
+    document.body.append(frame.contentDocument.documentElement.scrollWidth, "px ");
+})</script>"""
+
+
+@pytest.fixture
+def urls(connection: Connection, zoho: Simulator) -> list[str]:
+    """Return the pages of a lead and of a run with names of one very long word."""
+    for user in zoho.organisation.users:
+        user["full_name"] = WORD
+    body = many_matches(2, 2, name=WORD)
+    zoho.fail("options", "error_before", status=200, body=body)
+    lead = zoho.add_lead(First_Name=WORD, Last_Name=WORD, Company=WORD, Description=WORD)
+    row = preview.preview(connection_id=connection.pk, lead_id=lead.id)
+    Connection.objects.update(name="W" * 100, org_name="W" * 200)
+    LeadConversion.objects.update(error_code="W" * 50, error_message=WORD)
+    run = MassConversion.objects.create(
+        connection=connection,
+        name="W" * 100,
+        policy={},
+        source="open_leads",
+        source_details={"filters": WORD},
+    )
+    return [
+        f"{BASE}leadconversion/",
+        f"{BASE}leadconversion/{row.pk}/change/",
+        f"{BASE}leadconversion/{row.pk}/decide/",
+        f"{BASE}massconversion/",
+        f"{BASE}massconversion/{run.pk}/cancel/",
+        f"{BASE}massconversion/prepare/",
+        f"{BASE}connection/",
+        f"{BASE}connection/{connection.pk}/change/",
+        f"{BASE}connection/{connection.pk}/disconnect/",
+    ]
+
+
+@pytest.fixture
+def chromium(tmp_path: Path) -> list[str]:
+    """Return the command that loads a page without a window and writes its DOM."""
+    program = shutil.which("chromium")
+    if not program:
+        pytest.skip("needs Chromium")
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    return [program, *options, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+
+
+def test_a_long_word_widens_no_page(
+    browser: Browser, urls: list[str], chromium: list[str], tmp_path: Path
+) -> None:
+    for number, url in enumerate(urls):
+        html = re.sub(STATIC_URL, lambda found: f"file://{find(found[1])}", browser.get(url).html)
+        (tmp_path / f"{number}.html").write_text(html, encoding="utf-8")
+    frames = [FRAME.format(number=number) for number in range(len(urls))]
+    page = tmp_path / "page.html"
+    page.write_text("".join([*frames, MEASURE]), encoding="utf-8")
+
+    dom = subprocess.check_output([*chromium, page.as_uri()], text=True, timeout=120)
+
+    widths = list(map(int, re.findall(r"(\d+)px", dom)))
+    assert len(widths) == len(urls)
+    wide = {url: width for url, width in zip(urls, widths, strict=True) if width > WINDOW}
+    assert not wide
