@@ -70,6 +70,19 @@ def test_no_lead_is_no_error(run: Run, connection: Connection) -> None:
     assert "No open lead matches" in ran.err
 
 
+def test_a_list_that_repeats_a_page_ends_with_its_reason(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    page = {"data": [{"id": "1"}], "info": {"next_page_token": "same"}}
+    zoho.fail("leads_list", "error_before", status=200, body=page, times=None)
+
+    ran = run("zoho_leads", "--limit=5000", "--format=json")
+
+    assert ran.code != 0
+    assert len(ran.lines) == 2
+    assert "Zoho CRM repeats pages of a list" in ran.err
+
+
 def test_every_page_is_read(run: Run, connection: Connection, zoho: Simulator) -> None:
     first = zoho.add_lead(City="Graz")
     for _number in range(200):
