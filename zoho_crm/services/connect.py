@@ -13,7 +13,6 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
@@ -21,16 +20,14 @@ from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from zoho_crm import crypto
-from zoho_crm.client import AccountsClient, Credentials, TokenAuth, ZohoClient
+from zoho_crm.client import AccountsClient, Credentials
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import DataCenter, data_center_of_callback
 from zoho_crm.exceptions import (
-    AccessTokenRejectedError,
     ClientRejectedError,
     GrantRefusedError,
     RequestRefusedError,
     SecretUnreadableError,
-    ServerError,
     ZohoError,
 )
 from zoho_crm.models import (
@@ -42,10 +39,10 @@ from zoho_crm.models import (
     atomic,
     from_now,
 )
-from zoho_crm.services import organisations, tokens, work
+from zoho_crm.services import grants, organisations, tokens, work
 from zoho_crm.services._transactions import outside_transaction
 from zoho_crm.services._zoho import api
-from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User
+from zoho_crm.types import Environment, Secret, TokenGrant
 
 #: Seconds within which a person has to give consent.
 REQUEST_LIFETIME_SECONDS = 600
@@ -71,7 +68,7 @@ def begin(
     config = conf()
     if connection:
         data_center, environment = connection.data_center, connection.environment
-    center = _data_center(data_center or config.DATA_CENTER)
+    center = grants.data_center(data_center or config.DATA_CENTER)
     accounts = AccountsClient(api=api(center.accounts), credentials=_client_of_settings())
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48) if config.PKCE else ""
     state_hash = _hash(state)
@@ -80,7 +77,7 @@ def begin(
         session_hash=_hash(session_key),
         user_id=user.pk,
         data_center=center.code,
-        environment=_environment(environment or config.ENVIRONMENT),
+        environment=grants.environment(environment or config.ENVIRONMENT),
         redirect_uri=redirect_uri,
         name=name,
         connection=connection,
@@ -119,7 +116,7 @@ def complete(
         raise GrantRefusedError(message, code=error or "no_code")
     named = data_center_of_callback(accounts_server, location, conf().data_centers)
     connection = _connect(
-        center=named or _data_center(request.data_center),
+        center=named or grants.data_center(request.data_center),
         environment=Environment(request.environment),
         credentials=_client_of_settings(),
         code=Secret(code),
@@ -163,8 +160,8 @@ def with_grant_code(
     if not code.strip():
         raise GrantRefusedError(_("The code is empty."), code="no_code")
     return _connect(
-        center=_data_center(data_center),
-        environment=_environment(environment),
+        center=grants.data_center(data_center),
+        environment=grants.environment(environment),
         credentials=_client(client_id, client_secret) if client_id else _client_of_settings(),
         code=Secret(code.strip()),
         by=by,
@@ -332,21 +329,6 @@ def _client_of_settings() -> Credentials:
     return Credentials(client_id=config.CLIENT_ID, client_secret=Secret(config.CLIENT_SECRET))
 
 
-def _data_center(code: str) -> DataCenter:
-    known = conf().data_centers
-    if code not in known:
-        message = _("There is no data center “%(code)s”; known are %(known)s.")
-        raise ImproperlyConfigured(message % {"code": code, "known": ", ".join(known)})
-    return known[code]
-
-
-def _environment(name: str) -> Environment:
-    if name not in set(Environment):
-        message = _("There is no environment “%(name)s”; known are %(known)s.")
-        raise ImproperlyConfigured(message % {"name": name, "known": ", ".join(Environment)})
-    return Environment(name)
-
-
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -386,19 +368,6 @@ def _usable_requests(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Grant:
-    """The tokens for a consent, with the user and the organisation that they are for."""
-
-    center: DataCenter
-    environment: Environment
-    credentials: Credentials
-    tokens: TokenGrant
-    user: User
-    organisation: Organisation
-    mapped_fields: tuple[str, ...] | None
-
-
 def _connect(
     *,
     center: DataCenter,
@@ -423,8 +392,8 @@ def _connect(
     accounts = AccountsClient(api=api(center.accounts), credentials=credentials)
     given = accounts.exchange(code, redirect_uri=redirect_uri, verifier=verifier)
     with _revoked_on_error(accounts, given):
-        grant = _read_grant(center, environment, credentials, given)
-        connection = _save_connection(grant, by=by, name=name, expected=expected)
+        grant = grants.read(center, environment, credentials, given)
+        connection = grants.save(grant, by=by, name=name, expected=expected).connection
     work.end_backoff(connection_id=connection.pk)
     return connection
 
@@ -460,127 +429,3 @@ def _revoke(accounts: AccountsClient, given: TokenGrant) -> str:
         return _("The consent was taken back at Zoho.")
     # An access token is not the consent.
     return _how_to_end_consent_at(accounts.api.origin)
-
-
-def _read_grant(
-    center: DataCenter, environment: Environment, credentials: Credentials, given: TokenGrant
-) -> _Grant:
-    """
-    Check the tokens of an exchange, and read the user and the organisation that they are for.
-
-    :raises GrantRefusedError: if there is no refresh token, or the tokens are for another server or
-        environment
-    :raises ZohoError: if there is no access token, or a read fails
-    """
-    if not given.access_token:
-        raise ServerError(code="no_access_token")
-    if not given.refresh_token:
-        message = _("Zoho gave no refresh token; end the consent there, then connect again.")
-        raise GrantRefusedError(message, code="no_refresh_token")
-    if given.api_domain and not center.owns_api_domain(given.api_domain):
-        raise _api_server_error(center, given.api_domain)
-    client = ZohoClient(api=api(center.api(environment), TokenAuth(given.access_token)))
-    organisation = _organisation(client, environment)
-    return _Grant(
-        center=center,
-        environment=environment,
-        credentials=credentials,
-        tokens=given,
-        user=client.current_user(),
-        organisation=organisation,
-        mapped_fields=organisations.mapped_fields(client),
-    )
-
-
-def _api_server_error(center: DataCenter, api_domain: str) -> GrantRefusedError:
-    """Return the error for tokens that are for a server of another data center, or of none."""
-    for other in conf().data_centers.values():
-        if other.owns_api_domain(api_domain):
-            names = {"found": other.name, "wanted": center.name}
-            return GrantRefusedError(code="other_data_center", details=names)
-    return GrantRefusedError(code="unknown_api_server")
-
-
-def _organisation(client: ZohoClient, environment: Environment) -> Organisation:
-    try:
-        organisation = client.organisation()
-    except AccessTokenRejectedError as error:
-        # The API of one environment rejects tokens of the others.
-        message = _("The consent is not for a %s organisation.")
-        raise GrantRefusedError(message % environment, code="other_environment") from error
-    if organisation.environment != environment:
-        message = _("The consent is for a %(found)s organisation, not for %(wanted)s.")
-        names = {"found": organisation.environment, "wanted": environment}
-        raise GrantRefusedError(message % names, code="other_environment")
-    return organisation
-
-
-def _save_connection(
-    grant: _Grant,
-    *,
-    by: AbstractBaseUser | None,
-    name: str,
-    expected: Connection | None = None,
-) -> Connection:
-    """
-    Create or update the connection of the grant's organisation, and store the grant's tokens.
-
-    :param expected: the connection whose organisation the grant must be for
-    :raises GrantRefusedError: if the grant is for another organisation
-    """
-    key = {
-        "org_id": grant.organisation.id,
-        "data_center": grant.center.code,
-        "environment": grant.environment.value,
-    }
-    if expected and any(getattr(expected, field) != value for field, value in key.items()):
-        message = _("The consent is for another organisation: %s.")
-        raise GrantRefusedError(message % grant.organisation.name, code="other_organisation")
-    values = {
-        **organisations.columns(grant.organisation, grant.mapped_fields),
-        "status": Connection.Status.ACTIVE,
-    }
-    with atomic():
-        connection, created = Connection.objects.update_or_create(
-            **key, defaults=values, create_defaults={**values, "name": _free_name(name, grant)}
-        )
-        _store_token(connection, grant)
-        if not Connection.objects.filter(is_default=True).exists():
-            connection.set_default()
-        kinds = ConnectionEvent.Kind
-        connection.record_event(kinds.CONNECTED if created else kinds.RECONNECTED, by=by)
-    return connection
-
-
-def _store_token(connection: Connection, grant: _Grant) -> None:
-    """Store the grant's tokens as the default token of the connection."""
-    token, _created = Token.objects.get_or_create(
-        connection=connection, user_id=grant.user.id, client_id=grant.credentials.client_id
-    )
-    Token.objects.filter(connection=connection).exclude(pk=token.pk).update(is_default=False)
-    Token.objects.filter(pk=token.pk).update(
-        user_name=grant.user.name[:200],
-        user_email=grant.user.email[:200],
-        scopes=list(grant.tokens.scopes or conf().SCOPES),
-        status=Token.Status.ACTIVE,
-        is_default=True,
-        generation=F("generation") + 1,
-        expires_at=from_now(grant.tokens.expires_in),
-        refreshed_at=DbNow(),
-        renews_early=tokens.renews_early(grant.tokens),
-        refresh_owner="",
-        refresh_until=None,
-        throttled_until=None,
-        **token.encrypted_columns(
-            client_secret=grant.credentials.client_secret,
-            access_token=grant.tokens.access_token,
-            refresh_token=grant.tokens.refresh_token,
-        ),
-    )
-
-
-def _free_name(name: str, grant: _Grant) -> str:
-    wanted = (name or grant.organisation.name or grant.organisation.id)[:100]
-    if not Connection.objects.filter(name=wanted).exists():
-        return wanted
-    return f"{wanted[:40]} ({grant.center.code} {grant.environment} {grant.organisation.id})"

@@ -110,11 +110,13 @@ class ControlApi:
         with self.engine.lock:
             story.convert_elsewhere(self.world, self.records["Leads"][lead_id])
 
-    def grant_code(self, scope: str = ALL_SCOPES, *, seconds: float = 180) -> str:
-        """Return a grant code of the self client, valid for ``seconds``."""
+    def grant_code(
+        self, scope: str = ALL_SCOPES, *, seconds: float = 180, user_id: str = ""
+    ) -> str:
+        """Return a grant code of a self client, of the first user if no other one is named."""
         with self.engine.lock:
             code = Code(
-                user_id=self.world.organisation.current_user["id"],
+                user_id=user_id or self.world.organisation.current_user["id"],
                 scopes=tuple(filter(None, scope.replace(" ", "").split(","))),
                 expires_at=self.world.clock.now() + timedelta(seconds=seconds),
             )

@@ -1,0 +1,96 @@
+"""
+Take over tokens that another program got from Zoho, as a connection of this site.
+
+Zoho is asked whom they are for; a known user of a client keeps one row, whatever program asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.utils.translation import gettext as _
+
+from zoho_crm import crypto
+from zoho_crm.client import AccountsClient, Credentials
+from zoho_crm.conf import conf
+from zoho_crm.datacenters import DataCenter
+from zoho_crm.exceptions import ClientRejectedError, GrantRefusedError
+from zoho_crm.models import Token
+from zoho_crm.services import grants, work
+from zoho_crm.services._transactions import outside_transaction
+from zoho_crm.services._zoho import api
+from zoho_crm.types import Environment, Secret, TokenGrant
+
+NO_SECRET = Secret("")
+
+
+def adopt(
+    *,
+    client_id: str,
+    client_secret: Secret,
+    refresh_token: Secret,
+    data_center: str,
+    environment: str = "production",
+    access_token: Secret = NO_SECRET,
+    expires_in: float = 0,
+    name: str = "",
+    by: AbstractBaseUser | None = None,
+) -> Token:
+    """
+    Store tokens that another program got, and return the row of their user and client.
+
+    The other program may use its refresh token further. The token becomes the default of its
+    connection only if the connection has no other one that works.
+
+    :param access_token: used if Zoho accepts it for ``expires_in`` seconds more; else a new one is
+    :param name: name of the connection, if it is new; empty for that of the organisation
+    :raises GrantRefusedError: if there is no refresh token, or it is for another environment
+    :raises ConnectionLostError: if Zoho does not accept the refresh token
+    :raises ClientRejectedError: if the client, its secret or the data center is wrong
+    :raises ZohoError: if Zoho does not let organisation and user be read, or does not answer
+    :raises ImproperlyConfigured: if the encryption key, data center or environment is unknown
+    """
+    outside_transaction()
+    center = grants.data_center(data_center)
+    client = Credentials(client_id=client_id, client_secret=client_secret)
+    given = TokenGrant(
+        access_token=access_token, refresh_token=refresh_token, api_domain="", expires_in=expires_in
+    )
+    _require_all(client, given)
+    crypto.require_key()
+    grant = _read(center, grants.environment(environment), client, given)
+    token = grants.save(grant, by=by, name=name, as_default=False)
+    if token.is_default:
+        work.end_backoff(connection_id=token.connection_id)
+    return token
+
+
+def _require_all(client: Credentials, given: TokenGrant) -> None:
+    """
+    Check what Zoho need not be asked for.
+
+    :raises ClientRejectedError: if the client's id or secret is missing
+    :raises GrantRefusedError: if there is no refresh token
+    """
+    if not (client.client_id and client.client_secret):
+        message = _("The client that the tokens are of needs its id and its secret.")
+        raise ClientRejectedError(message, code="no_client")
+    if not given.refresh_token:
+        message = _("There is no refresh token, so the access token could not be renewed.")
+        raise GrantRefusedError(message, code="no_refresh_token")
+
+
+def _read(
+    center: DataCenter, environment: Environment, client: Credentials, given: TokenGrant
+) -> grants.Grant:
+    """Read whom the tokens are for, with a new access token if the given one does not work."""
+    if given.access_token and given.expires_in > conf().CALL_DEADLINE:
+        try:
+            return grants.read(center, environment, client, given)
+        except GrantRefusedError:
+            # Zoho answers the same to an access token that has expired and to one of another
+            # environment: a new one shows which it is.
+            pass
+    new = AccountsClient(api=api(center.accounts), credentials=client).refresh(given.refresh_token)
+    return grants.read(center, environment, client, replace(new, refresh_token=given.refresh_token))
