@@ -91,6 +91,7 @@ def test_a_preview_stores_snapshots_and_the_proposed_plan():
         "retry_count": 0,
         "error_code": "",
         "error_message": "",
+        "error_details": None,
     }
 
 
@@ -196,6 +197,7 @@ def test_a_claim_counts_an_attempt_and_stores_the_payload_hash():
         "due_at": 90,
         "error_code": "",
         "error_message": "",
+        "error_details": None,
     }
     assert move.payload_hash == lifecycle.payload_hash(ready)
 
