@@ -30,6 +30,7 @@ from zoho_crm.types import (
     TokenGrant,
     as_json,
     is_record_id,
+    json_text,
 )
 
 HIDDEN = "1000.nobody-sees-this"
@@ -75,7 +76,16 @@ DEALS = st.builds(
     stage=TEXTS,
     closing_date=st.dates(),
     amount=st.none() | st.decimals(allow_nan=False, allow_infinity=False, places=2),
-    other=FIELDS,
+    other=st.dictionaries(
+        TEXTS,
+        TEXTS
+        | st.booleans()
+        | st.integers()
+        | st.decimals(allow_nan=False, allow_infinity=False)
+        | st.lists(TEXTS, max_size=3)
+        | st.fixed_dictionaries({"id": IDS}),
+        max_size=3,
+    ),
 )
 PLANS = st.builds(
     ConversionPlan,
@@ -98,6 +108,31 @@ def test_dates_and_times_are_stored_as_iso_8601() -> None:
 
     assert as_json([moment, date(2027, 3, 31)]) == ["2027-03-31T09:00:00+01:00", "2027-03-31"]
     assert as_json({"amount": Decimal("48000.50")}) == {"amount": "48000.50"}
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda parts: st.lists(parts, max_size=3) | st.dictionaries(st.text(), parts, max_size=3),
+)
+
+
+@given(value=JSON_VALUES)
+def test_json_is_what_the_standard_library_writes(value: Any) -> None:
+    assert json_text(value, sort_keys=True) == json.dumps(
+        value, sort_keys=True, separators=(",", ":")
+    )
+    assert json_text(value, line="\n") == json.dumps(value, indent=2)
+
+
+@given(number=st.decimals(allow_nan=False, allow_infinity=False))
+def test_a_decimal_keeps_its_digits_in_json(number: Decimal) -> None:
+    assert json.loads(json_text([number]), parse_float=Decimal, parse_int=Decimal) == [number]
+
+
+@pytest.mark.parametrize("number", [Decimal("NaN"), Decimal("-Infinity"), float("inf")])
+def test_what_is_no_number_is_no_json(number: Any) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        json_text({"Amount": number})
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)

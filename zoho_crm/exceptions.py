@@ -71,6 +71,7 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
         "Call Zoho before the transaction writes, or outside of it."
     ),
     "reserve": _("Only the credits that are reserved for other programs remain."),
+    "no_module": _("Zoho CRM does not say the id of the module %(api_name)s."),
     "unknown_form": _("Zoho CRM gave an answer of an unknown form."),
     "endless_list": _("Zoho CRM repeats pages of a list, so the rest of it cannot be read."),
     "no_access_token": _("Zoho gave no access token."),

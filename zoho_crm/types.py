@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hmac
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from enum import StrEnum
 from typing import Any, NoReturn, Self, TypeAlias
 
 JsonObject: TypeAlias = dict[str, Any]
+#: A value of a deal's field as Zoho expects it: a number with its digits, a look-up as ``{"id"}``.
+FieldValue: TypeAlias = str | bool | int | Decimal | list[str] | dict[str, str]
 
 RECORD_ID = re.compile(r"[0-9]{1,19}", re.ASCII)
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -206,8 +209,8 @@ class Deal:
     amount: Decimal | None = None
     #: Id of a contact role.
     contact_role: str = ""
-    #: Other fields of the deal's layout, by API name.
-    other: Mapping[str, str] = field(default_factory=dict)
+    #: Other fields of the deal, by API name: ``services.deal_fields.deal_value`` makes the values.
+    other: Mapping[str, FieldValue] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, stored: JsonObject) -> Self:
@@ -216,6 +219,7 @@ class Deal:
         parts = {
             "closing_date": date.fromisoformat(stored["closing_date"]),
             "amount": None if amount is None else Decimal(amount),
+            "other": {name: _field_value(value) for name, value in stored["other"].items()},
         }
         return cls(**{**stored, **parts})
 
@@ -340,11 +344,20 @@ class Pipeline:
 
 @dataclass(frozen=True, kw_only=True)
 class DealField:
-    """A field of the deals' layout that is shown when a lead is converted."""
+    """A field of deals that a conversion can fill."""
 
     api_name: str
     label: str
-    required: bool
+    required: bool = False
+    #: Zoho's type; empty if it could not be read.
+    data_type: str = ""
+    #: The values of a picklist.
+    choices: tuple[Stage, ...] = ()
+
+    @classmethod
+    def from_json(cls, stored: JsonObject) -> Self:
+        """Return the field that ``as_json`` stored."""
+        return cls(**{**stored, "choices": tuple(Stage(**value) for value in stored["choices"])})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -367,7 +380,10 @@ def as_json(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     if dataclasses.is_dataclass(value):
-        return {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        parts = {f.name: as_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        if isinstance(value, Deal):
+            parts["other"] = {name: _stored_field(item) for name, item in value.other.items()}
+        return parts
     if isinstance(value, Mapping):
         return {key: as_json(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
@@ -375,3 +391,42 @@ def as_json(value: Any) -> Any:
     if isinstance(value, date | datetime):
         return value.isoformat()
     return str(value) if isinstance(value, Decimal) else value
+
+
+def _stored_field(value: FieldValue) -> Any:
+    """Return the value of a deal's field as JSON, in which a decimal can be told from a text."""
+    return {"decimal": str(value)} if isinstance(value, Decimal) else as_json(value)
+
+
+def _field_value(stored: Any) -> FieldValue:
+    """Return the value of a deal's field that ``_stored_field`` returned."""
+    is_decimal = isinstance(stored, dict) and "decimal" in stored
+    value: FieldValue = Decimal(stored["decimal"]) if is_decimal else stored
+    return value
+
+
+def json_text(value: Any, *, sort_keys: bool = False, line: str = "") -> str:
+    """
+    Return a value as JSON, with each decimal as a number with all of its digits.
+
+    :param line: a line break, if each item is to be on a line of its own
+    :raises ValueError: if a number is not finite
+    """
+    options: dict[str, Any] = {"sort_keys": sort_keys, "line": line and f"{line}  "}
+    if isinstance(value, Mapping):
+        items = sorted(value.items()) if sort_keys else value.items()
+        colon = ": " if line else ":"
+        pairs = [f"{json.dumps(key)}{colon}{json_text(item, **options)}" for key, item in items]
+        return _joined("{}", pairs, line)
+    if isinstance(value, list | tuple):
+        return _joined("[]", [json_text(item, **options) for item in value], line)
+    if isinstance(value, Decimal) and value.is_finite():
+        return format(value, "f")
+    return json.dumps(float(value) if isinstance(value, Decimal) else value, allow_nan=False)
+
+
+def _joined(brackets: str, items: list[str], line: str) -> str:
+    if not items:
+        return brackets
+    inner = line and f"{line}  "
+    return f"{brackets[0]}{inner}{f',{inner}'.join(items)}{line}{brackets[1]}"

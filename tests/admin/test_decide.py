@@ -364,6 +364,47 @@ def test_a_field_that_only_this_organisation_asks_for_reaches_the_deal(
     assert ("deal_field_Lead_Source", "Trade Show") in values
 
 
+def test_fields_of_a_deal_are_asked_for_and_stored_as_their_type_asks(
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    names = ["Probability", "Budget", "Is_Renewal", "Interests", "Campaign_Source"]
+    zoho.organisation.required["Deals"] += names
+    row = preview_case("no_match")
+    given: dict[str, Any] = {**DEAL, "deal_pipeline": "Standard (Standard)"}
+    entered: dict[str, Any] = {
+        "deal_field_Probability": "50",
+        "deal_field_Budget": "12.50",
+        "deal_field_Is_Renewal": "false",
+        "deal_field_Interests": ["A", "C"],
+        "deal_field_Campaign_Source": "4711",
+    }
+
+    browser.get(decide_url(row))
+    wrong = {"deal_field_Probability": "half", "deal_field_Campaign_Source": "Fair"}
+    page = browser.press(SHOW_BUTTON, **given, **{**entered, **wrong})
+
+    assert "“half” is not a whole number" in errors(page)
+    assert "“Fair” is not the id of a record" in errors(page)
+
+    browser.press(SHOW_BUTTON, **given, **entered)
+    browser.press("Save the decision")
+
+    plan = reload(row).stored_plan()
+    assert plan
+    assert plan.deal
+    assert plan.deal.other == {
+        "Probability": 50,
+        "Budget": Decimal("12.50"),
+        "Is_Renewal": False,
+        "Interests": ["A", "C"],
+        "Campaign_Source": {"id": "4711"},
+    }
+    values = browser.get(decide_url(row)).form_with(SHOW_BUTTON).values
+    assert {(name, value) for name, value in entered.items() if isinstance(value, str)} <= set(
+        values
+    )
+
+
 def test_a_stage_of_another_pipeline_is_an_error_at_the_stage(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:

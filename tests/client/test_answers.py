@@ -87,7 +87,7 @@ def test_any_answer_to_a_read_is_a_value_or_one_of_our_errors(status: int, body:
         client.users,
         client.contact_roles,
         client.deal_layout,
-        client.deal_stages,
+        client.deal_fields,
         client.mapped_lead_fields,
         client.leads.page,
     ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from tests.client.canned import Canned, client_of
 from tests.client.conftest import Transport
 from zoho_crm.client import ZohoClient, convert_body
 from zoho_crm.exceptions import (
@@ -89,6 +91,33 @@ def test_a_plan_becomes_a_request_that_asks_for_no_more(
     plan: ConversionPlan, item: dict[str, Any]
 ) -> None:
     assert convert_body(plan) == {"data": [NOTHING | item]}
+
+
+def test_numbers_are_sent_with_all_of_their_digits() -> None:
+    canned = Canned(200, b'{"data": [{"code": "SUCCESS", "details": {"Contacts": {"id": "1"}}}]}')
+    other: dict[str, Any] = {"Budget": Decimal("0.10"), "Probability": 50, "Is_Renewal": False}
+    deal = replace(DEAL, amount=Decimal("9007199254740993.07"), other=other)
+
+    client_of(canned).leads.convert("1", ConversionPlan(deal=deal))
+
+    (request,) = canned.requests
+    assert request.headers["Content-Type"] == "application/json"
+    assert isinstance(request.body, bytes)
+    for part in (
+        b'"Amount":9007199254740993.07',
+        b'"Budget":0.10',
+        b'"Probability":50',
+        b'"Is_Renewal":false',
+    ):
+        assert part in request.body
+
+
+def test_the_target_of_attachments_has_its_id_where_that_is_known() -> None:
+    plan = ConversionPlan(move_attachments_to="Deals")
+
+    (item,) = convert_body(plan, {"Deals": "7", "Contacts": "8"})["data"]
+    assert item["move_attachments_to"] == {"api_name": "Deals", "id": "7"}
+    assert convert_body(plan, {"Contacts": "8"}) == convert_body(plan)
 
 
 def test_a_lead_becomes_a_contact_an_account_and_a_deal(

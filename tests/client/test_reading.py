@@ -119,7 +119,17 @@ def test_an_organisation_without_pipelines_has_stages(
     layout_id, _fields = crm.deal_layout()
 
     assert crm.pipelines(layout_id) == ()
-    assert "Qualification" in {stage.value for stage in crm.deal_stages()}
+    (stage,) = [field for field in crm.deal_fields() if field.api_name == "Stage"]
+    assert "Qualification" in {choice.value for choice in stage.choices}
+
+
+def test_the_fields_of_deals_have_types_and_are_those_that_can_be_written(crm: ZohoClient) -> None:
+    types = {field.api_name: field.data_type for field in crm.deal_fields()}
+
+    assert types["Probability"] == "integer"
+    assert types["Campaign_Source"] == "lookup"
+    assert types["Interests"] == "multiselectpicklist"
+    assert "Created_Time" not in types
 
 
 def test_the_layout_of_deals_says_what_a_conversion_asks_for(crm: ZohoClient) -> None:

@@ -361,6 +361,73 @@ def test_a_record_that_is_no_match_is_refused_before_anything_is_sent(
     assert zoho.ledger()["calls"] == []
 
 
+def test_each_field_of_a_deal_is_sent_as_its_type_asks(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    given = {
+        "Probability": ("50", 50),
+        "Budget": ("12.50", 12.5),
+        "Margin": ("7", 7),
+        "Is_Renewal": ("yes", True),
+        "Kick_Off": ("2027-04-01T09:00:00+02:00", "2027-04-01T09:00:00+02:00"),
+        "Interests": ("A;C", ["A", "C"]),
+        "Campaign_Source": ("4711", {"id": "4711"}),
+        "External_Number": ("815", "815"),
+        "Type": ("New Business", "New Business"),
+    }
+    words = [f"--deal-field={name}={text}" for name, (text, _value) in given.items()]
+
+    ran = run("zoho_convert", zoho.story("no_match"), *DEAL, *words, "--execute", "--format=json")
+
+    assert (ran.code, ran.line["message"]) == (0, "")
+    deal = zoho.records["Deals"][ran.line["deal_id"]]
+    assert {name: deal[name] for name in given} == {name: pair[1] for name, pair in given.items()}
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ("Probability=half", "Probability: “half” is not a whole number."),
+        ("Campaign_Source=Fair", "is not the id of a record"),
+        ("Probabillity=50", "Deals have no field “Probabillity”."),
+        ("Amount=50", "Amount has an option of its own: --amount."),
+    ],
+)
+def test_what_no_field_of_a_deal_takes_is_wrong_use(
+    run: Run, connection: Connection, zoho: Simulator, field: str, says: str
+) -> None:
+    ran = run("zoho_convert", zoho.story("no_match"), *DEAL, "--deal-field", field, "--execute")
+
+    assert (ran.code, says in ran.err) == (2, True)
+    assert zoho.ledger()["calls"] == []
+
+
+def test_attachments_move_where_zoho_asks_for_the_id_of_the_module(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    zoho.organisation.convert_needs_module_id = True
+    lead_id = zoho.story("no_match")
+    zoho.organisation.attachments[lead_id] = ["offer.pdf"]
+
+    words = ["--move-attachments-to=Accounts", "--execute", "--format=json"]
+    ran = run("zoho_convert", lead_id, *words)
+
+    assert ran.code == 0
+    assert zoho.organisation.attachments[ran.line["account_id"]] == ["offer.pdf"]
+
+
+def test_attachments_move_also_if_the_modules_may_not_be_read(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    refusal = {"code": "NO_PERMISSION", "message": "no", "details": {}, "status": "error"}
+    zoho.fail("metadata", "error_before", status=403, body=refusal, times=None)
+    words = ["--move-attachments-to=Accounts", "--execute", "--format=json"]
+
+    ran = run("zoho_convert", zoho.story("no_match"), *words)
+
+    assert (ran.code, ran.line["status"]) == (0, "CONVERTED")
+
+
 def test_all_that_can_be_chosen_is_sent(run: Run, connection: Connection, zoho: Simulator) -> None:
     lead_id = zoho.story("account_only")
     account = account_named(zoho, zoho.records["Leads"][lead_id]["Company"])
@@ -381,7 +448,7 @@ def test_all_that_can_be_chosen_is_sent(run: Run, connection: Connection, zoho: 
         "overwrite": True,
         "notify_lead_owner": True,
         "notify_new_entity_owner": True,
-        "move_attachments_to": {"api_name": "Deals"},
+        "move_attachments_to": zoho.organisation.module("Deals"),
         "Accounts": {"id": account.id},
         "assign_to": {"id": owner},
         "Deals": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -137,12 +138,16 @@ def test_a_job_does_what_the_plans_of_its_leads_say(bench: Bench) -> None:
     "rules",
     [
         {"deal": DealTemplate(name="{Company}", stage=DEAL.stage, pipeline=DEAL.pipeline)},
+        {"deal": replace(DEAL, contact_role="the first")},
         {"notify_lead_owner": True},
         {"notify_new_owner": True},
     ],
-    ids=["a deal of its own", "tell the owner", "tell the new owner"],
+    ids=["a deal of its own", "a role", "tell the owner", "tell the new owner"],
 )
 def test_what_a_job_cannot_do_goes_singly(bench: Bench, rules: dict[str, Any]) -> None:
+    if rules.get("deal") and rules["deal"].contact_role:
+        role = bench.zoho.organisation.contact_roles[0]["id"]
+        rules = {"deal": replace(DEAL, contact_role=role)}
     bench.finished(bench.leads(CANARIES + FEW), policy=policy(**rules))
 
     assert bench.routes() == {"convert": CANARIES + FEW}

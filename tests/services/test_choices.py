@@ -108,6 +108,19 @@ def test_what_of_a_deal_cannot_be_read_is_absent_with_its_reason(
     assert offered.absences.keys() >= {"deal_layout", "pipelines"}
 
 
+def test_all_fields_of_deals_come_with_their_types(connection: Connection, zoho: Simulator) -> None:
+    zoho.organisation.required["Deals"].append("Lead_Source")
+
+    for offered in (choices(connection), choices(connection)):  # the second is cached
+        shown = {field.api_name: field for field in offered.deal_fields}
+        others = {field.api_name: field for field in offered.other_deal_fields}
+        assert shown["Amount"].data_type == "currency"
+        assert "Trade Show" in {choice.value for choice in shown["Lead_Source"].choices}
+        assert shown["Lead_Source"].required
+        assert others["Probability"].data_type == "integer"
+        assert not shown.keys() & others.keys()
+
+
 def test_without_a_deal_only_users_are_read(connection: Connection, zoho: Simulator) -> None:
     zoho.fail("metadata", "error_before", times=9)
 

@@ -325,6 +325,20 @@ def test_a_layout_may_require_more_fields_of_a_deal(caller: Caller, sim: Simulat
         ({"Amount": "a lot"}, bad("Deals.Amount", expected_data_type="double")),
         ({"Amount": True}, bad("Deals.Amount", expected_data_type="double")),
         ({"Probability": 101}, bad("Deals.Probability")),
+        ({"Probability": "50"}, bad("Deals.Probability", expected_data_type="integer")),
+        ({"Probability": 50.5}, bad("Deals.Probability", expected_data_type="integer")),
+        ({"Budget": "12.5"}, bad("Deals.Budget", expected_data_type="double")),
+        ({"Margin": "7"}, bad("Deals.Margin", expected_data_type="double")),
+        ({"Is_Renewal": "true"}, bad("Deals.Is_Renewal", expected_data_type="boolean")),
+        ({"Kick_Off": "2027-04-01"}, bad("Deals.Kick_Off", expected_data_type="datetime")),
+        (
+            {"Kick_Off": "2027-04-01T09:00:00.5Z"},
+            bad("Deals.Kick_Off", expected_data_type="datetime"),
+        ),
+        ({"Interests": "A;B"}, bad("Deals.Interests", expected_data_type="jsonarray")),
+        ({"Interests": [1]}, bad("Deals.Interests", expected_data_type="jsonarray")),
+        ({"Campaign_Source": "7"}, bad("Deals.Campaign_Source", expected_data_type="jsonobject")),
+        ({"Campaign_Source": {"name": "x"}}, bad("Deals.Campaign_Source")),
         ({"Contact_Role": "1"}, bad("Deals.Contact_Role")),
     ],
 )
@@ -469,6 +483,10 @@ def test_owners_are_notified_only_if_requested(caller: Caller, sim: Simulator) -
         ({"Contacts": "1"}, bad("Contacts", expected_data_type="jsonobject")),
         ({"Contacts": {"id": "1"}}, bad("Contacts.id")),
         ({"move_attachments_to": {"api_name": "Notes"}}, bad("move_attachments_to.api_name")),
+        (
+            {"move_attachments_to": {"api_name": "Accounts", "id": "7"}},
+            bad("move_attachments_to.id"),
+        ),
         ({"move_attachments_to": {"api_name": "Deals"}}, bad("move_attachments_to.api_name")),
         (
             {"carry_over_tags": {"Contacts": [{"name": "fair"}]}},

@@ -188,6 +188,14 @@ def test_a_deal_has_to_be_valid(
     assert (problem["code"], problem["details"]["json_path"]) == (code, path)
 
 
+def test_a_job_takes_no_role_of_the_contact(caller: Caller, sim: Simulator) -> None:
+    role = sim.organisation.contact_roles[0]["id"]
+
+    problem = refusal_of(caller, sim.add_lead().id, Deals={**DEAL, "Contact_Role": role})
+
+    assert problem == bad("$.Deals.Contact_Role", api_name="Contact_Role")
+
+
 def test_without_pipelines_a_deal_needs_none(caller: Caller, sim: Simulator) -> None:
     sim.organisation.pipelines = []
     deal = {name: value for name, value in DEAL.items() if name != "Pipeline"}

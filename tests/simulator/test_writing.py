@@ -70,7 +70,7 @@ def test_lookups_are_given_by_id_and_kept_with_their_names(caller: Caller, sim: 
         "Contact_Name": {"id": contact.id},
         "Owner": {"id": owner["id"]},
         "Layout": {"id": sim.organisation.layouts["Deals"]["id"]},
-        "Campaign_Source": "text",
+        "Campaign_Source": {"id": "77"},
         "Amount": None,
         "Made_Up__c": {"free": "form"},
         "Created_Time": "ignored",

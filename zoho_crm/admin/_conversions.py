@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -46,7 +45,7 @@ from zoho_crm.services.presentation import (
 )
 from zoho_crm.services.preview import PREVIEWABLE, REOPENABLE
 from zoho_crm.services.settle import IN_DOUBT
-from zoho_crm.types import Lead, Match
+from zoho_crm.types import Lead, Match, json_text
 
 Status = LeadConversion.Status
 #: Events on the page of a conversion.
@@ -308,7 +307,7 @@ def payload_context(row: LeadConversion) -> dict[str, Any]:
         "matches": [(match, _values(match)) for match in options.contacts + options.accounts],
         "further_matches": further_matches_texts(options),
         "refusal": error_text(row, with_values=True),
-        "request_sent": json.dumps(request_body(plan), indent=2) if plan else "",
+        "request_sent": json_text(request_body(plan), line="\n") if plan else "",
     }
 
 

@@ -26,7 +26,7 @@ from zoho_crm.client._transport import (
     surely_not_sent,
 )
 from zoho_crm.exceptions import TransportError
-from zoho_crm.types import JsonObject
+from zoho_crm.types import JsonObject, json_text
 
 Value = TypeVar("Value")
 
@@ -131,6 +131,9 @@ class Api:
         self, method: str, path: str, parts: dict[str, Any]
     ) -> tuple[requests.Response, JsonObject]:
         headers = {**self.session.headers, **(parts.pop("headers", None) or {})}
+        if "json" in parts:  # requests would refuse a decimal
+            parts["data"] = json_text(parts.pop("json")).encode()
+            headers["Content-Type"] = "application/json"
         # Not session.prepare_request: the session has nothing to add but its headers.
         request = requests.Request(method, self.origin + path, headers=headers, **parts).prepare()
         with self.session.send(

@@ -6,6 +6,7 @@ https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from zoho_crm.client._answers import (
@@ -18,12 +19,17 @@ from zoho_crm.exceptions import UnknownOutcomeError
 from zoho_crm.types import ConversionPlan, Converted, Deal, JsonObject, Scheduled
 
 
-def convert_body(plan: ConversionPlan) -> JsonObject:
+def convert_body(plan: ConversionPlan, module_ids: Mapping[str, str] | None = None) -> JsonObject:
     """
     Return the body of the request that carries out the plan, with no key that is not needed.
 
     The texts that describe a plan to a person are made from its keys.
+
+    :param module_ids: ids of modules by API name; Zoho's descriptions differ in whether the target
+        of attachments needs its id, so it is sent where it is known
     """
+    target = plan.move_attachments_to
+    target_id = (module_ids or {}).get(target)
     item: JsonObject = {
         "overwrite": plan.overwrite,
         "notify_lead_owner": plan.notify_lead_owner,
@@ -34,7 +40,8 @@ def convert_body(plan: ConversionPlan) -> JsonObject:
         "Accounts": plan.account_id and {"id": plan.account_id},
         "assign_to": plan.owner_id and {"id": plan.owner_id},
         "Deals": plan.deal and deal_fields(plan.deal),
-        "move_attachments_to": plan.move_attachments_to and {"api_name": plan.move_attachments_to},
+        "move_attachments_to": target
+        and {"api_name": target, **({"id": target_id} if target_id else {})},
         "carry_over_tags": {module: list(names) for module, names in plan.tags.items() if names},
     }
     return {"data": [item | {key: value for key, value in chosen.items() if value}]}
@@ -48,7 +55,7 @@ def deal_fields(deal: Deal) -> JsonObject:
         "Stage": deal.stage,
         "Closing_Date": deal.closing_date.isoformat(),
         "Pipeline": deal.pipeline,
-        "Amount": None if deal.amount is None else float(deal.amount),
+        "Amount": deal.amount,
         "Contact_Role": deal.contact_role,
     }
     return {name: value for name, value in fields.items() if value not in ("", None)}

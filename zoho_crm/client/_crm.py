@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -95,9 +95,13 @@ class ZohoClient:
         """
         return self.api.read("/crm/v8/settings/layouts", _deal_layout, module="Leads")
 
-    def deal_stages(self) -> tuple[Stage, ...]:
-        """Return the stages of deals, for an organisation without pipelines."""
-        return self.api.read("/crm/v8/settings/fields", _deal_stages, module="Deals")
+    def deal_fields(self) -> tuple[DealField, ...]:
+        """
+        Return the fields of deals that can be written, with types and the values of picklists.
+
+        …/api/v8/field-meta.html
+        """
+        return self.api.read("/crm/v8/settings/fields", _deal_fields, module="Deals")
 
     def mapped_lead_fields(self) -> tuple[str, ...]:
         """Return the API names of the lead fields that a conversion carries over."""
@@ -199,10 +203,21 @@ def _deal_field(record: JsonObject) -> DealField:
     )
 
 
-def _deal_stages(body: JsonObject) -> tuple[Stage, ...]:
-    fields = body.get("fields") or []
-    values = next((f.get("pick_list_values") for f in fields if f["api_name"] == "Stage"), None)
-    return tuple(map(_stage, values or []))
+def _deal_fields(body: JsonObject) -> tuple[DealField, ...]:
+    writable = (record for record in body.get("fields") or [] if _is_writable(record))
+    return tuple(
+        replace(
+            _deal_field(record),
+            data_type=text_of(record.get("data_type")),
+            choices=tuple(map(_stage, record.get("pick_list_values") or [])),
+        )
+        for record in writable
+    )
+
+
+def _is_writable(record: JsonObject) -> bool:
+    may_create = (record.get("operation_type") or {}).get("api_create", True)
+    return bool(may_create) and not record.get("read_only")
 
 
 def _mapped_fields(body: JsonObject) -> tuple[str, ...]:

@@ -161,11 +161,17 @@ class LeadsClient:
         return self.api.read(f"/crm/v8/Leads/{_checked(lead_id)}/__conversion_options", _options)
 
     def convert(
-        self, lead_id: str, plan: ConversionPlan, *, may_send: Callable[[], bool] = always
+        self,
+        lead_id: str,
+        plan: ConversionPlan,
+        *,
+        module_ids: Mapping[str, str] | None = None,
+        may_send: Callable[[], bool] = always,
     ) -> Converted | Scheduled:
         """
         Convert a lead by a plan. It cannot be undone, and must not be repeated in doubt.
 
+        :param module_ids: ids of modules by API name, where they are known
         :param may_send: as in ``Api.call``
         :raises TransientError: if it was certainly not processed
         :raises RequestRefusedError: if Zoho refused it
@@ -173,9 +179,8 @@ class LeadsClient:
         :raises UnknownOutcomeError: if it may have been processed
         """
         path = f"/crm/v8/Leads/{_checked(lead_id)}/actions/convert"
-        body = self.api.call(
-            "POST", path, json=convert_body(plan), repeatable=False, may_send=may_send
-        )
+        request = convert_body(plan, module_ids)
+        body = self.api.call("POST", path, json=request, repeatable=False, may_send=may_send)
         return conversion_of(body)
 
     def _read(self, path: str, query: Mapping[str, str], fields: Iterable[str]) -> LeadPage:

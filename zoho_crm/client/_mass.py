@@ -44,7 +44,8 @@ class JobsClient:
         :param module_ids: ids of the modules that the effect names, by API name
         :param may_send: as in ``Api.call``
         :raises TransientError: if it was certainly not processed
-        :raises RequestRefusedError: if Zoho refused the whole job; see ``refused_index``
+        :raises RequestRefusedError: if Zoho refused the whole job, see ``refused_index``, or does
+            not say the id of a module
         :raises UnknownOutcomeError: if it may have been processed
         """
         body = job_body(lead_ids, effect, module_ids)
@@ -92,7 +93,11 @@ def refused_index(error: RequestRefusedError) -> int | None:
 
 
 def _module(name: str, module_ids: Mapping[str, str] | None) -> JsonObject:
-    return {"api_name": name, **({} if module_ids is None else {"id": module_ids[name]})}
+    if module_ids is None:
+        return {"api_name": name}
+    if name not in module_ids:
+        raise RequestRefusedError(code="no_module", details={"api_name": name})
+    return {"api_name": name, "id": module_ids[name]}
 
 
 def _state(body: JsonObject) -> JobState:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -10,8 +11,10 @@ from django.forms import BoundField
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from zoho_crm.exceptions import PlanError
 from zoho_crm.services.choices import Choices
-from zoho_crm.types import Deal, DealField, Pipeline
+from zoho_crm.services.deal_fields import deal_value, entered_text, is_supported
+from zoho_crm.types import Deal, DealField, FieldValue, Pipeline
 
 #: Zoho's fields of a deal that have a form field of their own.
 DEDICATED_FIELDS = frozenset(
@@ -19,6 +22,17 @@ DEDICATED_FIELDS = frozenset(
 )
 REQUIRED_FIELDS = ("deal_name", "deal_stage", "deal_closing_date")
 EXTRA_FIELD_PREFIX = "deal_field_"
+MAX_VALUE_LENGTH = 2000
+MAX_TEXT_AREA_LENGTH = 32_000
+#: The widgets of fields without choices, by Zoho's type; those of others are text inputs.
+WIDGETS: Mapping[str, Callable[[], forms.Widget]] = {
+    "textarea": partial(forms.Textarea, attrs={"rows": 3}),
+    "date": partial(forms.DateInput, attrs={"type": "date"}),
+    **dict.fromkeys(
+        ("integer", "double", "currency", "percent"),
+        partial(forms.TextInput, attrs={"inputmode": "decimal"}),
+    ),
+}
 
 
 class DealFieldsForm(forms.Form):
@@ -46,7 +60,9 @@ class DealFieldsForm(forms.Form):
         """
         self.pipelines = {pipeline.value: pipeline for pipeline in offered.pipelines}
         self.extra_fields = {
-            EXTRA_FIELD_PREFIX + f.api_name: f for f in offered.deal_fields if _is_extra(f)
+            EXTRA_FIELD_PREFIX + field.api_name: field
+            for field in offered.deal_fields
+            if field.api_name not in DEDICATED_FIELDS and (is_supported(field) or field.required)
         }
         if not self.pipelines:
             for name in [name for name in self.fields if name.startswith("deal_")]:
@@ -60,10 +76,9 @@ class DealFieldsForm(forms.Form):
         self._set_choices("deal_contact_role", roles)
         if self.pipelines.keys() == {""}:
             del self.fields["deal_pipeline"]
+        other = planned.other if planned else {}
         for field_name, field in self.extra_fields.items():
-            self.fields[field_name] = forms.CharField(
-                label=field.label, max_length=2000, required=False
-            )
+            self.fields[field_name] = _form_field(field, other.get(field.api_name))
         self.initial.update(_initial(planned, default_name, offered.pipelines))
 
     def _set_choices(self, name: str, choices: list[tuple[str, str]]) -> None:
@@ -90,7 +105,19 @@ class DealFieldsForm(forms.Form):
         if self.cleaned_data.get("deal"):
             self._require(self._required_names())
             self._check_stage()
+            self.extra_values = self._clean_extra_values()
         return self.cleaned_data
+
+    def _clean_extra_values(self) -> dict[str, FieldValue]:
+        """Return the values of the layout's extra fields that were entered, by API name."""
+        values: dict[str, FieldValue] = {}
+        for name, field in self.extra_fields.items():
+            try:
+                if entered := self.cleaned_data.get(name):
+                    values[field.api_name] = deal_value(field, entered)
+            except PlanError as error:
+                self.add_error(name, str(error))
+        return values
 
     def _required_names(self) -> list[str]:
         extra = [name for name, field in self.extra_fields.items() if field.required]
@@ -98,7 +125,7 @@ class DealFieldsForm(forms.Form):
 
     def _require(self, names: Collection[str]) -> None:
         for name in names:
-            if self.cleaned_data.get(name) in (None, "") and name not in self.errors:
+            if self.cleaned_data.get(name) in (None, "", []) and name not in self.errors:
                 self.add_error(name, _("A deal needs this."))
 
     def _check_stage(self) -> None:
@@ -115,7 +142,6 @@ class DealFieldsForm(forms.Form):
         given = self.cleaned_data
         if not given["deal"]:
             return None
-        extra = {field.api_name: given[name] for name, field in self.extra_fields.items()}
         return Deal(
             name=given["deal_name"],
             stage=given["deal_stage"],
@@ -123,12 +149,28 @@ class DealFieldsForm(forms.Form):
             pipeline=given.get("deal_pipeline", ""),
             amount=given["deal_amount"],
             contact_role=given["deal_contact_role"],
-            other={name: value for name, value in extra.items() if value},
+            other=self.extra_values,
         )
 
 
-def _is_extra(field: DealField) -> bool:
-    return field.api_name not in DEDICATED_FIELDS
+def _form_field(field: DealField, planned: FieldValue | None) -> forms.Field:
+    """Return the form field that asks for a value of a deal's field; it yields the text of it."""
+    choices = [(choice.value, choice.label) for choice in field.choices]
+    if field.data_type == "boolean":
+        choices = [("true", _("yes")), ("false", _("no"))]
+    if field.data_type == "multiselectpicklist" and choices:
+        return forms.MultipleChoiceField(label=field.label, choices=choices, required=False)
+    if choices:
+        if isinstance(planned, str) and planned not in dict(choices):
+            choices.append((planned, planned))
+        return forms.ChoiceField(
+            label=field.label, choices=[("", _("none")), *choices], required=False
+        )
+    widget = WIDGETS.get(field.data_type, forms.TextInput)
+    max_length = MAX_TEXT_AREA_LENGTH if field.data_type == "textarea" else MAX_VALUE_LENGTH
+    return forms.CharField(
+        label=field.label, max_length=max_length, required=False, widget=widget()
+    )
 
 
 def _stage_choices(pipelines: Collection[Pipeline]) -> list[tuple[str, str]]:
@@ -143,7 +185,10 @@ def _initial(
     if planned is None:
         default = next((each.value for each in pipelines if each.is_default), "")
         return {"deal_name": default_name[:120], "deal_pipeline": default}
-    extra = {EXTRA_FIELD_PREFIX + api_name: value for api_name, value in planned.other.items()}
+    extra = {
+        EXTRA_FIELD_PREFIX + api_name: entered_text(value)
+        for api_name, value in planned.other.items()
+    }
     return extra | {
         "deal": True,
         "deal_name": planned.name,

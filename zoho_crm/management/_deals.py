@@ -8,10 +8,12 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
+from zoho_crm.exceptions import PlanError
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.services.choices import Choices
-from zoho_crm.types import Deal, DealField, Pipeline
+from zoho_crm.services.deal_fields import deal_values
+from zoho_crm.types import Deal, DealField, FieldValue, Pipeline
 
 #: Deal fields (API names) that have an option of their own, and its name.
 OPTION_BY_FIELD: Mapping[str, str] = {
@@ -39,7 +41,8 @@ def add_deal_arguments(parser: CommandParser) -> None:
         type=arguments.assignment,
         action="append",
         metavar="FIELD=VALUE",
-        help="another field of the deal, by its API name; may be repeated",
+        help="another field of the deal, by its API name: a number as 12.50, a day as 2026-12-31,"
+        " true or false, the id of a look-up, several values with ;; may be repeated",
     )
 
 
@@ -69,7 +72,7 @@ def deal_from_options(options: dict[str, Any], known: Choices) -> Deal:
     :raises CommandError: if pipeline, stage or role do not exist, or a mandatory field is missing
     """
     pipeline = find_pipeline(options["pipeline"], known)
-    other = dict(options["deal_field"] or ())
+    other = _other_values(dict(options["deal_field"] or ()), known)
     deal = Deal(
         name=options["deal_name"],
         stage=find_stage(options["stage"], pipeline),
@@ -83,6 +86,22 @@ def deal_from_options(options: dict[str, Any], known: Choices) -> Deal:
     given |= {*other, *(["Pipeline"] if deal.pipeline else [])}
     _check_mandatory(known, given)
     return deal
+
+
+def _other_values(entered: Mapping[str, str], known: Choices) -> dict[str, FieldValue]:
+    """
+    Return the values of ``--deal-field``.
+
+    :raises CommandError: if a field has an option of its own or does not exist, or a text is no
+        value of its type
+    """
+    for name in entered.keys() & OPTION_BY_FIELD.keys():
+        message = _("%(field)s has an option of its own: %(option)s.")
+        raise wrong_use(message % {"field": name, "option": _flag(name)})
+    try:
+        return deal_values(entered, known)
+    except PlanError as error:
+        raise wrong_use(str(error)) from error
 
 
 def find_pipeline(wanted: str | None, known: Choices) -> Pipeline | None:

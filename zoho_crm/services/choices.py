@@ -23,7 +23,16 @@ from zoho_crm.exceptions import PermissionDeniedError, PlanError, RequestRefused
 from zoho_crm.models import Connection
 from zoho_crm.services import tokens
 from zoho_crm.services.presentation import coded_text, reason_of
-from zoho_crm.types import CodedText, DealField, JsonObject, Pipeline, Reference, User, as_json
+from zoho_crm.types import (
+    CodedText,
+    DealField,
+    JsonObject,
+    Pipeline,
+    Reference,
+    Stage,
+    User,
+    as_json,
+)
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -48,7 +57,9 @@ class Choices:
 
     #: One with an empty value if the organisation has stages but no pipelines.
     pipelines: tuple[Pipeline, ...] = ()
+    #: The fields of deals that a conversion shows, and all others.
     deal_fields: tuple[DealField, ...] = ()
+    other_deal_fields: tuple[DealField, ...] = ()
     contact_roles: tuple[Reference, ...] = ()
     users: tuple[User, ...] = ()
     #: Why parts of them could not be read, by a key of ``ABSENCE_TEXTS``.
@@ -66,7 +77,8 @@ class Choices:
         absences = {part: CodedText(**why) for part, why in stored["absences"].items()}
         return cls(
             pipelines=tuple(map(Pipeline.from_json, stored["pipelines"])),
-            deal_fields=tuple(DealField(**values) for values in stored["deal_fields"]),
+            deal_fields=tuple(map(DealField.from_json, stored["deal_fields"])),
+            other_deal_fields=tuple(map(DealField.from_json, stored["other_deal_fields"])),
             contact_roles=tuple(Reference(**values) for values in stored["contact_roles"]),
             users=tuple(User(**values) for values in stored["users"]),
             absences=absences,
@@ -170,25 +182,43 @@ def _fetch_users(client: ZohoClient) -> Choices:
 
 def _fetch_deal_choices(client: ZohoClient) -> Choices:
     reads = _Reads()
-    no_layout: tuple[str, tuple[DealField, ...]] = ("", ())
-    layout_id, deal_fields = reads.value("deal_layout", client.deal_layout, no_layout)
+    no_fields: tuple[DealField, ...] = ()
+    layout_id, shown = reads.value("deal_layout", client.deal_layout, ("", no_fields))
+    typed = reads.value("deal_layout", client.deal_fields, no_fields)
+    known = {field.api_name: field for field in typed}
+    stages = known["Stage"].choices if "Stage" in known else ()
+    read_pipelines = partial(_pipelines, client, layout_id, stages)
     no_pipelines: tuple[Pipeline, ...] = ()
-    pipelines = reads.value("pipelines", partial(_pipelines, client, layout_id), no_pipelines)
+    pipelines = reads.value("pipelines", read_pipelines, no_pipelines)
+    if not pipelines and not typed and "deal_layout" in reads.absences:
+        # Without pipelines, the stages are those of a field.
+        reads.absences.setdefault("pipelines", reads.absences["deal_layout"])
     reads.note_unseen(deal_layout=layout_id, pipelines=pipelines)
+    shown_names = {field.api_name for field in shown}
     return Choices(
         pipelines=pipelines,
-        deal_fields=deal_fields,
+        deal_fields=tuple(_with_type(field, known.get(field.api_name)) for field in shown),
+        other_deal_fields=tuple(field for name, field in known.items() if name not in shown_names),
         contact_roles=reads.value("contact_roles", client.contact_roles, ()),
         absences=reads.absences,
     )
 
 
-def _pipelines(client: ZohoClient, layout_id: str) -> tuple[Pipeline, ...]:
+def _with_type(shown: DealField, known: DealField | None) -> DealField:
+    """Return a field of the layout with the type and the choices that all fields have."""
+    if known is None:
+        return shown
+    return replace(shown, data_type=known.data_type, choices=known.choices)
+
+
+def _pipelines(
+    client: ZohoClient, layout_id: str, stages: tuple[Stage, ...]
+) -> tuple[Pipeline, ...]:
+    """Return the pipelines of a layout; without any, one without a name that has all stages."""
     found = client.pipelines(layout_id) if layout_id else ()
-    if found:
+    if found or not stages:
         return found
-    stages = client.deal_stages()
-    return (Pipeline(value="", label="", stages=stages, is_default=True),) if stages else ()
+    return (Pipeline(value="", label="", stages=stages, is_default=True),)
 
 
 class _Reads:

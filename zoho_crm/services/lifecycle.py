@@ -9,7 +9,6 @@ makes the row ``UNKNOWN``, until enough reads, late enough and far enough apart,
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -22,7 +21,15 @@ from zoho_crm.conf import conf
 from zoho_crm.exceptions import AlreadyConvertedError, PlanError, RequestRefusedError, ZohoError
 from zoho_crm.matching import Preview, check_plan, propose
 from zoho_crm.models import DbNow, LeadConversion, Move, from_now
-from zoho_crm.types import ConversionPlan, Converted, JsonObject, Lead, Scheduled, as_json
+from zoho_crm.types import (
+    ConversionPlan,
+    Converted,
+    JsonObject,
+    Lead,
+    Scheduled,
+    as_json,
+    json_text,
+)
 
 Values: TypeAlias = dict[str, Any]
 
@@ -67,8 +74,7 @@ def payload_hash(row: LeadConversion) -> str:
 
 def body_hash(body: JsonObject) -> str:
     """Return the SHA-256 of a request body as JSON with sorted keys and without white space."""
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json_text(body, sort_keys=True).encode()).hexdigest()
 
 
 def _error_columns(error: ZohoError) -> Values:

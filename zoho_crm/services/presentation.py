@@ -36,6 +36,7 @@ from zoho_crm.types import (
     ConversionOptions,
     ConversionPlan,
     Deal,
+    FieldValue,
     JsonObject,
     Lead,
     Match,
@@ -184,9 +185,18 @@ def _about_the_deal(context: ExplanationContext, deal: Deal) -> Iterator[str]:
         yield _("Its amount is %s.") % number_format(deal.amount)
     for field_name, value in deal.other.items():
         if field_name in context.item["Deals"]:
-            yield _("Its %(field)s is “%(value)s”.") % {"field": field_name, "value": value}
+            shown = {"field": field_name, "value": _shown_value(value)}
+            yield _("Its %(field)s is “%(value)s”.") % shown
     if deal.contact_role:
         yield _("The contact's role in it is %s.") % context.name_of(deal.contact_role)
+
+
+def _shown_value(value: FieldValue) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, list):
+        return ", ".join(value)
+    return value.get("id", "") if isinstance(value, dict) else str(value)
 
 
 def _owner(context: ExplanationContext) -> str:

@@ -20,6 +20,8 @@ class Organisation:
 
     #: Whether mass convert demands ``assign_to``: Zoho's page says so, its OpenAPI does not.
     mass_convert_needs_assign_to = True
+    #: Whether the target of attachments needs its id: one of Zoho's OpenAPI descriptions says so.
+    convert_needs_module_id = False
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

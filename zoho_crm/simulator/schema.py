@@ -34,6 +34,8 @@ class Field:
     account: str | None = None
     deal: str | None = None
     choices: tuple[str, ...] = ()
+    #: Whether it is one that an organisation added.
+    custom: bool = False
 
     @property
     def label(self) -> str:
@@ -186,6 +188,13 @@ _DEALS = (
     _typed("Lead_Source", "picklist", 120, choices=SOURCES),
     _text("Next_Step", 200),
     _typed("Description", "textarea", 32000),
+    # Custom fields, of the types that no standard field of deals has.
+    _typed("Is_Renewal", "boolean", 5, custom=True),
+    _typed("Kick_Off", "datetime", 120, custom=True),
+    _typed("Interests", "multiselectpicklist", 120, custom=True, choices=("A", "B", "C")),
+    _typed("Margin", "percent", 5, custom=True),
+    _typed("Budget", "double", 16, custom=True),
+    _typed("External_Number", "bigint", 18, custom=True),
 )
 
 FIELDS: dict[str, tuple[Field, ...]] = {
@@ -223,6 +232,7 @@ _MODULE_DEFAULTS: dict[str, dict[str, Any]] = {
         "$converted_detail": {},
     },
     "Contacts": {"Email_Opt_Out": False},
+    "Deals": {"Is_Renewal": False},
 }
 
 

@@ -51,6 +51,8 @@ def effect_of(row: LeadConversion, policy: Policy) -> Effect | None:
         return None
     if plan.deal and not (policy.deal and policy.deal.is_same_for_all):
         return None
+    if plan.deal and plan.deal.contact_role:  # only a single conversion sets the contact's role
+        return None
     owner_id = plan.owner_id or (lead.owner.id if lead.owner else "")
     if not owner_id or not _carries_all_tags(lead, plan):
         return None

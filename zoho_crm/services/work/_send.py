@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -14,6 +15,7 @@ from zoho_crm.exceptions import (
     AccessTokenRejectedError,
     AlreadyConvertedError,
     AuthorizationError,
+    PermissionDeniedError,
     RequestRefusedError,
     TransientError,
     UnknownOutcomeError,
@@ -46,6 +48,7 @@ class SendStep:
         #: read on the monotonic clock.
         self._claims: list[tuple[float, Move]] = []
         self._in_flight_by_run: Counter[int] = Counter()
+        self._module_ids = ModuleIds()
 
     def start_calls(self) -> None:
         """Start reads of the leads of READY rows, and conversions of those that may be sent."""
@@ -107,7 +110,8 @@ class SendStep:
             call = PendingCall(
                 rows=(claim.row,), on_result=self._on_answer, on_error=self._on_error
             )
-            context.pool.start(call, partial(convert, context.client, claim.row, latest))
+            send = partial(convert, context.client, claim.row, latest, self._module_ids)
+            context.pool.start(call, send)
             self._in_flight_by_run[claim.row.mass_conversion_id or 0] += 1
 
     def _take_claims(self) -> list[Move]:
@@ -174,14 +178,41 @@ class SendStep:
             self._in_flight_by_run[row.mass_conversion_id or 0] -= 1
 
 
-def convert(client: ZohoClient, row: LeadConversion, latest: float) -> Converted | Scheduled:
+class ModuleIds:
+    """The ids of an organisation's modules, read once, when a conversion first needs them."""
+
+    def __init__(self) -> None:
+        self._ids: Mapping[str, str] | None = None
+
+    def read(self, client: ZohoClient) -> Mapping[str, str]:
+        """
+        Return the ids by API name; none if the user may not read the modules.
+
+        :raises TransientError: if they cannot be read now
+        """
+        if self._ids is None:
+            try:
+                self._ids = client.jobs.module_ids()
+            except (PermissionDeniedError, RequestRefusedError):
+                self._ids = {}
+        return self._ids
+
+
+def convert(
+    client: ZohoClient, row: LeadConversion, latest: float, module_ids: ModuleIds
+) -> Converted | Scheduled:
     """
     Convert a row's lead as planned.
 
     :param latest: the time on the monotonic clock after which nothing is sent any more
     """
     plan = row.stored_plan() or ConversionPlan()
-    return client.leads.convert(row.lead_id, plan, may_send=lambda: time.monotonic() <= latest)
+    return client.leads.convert(
+        row.lead_id,
+        plan,
+        module_ids=module_ids.read(client) if plan.move_attachments_to else None,
+        may_send=lambda: time.monotonic() <= latest,
+    )
 
 
 def move_before_sending(row: LeadConversion, lead: Lead | None, *, sent: str | None = None) -> Move:

@@ -82,7 +82,7 @@ def parse_convert_request(organisation: Organisation, lead: Record, item: Json) 
         overwrite=item.get("overwrite", False),
         notify_lead_owner=item.get("notify_lead_owner", False),
         notify_new_owner=item.get("notify_new_entity_owner", False),
-        attachments_to=_attachments_to(item),
+        attachments_to=_attachments_to(organisation, item),
         tags=_tags(item),
     )
 
@@ -141,15 +141,21 @@ def _assignee(organisation: Organisation, item: Json) -> Json | None:
     return user
 
 
-def _attachments_to(item: Json) -> str:
+def _attachments_to(organisation: Organisation, item: Json) -> str:
     if item.get("Deals", {}).get("$move_attachments"):
         return "Deals"
-    target = item.get("move_attachments_to", {"api_name": "Contacts"}).get("api_name")
-    path = f"{ITEM_PATH}.move_attachments_to.api_name"
+    if "move_attachments_to" not in item:
+        return "Contacts"
+    given, path = item["move_attachments_to"], f"{ITEM_PATH}.move_attachments_to"
+    target = given.get("api_name")
     if target is None:
-        raise item_refusals.missing_value("api_name", path)
+        raise item_refusals.missing_value("api_name", f"{path}.api_name")
     if target not in TARGET_MODULES or (target == "Deals" and "Deals" not in item):
-        raise item_refusals.bad_value("api_name", path)
+        raise item_refusals.bad_value("api_name", f"{path}.api_name")
+    if "id" not in given and organisation.convert_needs_module_id:
+        raise item_refusals.missing_value("id", f"{path}.id")
+    if "id" in given and given["id"] != organisation.modules[target]["id"]:
+        raise item_refusals.bad_value("id", f"{path}.id")
     return str(target)
 
 

@@ -112,6 +112,8 @@ def _deal(organisation: Organisation, body: Json) -> Json | None:
     for name in needed_deal_fields(organisation):
         if body["Deals"].get(name) in (None, ""):
             raise mass_refusals.missing_deal_field(name)
+    if "Contact_Role" in body["Deals"]:  # it is no field of a deal, and no key of this call
+        raise item_refusals.bad_value("Contact_Role", "$.Deals.Contact_Role")
     return checked_deal(organisation, body["Deals"], "$")
 
 

@@ -27,7 +27,8 @@ _JSON_TYPES = {
     "tag": "jsonarray",
     "boolean": "boolean",
     "integer": "integer",
-    "currency": "double",
+    **dict.fromkeys(("currency", "double", "percent"), "double"),
+    "multiselectpicklist": "jsonarray",
 }
 
 
@@ -70,7 +71,7 @@ def _field(organisation: Organisation, module: str, field: schema.Field) -> Json
         "json_type": _JSON_TYPES.get(field.type, "string"),
         "length": field.length,
         "system_mandatory": field.mandatory,
-        "custom_field": False,
+        "custom_field": field.custom,
         "visible": True,
         "read_only": field.read_only,
         "field_read_only": field.read_only,

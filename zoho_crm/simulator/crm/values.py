@@ -6,11 +6,12 @@ Validation of field values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
 from typing import Any
 
 from zoho_crm.simulator import item_refusals, refusals, schema
+from zoho_crm.simulator.ids import is_id
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record
 
@@ -29,8 +30,10 @@ def check_value(module: str, name: str, value: object, path: str) -> None:
         raise item_refusals.wrong_type(name, path, expected)
     if isinstance(value, str) and len(value) > known.length:
         raise item_refusals.too_long(name, path, known.length)
-    if known.type == "date" and not _is_date(value):
-        raise item_refusals.wrong_type(name, path, "date")
+    if known.type in _FORMS and not _FORMS[known.type](value):
+        raise item_refusals.wrong_type(name, path, expected)
+    if known.type == "lookup" and isinstance(value, dict) and not is_id(value.get("id")):
+        raise item_refusals.bad_value(name, path)
     if name == "Probability" and isinstance(value, int) and not 0 <= value <= 100:
         raise item_refusals.bad_value(name, path)
 
@@ -38,9 +41,12 @@ def check_value(module: str, name: str, value: object, path: str) -> None:
 _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(("text", "email", "phone", "website", "textarea", "picklist"), (str, "text")),
     "date": (str, "date"),
+    "datetime": (str, "datetime"),
     "boolean": (bool, "boolean"),
     "integer": (int, "integer"),
-    "currency": ((int, float), "double"),
+    "lookup": (dict, "jsonobject"),
+    "multiselectpicklist": (list, "jsonarray"),
+    **dict.fromkeys(("currency", "double", "percent"), ((int, float), "double")),
 }
 
 
@@ -49,6 +55,26 @@ def _is_date(value: object) -> bool:
         return str(date.fromisoformat(str(value))) == value
     except ValueError:
         return False
+
+
+def _is_datetime(value: object) -> bool:
+    """Return whether a text is a time with an offset and without milliseconds."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and moment.microsecond == 0
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+_FORMS: Mapping[str, Callable[[object], bool]] = {
+    "date": _is_date,
+    "datetime": _is_datetime,
+    "multiselectpicklist": _are_texts,
+}
 
 
 def check_unique(

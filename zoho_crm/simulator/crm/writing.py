@@ -24,6 +24,8 @@ from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
+#: The modules of the look-ups whose records are simulated.
+_LOOKUP_MODULES = {"Contact_Name": "Contacts", "Account_Name": "Accounts"}
 
 
 def insert(world: World, context: RequestContext) -> Answer:
@@ -138,10 +140,11 @@ def _resolved(organisation: Organisation, module: str, name: str, value: Any, pa
     elif name == "Layout":
         layouts = organisation.layouts_of(module)
         found = next((each for each in layouts if each["id"] == value["id"]), None)
-    else:
-        target = "Contacts" if name == "Contact_Name" else "Accounts"
-        record = organisation.records[target].get(str(value["id"]))
+    elif name in _LOOKUP_MODULES:
+        record = organisation.records[_LOOKUP_MODULES[name]].get(str(value["id"]))
         found = dict(record.lookup()) if record else None
+    else:
+        return value
     if found is None:
         raise item_refusals.bad_value(name, f"{path}.id")
     return found
