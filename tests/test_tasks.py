@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connections
+from django.db import connection as database
 
 from testproject.celery import app
 from tests import messages
 from tests.messages import Sent
+from tests.outages import at, cut, failing, own_number
 from tests.signals import heard
 from zoho_crm import tasks
 from zoho_crm.exceptions import ConnectionLostError, PlanError, RequestRefusedError
@@ -68,6 +73,33 @@ def test_converting_a_lead_answers_with_its_row_and_wakes_its_connection(
     assert answer == {"conversion_id": row.pk, "status": "NEW"}
     assert row.policy == "attach"
     assert messages.take_all() == [awake(connection)]
+
+
+def test_a_task_that_meets_an_outage_of_the_database_is_tried_again(
+    connection: Connection, zoho: Simulator
+) -> None:
+    order = {"lead_id": zoho.story("no_match"), "connection_id": connection.pk}
+    with failing(OperationalError("server closed the connection unexpectedly"), at(0)):
+        result = tasks.convert_lead.apply(kwargs=order)
+
+    assert result.get()["status"] == "NEW"
+    assert LeadConversion.objects.get().lead_id == order["lead_id"]
+
+
+@pytest.mark.skipif(database.vendor == "sqlite", reason="it has no server that could cut")
+def test_a_task_begins_with_connections_that_the_database_has_not_cut(
+    connection: Connection,
+) -> None:
+    number = own_number()
+    with ThreadPoolExecutor(max_workers=1) as other:
+        other.submit(cut, number).result()
+        other.submit(connections.close_all).result()
+    with suppress(OperationalError):
+        Connection.objects.count()  # what the task before this one met
+
+    tasks.sweep.before_start("1", (), {})
+
+    assert tasks.sweep() is None
 
 
 def test_what_a_task_answers_is_small_json(connection: Connection, zoho: Simulator) -> None:

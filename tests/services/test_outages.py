@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -24,19 +23,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from tests.clock import pass_time
+from tests.outages import at, cut, failing, own_number, written
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Token, from_now
 from zoho_crm.services import convert, work
 from zoho_crm.services.outages import is_outage
 from zoho_crm.simulator import Simulator
 
 Status = LeadConversion.Status
-
-#: How a connection learns its number at the server, and another one ends it.
-OWN_NUMBER = {"postgresql": "SELECT pg_backend_pid()", "mysql": "SELECT connection_id()"}
-KILL = {"postgresql": "SELECT pg_terminate_backend(%s)", "mysql": "KILL %s"}
-
-#: Whether a statement with these parameters fails.
-Fails = Callable[[str, Any], bool]
 
 
 class DriverError(Exception):
@@ -88,32 +81,6 @@ def test_cut_connections_locks_and_deadlocks_are_outages(error: Exception) -> No
 )
 def test_values_that_a_column_does_not_take_are_no_outages(error: Exception) -> None:
     assert not is_outage(error)
-
-
-@contextmanager
-def failing(error: Exception, fails: Fails) -> Iterator[None]:
-    """Raise an error instead of executing the statements that fail, in this thread."""
-
-    def execute(run: Callable[..., Any], sql: str, params: Any, *more: Any) -> Any:
-        if fails(sql, params):
-            raise error
-        return run(sql, params, *more)
-
-    with database.execute_wrapper(execute):
-        yield
-
-
-def written(params: Any) -> str:
-    """Return the parameters of a statement as text; some drivers wrap those that are JSON."""
-    if isinstance(params, list | tuple):
-        return " ".join(map(written, params))
-    return str(getattr(params, "obj", params))
-
-
-def at(number: int) -> Fails:
-    """Fail at the statement with this number, counted from 0, and at no other."""
-    numbers = count()
-    return lambda _sql, _params: next(numbers) == number
 
 
 def request(connection: Connection, lead_id: str) -> LeadConversion:
@@ -237,17 +204,14 @@ def test_a_connection_that_the_server_cuts_is_opened_again_and_marks_nobody(
     connection: Connection, zoho: Simulator
 ) -> None:
     rows = [request(connection, zoho.story("no_match")) for _row in range(3)]
-    with database.cursor() as cursor:
-        cursor.execute(OWN_NUMBER[database.vendor])
-        (number,) = cursor.fetchone()
+    number = own_number()
 
-    def cut(_seconds: float) -> None:
-        with database.cursor() as cursor:
-            cursor.execute(KILL[database.vendor], [number])
+    def sleep(_seconds: float) -> None:
+        cut(number)
         connections.close_all()
 
     zoho.fail("convert", "delay", seconds=0.1)
-    zoho.engine.sleep = cut
+    zoho.engine.sleep = sleep
 
     assert work_until_idle(connection, zoho) == 0
     assert [journal(row) for row in rows] == [STEPS] * 3
