@@ -306,6 +306,19 @@ def test_test_says_when_zoho_cannot_be_asked(
     assert "did not pass the test" in ran.err
 
 
+@pytest.mark.parametrize("words", [["zoho_status", "--test"], ["zoho_doctor"]])
+def test_the_permission_that_is_missing_is_named(
+    run: Run, connection: Connection, zoho: Simulator, words: list[str]
+) -> None:
+    details = {"permissions": ["Crm_Implied_Api_Access"]}
+    refusal = {"code": "NO_PERMISSION", "message": "permission denied", "details": details}
+    zoho.fail("org", "error_before", status=403, body={**refusal, "status": "error"})
+
+    ran = run(*words)
+
+    assert "permission denied: missing permission: Crm_Implied_Api_Access" in ran.out + ran.err
+
+
 def test_a_disabled_connection_is_not_tested(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:

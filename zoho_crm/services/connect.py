@@ -42,6 +42,7 @@ from zoho_crm.models import (
 from zoho_crm.services import grants, organisations, tokens, work
 from zoho_crm.services._transactions import outside_transaction
 from zoho_crm.services._zoho import api
+from zoho_crm.services.presentation import describe_error
 from zoho_crm.types import Environment, Secret, TokenGrant
 
 #: Seconds within which a person has to give consent.
@@ -279,7 +280,7 @@ def check_connection(*, connection_id: int, by: AbstractBaseUser | None = None) 
         found = client.organisation()
     except ZohoError as error:
         connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=False, code=error.code)
-        return str(error)
+        return describe_error(error)
     connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=True)
     if found.id != connection.org_id:
         return _("This is another organisation: %s.") % found.name

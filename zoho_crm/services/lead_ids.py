@@ -64,7 +64,7 @@ def read_lead_ids(texts: Mapping[int, str]) -> dict[int, ReadId]:
     If two or more are long and all of these end in zeros, a spreadsheet has rounded them.
     """
     found = {number: read_lead_id(text) for number, text in texts.items()}
-    long = [each for each in found.values() if len(each.lead_id) >= MIN_ROUNDED_LENGTH]
+    long = {each for each in found.values() if len(each.lead_id) >= MIN_ROUNDED_LENGTH}
     if len(long) < 2 or any(each.lead_id[SPREADSHEET_DIGITS:].strip("0") for each in long):
         return found
     rounded = ReadId(reason=Reason.ROUNDED)

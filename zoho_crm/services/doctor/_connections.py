@@ -19,7 +19,7 @@ from zoho_crm.exceptions import (
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token, holds
 from zoho_crm.services import connect, keys, tokens
 from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
-from zoho_crm.services.presentation import backoff_text
+from zoho_crm.services.presentation import backoff_text, describe_error
 
 
 def secrets() -> Iterator[Finding]:
@@ -110,10 +110,10 @@ def _status_at_zoho(check: str, connection: Connection) -> Finding:
     try:
         tokens.client_for(connection).organisation()
     except (AuthorizationError, ImproperlyConfigured) as error:
-        return fail(check, str(error), _fix_for(error), is_connection=True)
+        return fail(check, describe_error(error), _fix_for(error), is_connection=True)
     except ZohoError as error:
         fix = _("Nothing is lost. Ask again with: manage.py zoho_status --test")
-        return warn(check, _("Zoho could not be asked: %s") % error, fix)
+        return warn(check, _("Zoho could not be asked: %s") % describe_error(error), fix)
     return ok(check, _("works"))
 
 
