@@ -54,6 +54,12 @@ def require_key() -> None:
     encrypt(Secret("trial"), place="trial")
 
 
+def digest(secret: Secret) -> str:
+    """Return the SHA-256 of a secret, in hex digits, by which it is looked up; of none: empty."""
+    text = secret.reveal().encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest() if text else ""
+
+
 def encrypt(secret: Secret, *, place: str) -> str:
     """
     Encrypt a secret with the first of ``ENCRYPTION_KEYS``.

@@ -313,6 +313,8 @@ class Organisation:
     id: str
     name: str
     environment: Environment
+    #: Its id in Zoho's accounts; empty if the answer has none.
+    zgid: str = ""
     #: ``free``, ``standard``, ``professional``, ``enterprise``, ``ultimate`` … as Zoho says it.
     edition: str = ""
     licences: int = 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -778,3 +780,62 @@ def test_a_token_with_a_short_lifetime_is_refreshed_at_its_expiry(
 
     assert access_token(connection_id=connection.pk) == access_token(connection_id=connection.pk)
     assert refreshes(zoho) == 0
+
+
+# Of several users
+
+
+def of_two_users(zoho: Simulator, connection: Connection) -> tuple[Token, Token]:
+    """Return the default token of a connection, and that of another user of the organisation."""
+    aiko = zoho.organisation.users[2]
+    code = zoho.grant_code(user_id=aiko["id"])
+    connect.with_grant_code(code=code, data_center="local")
+    first, second = connection.tokens.order_by("pk")
+    connection.tokens.filter(pk=first.pk).update(is_default=True)
+    connection.tokens.filter(pk=second.pk).update(is_default=False)
+    return first, second
+
+
+def test_each_user_has_an_access_token(zoho: Simulator, connection: Connection) -> None:
+    let_expire(connection)
+    for token in of_two_users(zoho, connection):
+        secret = access_token(connection_id=connection.pk, token_id=token.pk)
+        known = zoho.world.grants.access_tokens[secret.reveal()]
+        assert known.user_id == token.user_id
+
+        usable = tokens.usable_token(connection_id=connection.pk, token_id=token.pk)
+        assert usable.reveal("access_token") == secret
+        assert usable.expires_at > datetime.now(UTC)
+
+
+def test_a_token_of_another_connection_is_not_used(connection: Connection) -> None:
+    with pytest.raises(ConnectionLostError):
+        access_token(connection_id=connection.pk + 1, token_id=stored(connection).pk)
+
+
+def test_a_user_who_withdraws_does_not_stop_the_connection(
+    zoho: Simulator, connection: Connection
+) -> None:
+    first, second = of_two_users(zoho, connection)
+    zoho.world.grants.revoke(second.reveal("refresh_token").reveal())
+    let_expire(connection)
+
+    with pytest.raises(ConnectionLostError):
+        access_token(connection_id=connection.pk, token_id=second.pk)
+
+    second.refresh_from_db()
+    connection.refresh_from_db()
+    assert (second.status, connection.status) == ("NEEDS_RECONNECT", "ACTIVE")
+    event = connection.events.get(kind=ConnectionEvent.Kind.USER_LOST)
+    assert event.details == {"code": "invalid_code", "user": second.user_email}
+    assert access_token(connection_id=connection.pk)
+
+
+def test_tokens_are_found_by_their_sha256(zoho: Simulator, connection: Connection) -> None:
+    let_expire(connection)
+    access_token(connection_id=connection.pk)
+
+    token = stored(connection)
+    for name in Token.HASHED:
+        digest = hashlib.sha256(token.reveal(name).reveal().encode()).hexdigest()
+        assert getattr(token, f"{name}_hash") == digest

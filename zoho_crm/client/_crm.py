@@ -128,11 +128,18 @@ def _organisation(body: JsonObject) -> Organisation:
     return Organisation(
         id=id_of(org["id"]),
         name=text_of(org.get("company_name"), MAX_NAME_LENGTH),
+        zgid=_zgid(org.get("zgid")),
         environment=_environment(org.get("type")),
         edition=_edition(license_details),
         licences=count_of(license_details.get("users_license_purchased")),
         time_zone=text_of(org.get("time_zone")),
     )
+
+
+def _zgid(value: Any) -> str:
+    """Return the id, which some answers have as a number; empty if it is neither."""
+    text = str(value) if isinstance(value, str | int) else ""
+    return text if is_record_id(text) else ""
 
 
 def _edition(license_details: JsonObject) -> str:

@@ -59,6 +59,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("org_id", models.CharField(max_length=30, verbose_name="organisation id")),
+                ("zgid", models.CharField(blank=True, editable=False, max_length=30)),
                 (
                     "org_name",
                     models.CharField(blank=True, max_length=200, verbose_name="organisation"),
@@ -115,6 +116,7 @@ class Migration(migrations.Migration):
                             ("refreshed", "access token renewed"),
                             ("throttled", "Zoho gives no new access token now"),
                             ("lost", "consent withdrawn"),
+                            ("user_lost", "consent of another user withdrawn"),
                             ("tested", "tested"),
                             ("backed_off", "waiting"),
                             ("disconnected", "disconnected"),
@@ -508,11 +510,76 @@ class Migration(migrations.Migration):
                 ("client_secret_cipher", models.TextField(blank=True, editable=False)),
                 ("access_token_cipher", models.TextField(blank=True, editable=False)),
                 ("refresh_token_cipher", models.TextField(blank=True, editable=False)),
+                (
+                    "access_token_hash",
+                    models.CharField(blank=True, db_index=True, editable=False, max_length=64),
+                ),
+                (
+                    "refresh_token_hash",
+                    models.CharField(blank=True, db_index=True, editable=False, max_length=64),
+                ),
+                ("from_sdk", models.BooleanField(default=False, editable=False)),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
             ],
             options={
                 "verbose_name": "token",
                 "verbose_name_plural": "tokens",
+            },
+        ),
+        migrations.CreateModel(
+            name="SdkToken",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("user_name", models.TextField(blank=True, verbose_name="user name")),
+                (
+                    "user_name_hash",
+                    models.CharField(blank=True, db_index=True, editable=False, max_length=64),
+                ),
+                ("redirect_url", models.TextField(blank=True, verbose_name="redirect URL")),
+                ("api_domain", models.TextField(blank=True, verbose_name="API domain")),
+                ("client_id", models.TextField(blank=True, verbose_name="client id")),
+                (
+                    "expires_at",
+                    models.DateTimeField(null=True, verbose_name="access token expires"),
+                ),
+                ("client_secret_cipher", models.TextField(blank=True, editable=False)),
+                ("access_token_cipher", models.TextField(blank=True, editable=False)),
+                ("refresh_token_cipher", models.TextField(blank=True, editable=False)),
+                ("grant_token_cipher", models.TextField(blank=True, editable=False)),
+                (
+                    "access_token_hash",
+                    models.CharField(blank=True, db_index=True, editable=False, max_length=64),
+                ),
+                (
+                    "refresh_token_hash",
+                    models.CharField(blank=True, db_index=True, editable=False, max_length=64),
+                ),
+                (
+                    "grant_token_hash",
+                    models.CharField(blank=True, db_index=True, editable=False, max_length=64),
+                ),
+                ("asked_at", models.DateTimeField(editable=False, null=True)),
+                ("problem", models.CharField(blank=True, max_length=100, verbose_name="problem")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
+                (
+                    "token",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sdk_tokens",
+                        to="zoho_crm.token",
+                        verbose_name="token",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "token of Zoho's SDK",
+                "verbose_name_plural": "tokens of Zoho's SDK",
             },
         ),
         migrations.CreateModel(

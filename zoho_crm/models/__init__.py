@@ -6,6 +6,8 @@ from zoho_crm.models._connection import (
     AuthorizationRequest,
     Connection,
     ConnectionEvent,
+    EncryptedModel,
+    SdkToken,
     Token,
 )
 from zoho_crm.models._conversion import REFUSED_FIELD, LeadConversion, LeadConversionEvent
@@ -37,6 +39,7 @@ __all__ = [
     "ConnectionEvent",
     "ConnectionWork",
     "DbNow",
+    "EncryptedModel",
     "LeadConversion",
     "LeadConversionEvent",
     "MassConversion",
@@ -44,6 +47,7 @@ __all__ = [
     "MassConversionLine",
     "Move",
     "Policy",
+    "SdkToken",
     "Token",
     "atomic",
     "batches",

@@ -32,6 +32,8 @@ class Connection(PrimaryModel):
     data_center = models.CharField(_("data center"), max_length=10)
     environment = models.CharField(_("environment"), max_length=10, choices=Environments)
     org_id = models.CharField(_("organisation id"), max_length=30)
+    #: The organisation's id in Zoho's accounts, with which Zoho's SDK names a user.
+    zgid = models.CharField(max_length=30, blank=True, editable=False)
     org_name = models.CharField(_("organisation"), max_length=200, blank=True)
     edition = models.CharField(_("edition"), max_length=50, blank=True)
     licences = models.PositiveIntegerField(_("licences"), default=0)
@@ -105,7 +107,39 @@ class TokenQuerySet(PrimaryQuerySet["Token"]):
         return self.annotate(**flags)
 
 
-class Token(PrimaryModel):
+class EncryptedModel(PrimaryModel):
+    """A model with encrypted values, some of which can be looked up by their SHA-256."""
+
+    #: Names of the encrypted values; each is in a column ``<name>_cipher``.
+    SECRETS: ClassVar[tuple[str, ...]] = ()
+    #: Those of them whose SHA-256 is in a column ``<name>_hash``.
+    HASHED: ClassVar[tuple[str, ...]] = ()
+
+    class Meta:
+        abstract = True
+
+    def encrypted_columns(self, **secrets: Secret) -> dict[str, str]:
+        """Return the columns that store these secrets, encrypted for this row, and their hashes."""
+        ciphers = {
+            f"{name}_cipher": crypto.encrypt(secret, place=self._place(name)) if secret else ""
+            for name, secret in secrets.items()
+        }
+        hashed = [name for name in secrets if name in self.HASHED]
+        return ciphers | {f"{name}_hash": crypto.digest(secrets[name]) for name in hashed}
+
+    def reveal(self, name: str) -> Secret:
+        """
+        Decrypt one of ``SECRETS``.
+
+        :raises SecretUnreadableError: if its key is missing or it is damaged
+        """
+        return crypto.decrypt(getattr(self, f"{name}_cipher"), place=self._place(name))
+
+    def _place(self, name: str) -> str:
+        return f"{self._meta.db_table}.{name}:{self.pk}"
+
+
+class Token(EncryptedModel):
     """A user's consent to a client, with its refresh and access token, encrypted."""
 
     class Status(models.TextChoices):
@@ -137,6 +171,10 @@ class Token(PrimaryModel):
     client_secret_cipher = models.TextField(blank=True, editable=False)
     access_token_cipher = models.TextField(blank=True, editable=False)
     refresh_token_cipher = models.TextField(blank=True, editable=False)
+    access_token_hash = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
+    refresh_token_hash = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
+    #: Whether the grant came through the token store of Zoho's SDK, which then may delete it.
+    from_sdk = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     objects: ClassVar = TokenQuerySet.as_manager()
@@ -147,8 +185,8 @@ class Token(PrimaryModel):
     is_throttled: bool
     is_being_refreshed: bool
 
-    #: Names of the encrypted values; each is in a column ``<name>_cipher``.
     SECRETS: ClassVar = ("client_secret", "access_token", "refresh_token")
+    HASHED: ClassVar = ("access_token", "refresh_token")
 
     class Meta:
         verbose_name = _("token")
@@ -164,13 +202,6 @@ class Token(PrimaryModel):
         return f"{self.user_email or self.user_id} ({self.client_id[:12]}…)"
 
     # Mutators
-
-    def encrypted_columns(self, **secrets: Secret) -> dict[str, str]:
-        """Return the columns that store these secrets, encrypted for this row."""
-        return {
-            f"{name}_cipher": crypto.encrypt(secret, place=self._place(name)) if secret else ""
-            for name, secret in secrets.items()
-        }
 
     def take_refresh_lease(self, *, owner: str, seconds: float) -> bool:
         """Acquire the lease to refresh this generation of the token; return whether it was free."""
@@ -192,18 +223,45 @@ class Token(PrimaryModel):
         )
         return bool(rows.update(refresh_owner="", refresh_until=None, **values))
 
-    # Queries
 
-    def reveal(self, name: str) -> Secret:
-        """
-        Decrypt one of ``SECRETS``.
+class SdkToken(EncryptedModel):
+    """
+    A token as Zoho's Python SDK knows it: its id there, and the name that the program gave it.
 
-        :raises SecretUnreadableError: if its key is missing or it is damaged
-        """
-        return crypto.decrypt(getattr(self, f"{name}_cipher"), place=self._place(name))
+    Its grant is that of ``token``. While Zoho has not said whose grant it is, ``token`` is null and
+    the grant is kept here; the worker does not use it.
+    """
 
-    def _place(self, name: str) -> str:
-        return f"zoho_crm_token.{name}:{self.pk}"
+    token = models.ForeignKey(
+        Token, models.CASCADE, null=True, related_name="sdk_tokens", verbose_name=_("token")
+    )
+    user_name = models.TextField(_("user name"), blank=True)
+    user_name_hash = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
+    redirect_url = models.TextField(_("redirect URL"), blank=True)
+    api_domain = models.TextField(_("API domain"), blank=True)
+    client_id = models.TextField(_("client id"), blank=True)
+    expires_at = models.DateTimeField(_("access token expires"), null=True)
+    client_secret_cipher = models.TextField(blank=True, editable=False)
+    access_token_cipher = models.TextField(blank=True, editable=False)
+    refresh_token_cipher = models.TextField(blank=True, editable=False)
+    grant_token_cipher = models.TextField(blank=True, editable=False)
+    access_token_hash = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
+    refresh_token_hash = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
+    grant_token_hash = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
+    #: When Zoho was asked last whose grant it is, and why it did not say, as a code and its values.
+    asked_at = models.DateTimeField(null=True, editable=False)
+    problem = models.CharField(_("problem"), max_length=100, blank=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    SECRETS: ClassVar = ("client_secret", "access_token", "refresh_token", "grant_token")
+    HASHED: ClassVar = ("access_token", "refresh_token", "grant_token")
+
+    class Meta:
+        verbose_name = _("token of Zoho's SDK")
+        verbose_name_plural = _("tokens of Zoho's SDK")
+
+    def __str__(self) -> str:
+        return f"#{self.pk}"
 
 
 class AuthorizationRequest(PrimaryModel):
@@ -243,6 +301,7 @@ class ConnectionEvent(PrimaryModel):
         REFRESHED = "refreshed", _("access token renewed")
         THROTTLED = "throttled", _("Zoho gives no new access token now")
         LOST = "lost", _("consent withdrawn")
+        USER_LOST = "user_lost", _("consent of another user withdrawn")
         TESTED = "tested", _("tested")
         BACKED_OFF = "backed_off", _("waiting")
         DISCONNECTED = "disconnected", _("disconnected")

@@ -36,14 +36,15 @@ def adopt(
     expires_in: float = 0,
     name: str = "",
     by: AbstractBaseUser | None = None,
+    from_sdk: bool = False,
 ) -> Token:
     """
     Store tokens that another program got, and return the row of their user and client.
 
-    The other program may use its refresh token further. The token becomes the default of its
-    connection only if the connection has no other one that works.
+    It becomes the default of its connection only if there is no other one that works.
 
     :param access_token: used if Zoho accepts it for ``expires_in`` seconds more; else a new one is
+    :param from_sdk: whether the token store of Zoho's SDK may delete it
     :param name: name of the connection, if it is new; empty for that of the organisation
     :raises GrantRefusedError: if there is no refresh token, or it is for another environment
     :raises ConnectionLostError: if Zoho does not accept the refresh token
@@ -60,7 +61,7 @@ def adopt(
     _require_all(client, given)
     crypto.require_key()
     grant = _read(center, grants.environment(environment), client, given)
-    token = grants.save(grant, by=by, name=name, as_default=False)
+    token = grants.save(grant, by=by, name=name, as_default=False, from_sdk=from_sdk)
     if token.is_default:
         work.end_backoff(connection_id=token.connection_id)
     return token

@@ -122,13 +122,14 @@ def save(
     name: str,
     expected: Connection | None = None,
     as_default: bool = True,
+    from_sdk: bool = False,
 ) -> Token:
     """
     Create or update the connection of the grant's organisation, and store the grant's tokens.
 
     :param expected: the connection whose organisation the grant must be for
-    :param as_default: whether the connection's worker is to use this token even if it has another
-        one that works
+    :param as_default: whether it becomes the default token even if there is one that works
+    :param from_sdk: whether the token store of Zoho's SDK may delete it
     :raises GrantRefusedError: if the grant is for another organisation
     """
     key = {
@@ -147,7 +148,7 @@ def save(
         connection, _created = Connection.objects.get_or_create(
             **key, defaults={**values, "name": _free_name(name, grant)}
         )
-        token = _store(connection, grant, as_default=as_default)
+        token = _store(connection, grant, as_default=as_default, from_sdk=from_sdk)
         if not Connection.objects.filter(is_default=True).exists():
             connection.set_default()
         details = {} if as_default else {"user": token.user_email or token.user_id}
@@ -156,7 +157,7 @@ def save(
     return token
 
 
-def _store(connection: Connection, grant: Grant, *, as_default: bool) -> Token:
+def _store(connection: Connection, grant: Grant, *, as_default: bool, from_sdk: bool) -> Token:
     """Store the grant's tokens in the one row of their user and client, and return it."""
     token, _created = Token.objects.get_or_create(
         connection=connection,
@@ -169,7 +170,8 @@ def _store(connection: Connection, grant: Grant, *, as_default: bool) -> Token:
     if is_default:
         others.update(is_default=False)
         Connection.objects.filter(pk=connection.pk).update(status=Connection.Status.ACTIVE)
-    Token.objects.filter(pk=token.pk).update(is_default=is_default, **_columns(token, grant))
+    columns = {**_columns(token, grant), "is_default": is_default, "from_sdk": from_sdk}
+    Token.objects.filter(pk=token.pk).update(**columns)
     token.refresh_from_db()
     return token
 

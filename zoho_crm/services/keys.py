@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from zoho_crm import crypto
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import SecretUnreadableError
-from zoho_crm.models import AuthorizationRequest, Token, batches
+from zoho_crm.models import AuthorizationRequest, EncryptedModel, SdkToken, Token, batches
 from zoho_crm.types import Secret
 
 FINGERPRINT_DIGITS = 8
@@ -23,7 +23,7 @@ FINGERPRINT_DIGITS = 8
 class Ciphertext:
     """One encrypted secret: its row, and which of the row's secrets it is."""
 
-    row: Token | AuthorizationRequest
+    row: EncryptedModel | AuthorizationRequest
     #: The name of the secret, which is that of its column without ``_cipher``.
     secret: str
 
@@ -53,7 +53,7 @@ class Ciphertext:
 
         :raises SecretUnreadableError: if its key is missing or it is damaged
         """
-        if isinstance(self.row, Token):
+        if isinstance(self.row, EncryptedModel):
             return self.row.reveal(self.secret)
         return crypto.decrypt(self.text, place=self.row.state_hash)
 
@@ -69,7 +69,7 @@ class Ciphertext:
         return bool(unchanged.update(**self._encrypted(self.reveal())))
 
     def _encrypted(self, secret: Secret) -> dict[str, str]:
-        if isinstance(self.row, Token):
+        if isinstance(self.row, EncryptedModel):
             return self.row.encrypted_columns(**{self.secret: secret})
         return {self.column: crypto.encrypt(secret, place=self.row.state_hash)}
 
@@ -100,6 +100,8 @@ def ciphertexts() -> Iterator[Ciphertext]:
     """Yield every place where an encrypted secret can be stored; its text may be empty."""
     for token in chain.from_iterable(batches(Token.objects.all())):
         yield from (Ciphertext(row=token, secret=name) for name in Token.SECRETS)
+    for kept in chain.from_iterable(batches(SdkToken.objects.all())):
+        yield from (Ciphertext(row=kept, secret=name) for name in SdkToken.SECRETS)
     for request in chain.from_iterable(batches(AuthorizationRequest.objects.all())):
         yield Ciphertext(row=request, secret="verifier")
 

@@ -31,6 +31,7 @@ def columns(organisation: Organisation, mapped_fields: tuple[str, ...] | None) -
     fields = {} if mapped_fields is None else {"mapped_fields": list(mapped_fields)}
     return {
         "org_name": organisation.name[:200],
+        "zgid": organisation.zgid,
         "edition": organisation.edition[:50],
         "licences": organisation.licences,
         "organisation_due_at": from_now(READ_AGAIN_SECONDS),

@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
@@ -53,16 +53,17 @@ REFRESH_RETRY_SECONDS = 5
 POLL_SECONDS = 0.05
 
 
-def access_token(*, connection_id: int) -> Secret:
+def access_token(*, connection_id: int, token_id: int | None = None) -> Secret:
     """
     Return a valid access token of a connection; refresh it if it is due and no other process does.
 
+    :param token_id: the token of one of its users; by default the default one
     :raises ConnectionLostError: if the connection has to be connected again
     :raises TokenThrottledError: if Zoho gives no new access token for some minutes
     :raises TransientError: if Zoho, or the process that refreshes the token, does not answer; or if
         it has to be refreshed, and the caller's transaction has locked the SQLite database
     """
-    return _valid_access_token(connection_id, rejected=None)
+    return _valid_access_token(_Row(connection_id, token_id), rejected=None)
 
 
 def stored_access_token(*, connection_id: int) -> Secret | None:
@@ -71,14 +72,16 @@ def stored_access_token(*, connection_id: int) -> Secret | None:
 
     :raises AuthorizationError: if there is none, or it cannot be read
     """
-    token = _default_token(connection_id)
+    token = _active_token(_Row(connection_id))
     valid = _valid_or_none(token, rejected=None)
     return valid if _needs_no_refresh(token) else None
 
 
-def refresh_rejected(*, connection_id: int, rejected: Secret) -> Secret:
+def refresh_rejected(
+    *, connection_id: int, rejected: Secret, token_id: int | None = None
+) -> Secret:
     """Return an access token other than the one that Zoho rejected; raise as ``access_token``."""
-    return _valid_access_token(connection_id, rejected=rejected)
+    return _valid_access_token(_Row(connection_id, token_id), rejected=rejected)
 
 
 def refresh(*, connection_id: int, generation: int) -> None:
@@ -88,7 +91,7 @@ def refresh(*, connection_id: int, generation: int) -> None:
     :raises ZohoError: as ``access_token``, or if the stored token cannot be read
     """
     outside_transaction()
-    token = _default_token(connection_id)
+    token = _active_token(_Row(connection_id))
     if token.generation == generation:
         refresh_rejected(connection_id=connection_id, rejected=token.reveal("access_token"))
 
@@ -115,6 +118,19 @@ def renew_if_used(*, connection_id: int) -> None:
         access_token(connection_id=connection_id)
     except (ZohoError, ImproperlyConfigured) as error:
         logger.warning("Connection %s: its access token was not renewed: %s", connection_id, error)
+
+
+def usable_token(*, connection_id: int, token_id: int) -> Token:
+    """
+    Return the row of a token, with an access token that is valid; raise as ``access_token``.
+
+    Its expiry is that of this access token, which is refreshed if it is due.
+    """
+    token = _active_token(_Row(connection_id, token_id))
+    if _valid_or_none(token, rejected=None) and _needs_no_refresh(token):
+        return token
+    access_token(connection_id=connection_id, token_id=token_id)
+    return _active_token(_Row(connection_id, token_id))
 
 
 def client_for(connection: Connection | None = None) -> ZohoClient:
@@ -196,25 +212,32 @@ def revoke(token: Token) -> None:
     AccountsClient(api=api(origin), credentials=client).revoke(token.reveal("refresh_token"))
 
 
-def _valid_access_token(connection_id: int, rejected: Secret | None) -> Secret:
+class _Row(NamedTuple):
+    """Which token is meant: one of a connection, by default its default one."""
+
+    connection_id: int
+    token_id: int | None = None
+
+
+def _valid_access_token(row: _Row, rejected: Secret | None) -> Secret:
     if not in_transaction():
-        return _stored_or_refreshed(connection_id, rejected)
-    valid = _valid_or_none(_default_token(connection_id), rejected)
-    return valid or on_own_connection(partial(_fetch_beside, connection_id, rejected))
+        return _stored_or_refreshed(row, rejected)
+    valid = _valid_or_none(_active_token(row), rejected)
+    return valid or on_own_connection(partial(_fetch_beside, row, rejected))
 
 
-def _fetch_beside(connection_id: int, rejected: Secret | None) -> Secret:
+def _fetch_beside(row: _Row, rejected: Secret | None) -> Secret:
     """Return an access token while a transaction of the caller's waits for it in another thread."""
-    valid = _valid_or_none(_default_token(connection_id), rejected)
+    valid = _valid_or_none(_active_token(row), rejected)
     if valid is None:
         check_not_locked()
-    return valid or _stored_or_refreshed(connection_id, rejected)
+    return valid or _stored_or_refreshed(row, rejected)
 
 
-def _stored_or_refreshed(connection_id: int, rejected: Secret | None) -> Secret:
+def _stored_or_refreshed(row: _Row, rejected: Secret | None) -> Secret:
     deadline = time.monotonic() + conf().REFRESH_LEASE + conf().CALL_DEADLINE
     while time.monotonic() < deadline:
-        token = _default_token(connection_id)
+        token = _active_token(row)
         valid = _valid_or_none(token, rejected)
         if valid and _needs_no_refresh(token):
             return valid
@@ -235,13 +258,15 @@ def _with_freshness() -> QuerySet[Token]:
     return Token.objects.with_freshness(early=early, margin=margin)
 
 
-def _default_token(connection_id: int) -> Token:
-    token = (
-        _with_freshness()
-        .select_related("connection")
-        .filter(connection_id=connection_id, is_default=True)
-        .first()
-    )
+def _active_token(row: _Row) -> Token:
+    """
+    Return a token with the flags of its freshness.
+
+    :raises ConnectionLostError: if it does not work
+    """
+    rows = _with_freshness().select_related("connection").filter(connection_id=row.connection_id)
+    chosen = {"pk": row.token_id} if row.token_id else {"is_default": True}
+    token = rows.filter(**chosen).first()
     if token is None or token.status != Token.Status.ACTIVE:
         raise ConnectionLostError(code="not_connected")
     return token
@@ -317,9 +342,14 @@ def _mark_lost(token: Token, owner: str, error: ConnectionLostError) -> bool:
     with atomic():
         if not token.end_refresh(owner=owner, status=Token.Status.NEEDS_RECONNECT):
             return False
-        Connection.objects.filter(pk=token.connection_id, status=Connection.Status.ACTIVE).update(
-            status=Connection.Status.NEEDS_RECONNECT
-        )
-        token.connection.record_event(ConnectionEvent.Kind.LOST, code=error.code)
+        if token.is_default:
+            active = Connection.objects.filter(
+                pk=token.connection_id, status=Connection.Status.ACTIVE
+            )
+            active.update(status=Connection.Status.NEEDS_RECONNECT)
+            token.connection.record_event(ConnectionEvent.Kind.LOST, code=error.code)
+        else:
+            kind, user = ConnectionEvent.Kind.USER_LOST, token.user_email or token.user_id
+            token.connection.record_event(kind, code=error.code, user=user)
     logger.warning("Connection %s lost: %s", token.connection_id, error.code)
     return True
