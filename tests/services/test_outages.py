@@ -128,18 +128,22 @@ def test_a_deadlock_at_any_statement_is_retried_and_marks_nobody(
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.slow
 def test_a_preview_that_cannot_be_written_costs_only_its_own_row(
-    connection: Connection, zoho: Simulator
+    connection: Connection, zoho: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     odd = request(connection, zoho.add_lead(Company="Unwritable GmbH").id)
     others = [request(connection, zoho.story("no_match")) for _row in range(3)]
 
-    with failing(DataError("no"), lambda _sql, params: "Unwritable" in written(params)):
+    with failing(
+        DataError("Failing row: Unwritable"), lambda _sql, params: "Unwritable" in written(params)
+    ):
         work_until_idle(connection, zoho)
 
     odd.refresh_from_db()
     assert (odd.status, odd.error_code) == (Status.NEEDS_REVIEW, "INTERNAL")
     assert odd.events.latest("version").details == {"bug": "DataError", "why": "INTERNAL"}
     assert [journal(row) for row in others] == [STEPS] * 3
+    assert f"Conversion {odd.pk}: DataError when it was written" in caplog.text
+    assert "Unwritable" not in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db import DatabaseError
 
 from zoho_crm import matching
 from zoho_crm.exceptions import StaleDecisionError
@@ -143,7 +144,10 @@ def _write_or_mark(move: Move, decisions: Mapping[int, Decision]) -> Move:
             raise
         row = with_is_conclusive(LeadConversion.objects.all()).get(pk=move.row.pk)
         if row.version == move.from_version:
-            logger.error("The move of conversion %s cannot be written", row.pk, exc_info=error)
+            # A database quotes the whole row in its error.
+            shown = None if isinstance(error, DatabaseError) else error
+            kind = type(error).__name__
+            logger.error("Conversion %s: %s when it was written", row.pk, kind, exc_info=shown)
             move = lifecycle.internal_error(row, error)
             LeadConversion.objects.move([move])
     return move
