@@ -129,6 +129,9 @@ def test_the_fields_of_deals_have_types_and_are_those_that_can_be_written(crm: Z
     assert types["Probability"] == "integer"
     assert types["Campaign_Source"] == "lookup"
     assert types["Interests"] == "multiselectpicklist"
+    (source,) = [field for field in crm.deal_fields() if field.api_name == "Lead_Source"]
+    assert "Partner" in {choice.value for choice in source.choices}
+    assert "-None-" not in {choice.value for choice in source.choices}
     assert "Created_Time" not in types
 
 

@@ -216,10 +216,16 @@ def _deal_fields(body: JsonObject) -> tuple[DealField, ...]:
         replace(
             _deal_field(record),
             data_type=text_of(record.get("data_type")),
-            choices=tuple(map(_stage, record.get("pick_list_values") or [])),
+            choices=tuple(map(_stage, _picklist_values(record))),
         )
         for record in writable
     )
+
+
+def _picklist_values(record: JsonObject) -> list[JsonObject]:
+    """Return the values of a picklist that can be sent; Zoho lists the empty one, too."""
+    values: list[JsonObject] = record.get("pick_list_values") or []
+    return [value for value in values if value.get("actual_value") not in (None, "", "-None-")]
 
 
 def _is_writable(record: JsonObject) -> bool:

@@ -243,7 +243,9 @@ class PolicyForm(PolicyFieldsForm, forms.ModelForm):  # type: ignore[type-arg]  
         self.fields["deal_pipeline"].help_text = _(
             "Its actual value in Zoho, as in Standard (Standard). Empty: there are no pipelines."
         )
-        self.fields["deal_contact_role"].help_text = _("The id of a contact role, or empty.")
+        self.fields["deal_contact_role"].help_text = _(
+            "The id of a contact role, or empty. Leads with one are sent one by one."
+        )
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"])
