@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
 
+from tests.grants import granted
 from tests.services.simulators import using_simulator
 from zoho_crm.exceptions import (
     ClientRejectedError,
@@ -23,19 +22,10 @@ from zoho_crm.models import Connection, Token
 from zoho_crm.services import adopt as services
 from zoho_crm.services.connect import disconnect, with_grant_code
 from zoho_crm.services.tokens import access_token
-from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Call, Simulator, SimulatorSettings
+from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator, SimulatorSettings
 from zoho_crm.types import Secret
 
 pytestmark = pytest.mark.django_db
-
-
-def granted(zoho: Simulator, **code: Any) -> dict[str, Any]:
-    """Return the answer to an exchange that another program did."""
-    client = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    form = {"grant_type": "authorization_code", "code": zoho.grant_code(**code), **client}
-    answer = zoho.answer(Call.to("POST", "/oauth/v2/token", body=urlencode(form).encode()))
-    given: dict[str, Any] = json.loads(answer.body)
-    return given
 
 
 def adopt(given: dict[str, Any], **order: Any) -> Token:

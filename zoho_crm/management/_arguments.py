@@ -134,6 +134,11 @@ def data_center(text: str) -> str:
     return text
 
 
+def data_centers(text: str) -> tuple[str, ...]:
+    """Return the codes of known data centers between commas."""
+    return tuple(map(data_center, dict.fromkeys(names(text))))
+
+
 def add_lead_arguments(parser: CommandParser) -> None:
     """Add the arguments that take lead ids: themselves, from a file, or from stdin."""
     parser.add_argument("leads", nargs="*", metavar="LEAD", help="ids of leads; - reads stdin")

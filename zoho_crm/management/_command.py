@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from zoho_crm.management._exits import ExitCode, error_text, exit_code_of, wrong
 from zoho_crm.management._output import FORMATS, Output, visible
 from zoho_crm.models import Connection
 from zoho_crm.services import tokens
+from zoho_crm.types import Secret
 
 
 class ZohoCommand(BaseCommand):
@@ -27,15 +29,19 @@ class ZohoCommand(BaseCommand):
     requires_system_checks: tuple[str, ...] = (Tags.compatibility,)
     stealth_options = ("stdin",)
 
+    #: Values of ``--format``; the first is the default.
+    formats: tuple[str, ...] = FORMATS
+    format_help = "table for people; json (one object a line) or csv for programs (default: table)"
+
     verbosity: int
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options that every command has."""
         parser.add_argument(
             "--format",
-            choices=FORMATS,
-            default="table",
-            help="table for people; json (one object a line) or csv for programs (default: table)",
+            choices=self.formats,
+            default=self.formats[0],
+            help=self.format_help,
         )
         parser.add_argument(
             "--no-input",
@@ -123,3 +129,10 @@ def stdin_of(options: dict[str, Any]) -> TextIO:
     """Return the ``stdin`` that ``call_command`` was given, or that of the process."""
     given: TextIO | None = options.get("stdin")
     return given or sys.stdin
+
+
+def read_secret(options: dict[str, Any], prompt: str) -> Secret:
+    """Return a secret that is typed at a terminal, where it is not shown, or a line of stdin."""
+    stdin = stdin_of(options)
+    asks = stdin.isatty() and options["interactive"]
+    return Secret((getpass.getpass(prompt) if asks else stdin.readline()).strip())

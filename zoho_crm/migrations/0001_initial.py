@@ -121,6 +121,7 @@ class Migration(migrations.Migration):
                             ("backed_off", "waiting"),
                             ("disconnected", "disconnected"),
                             ("forgotten", "deleted here, not revoked at Zoho"),
+                            ("exported", "tokens written to a file"),
                         ],
                         max_length=20,
                         verbose_name="what",

@@ -306,6 +306,7 @@ class ConnectionEvent(PrimaryModel):
         BACKED_OFF = "backed_off", _("waiting")
         DISCONNECTED = "disconnected", _("disconnected")
         FORGOTTEN = "forgotten", _("deleted here, not revoked at Zoho")
+        EXPORTED = "exported", _("tokens written to a file")
 
     connection = models.ForeignKey(
         Connection, models.PROTECT, related_name="events", verbose_name=_("connection")

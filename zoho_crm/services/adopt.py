@@ -35,6 +35,7 @@ def adopt(
     access_token: Secret = NO_SECRET,
     expires_in: float = 0,
     name: str = "",
+    keep_working: bool = False,
     by: AbstractBaseUser | None = None,
     from_sdk: bool = False,
 ) -> Token:
@@ -46,6 +47,7 @@ def adopt(
     :param access_token: used if Zoho accepts it for ``expires_in`` seconds more; else a new one is
     :param from_sdk: whether the token store of Zoho's SDK may delete it
     :param name: name of the connection, if it is new; empty for that of the organisation
+    :param keep_working: whether a stored token of this user and client that works is kept instead
     :raises GrantRefusedError: if there is no refresh token, or it is for another environment
     :raises ConnectionLostError: if Zoho does not accept the refresh token
     :raises ClientRejectedError: if the client, its secret or the data center is wrong
@@ -53,15 +55,13 @@ def adopt(
     :raises ImproperlyConfigured: if the encryption key, data center or environment is unknown
     """
     outside_transaction()
-    center = grants.data_center(data_center)
     client = Credentials(client_id=client_id, client_secret=client_secret)
     given = TokenGrant(
         access_token=access_token, refresh_token=refresh_token, api_domain="", expires_in=expires_in
     )
-    _require_all(client, given)
-    crypto.require_key()
-    grant = _read(center, grants.environment(environment), client, given)
-    token = grants.save(grant, by=by, name=name, as_default=False, from_sdk=from_sdk)
+    grant = _read(grants.data_center(data_center), grants.environment(environment), client, given)
+    working = grants.working_token(grant) if keep_working else None
+    token = working or grants.save(grant, by=by, name=name, as_default=False, from_sdk=from_sdk)
     if token.is_default:
         work.end_backoff(connection_id=token.connection_id)
     return token
@@ -86,6 +86,8 @@ def _read(
     center: DataCenter, environment: Environment, client: Credentials, given: TokenGrant
 ) -> grants.Grant:
     """Read whom the tokens are for, with a new access token if the given one does not work."""
+    _require_all(client, given)
+    crypto.require_key()
     if given.access_token and given.expires_in > conf().CALL_DEADLINE:
         try:
             return grants.read(center, environment, client, given)

@@ -132,11 +132,7 @@ def save(
     :param from_sdk: whether the token store of Zoho's SDK may delete it
     :raises GrantRefusedError: if the grant is for another organisation
     """
-    key = {
-        "org_id": grant.organisation.id,
-        "data_center": grant.center.code,
-        "environment": grant.environment.value,
-    }
+    key = _key(grant)
     if expected and any(getattr(expected, field) != value for field, value in key.items()):
         message = _("The consent is for another organisation: %s.")
         raise GrantRefusedError(message % grant.organisation.name, code="other_organisation")
@@ -155,6 +151,25 @@ def save(
         kind = kinds.RECONNECTED if known else kinds.CONNECTED
         connection.record_event(kind, by=by, **details)
     return token
+
+
+def working_token(grant: Grant) -> Token | None:
+    """Return the stored token that works for the grant's user and client, if there is one."""
+    return Token.objects.filter(
+        user_id=grant.user.id,
+        client_id=grant.credentials.client_id,
+        status=Token.Status.ACTIVE,
+        **{f"connection__{name}": value for name, value in _key(grant).items()},
+    ).first()
+
+
+def _key(grant: Grant) -> dict[str, str]:
+    """Return the columns that a connection is unique on."""
+    return {
+        "org_id": grant.organisation.id,
+        "data_center": grant.center.code,
+        "environment": grant.environment.value,
+    }
 
 
 def _store(connection: Connection, grant: Grant, *, as_default: bool, from_sdk: bool) -> Token:

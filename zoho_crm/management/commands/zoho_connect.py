@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.conf import conf
 from zoho_crm.management import _arguments as arguments
-from zoho_crm.management._command import ZohoCommand, stdin_of
+from zoho_crm.management._command import ZohoCommand, read_secret, stdin_of
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.management._output import printable
 from zoho_crm.models import Connection
@@ -71,21 +70,15 @@ class Command(ZohoCommand):
 
     def _secrets(self, options: dict[str, Any]) -> tuple[Secret, Secret | None]:
         """Return the grant code, and the client secret if ``--client-id`` is given."""
-        stdin = stdin_of(options)
-        has_terminal = stdin.isatty()
-        if not options["grant_code"] and not (has_terminal and options["interactive"]):
+        asks = stdin_of(options).isatty() and options["interactive"]
+        if not (options["grant_code"] or asks):
             raise wrong_use(_("The grant code cannot be prompted for here. Use --grant-code -"))
-
-        def secret(prompt: str) -> Secret:
-            asks = has_terminal and options["interactive"]
-            return Secret((getpass.getpass(prompt) if asks else stdin.readline()).strip())
-
-        code = secret(_("Grant code (it is not shown): "))
+        code = read_secret(options, _("Grant code (it is not shown): "))
         if not code:
             raise wrong_use(_("There is no grant code on line 1 of stdin."))
         if not options["client_id"]:
             return code, None
-        client_secret = secret(_("Client secret (it is not shown): "))
+        client_secret = read_secret(options, _("Client secret (it is not shown): "))
         if not client_secret:
             raise wrong_use(_("With --client-id, line 2 of stdin is the client's secret."))
         return code, client_secret

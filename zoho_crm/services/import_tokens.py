@@ -1,0 +1,260 @@
+"""
+Take over the tokens that a source of Zoho's SDKs has, each in a transaction of its own.
+
+A client's secret and a refresh token are sent to the data centers that the person named, else to
+the one that the source names, and to no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from zoho_crm.conf import conf
+from zoho_crm.crypto import digest
+from zoho_crm.exceptions import (
+    ClientRejectedError,
+    ConnectionLostError,
+    PermissionDeniedError,
+    TokenThrottledError,
+    TransientError,
+    ZohoError,
+)
+from zoho_crm.models import Token
+from zoho_crm.services.adopt import NO_SECRET, adopt
+from zoho_crm.services.token_sources import FoundToken, Problem
+from zoho_crm.types import Environment, Secret
+
+
+class Result(StrEnum):
+    """What became, or would become, of a token of a source."""
+
+    FOUND = "found"
+    IMPORTED = "imported"
+    PRESENT = "present"
+    UNUSABLE = "unusable"
+
+
+class Reason(StrEnum):
+    """Why a token is not imported, besides the problems of its row."""
+
+    NO_CLIENT = "no_client"
+    NO_CLIENT_SECRET = "no_client_secret"
+    OTHER_CLIENT = "other_client"
+    NO_DATA_CENTER = "no_data_center"
+    REVOKED = "revoked"
+    CLIENT_REJECTED = "client_rejected"
+    NOT_PERMITTED = "not_permitted"
+    THROTTLED = "throttled"
+    NO_ANSWER = "no_answer"
+    REFUSED = "refused"
+    OTHER_CONSENT = "other_consent"
+
+
+#: The words of reasons that are not Zoho's: its errors have words of their own.
+_WORDS: dict[str, Promise] = {
+    Problem.NO_REFRESH_TOKEN: _("It has no refresh token; let the user connect in the admin."),
+    Problem.UNREADABLE: _("The row is damaged."),
+    Reason.NO_CLIENT: _("The source does not say of which client it is; add --client-id."),
+    Reason.NO_CLIENT_SECRET: _("The secret of its client is missing; add --client-id."),
+    Reason.OTHER_CLIENT: _("It is of another client than --client-id."),
+    Reason.NO_DATA_CENTER: _(
+        "The source names no known data center; add --data-center, or --try with several."
+    ),
+    Reason.REVOKED: _(
+        "Zoho does not accept it: it was revoked, or is of another client or data center."
+    ),
+    Reason.OTHER_CONSENT: _(
+        "This user is connected with a newer or older consent to the same client, which is kept."
+    ),
+}
+_REASONS_BY_ERROR: dict[type[ZohoError], Reason] = {
+    ConnectionLostError: Reason.REVOKED,
+    ClientRejectedError: Reason.CLIENT_REJECTED,
+    PermissionDeniedError: Reason.NOT_PERMITTED,
+    TokenThrottledError: Reason.THROTTLED,
+    TransientError: Reason.NO_ANSWER,
+    ZohoError: Reason.REFUSED,
+}
+#: Errors after which the next data center of ``--try`` is asked.
+_WRONG_DATA_CENTER = (ConnectionLostError, ClientRejectedError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """What the person who imports adds to a source."""
+
+    #: The data centers to ask, in this order; empty for the one that the source names.
+    data_centers: tuple[str, ...] = ()
+    #: Empty for that of the source, else that of the settings.
+    environment: str = ""
+    #: The client that all tokens are of; empty for that of the source, else that of the settings.
+    client_id: str = ""
+    client_secret: Secret = NO_SECRET
+    #: Whether each is checked by a refresh, also if its access token is valid.
+    verify: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenImport:
+    """A token of a source, how it is imported, and what became of it."""
+
+    found: FoundToken
+    client_id: str = ""
+    client_secret: Secret = NO_SECRET
+    #: Codes of the data centers to ask; the one that it was found in if it is imported.
+    data_centers: tuple[str, ...] = ()
+    environment: str = ""
+    result: Result = Result.FOUND
+    #: A ``Problem`` or ``Reason``; empty if there is none.
+    reason: str = ""
+    error: ZohoError | None = None
+    #: Name of the connection that has the token.
+    connection: str = ""
+
+    @property
+    def message(self) -> str:
+        """The reason in words; empty if there is none."""
+        return str(_WORDS.get(self.reason, "") or self.error or "")
+
+
+def plan_imports(found: Iterable[FoundToken], options: ImportOptions) -> list[TokenImport]:
+    """Return how each token would be imported, in order; Zoho is not asked."""
+    return [_planned(each, options) for each in found]
+
+
+def run_imports(planned: Iterable[TokenImport], *, verify: bool) -> Iterator[TokenImport]:
+    """
+    Import tokens one by one, and yield what became of each.
+
+    :raises ImproperlyConfigured: if the encryption key is not set
+    """
+    imported: dict[Secret, str] = {}
+    for each in planned:
+        if each.result != Result.FOUND:
+            yield each
+            continue
+        if name := imported.get(each.found.refresh_token):
+            yield replace(each, result=Result.PRESENT, connection=name)
+            continue
+        done = _import(each, verify=verify)
+        if done.result == Result.IMPORTED:
+            imported[each.found.refresh_token] = done.connection
+        yield done
+
+
+def needs_client_secret(found: Iterable[FoundToken], client_id: str) -> bool:
+    """Return whether a token can only be imported with a secret of this client from a person."""
+    if not client_id or (client_id == conf().CLIENT_ID and conf().CLIENT_SECRET):
+        return False
+    return any(
+        not (each.problem or each.client_secret) and each.client_id in {"", client_id}
+        for each in found
+    )
+
+
+def _working_token(refresh_token: Secret) -> Token | None:
+    """Return the token that works and has this refresh token; no other row is decrypted."""
+    if not refresh_token:
+        return None
+    found = Token.objects.filter(refresh_token_hash=digest(refresh_token))
+    return found.filter(status=Token.Status.ACTIVE).select_related("connection").first()
+
+
+def _planned(found: FoundToken, options: ImportOptions) -> TokenImport:
+    center, environment = _place_of(found.api_domain)
+    client_id = found.client_id or options.client_id or conf().CLIENT_ID
+    planned = TokenImport(
+        found=found,
+        client_id=client_id,
+        client_secret=found.client_secret or _secret_of(client_id, options),
+        data_centers=options.data_centers or ((center,) if center else ()),
+        environment=options.environment or environment or conf().ENVIRONMENT,
+    )
+    if token := _working_token(found.refresh_token):
+        return replace(
+            planned,
+            data_centers=(token.connection.data_center,),
+            result=Result.PRESENT,
+            connection=token.connection.name,
+        )
+    reason = found.problem or _missing(planned, options)
+    return replace(planned, result=Result.UNUSABLE, reason=reason) if reason else planned
+
+
+def _missing(planned: TokenImport, options: ImportOptions) -> str:
+    """Return what a token lacks that it needs to be imported; empty if it has all."""
+    if not planned.client_id:
+        return Reason.NO_CLIENT
+    if options.client_id and planned.client_id != options.client_id:
+        return Reason.OTHER_CLIENT
+    if not (planned.client_secret or planned.client_id == options.client_id):
+        return Reason.NO_CLIENT_SECRET
+    return "" if planned.data_centers else Reason.NO_DATA_CENTER
+
+
+def _secret_of(client_id: str, options: ImportOptions) -> Secret:
+    """Return the secret of a client that the source does not have."""
+    if client_id == options.client_id and options.client_secret:
+        return options.client_secret
+    return Secret(conf().CLIENT_SECRET) if client_id == conf().CLIENT_ID else NO_SECRET
+
+
+def _place_of(api_domain: str) -> tuple[str, str]:
+    """Return data center and environment of an origin of the API; empty if it is not known."""
+    for center in conf().data_centers.values():
+        if center.owns_api_domain(api_domain):
+            found = (each for each in Environment if center.api(each) == api_domain.rstrip("/"))
+            return center.code, next(found, Environment.PRODUCTION)
+    return "", ""
+
+
+def _import(planned: TokenImport, *, verify: bool) -> TokenImport:
+    """Store a token with the first data center that knows it; they are asked one by one."""
+    errors: list[ZohoError] = []
+    for center in planned.data_centers:
+        try:
+            return _stored(planned, _adopt(planned, center, verify=verify))
+        except _WRONG_DATA_CENTER as error:
+            errors.append(error)
+        except ZohoError as error:
+            return _refused(replace(planned, data_centers=(center,)), error)
+    # A data center that knows the client says more than one that does not.
+    return _refused(planned, min(errors, key=lambda each: isinstance(each, ClientRejectedError)))
+
+
+def _adopt(planned: TokenImport, center: str, *, verify: bool) -> Token:
+    found = planned.found
+    expires_at = None if verify else found.expires_at
+    return adopt(
+        client_id=planned.client_id,
+        client_secret=planned.client_secret,
+        refresh_token=found.refresh_token,
+        data_center=center,
+        environment=planned.environment,
+        access_token=found.access_token if expires_at else NO_SECRET,
+        expires_in=(expires_at - timezone.now()).total_seconds() if expires_at else 0,
+        keep_working=True,
+    )
+
+
+def _stored(planned: TokenImport, token: Token) -> TokenImport:
+    """Return the import with its outcome; a consent that worked before was kept instead."""
+    is_new = token.reveal("refresh_token") == planned.found.refresh_token
+    return replace(
+        planned,
+        data_centers=(token.connection.data_center,),
+        result=Result.IMPORTED if is_new else Result.PRESENT,
+        reason="" if is_new else Reason.OTHER_CONSENT,
+        connection=token.connection.name,
+    )
+
+
+def _refused(planned: TokenImport, error: ZohoError) -> TokenImport:
+    found = (reason for kind, reason in _REASONS_BY_ERROR.items() if isinstance(error, kind))
+    return replace(planned, result=Result.UNUSABLE, reason=next(found), error=error)
