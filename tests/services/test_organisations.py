@@ -116,6 +116,15 @@ def test_after_an_error_they_are_read_an_hour_later_and_leads_do_not_wait(
     assert ConnectionWork.objects.get().backoff_until is None
 
 
+def test_those_of_another_organisation_are_not_stored(changed: Connection) -> None:
+    Connection.objects.update(org_id="1", organisation_due_at=from_now(-1))
+
+    work.work(connection_id=changed.pk)
+
+    assert facts(changed)[0] == "Nordwind Trading"
+    assert 0 < hours_until_due(changed) < 2
+
+
 def test_a_rejected_token_is_renewed_and_they_are_read(
     changed: Connection, zoho: Simulator
 ) -> None:

@@ -35,8 +35,13 @@ class ReadOrganisationStep:
     def _on_result(
         self, _call: PendingCall, read: tuple[Organisation, tuple[str, ...] | None]
     ) -> None:
+        connection = self._context.connection
         self._context.health.record_success()
-        organisations.store(self._context.connection.pk, organisations.columns(*read))
+        if read[0].id == connection.org_id:
+            organisations.store(connection.pk, organisations.columns(*read))
+        else:
+            logger.error("The token of %s is of the organisation %s", connection, read[0].id)
+            organisations.postpone(connection.pk)
 
     def _on_error(self, call: PendingCall, error: BaseException) -> None:
         # The leads can be worked without it, so a missing permission is no reason to back off.
