@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 import environment
 from django.contrib.auth import get_user_model
+from django.db import connection as database
 from django.utils.timezone import localdate
 
 from zoho_crm.matching import POLICIES, DecisionContext, Preview
@@ -107,6 +108,9 @@ def previewed_run(kind: str, rows: int, groups: int) -> MassConversion:
             mass_convert.previewed_in_run(row, preview(kind, row, groups), policy, context)
             for row in batch.select_related("mass_conversion")
         )
+    if database.vendor == "postgresql":
+        with database.cursor() as cursor:
+            cursor.execute("ANALYZE")  # as the server does by itself during a preview
     return run
 
 

@@ -57,14 +57,12 @@ class LeadConversion(PrimaryModel):
 
         #: Nothing.
         DONE = 0
-        #: It was previewed or decided: look for companies with a similar name.
-        CHANGED = 1
-        #: Its company has a similar name as another: leave it for review.
-        SIMILAR = 2
-        #: Find the leader that it has to follow.
-        COMPARE = 3
+        #: Its company differs from another only in the legal form: leave it for review.
+        SIMILAR = 1
+        #: It was previewed or decided, or another row was that it depends on: compare it again.
+        COMPARE = 2
         #: If it follows a follower, leave it for review.
-        CHECK = 4
+        CHECK = 3
 
     # With db_index=False: an index below begins with the foreign key, or no query filters by it.
     connection = models.ForeignKey(

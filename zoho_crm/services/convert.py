@@ -83,7 +83,7 @@ def skip(
     )
     values = {**lifecycle.AT_REST, "policy": "", "decided_by_id": by.pk}
     if row.mass_conversion:
-        values["grouping"] = LeadConversion.Grouping.CHANGED
+        values["grouping"] = LeadConversion.Grouping.COMPARE
     details = {"note": storable(note)} if note else {}
     with atomic():
         if row.mass_conversion:

@@ -21,7 +21,7 @@ from zoho_crm.types import ConversionPlan, Lead, Verdict, as_json
 
 Status = LeadConversion.Status
 #: The column of a row that was previewed or decided: the groups of its run have to be formed again.
-REGROUP: Mapping[str, Any] = {"grouping": LeadConversion.Grouping.CHANGED}
+REGROUP: Mapping[str, Any] = {"grouping": LeadConversion.Grouping.COMPARE}
 #: Statuses in which one row may be decided; a plan takes a skipped row in again.
 DECIDABLE = (Status.PREVIEWED, Status.SKIPPED)
 #: Rows that are moved in one transaction, here and in the other modules of this package.

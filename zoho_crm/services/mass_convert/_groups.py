@@ -34,8 +34,16 @@ MAX_MARKED_ROWS = 5_000
 FOLLOWS_NONE: Mapping[str, Any] = {"follows_id": None, "joins": ""}
 #: Whether a row would be converted if its run were started now.
 IS_PLANNED = Q(status=Status.PREVIEWED, plan__isnull=False)
-#: Columns that are read to compare rows with leaders.
-COLUMNS = ("status", "version", "follows", "joins", "contact_key", "account_key")
+#: Columns that are read to compare rows.
+COLUMNS = (
+    *("status", "version", "follows", "joins"),
+    *("contact_key", "account_key", "similar_key"),
+)
+#: The marks that each mark may replace.
+REPLACED_BY: Mapping[int, Collection[int]] = {
+    Grouping.COMPARE: (Grouping.DONE, Grouping.CHECK),
+    Grouping.CHECK: (Grouping.DONE,),
+}
 
 #: Acts on a batch of rows of a run; returns whether that is finished.
 Action: TypeAlias = Callable[[MassConversion, QuerySet[LeadConversion]], bool]
@@ -76,27 +84,18 @@ def _take_batch(run: MassConversion) -> bool:
 # What is done with a batch of rows that had the same mark; all return whether that is finished
 
 
-def _find_similar_companies(run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
-    """Mark the rows of companies that differ only in the legal form, unless a person decided."""
-    named = batch.filter(IS_PLANNED).exclude(similar_key="")
-    keys = set(named.values_list("similar_key", flat=True))
-    by_key = _planned(run).filter(similar_key__in=keys).order_by().values("similar_key")
-    companies = by_key.annotate(first=Min("account_key"), last=Max("account_key"))
-    several = list(companies.exclude(first=F("last")).values_list("similar_key", flat=True))
-    similar = _planned(run).filter(similar_key__in=several, decided_by=None)
-    unmarked = similar.exclude(grouping__in=[Grouping.CHANGED, Grouping.SIMILAR])
-    return _mark(unmarked, Grouping.SIMILAR)
-
-
 def _leave_similar_companies(_run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
     _leave_for_review(batch, "similar")
     return True
 
 
-def _compare_with_leaders(run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
-    """Make rows follow their leaders, and mark the rows for which that makes a difference."""
+def _compare(run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
+    """Make rows follow their leaders, unless companies among them have to be left for review."""
     flags: dict[str, Any] = {"is_planned": holds(IS_PLANNED)}
     rows = list(batch.annotate(**flags).only(*COLUMNS).order_by("pk"))
+    # All at once: they are no longer found when some of them have lost their plans.
+    if _similar_companies(run, rows).update(grouping=Grouping.SIMILAR):
+        return False
     pks = {row.pk for row in rows}
     # Who creates a contact depends on the plans alone; who joins one does not create an account.
     contacts = _leaders(_planned(run), "contact_key", rows)
@@ -109,46 +108,44 @@ def _compare_with_leaders(run: MassConversion, batch: QuerySet[LeadConversion]) 
             changes.append((row, {"follows_id": leader, "joins": joins}))
     _update(changes)
     joining = [row.pk for row in rows if row.joins == Joins.CONTACT]
-    to_check = _followers_of_followers(run).filter(pk__in=joining)
-    return all([_mark(to_check, Grouping.CHECK), _mark_affected(run, pks, contacts, accounts)])
+    to_check = _mark(_followers_of_followers(run).filter(pk__in=joining), Grouping.CHECK)
+    return _mark_affected(run, pks, contacts, accounts) and to_check < MAX_MARKED_ROWS
 
 
 def _mark_affected(
     run: MassConversion, pks: set[int], contacts: dict[str, int], accounts: dict[str, int]
 ) -> bool:
     """
-    Mark the rows to which the new leaders of these rows may make a difference.
+    Mark the rows to which the leaders of these rows may make a difference; return whether all.
 
     :param contacts: the leaders to a contact by key, of which only those among these rows matter
     :param accounts: the leaders to an account, likewise
     """
-    compared = _compared(run).filter(pk__gte=min(pks, default=0)).values_list("pk")
-    if len(compared[: len(pks) + 1]) <= len(pks):
+    rows = LeadConversion.objects.filter(mass_conversion=run, pk__gte=min(pks, default=0))
+    unmarked = rows.filter(grouping__in=REPLACED_BY[Grouping.COMPARE]).values_list("pk")
+    if len(unmarked[: len(pks) + 1]) <= len(pks):
         return True  # there are none but these rows
     contacts = {key: pk for key, pk in contacts.items() if pk in pks}
     accounts = {key: pk for key, pk in accounts.items() if pk in pks}
     members_of_accounts = _members(run, "account_key", accounts, Joins.ACCOUNT)
-    to_compare = [
-        _without_leader(run, pks, contacts, accounts),
-        _members(run, "contact_key", contacts, Joins.CONTACT),
-        members_of_accounts.exclude(joins=Joins.CONTACT),
+    marked = [
+        _mark(_without_leader(run, pks, contacts, accounts), Grouping.COMPARE),
+        _mark(_members(run, "contact_key", contacts, Joins.CONTACT), Grouping.COMPARE),
+        _mark(members_of_accounts.exclude(joins=Joins.CONTACT), Grouping.COMPARE),
+        _mark(_followers_of_followers(run).filter(follows__in=pks), Grouping.CHECK),
     ]
-    are_marked = [_mark(rows, Grouping.COMPARE) for rows in to_compare]
-    to_check = _followers_of_followers(run).filter(grouping=Grouping.DONE, follows__in=pks)
-    return all([*are_marked, _mark(to_check, Grouping.CHECK)])
+    return max(marked) < MAX_MARKED_ROWS
 
 
-def _leave_followers_of_followers(run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
-    followers = _followers_of_followers(run).values("pk")
-    _leave_for_review(batch.filter(pk__in=followers), "group")
+def _leave_followers_of_followers(_run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
+    _leave_for_review(batch.filter(follows__follows__isnull=False), "group")
     return True
 
 
 #: For each mark what is done with its rows, and the mark that they have then.
 ACTIONS: Mapping[int, tuple[Action, int]] = {
-    Grouping.CHANGED: (_find_similar_companies, Grouping.COMPARE),
     Grouping.SIMILAR: (_leave_similar_companies, Grouping.COMPARE),
-    Grouping.COMPARE: (_compare_with_leaders, Grouping.DONE),
+    Grouping.COMPARE: (_compare, Grouping.DONE),
     Grouping.CHECK: (_leave_followers_of_followers, Grouping.DONE),
 }
 
@@ -191,6 +188,21 @@ def _planned(run: MassConversion) -> QuerySet[LeadConversion]:
     return LeadConversion.objects.filter(IS_PLANNED, mass_conversion=run)
 
 
+def _similar_companies(
+    run: MassConversion, rows: Iterable[LeadConversion]
+) -> QuerySet[LeadConversion]:
+    """
+    Return the rows whose company differs only in the legal form from another, like one of these.
+
+    Rows that a person decided are left out.
+    """
+    keys = {row.similar_key for row in rows if row.is_planned} - {""}
+    by_key = _planned(run).filter(similar_key__in=keys).order_by().values("similar_key")
+    companies = by_key.annotate(first=Min("account_key"), last=Max("account_key"))
+    several = list(companies.exclude(first=F("last")).values_list("similar_key", flat=True))
+    return _planned(run).filter(similar_key__in=several, decided_by=None)
+
+
 def _followers_of_followers(run: MassConversion) -> QuerySet[LeadConversion]:
     """Return the rows that follow a follower, unless a person decided."""
     return _planned(run).filter(follows__follows__isnull=False, decided_by=None)
@@ -201,7 +213,7 @@ def _members(
 ) -> QuerySet[LeadConversion]:
     """Return the rows that have the same key as one of these leaders and do not follow it."""
     pks = list(leaders.values())
-    rows = _compared(run).filter(IS_PLANNED, **{f"{key}__in": list(leaders)})
+    rows = _planned(run).filter(**{f"{key}__in": list(leaders)})
     return rows.exclude(pk__in=pks).exclude(follows__in=pks, joins=joins)
 
 
@@ -219,26 +231,22 @@ def _without_leader(
     """
     to_contact = Q(follows__in=list(contacts.values()), contact_key=F("follows__contact_key"))
     to_account = Q(follows__in=list(accounts.values()), account_key=F("follows__account_key"))
-    rows = _compared(run).filter(status=Status.PREVIEWED, follows__in=pks)
+    rows = LeadConversion.objects.filter(mass_conversion=run, follows__in=pks)
+    rows = rows.filter(status=Status.PREVIEWED)
     return rows.exclude(to_contact, joins=Joins.CONTACT).exclude(to_account, joins=Joins.ACCOUNT)
-
-
-def _compared(run: MassConversion) -> QuerySet[LeadConversion]:
-    compared = [Grouping.DONE, Grouping.CHECK]
-    return LeadConversion.objects.filter(mass_conversion=run, grouping__in=compared)
 
 
 # Changes
 
 
-def _mark(rows: QuerySet[LeadConversion], mark: int) -> bool:
-    """Mark rows, at most ``MAX_MARKED_ROWS``; return whether these were all."""
-    pks = list(rows.values_list("pk", flat=True)[:MAX_MARKED_ROWS])
+def _mark(rows: QuerySet[LeadConversion], mark: int) -> int:
+    """Mark rows, at most ``MAX_MARKED_ROWS``, and return how many there were."""
+    before = REPLACED_BY[mark]
+    pks = list(rows.filter(grouping__in=before).values_list("pk", flat=True)[:MAX_MARKED_ROWS])
     if pks:
-        # A row that was decided meanwhile has its mark already.
-        unchanged = LeadConversion.objects.exclude(grouping=Grouping.CHANGED)
-        unchanged.filter(pk__in=pks).update(grouping=mark)
-    return len(pks) < MAX_MARKED_ROWS
+        # A row that was decided meanwhile keeps its mark.
+        LeadConversion.objects.filter(pk__in=pks, grouping__in=before).update(grouping=mark)
+    return len(pks)
 
 
 def _leave_for_review(rows: QuerySet[LeadConversion], reason: str) -> None:
