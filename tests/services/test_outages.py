@@ -15,7 +15,6 @@ from django.db import (
     InternalError,
     OperationalError,
     ProgrammingError,
-    close_old_connections,
     connections,
 )
 from django.db import connection as database
@@ -24,8 +23,16 @@ from django.db.backends.signals import connection_created
 
 from tests.clock import pass_time
 from tests.outages import at, cut, failing, own_number, written
-from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Token, from_now
-from zoho_crm.services import convert, work
+from zoho_crm.matching import POLICIES
+from zoho_crm.models import (
+    Connection,
+    ConnectionWork,
+    LeadConversion,
+    MassConversion,
+    Token,
+    from_now,
+)
+from zoho_crm.services import convert, mass_convert, work
 from zoho_crm.services.outages import is_outage
 from zoho_crm.simulator import Simulator
 
@@ -87,19 +94,40 @@ def request(connection: Connection, lead_id: str) -> LeadConversion:
     return convert.request(connection_id=connection.pk, lead_id=lead_id, policy="careful")
 
 
-def work_until_idle(connection: Connection, zoho: Simulator) -> int:
-    """Work until nothing is due; return how many slices ended by an outage."""
-    outages = 0
-    for _slice in range(20):
+class Slices:
+    """Works one slice after the other, as a command does, with a deadlock at one statement."""
+
+    def __init__(self, connection: Connection, zoho: Simulator, *, deadlock_at: int) -> None:
+        self.connection, self.zoho = connection, zoho
+        self._fails = at(deadlock_at)
+        #: Slices that ended by it.
+        self.outages = 0
+        #: Seconds that passed between the slices.
+        self.waited = 0.0
+
+    def work(self) -> float | None:
         try:
-            wait = work.work(connection_id=connection.pk)
+            with failing(OperationalError("deadlock detected"), self._fails):
+                return work.work(connection_id=self.connection.pk)
         except OperationalError:
-            outages, wait = outages + 1, 0.0
-            close_old_connections()
-        if wait is None and not LeadConversion.objects.unfinished().exists():
-            return outages
-        pass_time(zoho, wait or 1.0)
-    raise AssertionError("It does not come to an end.")
+            self.outages += 1
+            return 0.0
+
+    def until(self, is_over: Callable[[], bool]) -> Slices:
+        for _slice in range(20):
+            wait = self.work()
+            if wait is None and is_over():
+                return self
+            pass_time(self.zoho, wait or 1.0)
+            self.waited += wait or 1.0
+        raise AssertionError("It does not come to an end.")
+
+
+def work_until_idle(connection: Connection, zoho: Simulator, *, deadlock_at: int = -1) -> int:
+    """Work until no lead is in progress; return how many slices ended by an outage."""
+    unfinished = LeadConversion.objects.unfinished()
+    slices = Slices(connection, zoho, deadlock_at=deadlock_at)
+    return slices.until(lambda: not unfinished.all().exists()).outages
 
 
 def journal(row: LeadConversion) -> list[str]:
@@ -118,11 +146,28 @@ def test_a_deadlock_at_any_statement_is_retried_and_marks_nobody(
     for number in range(0, 85, 5):
         rows = [request(connection, zoho.story("no_match")) for _row in range(3)]
         with subtests.test(number=number):
-            with failing(OperationalError("deadlock detected"), at(number)):
-                ended += work_until_idle(connection, zoho)
+            ended += work_until_idle(connection, zoho, deadlock_at=number)
             assert [journal(row) for row in rows] == [STEPS] * 3
     # A slice ends only by what comes before its loop, or after it.
     assert ended <= 4
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.slow
+def test_a_deadlock_in_a_step_of_a_run_does_not_hold_it_up(
+    connection: Connection, zoho: Simulator, subtests: pytest.Subtests
+) -> None:
+    for number in range(30, 80, 5):
+        run = mass_convert.prepare(
+            connection_id=connection.pk,
+            lead_ids=[zoho.story("no_match")],
+            policy=POLICIES["careful"],
+        )
+        in_review = MassConversion.objects.filter(pk=run.pk, stage=MassConversion.Stage.REVIEW)
+        slices = Slices(connection, zoho, deadlock_at=number)
+        with subtests.test(number=number):
+            slices.until(lambda rows=in_review: rows.all().exists())
+            assert slices.waited < 30
 
 
 @pytest.mark.django_db(transaction=True)

@@ -111,6 +111,8 @@ class WorkLoop:
         pk = self._context.connection.pk
         logger.warning("The database fails the worker of connection %s, it goes on: %s", pk, error)
         close_old_connections()
+        # A step of one of them may not have ended.
+        self._moved_runs |= {run.pk for run in self._context.runs}
         self._stop.wait(OUTAGE_RETRY_SECONDS)
 
     def _is_finished(self) -> bool:
