@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from zoho_crm.models import LeadConversion, MassConversion
+from zoho_crm.services.import_tokens import Reason
+from zoho_crm.services.token_sources import Problem
 from zoho_crm.types import Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def rows_of(heading: str) -> list[list[str]]:
@@ -85,3 +87,13 @@ def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", text).strip().lower().replace(" ", "-") for text in headings}
+
+
+def test_the_reasons_of_an_import_are_explained() -> None:
+    page = (ROOT / "docs" / "how-to" / "from-the-sdk.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\| `reason` .*\n\|.*\n((?:\|.*\n)+)", page, flags=re.MULTILINE)
+    cells = [line.strip("| ").split(" | ")[0] for line in table.splitlines()]
+
+    # It is explained beside the table: the row is not left out.
+    reasons = {*Problem, *Reason} - {Reason.OTHER_CONSENT}
+    assert {name for cell in cells for name in re.findall("`([^`]+)`", cell)} == reasons

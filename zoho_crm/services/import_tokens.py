@@ -70,7 +70,7 @@ _WORDS: dict[str, Promise] = {
         "Zoho does not accept it: it was revoked, or is of another client or data center."
     ),
     Reason.OTHER_CONSENT: _(
-        "This user is connected with a newer or older consent to the same client, which is kept."
+        "This user is connected with another consent to the same client, which is kept."
     ),
 }
 _REASONS_BY_ERROR: dict[type[ZohoError], Reason] = {
