@@ -67,8 +67,8 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
     "no_ca_bundle": _("ZOHO_CRM['CA_BUNDLE'] names no file: %(path)s"),
     "being_refreshed": _("Another process is refreshing the access token."),
     "database_locked": _(
-        "The access token has to be renewed, and a transaction has locked the SQLite database. "
-        "Call Zoho before the transaction writes, or outside of it."
+        "The access token has to be renewed, and a transaction has locked the database. "
+        "Call Zoho outside of the transaction, or before it writes."
     ),
     "reserve": _("Only the credits that are reserved for other programs remain."),
     "no_module": _("Zoho CRM does not say the id of the module %(api_name)s."),

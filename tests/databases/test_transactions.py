@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import path
 
 from zoho_crm.client import ZohoClient
-from zoho_crm.exceptions import TransientError
+from zoho_crm.exceptions import ConnectionLostError, TransientError
 from zoho_crm.models import ApiUsage, Connection, LeadConversion, Policy, Token, from_now
 from zoho_crm.services import connect, leads, preview, settle, tokens, work
 from zoho_crm.services.choices import choices
@@ -183,12 +183,45 @@ def test_where_the_transaction_has_written_sqlite_cannot_and_says_so(
         pytest.skip("other databases lock rows only")
     with transaction.atomic():
         Policy.objects.create(name="mine", rules={})
-        with pytest.raises(TransientError, match="before the transaction writes") as caught:
+        with pytest.raises(TransientError, match="or before it writes") as caught:
             tokens.client_for(expired).organisation()
 
     assert caught.value.code == "database_locked"
     assert zoho.stats()["tokens"]["refreshed"] == 0
     assert tokens.client_for(expired).organisation().id == expired.org_id
+
+
+def test_where_a_reader_locks_sqlite_too_it_says_so(
+    expired: Connection, zoho: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = connections["default"]
+    if database.vendor != "sqlite":
+        pytest.skip("other databases lock rows only")
+    options = database.settings_dict["OPTIONS"]
+    monkeypatch.setitem(options, "transaction_mode", "DEFERRED")
+    monkeypatch.setitem(options, "init_command", "PRAGMA journal_mode = DELETE")
+    database.close()
+
+    with transaction.atomic(), pytest.raises(TransientError) as caught:
+        tokens.client_for(expired).organisation()
+
+    database.close()
+    assert caught.value.code == "database_locked"
+    assert zoho.stats()["tokens"]["refreshed"] == 0
+
+
+def test_a_withdrawn_consent_is_not_waited_for_by_the_transaction_that_it_waits_for(
+    expired: Connection, zoho: Simulator
+) -> None:
+    zoho.world.grants.revoke(expired.tokens.get().reveal("refresh_token").reveal())
+
+    with transaction.atomic():
+        LeadConversion.objects.create(connection=expired, lead_id="1")
+        with pytest.raises((ConnectionLostError, TransientError)):
+            tokens.client_for(expired).organisation()
+
+    with pytest.raises((ConnectionLostError, TransientError)):
+        tokens.client_for(expired).organisation()
 
 
 # ATOMIC_REQUESTS

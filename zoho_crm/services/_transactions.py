@@ -13,8 +13,13 @@ from zoho_crm.models import database
 
 Value = TypeVar("Value")
 
-#: Seconds that another process may lock SQLite; a transaction of the caller does so to its end.
-MAX_LOCK_SECONDS = 2
+#: Seconds to wait for a lock that may be the caller's own.
+MAX_LOCK_SECONDS = 3
+#: Statements that set it, for databases on which a transaction locks what a renewal has to write.
+LOCK_TIMEOUTS = {
+    "sqlite": f"PRAGMA busy_timeout = {MAX_LOCK_SECONDS * 1000}",
+    "mysql": f"SET SESSION innodb_lock_wait_timeout = {MAX_LOCK_SECONDS}",
+}
 
 
 def in_transaction() -> bool:
@@ -37,34 +42,26 @@ def outside_transaction() -> None:
         )
 
 
-def on_own_connection(function: Callable[[], Value]) -> Value:
-    """Return what a function returns in a thread, whose database connections are its own."""
+def beside_transaction(function: Callable[[], Value]) -> Value:
+    """
+    Return what a function returns in a thread, whose database connection is its own.
+
+    What the caller's transaction has locked stays locked until then, so that it may wait in vain.
+
+    :raises TransientError: if it waits for a lock longer than ``MAX_LOCK_SECONDS``
+    """
 
     def run() -> Value:
+        connection = connections[database()]
         try:
+            if connection.vendor in LOCK_TIMEOUTS:
+                with connection.cursor() as cursor:
+                    cursor.execute(LOCK_TIMEOUTS[connection.vendor])
             return function()
+        except OperationalError as error:
+            raise TransientError(code="database_locked") from error
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="zoho") as executor:
         return executor.submit(run).result()
-
-
-def check_not_locked() -> None:
-    """
-    Check that no other connection keeps our database locked, as a transaction on SQLite does.
-
-    :raises TransientError: if it is still locked after ``MAX_LOCK_SECONDS``
-    """
-    connection = connections[database()]
-    if connection.vendor != "sqlite":
-        return
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(f"PRAGMA busy_timeout = {MAX_LOCK_SECONDS * 1000}")
-            cursor.execute("BEGIN IMMEDIATE")
-            cursor.execute("ROLLBACK")
-    except OperationalError as error:
-        raise TransientError(code="database_locked") from error
-    finally:
-        connection.close()  # the next one waits as long as the settings say

@@ -33,9 +33,8 @@ from zoho_crm.exceptions import (
 from zoho_crm.models import ApiUsage, Connection, ConnectionEvent, DbNow, Token, atomic, from_now
 from zoho_crm.services import usage
 from zoho_crm.services._transactions import (
-    check_not_locked,
+    beside_transaction,
     in_transaction,
-    on_own_connection,
     outside_transaction,
 )
 from zoho_crm.services._zoho import api
@@ -61,7 +60,7 @@ def access_token(*, connection_id: int, token_id: int | None = None) -> Secret:
     :raises ConnectionLostError: if the connection has to be connected again
     :raises TokenThrottledError: if Zoho gives no new access token for some minutes
     :raises TransientError: if Zoho, or the process that refreshes the token, does not answer; or if
-        it has to be refreshed, and the caller's transaction has locked the SQLite database
+        it has to be refreshed, and the caller's transaction has locked the database
     """
     return _valid_access_token(_Row(connection_id, token_id), rejected=None)
 
@@ -223,15 +222,7 @@ def _valid_access_token(row: _Row, rejected: Secret | None) -> Secret:
     if not in_transaction():
         return _stored_or_refreshed(row, rejected)
     valid = _valid_or_none(_active_token(row), rejected)
-    return valid or on_own_connection(partial(_fetch_beside, row, rejected))
-
-
-def _fetch_beside(row: _Row, rejected: Secret | None) -> Secret:
-    """Return an access token while a transaction of the caller's waits for it in another thread."""
-    valid = _valid_or_none(_active_token(row), rejected)
-    if valid is None:
-        check_not_locked()
-    return valid or _stored_or_refreshed(row, rejected)
+    return valid or beside_transaction(partial(_stored_or_refreshed, row, rejected))
 
 
 def _stored_or_refreshed(row: _Row, rejected: Secret | None) -> Secret:
