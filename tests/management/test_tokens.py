@@ -21,7 +21,7 @@ from django.db import connection as database
 from tests.grants import granted
 from tests.management.conftest import CommandResult, Run, Terminal
 from zoho_crm.contrib.pytest import SimulatorAdapter, new_simulator
-from zoho_crm.models import Connection, ConnectionEvent, Token
+from zoho_crm.models import Connection, ConnectionEvent, SdkToken, Token
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.services.export_tokens import SDK_COLUMNS
 from zoho_crm.services.token_sources import read_file
@@ -422,6 +422,18 @@ def test_no_other_data_center_is_asked(
         assert results(ran) == [("unusable", "revoked" if asked else "no_data_center")]
 
 
+def test_a_data_center_that_is_out_of_order_is_passed_over(
+    run: Run, zoho: Simulator, source: Source, centers: list[str]
+) -> None:
+    path = source(sdk_row(zoho, api_domain=""))
+    other = Centers.by_host["accounts.zoho.com"]
+    other.fail("refresh", "error_before", times=2)
+    words = (*IMPORT, "--from-file", str(path), "--execute", "--try")
+
+    assert results(run(*words, "us,eu")) == [("unusable", "no_answer")]
+    assert results(run(*words, "us,local")) == [("imported", None)]
+
+
 # Other sources
 
 
@@ -595,3 +607,7 @@ def test_users_of_one_address_are_told_apart(
     assert first.user == f"{token.user_email}:{connection.org_id}"
     assert (second.user, second.expires_at) == (f"{token.user_email}:7", None)
     assert not second.access_token
+
+    SdkToken.objects.create(token=copy, user_name="ops")
+    export(run, tmp_path / "b", "--execute")
+    assert [found.user for found in read_file(tmp_path / "b")] == [token.user_email, "ops"]

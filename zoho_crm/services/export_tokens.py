@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import RequestRefusedError
-from zoho_crm.models import Connection, ConnectionEvent, Token, atomic
+from zoho_crm.models import Connection, ConnectionEvent, SdkToken, Token, atomic
 from zoho_crm.services.tokens import data_center_of
 from zoho_crm.types import Secret
 
@@ -91,25 +91,38 @@ def _record(tokens: Iterable[Token], by: AbstractBaseUser | None) -> None:
 
 
 def _sdk_file(tokens: Sequence[Token]) -> Secret:
-    emails = Counter(token.user_email for token in tokens)
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_MINIMAL)
     writer.writerow(SDK_COLUMNS)
-    for number, token in enumerate(tokens, start=1):
-        is_unique = emails[token.user_email] == 1
-        writer.writerow(cell.reveal() for cell in _row(number, token, is_unique=is_unique))
+    for number, (token, name) in enumerate(zip(tokens, _user_names(tokens), strict=True), start=1):
+        writer.writerow(cell.reveal() for cell in _row(number, token, name))
     return Secret(text.getvalue())
 
 
-def _row(number: int, token: Token, *, is_unique: bool) -> list[Secret]:
-    """Return the values for ``SDK_COLUMNS``; an e-mail that others have gets the organisation."""
-    user = token.user_email or token.user_id
+def _user_names(tokens: Sequence[Token]) -> list[str]:
+    """
+    Return the name of each token's user: the one that a program gave, else the e-mail address.
+
+    ``FileStore`` finds tokens by name, so one that several have gets the organisation.
+    """
+    given = SdkToken.objects.filter(token__in=tokens).exclude(user_name="").order_by("-pk")
+    names_given = dict(given.values_list("token_id", "user_name"))
+    names = [names_given.get(each.pk) or each.user_email or each.user_id for each in tokens]
+    uses = Counter(names)
+    return [
+        name if uses[name] == 1 else f"{name}:{token.connection.org_id}"
+        for name, token in zip(names, tokens, strict=True)
+    ]
+
+
+def _row(number: int, token: Token, user_name: str) -> list[Secret]:
+    """Return the values for ``SDK_COLUMNS``."""
     connection = token.connection
     expires_at = token.expires_at if token.access_token_cipher else None
     secret, none = token.reveal, Secret("")
     return [
         Secret(str(number)),
-        Secret(user if is_unique else f"{user}:{connection.org_id}"),
+        Secret(user_name),
         Secret(token.client_id),
         secret("client_secret"),
         secret("refresh_token"),

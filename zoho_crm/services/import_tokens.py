@@ -81,8 +81,8 @@ _REASONS_BY_ERROR: dict[type[ZohoError], Reason] = {
     TransientError: Reason.NO_ANSWER,
     ZohoError: Reason.REFUSED,
 }
-#: Errors after which the next data center of ``--try`` is asked.
-_WRONG_DATA_CENTER = (ConnectionLostError, ClientRejectedError)
+#: Errors after which the next data center is asked, the one that says most first.
+_NEXT_DATA_CENTER = (TransientError, ConnectionLostError, ClientRejectedError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,16 +216,21 @@ def _place_of(api_domain: str) -> tuple[str, str]:
 
 def _import(planned: TokenImport, *, verify: bool) -> TokenImport:
     """Store a token with the first data center that knows it; they are asked one by one."""
-    errors: list[ZohoError] = []
+    refused: list[TokenImport] = []
     for center in planned.data_centers:
         try:
             return _stored(planned, _adopt(planned, center, verify=verify))
-        except _WRONG_DATA_CENTER as error:
-            errors.append(error)
+        except _NEXT_DATA_CENTER as error:
+            refused.append(_refused(planned, error))
         except ZohoError as error:
             return _refused(replace(planned, data_centers=(center,)), error)
-    # A data center that knows the client says more than one that does not.
-    return _refused(planned, min(errors, key=lambda each: isinstance(each, ClientRejectedError)))
+    return min(refused, key=_rank)
+
+
+def _rank(refused: TokenImport) -> int:
+    """Return the position of the error's class in ``_NEXT_DATA_CENTER``."""
+    kinds = enumerate(_NEXT_DATA_CENTER)
+    return next(rank for rank, kind in kinds if isinstance(refused.error, kind))
 
 
 def _adopt(planned: TokenImport, center: str, *, verify: bool) -> Token:
