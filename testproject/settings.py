@@ -90,6 +90,8 @@ def database(given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings from ``DATABASE_URL`` with the options that its engine needs."""
     extras = DATABASE_EXTRAS.get(given["ENGINE"], {})
     options = extras.get("OPTIONS", {}) | given.get("OPTIONS", {})
+    if given["NAME"] == ":memory:":
+        extras = {name: value for name, value in extras.items() if name != "TEST"}
     engine = given["ENGINE"]
     if TESTING:
         engine = engine.replace("django.db.backends", ENGINES_IN_TESTS)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -431,3 +434,30 @@ def test_the_command_stops_at_an_error(settings: Any) -> None:
 
     assert "zoho_crm.E001" in str(caught.value)
     assert "zoho_crm.E003" in str(caught.value)
+
+
+# Zoho's SDK
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"), [("7.0.0", []), ("7.4", []), ("8.0.0", ["zoho_crm.W008"]), ("", [])]
+)
+def test_another_major_version_of_the_sdk_is_named(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, version: str, expected: list[str]
+) -> None:
+    def installed(name: str) -> str:
+        if not version:
+            raise metadata.PackageNotFoundError(name)
+        return version
+
+    monkeypatch.setattr(metadata, "version", installed)
+
+    assert ids(found_with(settings)) == expected
+
+
+def test_without_the_sdk_its_bridge_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zohocrmsdk.src.com.zoho.api.authenticator", None)
+    monkeypatch.delitem(sys.modules, "zoho_crm.contrib.sdk", raising=False)
+
+    with pytest.raises(ImportError, match=r'pip install "django-zoho-crm\[sdk\]"'):
+        importlib.import_module("zoho_crm.contrib.sdk")

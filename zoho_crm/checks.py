@@ -15,6 +15,7 @@ System checks of the settings, for ``manage.py check``.
 * ``zoho_crm.W001`` no encryption key: nothing can be connected
 * ``zoho_crm.W002`` Celery's broker is in the memory of one process
 * ``zoho_crm.W007`` the password of ``PROXY`` is a plain text
+* ``zoho_crm.W008`` Zoho's Python SDK is of a major version that is not tested
 * ``zoho_crm.I001`` the hosts of ``EXTRA_DATA_CENTERS``, which get secrets
 
 Of a site that includes ``zoho_crm.urls``, for connecting in the browser:
@@ -31,6 +32,7 @@ import contextlib
 import difflib
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from importlib import metadata
 from typing import Any
 
 from django.apps import AppConfig
@@ -47,6 +49,10 @@ from zoho_crm import crypto
 from zoho_crm.conf import SETTING_NAMES, SETTING_TYPES, ZohoSettings, conf, raw_settings
 from zoho_crm.datacenters import is_local, origin_of, with_extra
 from zoho_crm.types import Environment, Secret
+
+#: Zoho's Python SDK, and its major version that ``zoho_crm.contrib.sdk`` is for.
+SDK_PACKAGE = "zohocrmsdk8-0"
+SDK_MAJOR_VERSION = "7"
 
 
 @register(Tags.compatibility)
@@ -69,6 +75,7 @@ def check_settings(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) -> l
         *check_local_url(config),
         *check_time_zones(),
         *check_broker(),
+        *check_sdk(),
     ]
 
 
@@ -281,6 +288,19 @@ def check_broker() -> list[CheckMessage]:
     return [
         Warning("Celery's broker is the memory of this process.", hint=hint, id="zoho_crm.W002")
     ]
+
+
+def check_sdk() -> list[CheckMessage]:
+    """Return an installed SDK of Zoho's that ``zoho_crm.contrib.sdk`` was not made for."""
+    try:
+        version = metadata.version(SDK_PACKAGE)
+    except metadata.PackageNotFoundError:
+        return []
+    if version.partition(".")[0] == SDK_MAJOR_VERSION:
+        return []
+    message = f"{SDK_PACKAGE} {version} is installed; zoho_crm.contrib.sdk is for version 7."
+    hint = 'pip install "django-zoho-crm[sdk]"'
+    return [Warning(message, hint=hint, id="zoho_crm.W008")]
 
 
 #: Middleware of the web flow, with what a request has of it.

@@ -74,6 +74,13 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
     "no_module": _("Zoho CRM does not say the id of the module %(api_name)s."),
     "unknown_form": _("Zoho CRM gave an answer of an unknown form."),
     "endless_list": _("Zoho CRM repeats pages of a list, so the rest of it cannot be read."),
+    "sdk_no_token": _("There is no refresh, access or grant token, so nothing can be stored."),
+    "sdk_several": _(
+        "Several stored tokens fit %(user)s; name the client and the environment, or the id."
+    ),
+    "sdk_consent": _(
+        "The consent of %(user)s did not come through the SDK; end it with Disconnect in the admin."
+    ),
     "no_access_token": _("Zoho gave no access token."),
     "INVALID_ID": _("“%(id)s” is not the id of a lead: an id is a number of up to 19 digits."),
     "no_key": _("ZOHO_CRM['ENCRYPTION_KEYS'] is empty; make a key with: manage.py zoho_new_key"),

@@ -3,13 +3,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from zohocrmsdk.src.com.zoho.crm.api import Initializer
 
-from zoho_crm.simulator import Server, Simulator, SimulatorSettings
+from zoho_crm.simulator import Simulator
 
 
 @pytest.fixture
-def zoho() -> Iterator[Simulator]:
-    """Yield a simulator with an HTTP server: the SDK opens its own sockets."""
-    simulator = Simulator(SimulatorSettings(leads=0))
-    with Server(simulator):
-        yield simulator
+def zoho(live_zoho: Simulator) -> Simulator:
+    """A simulator with an HTTP server: the SDK opens its own sockets."""
+    return live_zoho
+
+
+@pytest.fixture(autouse=True)
+def sdk_without_a_user() -> Iterator[None]:
+    """Leave nothing of a test in the SDK, which keeps its user for the whole process."""
+    yield
+    Initializer.initializer = None
+    Initializer.LOCAL.init = None

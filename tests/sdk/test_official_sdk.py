@@ -1,5 +1,5 @@
 """
-Zoho's own Python SDK, unchanged, takes the simulator for Zoho.
+Zoho's own Python SDK, unchanged, takes the simulator for Zoho, with its own store and with ours.
 
 `zohocrmsdk8_0 <https://pypi.org/project/zohocrmsdk8-0/>`_; install it with
 ``pip install --group sdk`` and run ``pytest tests/sdk``.
@@ -10,73 +10,42 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 from zohocrmsdk.src.com.zoho.api.authenticator import OAuthToken
-from zohocrmsdk.src.com.zoho.api.authenticator.store import FileStore
-from zohocrmsdk.src.com.zoho.crm.api import Initializer, ParameterMap
-from zohocrmsdk.src.com.zoho.crm.api.conversion_option import ConversionOptionOperations
+from zohocrmsdk.src.com.zoho.crm.api import ParameterMap
 from zohocrmsdk.src.com.zoho.crm.api.convert_lead import (
     ActionWrapper,
     APIException,
-    BodyWrapper,
     CarryOverTags,
-    ConvertLeadOperations,
     LeadConverter,
     SuccessResponse,
 )
-from zohocrmsdk.src.com.zoho.crm.api.dc import DataCenter
-from zohocrmsdk.src.com.zoho.crm.api.record import Field, GetRecordsParam, Record, RecordOperations
-from zohocrmsdk.src.com.zoho.crm.api.users import GetUsersParam, UsersOperations
+from zohocrmsdk.src.com.zoho.crm.api.exception import SDKException
+from zohocrmsdk.src.com.zoho.crm.api.mass_convert import (
+    AssignTo,
+    GetJobStatusParam,
+    MassConvertOperations,
+)
+from zohocrmsdk.src.com.zoho.crm.api.mass_convert import BodyWrapper as MassBody
+from zohocrmsdk.src.com.zoho.crm.api.record import Field, Record
 from zohocrmsdk.src.com.zoho.crm.api.util import Choice
 
-from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
+from tests.sdk.program import STORES, Sdk
+from zoho_crm.simulator import Simulator
+
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Sdk:
-    """A program that uses the SDK as its documentation shows it."""
-
-    def __init__(self, zoho: Simulator, folder: Path) -> None:
-        self.zoho = zoho
-        self.folder = folder
-
-    def connect(self, **grant: str) -> OAuthToken:
-        token = OAuthToken(client_id=CLIENT_ID, client_secret=CLIENT_SECRET, **grant)
-        Initializer.initialize(
-            environment=DataCenter.Environment(
-                self.zoho.origin, f"{self.zoho.origin}/oauth/v2/token", self.zoho.origin
-            ),
-            token=token,
-            store=FileStore(file_path=str(self.folder / "tokens.csv")),
-            resource_path=str(self.folder),
-        )
-        return token
-
-    def current_user(self) -> Any:
-        parameters = ParameterMap()
-        parameters.add(GetUsersParam.type, "CurrentUser")
-        return UsersOperations().get_users(parameters).get_object().get_users()[0]
-
-    def leads(self, **chosen: str) -> list[Any]:
-        parameters = ParameterMap()
-        for name, value in {"fields": "Last_Name,Company,Email", **chosen}.items():
-            parameters.add(getattr(GetRecordsParam, name), value)
-        answer = RecordOperations("Leads").get_records(parameters)
-        return answer.get_object().get_data() if answer.get_object() else []
-
-    def options(self, lead_id: str) -> Any:
-        return ConversionOptionOperations(int(lead_id)).lead_conversion_options()
-
-    def convert(self, lead_id: str, converter: LeadConverter) -> Any:
-        request = BodyWrapper()
-        request.set_data([converter])
-        return ConvertLeadOperations(int(lead_id)).convert_lead(request)
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 @pytest.fixture
-def sdk(zoho: Simulator, tmp_path: Path) -> Sdk:
-    program = Sdk(zoho, tmp_path)
+def sdk(zoho: Simulator, tmp_path: Path, store: str) -> Sdk:
+    program = Sdk(zoho, tmp_path, store)
     program.connect(grant_token=zoho.grant_code())
     return program
 
@@ -157,9 +126,9 @@ def with_a_deal(contact_id: str) -> LeadConverter:
     return converter
 
 
-def test_a_token_about_to_expire_is_refreshed(zoho: Simulator, tmp_path: Path) -> None:
+def test_a_token_about_to_expire_is_refreshed(zoho: Simulator, tmp_path: Path, store: str) -> None:
     zoho.world.settings = replace(zoho.world.settings, token_seconds=4)
-    program = Sdk(zoho, tmp_path)
+    program = Sdk(zoho, tmp_path, store)
     program.connect(grant_token=zoho.grant_code())
 
     assert program.current_user().get_full_name() == "Mara Lind"
@@ -184,3 +153,40 @@ def test_a_token_is_revoked(zoho: Simulator, sdk: Sdk, tmp_path: Path) -> None:
 
     assert revoked is True
     assert zoho.world.grants.refresh_tokens == {}
+
+
+def test_a_lead_is_created_read_and_updated(zoho: Simulator, sdk: Sdk) -> None:
+    created = sdk.write(Last_Name="O'Brien", Company="Nordwind")
+    lead_id = str(created.get_details()["id"])
+
+    sdk.write(lead_id, Company="Nordwind Trading")
+
+    assert sdk.lead(lead_id).get_key_value("Company") == "Nordwind Trading"
+    assert zoho.records["Leads"][lead_id]["Last_Name"] == "O'Brien"
+
+
+def test_leads_are_converted_in_a_job(zoho: Simulator, sdk: Sdk) -> None:
+    lead_ids = [zoho.story("no_match") for _ in range(2)]
+    request = MassBody()
+    request.set_ids([int(lead_id) for lead_id in lead_ids])
+    owner = AssignTo()
+    owner.set_id(int(zoho.organisation.current_user["id"]))
+    request.set_assign_to(owner)
+    answer = MassConvertOperations().mass_convert(request).get_object()
+    assert answer.get_code().get_value() == "SCHEDULED"
+    parameters = ParameterMap()
+    parameters.add(GetJobStatusParam.job_id, answer.get_details()["job_id"])
+
+    zoho.advance(60)
+    status = MassConvertOperations().get_job_status(parameters).get_object().get_data()[0]
+
+    assert (status.get_status(), status.get_converted_count()) == ("COMPLETED", 2)
+    assert all(zoho.conversions_of(lead_id) for lead_id in lead_ids)
+
+
+def test_a_wrong_grant_token_is_refused(zoho: Simulator, tmp_path: Path, store: str) -> None:
+    program = Sdk(zoho, tmp_path, store)
+
+    with pytest.raises(SDKException, match="invalid_code"):
+        program.connect(grant_token="1000.wrong")
+    assert program.store.get_tokens() == []

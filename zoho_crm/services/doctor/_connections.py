@@ -16,10 +16,21 @@ from zoho_crm.exceptions import (
     SecretUnreadableError,
     ZohoError,
 )
-from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token, holds
+from zoho_crm.models import (
+    Connection,
+    ConnectionWork,
+    DbNow,
+    LeadConversion,
+    SdkToken,
+    Token,
+    holds,
+)
 from zoho_crm.services import connect, keys, tokens
 from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 from zoho_crm.services.presentation import backoff_text, describe_error
+
+#: Tokens of Zoho's SDK without a connection that are named.
+MAX_NAMED_TOKENS = 5
 
 
 def secrets() -> Iterator[Finding]:
@@ -79,6 +90,20 @@ def connections() -> Iterator[Finding]:
             message = _("not granted: %s") % ", ".join(missing)
             fix = _("Connect again with these scopes, or take them out of SCOPES.")
             yield warn(f"scopes of {connection}", message, fix)
+
+
+def sdk_tokens() -> Iterator[Finding]:
+    """Check that Zoho said of each grant of its SDK whose it is."""
+    kept = SdkToken.objects.filter(token=None).order_by("pk")
+    if not kept:
+        return
+    named = ", ".join(f"{row.user_name or row} ({row.problem})" for row in kept[:MAX_NAMED_TOKENS])
+    message = _("%(count)d are kept without a connection: %(named)s")
+    fix = _(
+        "The SDK can use them, the worker cannot. Give them the scopes ZohoCRM.org.READ and"
+        " ZohoCRM.users.READ, a refresh token and the client, or delete them in the SDK's program."
+    )
+    yield warn("tokens of the SDK", message % {"count": len(kept), "named": named}, fix)
 
 
 def _status(connection: Connection, *, is_backing_off: bool) -> Finding:
