@@ -302,6 +302,9 @@ def test_a_source_without_clients(run: Run, zoho: Simulator, source: Source, set
     assert (ran.code, results(ran)) == (0, [("imported", None)])
     assert Token.objects.get().reveal("client_secret") == Secret(CLIENT_SECRET)
 
+    again = run(*named, "--execute")
+    assert (again.code, results(again)) == (0, [("present", None)])
+
 
 def test_a_secret_is_typed_at_a_terminal(
     zoho: Simulator, source: Source, monkeypatch: pytest.MonkeyPatch, settings: Any

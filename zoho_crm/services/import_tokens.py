@@ -59,15 +59,16 @@ class Reason(StrEnum):
 #: The words of reasons that are not Zoho's: its errors have words of their own.
 _WORDS: dict[str, Promise] = {
     Problem.NO_REFRESH_TOKEN: _("It has no refresh token; let the user connect in the admin."),
-    Problem.UNREADABLE: _("The row is damaged."),
+    Problem.UNREADABLE: _("The row is damaged; let the user connect in the admin."),
     Reason.NO_CLIENT: _("The source does not say of which client it is; add --client-id."),
     Reason.NO_CLIENT_SECRET: _("The secret of its client is missing; add --client-id."),
-    Reason.OTHER_CLIENT: _("It is of another client than --client-id."),
+    Reason.OTHER_CLIENT: _("It is of another client; import it with its own --client-id."),
     Reason.NO_DATA_CENTER: _(
         "The source names no known data center; add --data-center, or --try with several."
     ),
     Reason.REVOKED: _(
-        "Zoho does not accept it: it was revoked, or is of another client or data center."
+        "Zoho does not accept it: it was revoked, or is of another client or data center. "
+        "Let the user connect in the admin, or name another data center."
     ),
     Reason.OTHER_CONSENT: _(
         "This user is connected with another consent to the same client, which is kept."
@@ -95,9 +96,6 @@ class ImportOptions:
     environment: str = ""
     #: The client that all tokens are of; empty for that of the source, else that of the settings.
     client_id: str = ""
-    client_secret: Secret = NO_SECRET
-    #: Whether each is checked by a refresh, also if its access token is valid.
-    verify: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +104,7 @@ class TokenImport:
 
     found: FoundToken
     client_id: str = ""
+    #: Empty if only the person who imports has it.
     client_secret: Secret = NO_SECRET
     #: Codes of the data centers to ask; the one that it was found in if it is imported.
     data_centers: tuple[str, ...] = ()
@@ -128,10 +127,19 @@ def plan_imports(found: Iterable[FoundToken], options: ImportOptions) -> list[To
     return [_planned(each, options) for each in found]
 
 
-def run_imports(planned: Iterable[TokenImport], *, verify: bool) -> Iterator[TokenImport]:
+def lack_client_secret(planned: Iterable[TokenImport]) -> bool:
+    """Return whether the secret of the client that was named is needed to import them."""
+    return any(each.result == Result.FOUND and not each.client_secret for each in planned)
+
+
+def run_imports(
+    planned: Iterable[TokenImport], *, verify: bool, client_secret: Secret = NO_SECRET
+) -> Iterator[TokenImport]:
     """
     Import tokens one by one, and yield what became of each.
 
+    :param verify: whether each is checked by a refresh, also if its access token is valid
+    :param client_secret: of the client that was named, for tokens that lack it
     :raises ImproperlyConfigured: if the encryption key is not set
     """
     imported: dict[Secret, str] = {}
@@ -142,20 +150,11 @@ def run_imports(planned: Iterable[TokenImport], *, verify: bool) -> Iterator[Tok
         if name := imported.get(each.found.refresh_token):
             yield replace(each, result=Result.PRESENT, connection=name)
             continue
-        done = _import(each, verify=verify)
+        secret = each.client_secret or client_secret
+        done = _import(replace(each, client_secret=secret), verify=verify)
         if done.result == Result.IMPORTED:
             imported[each.found.refresh_token] = done.connection
         yield done
-
-
-def needs_client_secret(found: Iterable[FoundToken], client_id: str) -> bool:
-    """Return whether a token can only be imported with a secret of this client from a person."""
-    if not client_id or (client_id == conf().CLIENT_ID and conf().CLIENT_SECRET):
-        return False
-    return any(
-        not (each.problem or each.client_secret) and each.client_id in {"", client_id}
-        for each in found
-    )
 
 
 def _working_token(refresh_token: Secret) -> Token | None:
@@ -172,7 +171,7 @@ def _planned(found: FoundToken, options: ImportOptions) -> TokenImport:
     planned = TokenImport(
         found=found,
         client_id=client_id,
-        client_secret=found.client_secret or _secret_of(client_id, options),
+        client_secret=found.client_secret or _secret_of_settings(client_id),
         data_centers=options.data_centers or ((center,) if center else ()),
         environment=options.environment or environment or conf().ENVIRONMENT,
     )
@@ -198,10 +197,7 @@ def _missing(planned: TokenImport, options: ImportOptions) -> str:
     return "" if planned.data_centers else Reason.NO_DATA_CENTER
 
 
-def _secret_of(client_id: str, options: ImportOptions) -> Secret:
-    """Return the secret of a client that the source does not have."""
-    if client_id == options.client_id and options.client_secret:
-        return options.client_secret
+def _secret_of_settings(client_id: str) -> Secret:
     return Secret(conf().CLIENT_SECRET) if client_id == conf().CLIENT_ID else NO_SECRET
 
 

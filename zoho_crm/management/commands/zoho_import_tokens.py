@@ -23,7 +23,7 @@ from zoho_crm.services.import_tokens import (
     Reason,
     Result,
     TokenImport,
-    needs_client_secret,
+    lack_client_secret,
     plan_imports,
     run_imports,
 )
@@ -89,9 +89,9 @@ class Command(ZohoCommand):
 
     def handle(self, *args: Any, execute: bool, **options: Any) -> None:
         found = _read_source(options)
-        planned = plan_imports(found, self._options(found, execute, options))
+        planned = plan_imports(found, _import_options(options))
         done: list[TokenImport] = []
-        imports = run_imports(planned, verify=not options["no_verify"]) if execute else planned
+        imports = self._run(planned, options) if execute else planned
         self.open_output(options).show(
             map(_row, _kept(imports, done)),
             fields=FIELDS,
@@ -105,22 +105,22 @@ class Command(ZohoCommand):
         else:
             _report_unusable(done)
 
-    def _options(
-        self, found: list[FoundToken], execute: bool, options: dict[str, Any]
-    ) -> ImportOptions:
-        client_id = options["client_id"].strip()
+    def _run(self, planned: list[TokenImport], options: dict[str, Any]) -> Iterator[TokenImport]:
         secret = Secret("")
-        if execute and needs_client_secret(found, client_id):
+        if lack_client_secret(planned):
             secret = read_secret(options, _("Client secret (it is not shown): "))
             if not secret:
                 raise wrong_use(_("Line 1 of stdin is the secret of the client in --client-id."))
-        one = options["data_center"]
-        return ImportOptions(
-            data_centers=(one,) if one else tuple(options["tried"]),
-            environment=options["environment"] or "",
-            client_id=client_id,
-            client_secret=secret,
-        )
+        return run_imports(planned, verify=not options["no_verify"], client_secret=secret)
+
+
+def _import_options(options: dict[str, Any]) -> ImportOptions:
+    one = options["data_center"]
+    return ImportOptions(
+        data_centers=(one,) if one else tuple(options["tried"]),
+        environment=options["environment"] or "",
+        client_id=options["client_id"].strip(),
+    )
 
 
 def _read_source(options: dict[str, Any]) -> list[FoundToken]:
