@@ -22,6 +22,7 @@ from tests.grants import granted
 from tests.management.conftest import CommandResult, Run, Terminal
 from zoho_crm.contrib.pytest import SimulatorAdapter, new_simulator
 from zoho_crm.models import Connection, ConnectionEvent, SdkToken, Token
+from zoho_crm.services import sdk_tokens
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.services.export_tokens import SDK_COLUMNS
 from zoho_crm.services.token_sources import read_file
@@ -183,6 +184,20 @@ def test_several_users_of_one_organisation(run: Run, zoho: Simulator, source: So
     assert [token.is_default for token in tokens] == [True, False, False]
     for token, row in zip(tokens, rows, strict=True):
         assert token.reveal("refresh_token").reveal() == row["refresh_token"]
+
+
+def test_a_program_finds_its_users_by_the_names_that_it_gave(
+    run: Run, zoho: Simulator, source: Source
+) -> None:
+    rows = [sdk_row(zoho), sdk_row(zoho, 1, user_name="o'neil\"; ops")]
+
+    run(*IMPORT, "--from-file", str(source(*rows)), "--execute")
+
+    assert not Token.objects.filter(user_email=MARA, sdk_tokens__isnull=False).exists()
+    for row in rows:
+        found = sdk_tokens.find(sdk_tokens.SdkGrant(user_name=row["user_name"]))
+        assert found
+        assert found.refresh_token == Secret(row["refresh_token"])
 
 
 def test_one_row_that_fails_stops_no_other(run: Run, zoho: Simulator, source: Source) -> None:
@@ -607,7 +622,7 @@ def test_users_of_one_address_are_told_apart(
     assert export(run, tmp_path / "a", "--execute").line["tokens"] == 2
 
     first, second = read_file(tmp_path / "a")
-    assert first.user == f"{token.user_email}:{connection.org_id}"
+    assert first.user == f"{token.user_email}:{connection.zgid}"
     assert (second.user, second.expires_at) == (f"{token.user_email}:7", None)
     assert not second.access_token
 

@@ -110,7 +110,7 @@ def _user_names(tokens: Sequence[Token]) -> list[str]:
     names = [names_given.get(each.pk) or each.user_email or each.user_id for each in tokens]
     uses = Counter(names)
     return [
-        name if uses[name] == 1 else f"{name}:{token.connection.org_id}"
+        name if uses[name] == 1 else f"{name}:{token.connection.zgid or token.connection.org_id}"
         for name, token in zip(names, tokens, strict=True)
     ]
 

@@ -26,6 +26,7 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import Token
+from zoho_crm.services import sdk_tokens
 from zoho_crm.services.adopt import NO_SECRET, adopt
 from zoho_crm.services.token_sources import FoundToken, Problem
 from zoho_crm.types import Environment, Secret
@@ -246,7 +247,8 @@ def _adopt(planned: TokenImport, center: str, *, verify: bool) -> Token:
 
 def _stored(planned: TokenImport, token: Token) -> TokenImport:
     """Return the import with its outcome; a consent that worked before was kept instead."""
-    is_new = token.reveal("refresh_token") == planned.found.refresh_token
+    is_new = token.refresh_token_hash == digest(planned.found.refresh_token)
+    _keep_user_name(token, planned.found.user)
     return replace(
         planned,
         data_centers=(token.connection.data_center,),
@@ -254,6 +256,12 @@ def _stored(planned: TokenImport, token: Token) -> TokenImport:
         reason="" if is_new else Reason.OTHER_CONSENT,
         connection=token.connection.name,
     )
+
+
+def _keep_user_name(token: Token, user_name: str) -> None:
+    """Let a program that uses the SDK find the token by the name that it gave the user."""
+    if user_name and user_name not in {token.user_email, sdk_tokens.name_of(token)}:
+        sdk_tokens.row_for(token, user_name)
 
 
 def _refused(planned: TokenImport, error: ZohoError) -> TokenImport:
