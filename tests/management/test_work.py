@@ -14,6 +14,7 @@ from django.db import connection as database
 from django.db import connections
 
 from tests.management.conftest import CommandResult, Run
+from zoho_crm.management._worker_loop import stop_on_signals
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services.convert import request
 from zoho_crm.services.preview import get_or_create_row
@@ -346,3 +347,18 @@ def test_a_loop_ends_when_it_is_asked_to_while_it_waits_for_a_lock(
 
     assert ran.code == 143
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.skipif(database.vendor != "postgresql", reason="PostgreSQL has such poolers")
+@pytest.mark.parametrize(("is_shared", "limit"), [(False, "1s"), (True, "0")])
+def test_the_waits_for_locks_are_not_limited_where_others_use_the_connection(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, is_shared: bool, limit: str
+) -> None:
+    monkeypatch.setitem(database.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", is_shared)
+
+    with stop_on_signals(), database.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == (limit,)
+    with database.cursor() as cursor:
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("0",)

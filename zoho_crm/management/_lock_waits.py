@@ -36,6 +36,9 @@ def short_lock_waits() -> Iterator[None]:
 
 
 def _limit(connection: BaseDatabaseWrapper, **_signal: Any) -> None:
-    if connection.vendor in LIMITS:
+    # Behind a pooler that shares connections by transaction, other programs would get the limit;
+    # this setting is Django's for such sites.
+    is_shared = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
+    if connection.vendor in LIMITS and not is_shared:
         with connection.cursor() as cursor:
             cursor.execute(LIMITS[connection.vendor])
