@@ -97,3 +97,13 @@ def test_the_reasons_of_an_import_are_explained() -> None:
     # It is explained beside the table: the row is not left out.
     reasons = {*Problem, *Reason} - {Reason.OTHER_CONSENT}
     assert {name for cell in cells for name in re.findall("`([^`]+)`", cell)} == reasons
+
+
+def test_what_the_stores_of_samples_fail_at_is_tested() -> None:
+    page = (ROOT / "docs" / "how-to" / "from-the-sdk.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+)` \|$", page, flags=re.MULTILINE)
+    paths = ("services/test_sdk_tokens.py", "sdk/test_token_store.py")
+    tests = "".join((ROOT / "tests" / path).read_text(encoding="utf-8") for path in paths)
+
+    assert len(named) > 10
+    assert [name for name in named if f"def {name}(" not in tests] == []

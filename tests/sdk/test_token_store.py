@@ -23,7 +23,7 @@ from tests.sdk.program import Sdk, current_user
 from tests.single_flight.test_single_flight import ROOT, environment_at
 from zoho_crm import crypto
 from zoho_crm.contrib.sdk import DjangoTokenStore, sdk_environment, sdk_session, sdk_token
-from zoho_crm.models import Connection, SdkToken, Token, from_now
+from zoho_crm.models import Connection, Token, from_now
 from zoho_crm.services import connect
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
@@ -192,7 +192,6 @@ def test_a_token_is_saved_once_the_database_is_back(
         token = Sdk(zoho, tmp_path, "django").connect(grant_token=code)
     assert Token.objects.count() == 1
 
-    SdkToken.objects.update(asked_at=None)
     assert current_user().get_email() == "aiko@nordwind.example"
     assert Token.objects.count() == 2
     assert token.get_id()

@@ -459,10 +459,10 @@ def test_none_of_many_users_is_lost_or_mixed(zoho: Simulator) -> None:
         ]
         last = [job.result() for job in jobs]
 
-    assert Token.objects.count() == 8
-    assert Connection.objects.count() == 1
-    assert Token.objects.filter(is_default=True).count() == 1
     for number, grant in enumerate(last):
         assert found(grant.id).refresh_token == grants[number].refresh_token
         assert found(grant.id).access_token == grant.access_token
         assert found(grant.id).user_name == grants[number].user_name
+    assert Token.objects.count() == 8
+    assert Connection.objects.count() == 1
+    assert Token.objects.filter(is_default=True).count() == 1

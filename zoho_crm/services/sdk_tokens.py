@@ -328,17 +328,20 @@ def _values(row: SdkToken) -> SdkGrant:
 
 def _added(given: SdkGrant) -> SdkToken:
     """Store a grant of which nothing was known, as a token of a connection if Zoho says whose."""
+    asked_at: DbNow | None = DbNow()
     problem = "sdk_incomplete"
     if in_transaction():
         # Zoho must not be asked here: the next look-up asks.
-        return _kept(given, problem="sdk_in_transaction")
-    if given.refresh_token and given.client_id and given.client_secret:
+        problem, asked_at = "sdk_in_transaction", None
+    elif given.refresh_token and given.client_id and given.client_secret:
         try:
             return _row_of_adopted(_adopted(given), given)
-        except (ZohoError, ImproperlyConfigured, DatabaseError) as error:
+        except DatabaseError as error:
+            problem, asked_at = _problem(error), None
+        except (ZohoError, ImproperlyConfigured) as error:
             problem = _problem(error)
     logger.warning("A grant of the SDK is kept without a connection: %s", problem)
-    return _kept(given, asked_at=DbNow(), problem=problem)
+    return _kept(given, asked_at=asked_at, problem=problem)
 
 
 def _kept(given: SdkGrant, **columns: Any) -> SdkToken:
