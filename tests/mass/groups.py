@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import TypeAlias
 
 from zoho_crm.models import LeadConversion, MassConversion
 
@@ -25,7 +26,7 @@ class Row:
     joins: str
 
     @property
-    def result(self) -> tuple[bool, str, int | None, str]:
+    def result(self) -> Result:
         return self.is_planned, self.reason, self.follows, self.joins
 
     def leave(self, reason: str) -> None:
@@ -33,8 +34,22 @@ class Row:
             self.is_planned, self.reason, self.follows, self.joins = False, reason, None, ""
 
 
-def rows_of(run: MassConversion) -> dict[int, Row]:
-    """Return the previewed rows of a run as they are stored, by primary key."""
+Result: TypeAlias = tuple[bool, str, int | None, str]
+
+
+def stored(run: MassConversion) -> dict[int, Result]:
+    """Return the groups of a run as they are stored, by the row's primary key."""
+    return {pk: row.result for pk, row in _rows_of(run).items()}
+
+
+def regrouped(run: MassConversion) -> dict[int, Result]:
+    """Return the groups of a run after all its rows were grouped."""
+    rows = _rows_of(run)
+    _regroup(rows)
+    return {pk: row.result for pk, row in rows.items()}
+
+
+def _rows_of(run: MassConversion) -> dict[int, Row]:
     stored = run.rows.filter(status=LeadConversion.Status.PREVIEWED).order_by("pk")
     return {
         row.pk: Row(
@@ -52,8 +67,7 @@ def rows_of(run: MassConversion) -> dict[int, Row]:
     }
 
 
-def regroup(rows: dict[int, Row]) -> None:
-    """Form the groups of all rows."""
+def _regroup(rows: dict[int, Row]) -> None:
     for row in rows.values():
         row.follows, row.joins = None, ""
     for similar in _groups(rows.values(), "similar"):

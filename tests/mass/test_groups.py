@@ -414,39 +414,86 @@ def test_the_steps_of_many_runs_are_shared_out(
     assert due == [2, 1]
 
 
+def test_a_row_is_left_to_a_person_if_its_leader_comes_to_follow_another(
+    in_review: InReview, bench: Bench
+) -> None:
+    previews = (
+        preview(1, "A"),
+        preview(2, "A", "p@firm.example"),
+        preview(3, "", "p@firm.example"),
+    )
+    run = in_review(previews)
+    decide(bench, run, "1", None)
+    decide_all(run)
+    take_steps(run)
+    assert (follows(bench, "2"), follows(bench, "3")) == (("", ""), ("2", "contact"))
+
+    decide(bench, run, "1", CREATE)
+
+    assert follows(bench, "2") == ("1", "account")
+    assert (bench.row("3").plan, bench.row("3").reason) == (None, "group")
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_groups_are_the_same_as_if_all_rows_were_grouped_at_once(
     in_review: InReview, bench: Bench, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In small batches, after each of many decisions about entangled leads."""
-    monkeypatch.setattr(_groups, "BATCH_ROWS", 4)
-    monkeypatch.setattr(_groups, "MAX_MARKED_ROWS", 3)
+    in_small_batches(monkeypatch)
     random = Random(seed)
-
-    def lead(number: int) -> Preview:
-        company = f"Company {random.randrange(7)} {random.choice(['', '', 'GmbH', 'Inc.'])}"
-        email = random.choice(["", *(f"p{number}@firm.example" for number in range(9))])
-        return preview(number, company, email, account=random.choice(["", "", "41"]))
-
-    def decide_one(row: LeadConversion) -> None:
-        account = "41" if row.verdict == Verdict.ACCOUNT_ONLY else ""
-        plans = [None, CREATE, CREATE, replace(CREATE, account_id=account)]
-        plan, by = random.choice(plans), bench.person
-        mass_convert.decide_one(conversion_id=row.pk, version=row.version, plan=plan, by=by)
-
-    run = in_review(map(lead, range(1, 41)))
+    run = in_review(entangled(random))
     for _round in range(12):
         if random.random() < 0.2:
             decide_all(run)
         for row in random.sample(list(run.rows.order_by("pk")), random.choice([1, 1, 3])):
-            decide_one(row)
-        expected = groups.rows_of(run)
-        groups.regroup(expected)
+            decide_somehow(random, row, bench.person)
+        expected = groups.regrouped(run)
         take_steps(run)
-        found = groups.rows_of(run)
-        assert {pk: row.result for pk, row in found.items()} == {
-            pk: row.result for pk, row in expected.items()
-        }
+        assert groups.stored(run) == expected
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_decisions_between_the_steps_leave_nothing_to_group(
+    in_review: InReview, bench: Bench, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small_batches(monkeypatch)
+    monkeypatch.setattr(_groups, "STEP_SECONDS", 0)
+    random = Random(seed)
+    run = in_review(entangled(random))
+    for _round in range(4):
+        decide_all(run)
+        for row in random.sample(list(run.rows.order_by("pk")), 8):
+            for _step in range(random.randrange(8)):
+                mass_convert.advance_runs(run.connection_id)
+            decide_somehow(random, bench.row(row.lead_id), bench.person)
+        take_steps(run)
+        assert groups.stored(run) == groups.regrouped(run)
+
+
+def in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_groups, "BATCH_ROWS", 4)
+    monkeypatch.setattr(_groups, "MAX_MARKED_ROWS", 3)
+
+
+def entangled(random: Random) -> list[Preview]:
+    """Return previews of leads whose companies and addresses overlap in many ways."""
+    emails = ["", *(f"p{number}@firm.example" for number in range(9))]
+    forms = ["", "", "GmbH", "Inc."]
+    return [
+        preview(
+            number,
+            f"Company {random.randrange(7)} {random.choice(forms)}",
+            random.choice(emails),
+            account=random.choice(["", "", "41"]),
+        )
+        for number in range(1, 41)
+    ]
+
+
+def decide_somehow(random: Random, row: LeadConversion, by: User) -> None:
+    account = "41" if row.verdict == Verdict.ACCOUNT_ONLY else ""
+    plan = random.choice([None, CREATE, CREATE, replace(CREATE, account_id=account)])
+    mass_convert.decide_one(conversion_id=row.pk, version=row.version, plan=plan, by=by)
 
 
 def test_a_decision_in_the_middle_of_a_step_is_taken_in(in_review: InReview, bench: Bench) -> None:

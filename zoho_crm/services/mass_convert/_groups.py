@@ -229,11 +229,10 @@ def _without_leader(
     :param contacts: the leaders to a contact among them, by the key
     :param accounts: the leaders to an account among them, by the key
     """
-    to_contact = Q(follows__in=list(contacts.values()), contact_key=F("follows__contact_key"))
-    to_account = Q(follows__in=list(accounts.values()), account_key=F("follows__account_key"))
     rows = LeadConversion.objects.filter(mass_conversion=run, follows__in=pks)
     rows = rows.filter(status=Status.PREVIEWED)
-    return rows.exclude(to_contact, joins=Joins.CONTACT).exclude(to_account, joins=Joins.ACCOUNT)
+    rows = rows.exclude(follows__in=list(contacts.values()), joins=Joins.CONTACT)
+    return rows.exclude(follows__in=list(accounts.values()), joins=Joins.ACCOUNT)
 
 
 # Changes

@@ -175,9 +175,10 @@ def _follower_move(run: MassConversion, row: LeadConversion) -> Move:
 def _cancel(run: MassConversion) -> float | None:
     """Skip a batch of the rows that were not sent; the run ends when the others are at rest."""
     unsent = [Status.NEW, Status.PREVIEWED, Status.READY]
-    rows = LeadConversion.objects.filter(mass_conversion=run, status__in=unsent)[:WRITE_BATCH_ROWS]
+    rows = LeadConversion.objects.filter(mass_conversion=run, status__in=unsent)
     values = {**lifecycle.AT_REST, "reason": "cancelled"}
-    moves = [Move(row=row, to=Status.SKIPPED, values=values) for row in rows]
+    batch = rows.only("status", "version")[:WRITE_BATCH_ROWS]
+    moves = [Move(row=row, to=Status.SKIPPED, values=values) for row in batch]
     if LeadConversion.objects.move(moves):
         return 0.0
     if LeadConversion.objects.filter(mass_conversion=run, status__in=IN_PROGRESS).exists():
