@@ -7,7 +7,7 @@ the one that the source names, and to no other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -30,6 +30,9 @@ from zoho_crm.services import sdk_tokens
 from zoho_crm.services.adopt import NO_SECRET, adopt
 from zoho_crm.services.token_sources import FoundToken, Problem
 from zoho_crm.types import Environment, Secret
+
+#: Rows that one query looks for.
+BATCH_ROWS = 500
 
 
 class Result(StrEnum):
@@ -123,9 +126,10 @@ class TokenImport:
         return str(_WORDS.get(self.reason, "") or self.error or "")
 
 
-def plan_imports(found: Iterable[FoundToken], options: ImportOptions) -> list[TokenImport]:
+def plan_imports(found: Sequence[FoundToken], options: ImportOptions) -> list[TokenImport]:
     """Return how each token would be imported, in order; Zoho is not asked."""
-    return [_planned(each, options) for each in found]
+    working = _working_tokens([digest(each.refresh_token) for each in found if each.refresh_token])
+    return [_planned(each, options, working.get(digest(each.refresh_token))) for each in found]
 
 
 def lack_client_secret(planned: Iterable[TokenImport]) -> bool:
@@ -158,15 +162,17 @@ def run_imports(
         yield done
 
 
-def _working_token(refresh_token: Secret) -> Token | None:
-    """Return the token that works and has this refresh token; no other row is decrypted."""
-    if not refresh_token:
-        return None
-    found = Token.objects.filter(refresh_token_hash=digest(refresh_token))
-    return found.filter(status=Token.Status.ACTIVE).select_related("connection").first()
+def _working_tokens(digests: Sequence[str]) -> dict[str, Token]:
+    """Return the tokens that work by the SHA-256 of their refresh token; none is decrypted."""
+    working = Token.objects.filter(status=Token.Status.ACTIVE).select_related("connection")
+    return {
+        token.refresh_token_hash: token
+        for start in range(0, len(digests), BATCH_ROWS)
+        for token in working.filter(refresh_token_hash__in=digests[start : start + BATCH_ROWS])
+    }
 
 
-def _planned(found: FoundToken, options: ImportOptions) -> TokenImport:
+def _planned(found: FoundToken, options: ImportOptions, working: Token | None) -> TokenImport:
     center, environment = _place_of(found.api_domain)
     client_id = found.client_id or options.client_id or conf().CLIENT_ID
     planned = TokenImport(
@@ -176,12 +182,12 @@ def _planned(found: FoundToken, options: ImportOptions) -> TokenImport:
         data_centers=options.data_centers or ((center,) if center else ()),
         environment=options.environment or environment or conf().ENVIRONMENT,
     )
-    if token := _working_token(found.refresh_token):
+    if working:
         return replace(
             planned,
-            data_centers=(token.connection.data_center,),
+            data_centers=(working.connection.data_center,),
             result=Result.PRESENT,
-            connection=token.connection.name,
+            connection=working.connection.name,
         )
     reason = found.problem or _missing(planned, options)
     return replace(planned, result=Result.UNUSABLE, reason=reason) if reason else planned
