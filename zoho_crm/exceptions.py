@@ -48,6 +48,15 @@ if TYPE_CHECKING:
 #: The messages of our own codes; they name values of an error's ``details``.
 MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
     "no_connection": _("There is no connection yet; connect to Zoho first."),
+    "no_default": _(
+        "The default user of this connection is not connected any more. Make another of its users "
+        "the default, or connect again."
+    ),
+    "no_such_user": _("%(user)s has not given consent for the connection “%(connection)s”."),
+    "user_lost": _(
+        "The consent of %(user)s for the connection “%(connection)s” has ended; connect again as "
+        "this user."
+    ),
     "unknown_data_center": _(
         "The data center %(data_center)s is unknown here; are LOCAL_URL and EXTRA_DATA_CENTERS set?"
     ),

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm import crypto
@@ -64,6 +64,14 @@ class Connection(PrimaryModel):
         return self.name
 
     # Mutators
+
+    def lock(self) -> None:
+        """
+        Lock the row until the transaction ends, by a write that changes nothing.
+
+        What changes the default among its tokens begins with it, so that one at a time does.
+        """
+        Connection.objects.filter(pk=self.pk).update(status=F("status"))
 
     def set_default(self) -> None:
         """Make this the connection that is used when none is named."""
@@ -302,9 +310,11 @@ class ConnectionEvent(PrimaryModel):
         THROTTLED = "throttled", _("Zoho gives no new access token now")
         LOST = "lost", _("consent withdrawn")
         USER_LOST = "user_lost", _("consent of another user withdrawn")
+        DEFAULT_USER = "default_user", _("another user made the default")
         TESTED = "tested", _("tested")
         BACKED_OFF = "backed_off", _("waiting")
         DISCONNECTED = "disconnected", _("disconnected")
+        USER_DISCONNECTED = "user_disconnected", _("one user disconnected")
         FORGOTTEN = "forgotten", _("deleted here, not revoked at Zoho")
         EXPORTED = "exported", _("tokens written to a file")
 

@@ -42,7 +42,7 @@ def adopt(
     """
     Store tokens that another program got, and return the row of their user and client.
 
-    It becomes the default of its connection only if there is no other one that works.
+    It becomes the default of its connection only if that has no other one.
 
     :param access_token: used if Zoho accepts it for ``expires_in`` seconds more; else a new one is
     :param from_sdk: whether the token store of Zoho's SDK may delete it

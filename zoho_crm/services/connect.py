@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from zoho_crm import crypto
@@ -183,7 +183,7 @@ def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Con
     connection = Connection.objects.get(pk=connection_id)
     for token in _stored_tokens(connection):
         tokens.revoke(token)
-        _delete_secrets(token)
+        tokens.delete_secrets(token)
     return _disable(connection, ConnectionEvent.Kind.DISCONNECTED, by)
 
 
@@ -206,7 +206,7 @@ def forget(*, connection_id: int, by: AbstractBaseUser | None = None) -> Connect
     for token in _stored_tokens(connection):
         if token not in unreadable:
             tokens.revoke(token)
-        _delete_secrets(token)
+        tokens.delete_secrets(token)
     return _disable(connection, ConnectionEvent.Kind.FORGOTTEN, by, tokens=len(unreadable))
 
 
@@ -241,19 +241,6 @@ def _can_be_read(token: Token) -> bool:
     except SecretUnreadableError:
         return False
     return True
-
-
-def _delete_secrets(token: Token) -> None:
-    no_secrets = token.encrypted_columns(**dict.fromkeys(Token.SECRETS, Secret("")))
-    # With a new generation, a process that is refreshing the access token stores nothing.
-    Token.objects.filter(pk=token.pk).update(
-        status=Token.Status.REVOKED,
-        generation=F("generation") + 1,
-        expires_at=None,
-        refresh_owner="",
-        refresh_until=None,
-        **no_secrets,
-    )
 
 
 def _disable(

@@ -180,9 +180,11 @@ def _store(connection: Connection, grant: Grant, *, as_default: bool, from_sdk: 
         client_id=grant.credentials.client_id,
         defaults={"is_default": False},
     )
-    others = connection.tokens.exclude(pk=token.pk).filter(is_default=True)
-    is_default = as_default or not others.filter(status=Token.Status.ACTIVE).exists()
+    # No other one takes the place of a default that was lost, until a person chooses.
+    is_first = not connection.tokens.exclude(refresh_token_cipher="").exists()
+    is_default = as_default or token.is_default or is_first
     if is_default:
+        others = connection.tokens.exclude(pk=token.pk).filter(is_default=True)
         others.update(is_default=False)
         Connection.objects.filter(pk=connection.pk).update(status=Connection.Status.ACTIVE)
     columns = {**_columns(token, grant), "is_default": is_default, "from_sdk": from_sdk}

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import QuerySet
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet
 
 from zoho_crm import crypto
 from zoho_crm.client import AccountsClient, Credentials, TokenAuth, ZohoAuth, ZohoClient
@@ -30,7 +30,16 @@ from zoho_crm.exceptions import (
     TransportError,
     ZohoError,
 )
-from zoho_crm.models import ApiUsage, Connection, ConnectionEvent, DbNow, Token, atomic, from_now
+from zoho_crm.models import (
+    ApiUsage,
+    Connection,
+    ConnectionEvent,
+    DbNow,
+    Token,
+    atomic,
+    from_now,
+    holds,
+)
 from zoho_crm.services import usage
 from zoho_crm.services._transactions import (
     beside_transaction,
@@ -38,7 +47,7 @@ from zoho_crm.services._transactions import (
     outside_transaction,
 )
 from zoho_crm.services._zoho import api
-from zoho_crm.types import Secret, TokenGrant
+from zoho_crm.types import Secret, TokenGrant, storable
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +59,8 @@ RECENT_USE_SECONDS = 86_400
 REFRESH_RETRY_SECONDS = 5
 #: Seconds between two reads of the row while another process refreshes the token.
 POLL_SECONDS = 0.05
+#: Characters of a user's e-mail address, as it is stored.
+MAX_USER_LENGTH = 200
 
 
 def access_token(*, connection_id: int, token_id: int | None = None) -> Secret:
@@ -132,13 +143,18 @@ def usable_token(*, connection_id: int, token_id: int) -> Token:
     return _active_token(_Row(connection_id, token_id))
 
 
-def client_for(connection: Connection | None = None) -> ZohoClient:
-    """Return a client for a connection, or the default one, that refreshes its token itself."""
+def client_for(connection: Connection | None = None, *, user: str | None = None) -> ZohoClient:
+    """
+    Return a client for a connection, or the default one, that refreshes its token itself.
+
+    :param user: the user whose token it uses, as for ``token_of``
+    :raises ConnectionLostError: if there is no connection, or no such user
+    """
     connection = connection or default_connection()
     origin = data_center_of(connection).api(connection.environment)
     count = partial(usage.record_one, connection.pk)
     return ZohoClient(
-        api=api(origin, auth_for(connection), on_call=count),
+        api=api(origin, auth_for(connection, user=user), on_call=count),
         mapped_fields=tuple(connection.mapped_fields),
     )
 
@@ -154,16 +170,56 @@ def client_with_token(
     )
 
 
-def auth_for(connection: Connection | None = None) -> ZohoAuth:
-    """Return a ``requests`` auth object that signs calls to the connection's hosts only."""
+def auth_for(connection: Connection | None = None, *, user: str | None = None) -> ZohoAuth:
+    """
+    Return a ``requests`` auth object that signs calls to the connection's hosts only.
+
+    :param user: the user whose token it uses, as for ``token_of``
+    :raises ConnectionLostError: if there is no connection, or no such user
+    """
     connection = connection or default_connection()
+    token_id = None if user is None else token_of(connection, user).pk
     center = data_center_of(connection)
     origins = (center.api(connection.environment), center.content)
     return ZohoAuth(
-        current=partial(access_token, connection_id=connection.pk),
-        renew=lambda rejected: refresh_rejected(connection_id=connection.pk, rejected=rejected),
+        current=partial(access_token, connection_id=connection.pk, token_id=token_id),
+        renew=lambda rejected: refresh_rejected(
+            connection_id=connection.pk, token_id=token_id, rejected=rejected
+        ),
         hosts=[*(origin.partition("://")[2] for origin in origins), *conf().EXTRA_API_HOSTS],
     )
+
+
+def token_of(connection: Connection, user: str | None = None) -> Token:
+    """
+    Return the token of a user of a connection that works, or its default token.
+
+    :param user: e-mail address, in any case, or Zoho's id of the user; ``None`` for the default
+    :raises ConnectionLostError: if there is none, or Zoho no longer accepts it
+    """
+    rows = connection.tokens.select_related("connection").order_by("-is_default", "pk")
+    if user is None:
+        return _active_token(_Row(connection.pk))
+    name = storable(user.strip(), MAX_USER_LENGTH)
+    of_user = rows.filter(Q(user_email__iexact=name) | Q(user_id=name)) if name else rows.none()
+    token = of_user.filter(status=Token.Status.ACTIVE).first()
+    if token is None:
+        code = "user_lost" if of_user.exists() else "no_such_user"
+        details = {"user": name, "connection": connection.name}
+        raise ConnectionLostError(code=code, details=details)
+    return token
+
+
+def lacks_default() -> Case:
+    """Return an expression for connections: whether only users work that are not the default."""
+    active = Token.objects.filter(connection=OuterRef("pk"), status=Token.Status.ACTIVE)
+    return holds(Q(Exists(active)), ~Q(Exists(active.filter(is_default=True))))
+
+
+def other_users(connection: Connection) -> list[str]:
+    """Return the users of a connection whose tokens work, except the default one, in words."""
+    others = connection.tokens.filter(status=Token.Status.ACTIVE, is_default=False)
+    return [token.user_email or token.user_id for token in others.order_by("user_email", "pk")]
 
 
 def default_connection() -> Connection:
@@ -209,6 +265,21 @@ def revoke(token: Token) -> None:
     client = Credentials(client_id=token.client_id, client_secret=Secret(""))
     origin = data_center_of(token.connection).accounts
     AccountsClient(api=api(origin), credentials=client).revoke(token.reveal("refresh_token"))
+
+
+def delete_secrets(token: Token, **columns: Any) -> None:
+    """Delete the secrets of a token that was revoked, and write other columns of its row."""
+    no_secrets = token.encrypted_columns(**dict.fromkeys(Token.SECRETS, Secret("")))
+    # With a new generation, a process that is refreshing the access token stores nothing.
+    Token.objects.filter(pk=token.pk).update(
+        status=Token.Status.REVOKED,
+        generation=F("generation") + 1,
+        expires_at=None,
+        refresh_owner="",
+        refresh_until=None,
+        **no_secrets,
+        **columns,
+    )
 
 
 class _Row(NamedTuple):
@@ -259,8 +330,17 @@ def _active_token(row: _Row) -> Token:
     chosen = {"pk": row.token_id} if row.token_id else {"is_default": True}
     token = rows.filter(**chosen).first()
     if token is None or token.status != Token.Status.ACTIVE:
-        raise ConnectionLostError(code="not_connected")
+        raise _lost(row, token)
     return token
+
+
+def _lost(row: _Row, token: Token | None) -> ConnectionLostError:
+    """Return the error for a token that does not work, or is not there."""
+    if token and row.token_id and not token.is_default:
+        details = {"user": token.user_email or token.user_id, "connection": token.connection.name}
+        return ConnectionLostError(code="user_lost", details=details)
+    needs_default = Connection.objects.filter(lacks_default(), pk=row.connection_id).exists()
+    return ConnectionLostError(code="no_default" if needs_default else "not_connected")
 
 
 def _needs_no_refresh(token: Token) -> bool:
@@ -284,9 +364,11 @@ def _refresh(token: Token, owner: str, valid: Secret | None) -> Secret | None:
     try:
         grant = accounts_client_for(token).refresh(token.reveal("refresh_token"))
     except ConnectionLostError as error:
-        if _mark_lost(token, owner, error):
+        if not _mark_lost(token, owner, error):
+            return None
+        if token.is_default:
             raise
-        return None
+        raise _lost(_Row(token.connection_id, token.pk), token) from error
     except ZohoError as error:
         if not _back_off(token, owner, error, is_valid=valid is not None):
             return None
@@ -331,8 +413,11 @@ def _back_off(token: Token, owner: str, error: ZohoError, *, is_valid: bool) -> 
 def _mark_lost(token: Token, owner: str, error: ConnectionLostError) -> bool:
     """Mark token and connection as NEEDS_RECONNECT; return whether the lease was ours."""
     with atomic():
+        token.connection.lock()
         if not token.end_refresh(owner=owner, status=Token.Status.NEEDS_RECONNECT):
             return False
+        # Another one may have been made the default since the row was read.
+        token.refresh_from_db(fields=["is_default"])
         if token.is_default:
             active = Connection.objects.filter(
                 pk=token.connection_id, status=Connection.Status.ACTIVE
