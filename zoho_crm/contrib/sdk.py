@@ -140,9 +140,9 @@ def sdk_token(connection: Connection | None = None, *, user: str = "") -> Any:
     Return the SDK's token of a connection, for ``Initializer.initialize`` or ``switch_user``.
 
     :param user: e-mail address of one of its users; by default the one of the default token
-    :raises ConnectionLostError: if there is none
+    :raises ConnectionLostError: if there is none, or Zoho no longer accepts it
     """
-    token = sdk_tokens.token_of(connection or tokens.default_connection(), user)
+    token = tokens.token_of(connection or tokens.default_connection(), user or None)
     row = sdk_tokens.row_for(token)
     name = row.user_name or sdk_tokens.name_of(token)
     # The SDK names files of its own by the user; without a name by a part of the refresh token.

@@ -24,7 +24,6 @@ from zoho_crm import crypto
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import origin_of
 from zoho_crm.exceptions import (
-    ConnectionLostError,
     GrantRefusedError,
     RequestRefusedError,
     WrongSettingsError,
@@ -159,20 +158,6 @@ def row_for(token: Token, user_name: str = "") -> SdkToken:
 def name_of(token: Token) -> str:
     """Return the name that the SDK gives a user."""
     return f"{token.user_email or token.user_id}:{token.connection.zgid}"
-
-
-def token_of(connection: Connection, email: str = "") -> Token:
-    """
-    Return the token of a user of a connection, by default its default token.
-
-    :raises ConnectionLostError: if there is none
-    """
-    rows = connection.tokens.select_related("connection").order_by("-is_default", "pk")
-    chosen = rows.filter(user_email=email) if email else rows.filter(is_default=True)
-    token = chosen.first()
-    if token is None:
-        raise ConnectionLostError(code="not_connected")
-    return token
 
 
 # Finding
