@@ -168,11 +168,8 @@ def check_encryption_keys(config: ZohoSettings) -> list[CheckMessage]:
         message = "ZOHO_CRM['ENCRYPTION_KEYS'] is empty: nothing can be connected to Zoho."
         return [Warning(message, hint=hint, id="zoho_crm.W001")]
     return [
-        Error(
-            f"Encryption key {crypto.key_id(key)} is no Fernet key.", hint=hint, id="zoho_crm.E002"
-        )
-        for key in config.ENCRYPTION_KEYS
-        if not crypto.is_key(key)
+        Error(f"Encryption key {key_id} is no Fernet key.", hint=hint, id="zoho_crm.E002")
+        for key_id in crypto.wrong_key_ids()
     ]
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from zoho_crm.datacenters import DataCenter, data_centers
-from zoho_crm.types import Secret
+from zoho_crm.types import HiddenVariables, Secret
 
 if TYPE_CHECKING:
     from environ import Env
@@ -101,7 +101,8 @@ class ZohoSettings:
     #: programs.
     CREDIT_BUDGET: int = 0
     CREDIT_RESERVE: float = 10
-    #: How many days previews, details of events, and events of connections are kept.
+    #: How many days personal data is kept after a lead is finished, or its preview was last acted
+    #: on, and events of connections.
     RETENTION_DAYS: int = 90
 
     @property
@@ -112,13 +113,21 @@ class ZohoSettings:
     @property
     def proxy(self) -> Secret:
         """URL of the proxy for calls to Zoho; an empty secret for none."""
-        return self.PROXY if isinstance(self.PROXY, Secret) else Secret(self.PROXY)
+        if isinstance(self.PROXY, Secret):
+            return self.PROXY
+        with HiddenVariables():
+            return Secret(self.PROXY)
 
     @property
     def proxy_host(self) -> str:
         """Host and port of the proxy; empty if there is none, or its URL is not one of HTTP."""
-        found = _PROXY_URL.fullmatch(self.proxy.reveal())
-        return found["host"] if found else ""
+        with HiddenVariables():
+            return _host_of(self.proxy)
+
+
+def _host_of(proxy: Secret) -> str:
+    found = _PROXY_URL.fullmatch(proxy.reveal())
+    return found["host"] if found else ""
 
 
 _PROXY_URL = re.compile(r"https?://([^/@]*@)?(?P<host>([^/@:\[\]]+|\[[0-9a-fA-F:]+\])(:\d+)?)/?")
@@ -135,7 +144,11 @@ def raw_settings() -> dict[str, Any]:
 
 def conf() -> ZohoSettings:
     """Return the current settings; keys that do not exist are ignored (``checks`` reports them)."""
-    values = raw_settings()
+    with HiddenVariables():
+        return _settings(raw_settings())
+
+
+def _settings(values: Mapping[str, Any]) -> ZohoSettings:
     return ZohoSettings(**{name: values[name] for name in SETTING_NAMES & values.keys()})
 
 

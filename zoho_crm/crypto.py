@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import filterfalse
 
 from cryptography.fernet import Fernet, InvalidToken
 
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import SecretUnreadableError, WrongSettingsError
-from zoho_crm.types import Secret
+from zoho_crm.types import HiddenVariables, Secret
 
 SCHEME = "zk1"
 
@@ -39,6 +40,18 @@ def key_id(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
+def key_ids() -> list[str]:
+    """Return the ids of ``ENCRYPTION_KEYS``: the one that encrypts first."""
+    with HiddenVariables():
+        return list(map(key_id, conf().ENCRYPTION_KEYS))
+
+
+def wrong_key_ids() -> list[str]:
+    """Return the ids of those of ``ENCRYPTION_KEYS`` that are no Fernet keys."""
+    with HiddenVariables():
+        return list(map(key_id, filterfalse(is_key, conf().ENCRYPTION_KEYS)))
+
+
 def key_id_of(stored: str) -> str:
     """Return the id of the key that encrypted a stored text; empty if the text is not ours."""
     scheme, _colon, rest = stored.partition(":")
@@ -56,8 +69,9 @@ def require_key() -> None:
 
 def digest(secret: Secret) -> str:
     """Return the SHA-256 of a secret, in hex digits, by which it is looked up; of none: empty."""
-    text = secret.reveal().encode("utf-8", "surrogatepass")
-    return hashlib.sha256(text).hexdigest() if text else ""
+    if not secret:
+        return ""
+    return hashlib.sha256(secret.reveal().encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def encrypt(secret: Secret, *, place: str) -> str:
@@ -68,12 +82,8 @@ def encrypt(secret: Secret, *, place: str) -> str:
 
     :raises WrongSettingsError: if there is no key, or the first is not a Fernet key
     """
-    keys = _keys()
-    if not keys:
-        raise WrongSettingsError(code="no_key")
-    name, fernet = key_id(keys[0].reveal()), _fernet(keys[0])
-    plain = json.dumps({"place": place, "secret": secret.reveal()})
-    return f"{SCHEME}:{name}:{fernet.encrypt(plain.encode()).decode()}"
+    with HiddenVariables():
+        return _encrypted(secret, place)
 
 
 def decrypt(stored: str, *, place: str) -> Secret:
@@ -82,34 +92,41 @@ def decrypt(stored: str, *, place: str) -> Secret:
 
     :raises SecretUnreadableError: if its key is missing, or it is damaged or of another place
     """
-    name = key_id_of(stored)
-    if not name:
-        raise SecretUnreadableError(code="damaged")
-    key = {key_id(key.reveal()): key for key in _keys()}.get(name)
-    if key is None:
-        raise SecretUnreadableError(code="key_missing", details={"key_id": name})
-    try:
-        found, secret = _decrypted(_fernet(key), stored.rpartition(":")[2])
-    except (InvalidToken, ValueError, LookupError, TypeError):
-        # Without the cause, whose traceback would show the decrypted text.
-        raise SecretUnreadableError(code="damaged", details={"key_id": name}) from None
+    with HiddenVariables():
+        found, secret = _decrypted(stored)
     if found != place:
-        raise SecretUnreadableError(code="misplaced", details={"key_id": name})
+        raise SecretUnreadableError(code="misplaced", details={"key_id": key_id_of(stored)})
     return secret
 
 
-def _decrypted(fernet: Fernet, token: str) -> tuple[str, Secret]:
-    """Return the place and the secret in a Fernet token."""
-    plain = json.loads(fernet.decrypt(token))
-    return plain["place"], Secret(plain["secret"])
+# Functions that have secrets and keys in plain
 
 
-def _keys() -> list[Secret]:
-    # As Secret, because error reporters show variables.
-    return [Secret(key) for key in conf().ENCRYPTION_KEYS]
+def _encrypted(secret: Secret, place: str) -> str:
+    keys = conf().ENCRYPTION_KEYS
+    if not keys:
+        raise WrongSettingsError(code="no_key")
+    plain = json.dumps({"place": place, "secret": secret.reveal()})
+    return f"{SCHEME}:{key_id(keys[0])}:{_fernet(keys[0]).encrypt(plain.encode()).decode()}"
 
 
-def _fernet(key: Secret) -> Fernet:
-    if is_key(key.reveal()):
-        return Fernet(key.reveal())
-    raise WrongSettingsError(code="bad_key", details={"key_id": key_id(key.reveal())})
+def _decrypted(stored: str) -> tuple[str, Secret]:
+    """Return the place and the secret in a stored text."""
+    name = key_id_of(stored)
+    if not name:
+        raise SecretUnreadableError(code="damaged")
+    key = {key_id(key): key for key in conf().ENCRYPTION_KEYS}.get(name)
+    if key is None:
+        raise SecretUnreadableError(code="key_missing", details={"key_id": name})
+    try:
+        plain = json.loads(_fernet(key).decrypt(stored.rpartition(":")[2]))
+        return plain["place"], Secret(plain["secret"])
+    except (InvalidToken, ValueError, LookupError, TypeError):
+        # Without the cause, whose message may quote the decrypted text.
+        raise SecretUnreadableError(code="damaged", details={"key_id": name}) from None
+
+
+def _fernet(key: str) -> Fernet:
+    if is_key(key):
+        return Fernet(key)
+    raise WrongSettingsError(code="bad_key", details={"key_id": key_id(key)})

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from traceback import clear_frames
+from types import TracebackType
 from typing import Any, NoReturn, Self, TypeAlias
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -47,7 +49,7 @@ class Secret:
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self._text = text  # a variable in plain: callers use ``HiddenVariables``
 
     def reveal(self) -> str:
         """Return the text; to be called only where it is sent or encrypted."""
@@ -69,6 +71,36 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("A secret is never pickled.")
+
+
+class HiddenVariables:
+    """
+    Clears the variables of the functions called in a ``with`` block when an error leaves it.
+
+    For calls of functions that have secrets in plain: error reporters show the variables of every
+    function in a traceback. The function that has the block keeps its own.
+    """
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        for each in () if error is None else _chained(error):
+            clear_frames(each.__traceback__)
+
+
+def _chained(error: BaseException) -> list[BaseException]:
+    """Return an error with its causes and contexts, and theirs."""
+    found = [error]
+    for each in found:
+        links = [link for link in (each.__cause__, each.__context__) if link is not None]
+        found += [link for link in links if link not in found]
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,13 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    QueryDict,
+)
 from django.shortcuts import get_object_or_404, redirect, render, resolve_url
 from django.urls import NoReverseMatch, is_valid_path, reverse
 from django.utils import translation
@@ -37,6 +43,7 @@ from zoho_crm.exceptions import ZohoError
 from zoho_crm.forms import ConnectForm
 from zoho_crm.models import Connection, non_atomic_requests
 from zoho_crm.services import connect
+from zoho_crm.types import HiddenVariables, Secret
 
 View: TypeAlias = Callable[..., HttpResponseBase]
 
@@ -49,6 +56,13 @@ CALLBACK_PARAMETERS = ("state", "code", "error", "location", "accounts-server")
 BROWSER_KEY = "zoho_crm_browser"
 #: Django's default of ``LOGIN_URL``, where many sites have nothing.
 DEFAULT_LOGIN_URL = global_settings.LOGIN_URL
+
+
+class ConsentRedirect(HttpResponseRedirect):
+    """A redirect to Zoho's consent page; its address, which holds a state, is not shown."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} status_code={self.status_code}>"
 
 
 def flow_view(view: View) -> View:
@@ -104,24 +118,25 @@ def start(request: HttpRequest) -> HttpResponseBase:
 @require_GET
 def callback(request: HttpRequest) -> HttpResponseBase:
     """Make the connection that the user gave consent to, and show the result."""
+    given = _take_parameters(request)
     if not request.user.is_authenticated:
         return _signed_out(request)
     if not request.user.has_perm(PERMISSION):
         return _forbidden(request)
     user, browser = _user(request), _browser(request)
-    if any(len(request.GET.getlist(name)) > 1 for name in CALLBACK_PARAMETERS):
-        states = request.GET.getlist("state")
-        connect.withdraw(user=user, session_key=browser, states=states)
+    if any(len(values) > 1 for values in given.values()):
+        connect.withdraw(user=user, session_key=browser, states=given["state"])
         return _failed(request, _("The answer says something twice, which Zoho never does."))
+    first = {name: values[0] if values else Secret("") for name, values in given.items()}
     try:
         connection, next_path = connect.complete(
             user=user,
             session_key=browser,
-            state=request.GET.get("state", ""),
-            code=request.GET.get("code", ""),
-            error=request.GET.get("error", ""),
-            location=request.GET.get("location", ""),
-            accounts_server=request.GET.get("accounts-server", ""),
+            state=first["state"],
+            code=first["code"],
+            error=first["error"].reveal(),
+            location=first["location"].reveal(),
+            accounts_server=first["accounts-server"].reveal(),
         )
     except (ZohoError, ImproperlyConfigured) as error:
         return _failed(request, str(error))
@@ -195,16 +210,19 @@ def _begin(request: HttpRequest) -> HttpResponseBase:
     if not form.is_valid():
         return _failed(request, form.first_error(), next_path)
     try:
-        url = connect.begin(
-            user=_user(request),
-            session_key=_browser(request),
-            redirect_uri=redirect_uri(request),
-            next_path=next_path,
-            **form.cleaned_data,
-        )
+        browser = _browser(request)
+        with HiddenVariables():
+            return ConsentRedirect(
+                connect.begin(
+                    user=_user(request),
+                    session_key=browser,
+                    redirect_uri=redirect_uri(request),
+                    next_path=next_path,
+                    **form.cleaned_data,
+                )
+            )
     except ImproperlyConfigured as error:
         return _failed(request, str(error), next_path)
-    return redirect(url)
 
 
 def _connected(request: HttpRequest, connection: Connection, next_path: str) -> HttpResponse:
@@ -295,11 +313,20 @@ def _next_path(request: HttpRequest) -> str:
     return wanted if is_safe else _admin_url(request, "changelist")
 
 
-def _browser(request: HttpRequest) -> str:
+def _take_parameters(request: HttpRequest) -> dict[str, list[Secret]]:
+    """Return the parameters of the callback, and leave none in the request, which reports show."""
+    with HiddenVariables():
+        given = {name: list(map(Secret, request.GET.getlist(name))) for name in CALLBACK_PARAMETERS}
+    request.GET = QueryDict()
+    request.META["QUERY_STRING"] = ""
+    return given
+
+
+def _browser(request: HttpRequest) -> Secret:
     """
     Return the random text of this session.
 
     Not the session's key, which some session engines change with every answer.
     """
-    text: str = request.session.setdefault(BROWSER_KEY, secrets.token_urlsafe(32))
-    return text
+    with HiddenVariables():
+        return Secret(request.session.setdefault(BROWSER_KEY, secrets.token_urlsafe(32)))

@@ -277,7 +277,7 @@ def test_a_person_is_asked_for_a_consent_that_can_be_renewed() -> None:
     url = accounts.authorization_url(
         scopes=("a.b", "c.d"),
         redirect_uri="https://crm.example/back/?tenant=7",
-        state="s&t",
+        state=Secret("s&t"),
         code_challenge="challenge",
     )
 
@@ -299,6 +299,8 @@ def test_a_person_is_asked_for_a_consent_that_can_be_renewed() -> None:
 def test_the_proof_of_the_client_is_left_out_where_it_is_switched_off() -> None:
     accounts, _canned = canned_accounts(200, "")
 
-    url = accounts.authorization_url(scopes=("a.b",), redirect_uri="https://x.example/", state="s")
+    url = accounts.authorization_url(
+        scopes=("a.b",), redirect_uri="https://x.example/", state=Secret("s")
+    )
 
     assert "challenge" not in url

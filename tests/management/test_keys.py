@@ -28,7 +28,7 @@ def use(settings: Any):
 @pytest.fixture
 def authorization(connection: Connection, admin_user: Any) -> AuthorizationRequest:
     """Return the request of a person who is at Zoho's consent page."""
-    connect.begin(user=admin_user, session_key="s", redirect_uri="http://testserver/")
+    connect.begin(user=admin_user, session_key=Secret("s"), redirect_uri="http://testserver/")
     return AuthorizationRequest.objects.get()
 
 

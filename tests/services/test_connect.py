@@ -420,7 +420,8 @@ def test_a_code_of_another_data_center_is_unknown_there(settings: Any, wrong: st
 
 
 def begun(user: User, **order: Any) -> str:
-    return connect.begin(**{"user": user, "session_key": "session", "redirect_uri": BACK, **order})
+    given = {"user": user, "session_key": Secret("session"), "redirect_uri": BACK}
+    return connect.begin(**given, **order)
 
 
 def query_of(address: str) -> dict[str, str]:
@@ -431,9 +432,9 @@ def completed(user: User, back: str, **changes: Any) -> tuple[Connection, str]:
     query = query_of(back)
     given = {
         "user": user,
-        "session_key": "session",
-        "state": query["state"],
-        "code": query.get("code", ""),
+        "session_key": Secret("session"),
+        "state": Secret(query["state"]),
+        "code": Secret(query.get("code", "")),
         "error": query.get("error", ""),
         "location": query.get("location", ""),
         "accounts_server": query.get("accounts-server", ""),
@@ -501,7 +502,10 @@ def test_an_answer_is_taken_up_once(zoho: Simulator, admin_user: User) -> None:
     assert exchanged(zoho) == 1
 
 
-@pytest.mark.parametrize("changes", [{"state": "forged"}, {"state": ""}, {"session_key": "other"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"state": Secret("forged")}, {"state": Secret("")}, {"session_key": Secret("other")}],
+)
 def test_an_answer_to_nobodys_question_is_refused(
     zoho: Simulator, admin_user: User, changes: dict[str, str]
 ) -> None:

@@ -31,7 +31,7 @@ from zoho_crm.admin._base import (
     token_badge,
 )
 from zoho_crm.conf import conf
-from zoho_crm.forms import ConnectForm, SelfClientForm, VersionForm
+from zoho_crm.forms import ConnectForm, SelfClientForm, VersionForm, without_values
 from zoho_crm.models import (
     ApiUsage,
     Connection,
@@ -44,6 +44,7 @@ from zoho_crm.models import (
 from zoho_crm.services import connect, tokens
 from zoho_crm.services.keys import fingerprint
 from zoho_crm.services.presentation import backoff_text
+from zoho_crm.types import HiddenVariables
 from zoho_crm.views import redirect_uri, redirect_uri_notes
 
 #: Events on the page of a connection.
@@ -150,7 +151,10 @@ class ConnectionAdmin(CustomPagesAdmin):
     @method_decorator(sensitive_post_parameters("code", "client_secret"))
     def connect_view(self, request: HttpRequest) -> HttpResponse:
         """Show both ways to connect; connect with a self client's grant code."""
-        form = SelfClientForm(request.POST or None)
+        with HiddenVariables():
+            form = SelfClientForm(request.POST or None)
+            # What stays in the request is shown by error reporters.
+            request.POST = without_values(request.POST, SelfClientForm.SECRETS)
         if request.method == "POST" and form.is_valid():
             try:
                 connection = connect.with_grant_code(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from requests import PreparedRequest
 from requests.auth import AuthBase
@@ -23,7 +23,7 @@ from zoho_crm.exceptions import (
     ServerError,
     ZohoError,
 )
-from zoho_crm.types import JsonObject, Secret, TokenGrant
+from zoho_crm.types import HiddenVariables, JsonObject, Secret, TokenGrant
 
 #: Lifetime of an access token if the answer has none, or one that is not plausible.
 DEFAULT_LIFETIME_SECONDS = 3600
@@ -32,6 +32,8 @@ MAX_LIFETIME_SECONDS = 86_400
 TOKEN = re.compile(r"[!-~]{1,2000}", re.ASCII)
 #: Characters of the scopes in an answer that are read.
 MAX_SCOPES_LENGTH = 10_000
+#: The values of an answer that are secrets.
+TOKENS = ("access_token", "refresh_token")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,12 @@ class AccountsClient:
     credentials: Credentials
 
     def authorization_url(
-        self, *, scopes: tuple[str, ...], redirect_uri: str, state: str, code_challenge: str = ""
+        self,
+        *,
+        scopes: tuple[str, ...],
+        redirect_uri: str,
+        state: Secret,
+        code_challenge: str = "",
     ) -> str:
         """Return the URL of the consent page, for offline access: with a refresh token."""
         query = {
@@ -79,13 +86,16 @@ class AccountsClient:
             "redirect_uri": redirect_uri,
             "access_type": "offline",
             "prompt": "consent",
-            "state": state,
         }
         if code_challenge:
             query |= {"code_challenge": code_challenge, "code_challenge_method": "S256"}
-        return f"{self.api.origin}/oauth/v2/auth?{urlencode(query)}"
+        page = f"{self.api.origin}/oauth/v2/auth?{urlencode(query)}"
+        with HiddenVariables():
+            return f"{page}&state={quote(state.reveal())}"
 
-    def exchange(self, code: Secret, *, redirect_uri: str = "", verifier: str = "") -> TokenGrant:
+    def exchange(
+        self, code: Secret, *, redirect_uri: str = "", verifier: Secret | None = None
+    ) -> TokenGrant:
         """
         Exchange a code, which is valid once and for a minute, for tokens.
 
@@ -93,7 +103,7 @@ class AccountsClient:
         used up, and the caller can still revoke the other token.
 
         :param redirect_uri: the one of the authorization request; empty for a self client
-        :param verifier: PKCE's code verifier; empty without PKCE
+        :param verifier: PKCE's code verifier; none or empty without PKCE
         :raises GrantRefusedError: if the code is expired, used, or of another client or data center
         :raises ClientRejectedError: if the client or the data center is wrong
         """
@@ -133,7 +143,8 @@ class AccountsClient:
     def _request_tokens(self, grant_type: str, **form: str | Secret) -> TokenGrant:
         form = {"grant_type": grant_type, **form, **self.credentials.form()}
         signed = SecretForm(form)
-        return parse_answer(_grant, self.api.call("POST", "/oauth/v2/token", auth=signed))
+        body = self.api.call("POST", "/oauth/v2/token", auth=signed, secrets=TOKENS)
+        return parse_answer(_grant, body)
 
 
 def _grant(body: JsonObject) -> TokenGrant:
@@ -148,7 +159,7 @@ def _grant(body: JsonObject) -> TokenGrant:
 
 def _token(value: Any) -> Secret:
     """Return a token of an answer; empty if the value cannot be one."""
-    return Secret(value if isinstance(value, str) and TOKEN.fullmatch(value) else "")
+    return value if isinstance(value, Secret) and TOKEN.fullmatch(value.reveal()) else Secret("")
 
 
 def _seconds(body: JsonObject) -> float:

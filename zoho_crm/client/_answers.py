@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from requests import Response
@@ -30,7 +31,7 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
     ZohoError,
 )
-from zoho_crm.types import JsonObject, is_record_id, storable
+from zoho_crm.types import HiddenVariables, JsonObject, Secret, is_record_id, storable
 
 Value = TypeVar("Value")
 
@@ -109,9 +110,10 @@ def parse_answer(parse: Callable[[JsonObject], Value], body: JsonObject) -> Valu
     :raises ServerError: if the body does not have the documented form
     """
     try:
-        return parse(body)
+        with HiddenVariables():
+            return parse(body)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ServerError(code="unknown_form") from without_tracebacks(error)
+        raise ServerError(code="unknown_form") from error
 
 
 def no_answer(message: str, *, repeatable: bool, http_status: int | None = None) -> ZohoError:
@@ -127,16 +129,19 @@ def credits_remaining(response: Response) -> int | None:
     return int(remaining) if is_number and len(remaining) <= MAX_CREDITS_DIGITS else None
 
 
-def object_in(content: bytes) -> JsonObject:
+def object_in(content: bytes, secrets: Collection[str] = ()) -> JsonObject:
     """
     Return the JSON object in the body of an answer, ``{}`` if it is none.
 
     Numbers that no column can store are ``None`` in it, what is nested too deeply is empty, and its
     texts are those that every database stores: no others get past this function.
+
+    :param secrets: names of values that are secrets: a text becomes a ``Secret``, others ``None``
     """
     try:
         body = json.loads(
             content,
+            object_hook=partial(_hide, secrets) if secrets else None,
             parse_int=_whole_number,
             parse_float=_number,
             parse_constant=_no_number,
@@ -175,17 +180,14 @@ def id_or_empty(value: Any) -> str:
     return str(value) if is_record_id(str(value)) else ""
 
 
-def without_tracebacks(error: BaseException) -> BaseException:
-    """
-    Remove the tracebacks of an error and of its causes, and return it.
-
-    Error reporters show the variables of tracebacks, which hold signed requests and tokens.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        cause.__traceback__ = None
-        cause = cause.__cause__ or cause.__context__
-    return error
+def _hide(secrets: Collection[str], values: JsonObject) -> JsonObject:
+    """Return the values of a JSON object, with a ``Secret``, or ``None``, for these names."""
+    hidden = {
+        name: Secret(values[name]) if isinstance(values[name], str) else None
+        for name in secrets
+        if name in values
+    }
+    return {**values, **hidden}
 
 
 def _whole_number(digits: str) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
@@ -17,7 +17,6 @@ from zoho_crm.client._answers import (
     no_answer,
     object_in,
     parse_answer,
-    without_tracebacks,
 )
 from zoho_crm.client._transport import (
     Limits,
@@ -26,7 +25,7 @@ from zoho_crm.client._transport import (
     surely_not_sent,
 )
 from zoho_crm.exceptions import TransportError
-from zoho_crm.types import JsonObject, json_text
+from zoho_crm.types import HiddenVariables, JsonObject, json_text
 
 Value = TypeVar("Value")
 
@@ -78,15 +77,16 @@ class Api:
         repeatable: bool = True,
         may_send: Callable[[], bool] = always,
         auth: AuthBase | None = None,
+        secrets: Collection[str] = (),
         **parts: Any,
     ) -> JsonObject:
         """
         Send one request and return the body of its answer.
 
         :param repeatable: whether the request may be sent twice
-        :param may_send: called first, and again when the network connection is open; if it returns
-            ``False``, nothing is sent
+        :param may_send: called first, and again when connected; if ``False``, nothing is sent
         :param auth: used instead of this object's own
+        :param secrets: names of the answer's values that are secrets: a text becomes a ``Secret``
         :param parts: arguments of ``requests``: ``params``, ``json``, ``data``, ``headers``
         :raises TransientError: if it was certainly not processed, or is ``repeatable``
         :raises UnknownOutcomeError: if it is not ``repeatable`` and may have been processed
@@ -100,11 +100,11 @@ class Api:
         parts["auth"] = auth or self.auth
         try:
             with sending_only_if(lambda: time.monotonic() < end and may_send()):
-                response, body = self._exchange(method, path, parts)
+                response, body = self._exchange(method, path, parts, secrets)
         except requests.RequestException as error:
             certain = repeatable or surely_not_sent(error)
             message = f"{method} {self.host}{path}: {describe_error(error)}"
-            raise no_answer(message, repeatable=certain) from without_tracebacks(error)
+            raise no_answer(message, repeatable=certain) from error
         self._note_credits(credits_remaining(response), sent=sent)
         was_too_many = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
         self.on_call(kind_of(method, path), was_too_many)
@@ -128,21 +128,23 @@ class Api:
             self.credits_remaining, self._credits_noted_at = remaining, time.monotonic()
 
     def _exchange(
-        self, method: str, path: str, parts: dict[str, Any]
+        self, method: str, path: str, parts: dict[str, Any], secrets: Collection[str]
     ) -> tuple[requests.Response, JsonObject]:
         headers = {**self.session.headers, **(parts.pop("headers", None) or {})}
         if "json" in parts:  # requests would refuse a decimal
             parts["data"] = json_text(parts.pop("json")).encode()
             headers["Content-Type"] = "application/json"
-        # Not session.prepare_request: the session has nothing to add but its headers.
-        request = requests.Request(method, self.origin + path, headers=headers, **parts).prepare()
-        with self.session.send(
-            request,
-            timeout=cast(Any, self.limits.timeout()),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            return response, object_in(self._content(response))
+        # From here to the socket and back, the request and the answer are in plain.
+        with HiddenVariables():
+            # Not session.prepare_request: the session has nothing to add but its headers.
+            request = requests.Request(method, self.origin + path, headers=headers, **parts)
+            with self.session.send(
+                request.prepare(),
+                timeout=cast(Any, self.limits.timeout()),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                return response, object_in(self._content(response), secrets)
 
     def _content(self, response: requests.Response) -> bytes:
         """Read the body of an answer, up to the largest size."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from zoho_crm.forms._connect import ConnectForm, SelfClientForm, data_center_choices
+from zoho_crm.forms._connect import (
+    ConnectForm,
+    SelfClientForm,
+    data_center_choices,
+    without_values,
+)
 from zoho_crm.forms._conversion import (
     MODULES,
     NEW_RECORD,
@@ -30,4 +35,5 @@ __all__ = [
     "VersionForm",
     "data_center_choices",
     "unusable_reason",
+    "without_values",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django import forms
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import ClientRejectedError, GrantRefusedError
 from zoho_crm.models import Connection
-from zoho_crm.types import Secret
+from zoho_crm.types import HiddenVariables, Secret
 
 
 class BaseConnectForm(forms.Form):
@@ -91,8 +91,20 @@ class SelfClientForm(BaseConnectForm):
         "other_data_center": "data_center",
     }
 
+    #: The fields that hold secrets.
+    SECRETS = ("client_secret", "code")
+
+    def full_clean(self) -> None:
+        """Clean the form; afterwards its secrets are only in ``cleaned_data``."""
+        with HiddenVariables():
+            super().full_clean()
+            self.data = without_values(self.data, self.SECRETS)
+
     def clean_client_secret(self) -> Secret:
         return Secret(self.cleaned_data["client_secret"])
+
+    def clean_code(self) -> Secret:
+        return Secret(self.cleaned_data["code"])
 
     def clean(self) -> dict[str, Any]:
         given, settings = self.cleaned_data, conf()
@@ -111,6 +123,14 @@ class SelfClientForm(BaseConnectForm):
         elif isinstance(error, ClientRejectedError):
             field = "client_id"
         self.add_error(field, str(error))
+
+
+def without_values(data: Any, names: Collection[str]) -> Any:
+    """Return a copy of the data of a form without values for these names."""
+    kept = data.copy()
+    for name in names:
+        kept.pop(name, None)
+    return kept
 
 
 def data_center_choices() -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from zoho_crm.management._exits import ExitCode, error_text, exit_code_of, wrong
 from zoho_crm.management._output import FORMATS, Output, visible
 from zoho_crm.models import Connection
 from zoho_crm.services import tokens
-from zoho_crm.types import Secret
+from zoho_crm.types import HiddenVariables, Secret
 
 
 class ZohoCommand(BaseCommand):
@@ -135,4 +135,5 @@ def read_secret(options: dict[str, Any], prompt: str) -> Secret:
     """Return a secret that is typed at a terminal, where it is not shown, or a line of stdin."""
     stdin = stdin_of(options)
     asks = stdin.isatty() and options["interactive"]
-    return Secret((getpass.getpass(prompt) if asks else stdin.readline()).strip())
+    with HiddenVariables():
+        return Secret((getpass.getpass(prompt) if asks else stdin.readline()).strip())

@@ -43,7 +43,7 @@ from zoho_crm.services import grants, organisations, tokens, work
 from zoho_crm.services._transactions import outside_transaction
 from zoho_crm.services._zoho import api
 from zoho_crm.services.presentation import describe_error
-from zoho_crm.types import Environment, Secret, TokenGrant
+from zoho_crm.types import Environment, HiddenVariables, Secret, TokenGrant
 
 #: Seconds within which a person has to give consent.
 REQUEST_LIFETIME_SECONDS = 600
@@ -52,7 +52,7 @@ REQUEST_LIFETIME_SECONDS = 600
 def begin(
     *,
     user: AbstractBaseUser,
-    session_key: str,
+    session_key: Secret,
     redirect_uri: str,
     data_center: str = "",
     environment: str = "",
@@ -71,7 +71,7 @@ def begin(
         data_center, environment = connection.data_center, connection.environment
     center = grants.data_center(data_center or config.DATA_CENTER)
     accounts = AccountsClient(api=api(center.accounts), credentials=_client_of_settings())
-    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48) if config.PKCE else ""
+    state, verifier = _new_secret(32), _new_secret(48) if config.PKCE else Secret("")
     state_hash = _hash(state)
     AuthorizationRequest.objects.create(
         state_hash=state_hash,
@@ -82,7 +82,7 @@ def begin(
         redirect_uri=redirect_uri,
         name=name,
         connection=connection,
-        verifier_cipher=crypto.encrypt(Secret(verifier), place=state_hash),
+        verifier_cipher=crypto.encrypt(verifier, place=state_hash),
         next_path=next_path,
         expires_at=from_now(REQUEST_LIFETIME_SECONDS),
     )
@@ -94,9 +94,9 @@ def begin(
 def complete(
     *,
     user: AbstractBaseUser,
-    session_key: str,
-    state: str,
-    code: str,
+    session_key: Secret,
+    state: Secret,
+    code: Secret,
     error: str = "",
     location: str = "",
     accounts_server: str = "",
@@ -120,9 +120,9 @@ def complete(
         center=named or grants.data_center(request.data_center),
         environment=Environment(request.environment),
         credentials=_client_of_settings(),
-        code=Secret(code),
+        code=code,
         redirect_uri=request.redirect_uri,
-        verifier=crypto.decrypt(request.verifier_cipher, place=request.state_hash).reveal(),
+        verifier=crypto.decrypt(request.verifier_cipher, place=request.state_hash),
         by=user,
         name=request.name,
         expected=request.connection,
@@ -130,14 +130,14 @@ def complete(
     return connection, request.next_path
 
 
-def withdraw(*, user: AbstractBaseUser, session_key: str, states: Iterable[str]) -> None:
+def withdraw(*, user: AbstractBaseUser, session_key: Secret, states: Iterable[Secret]) -> None:
     """Mark the authorization requests of these states as used, if they are of user and session."""
     _usable_requests(user, session_key, states).update(used_at=DbNow())
 
 
 def with_grant_code(
     *,
-    code: str,
+    code: Secret | str,
     data_center: str,
     environment: str = "production",
     name: str = "",
@@ -158,13 +158,14 @@ def with_grant_code(
         center or environment is known
     """
     outside_transaction()
-    if not code.strip():
+    code = _stripped(code)
+    if not code:
         raise GrantRefusedError(_("The code is empty."), code="no_code")
     return _connect(
         center=grants.data_center(data_center),
         environment=grants.environment(environment),
         credentials=_client(client_id, client_secret) if client_id else _client_of_settings(),
-        code=Secret(code.strip()),
+        code=code,
         by=by,
         name=name,
     )
@@ -314,20 +315,35 @@ def _client_of_settings() -> Credentials:
         raise ImproperlyConfigured(
             _("Set ZOHO_CRM['CLIENT_ID'] and ['CLIENT_SECRET'] to those of your client at Zoho.")
         )
-    return Credentials(client_id=config.CLIENT_ID, client_secret=Secret(config.CLIENT_SECRET))
+    with HiddenVariables():
+        client_secret = Secret(config.CLIENT_SECRET)
+    return Credentials(client_id=config.CLIENT_ID, client_secret=client_secret)
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _new_secret(size: int) -> Secret:
+    """Return a random text that is safe in a URL, made of so many bytes."""
+    with HiddenVariables():
+        return Secret(secrets.token_urlsafe(size))
 
 
-def _s256(verifier: str) -> str:
+def _stripped(code: Secret | str) -> Secret:
+    with HiddenVariables():
+        return Secret((code.reveal() if isinstance(code, Secret) else code).strip())
+
+
+def _hash(secret: Secret) -> str:
+    return hashlib.sha256(secret.reveal().encode()).hexdigest()
+
+
+def _s256(verifier: Secret) -> str:
     """Return the code challenge of PKCE's method S256."""
-    digest = hashlib.sha256(verifier.encode()).digest()
+    digest = hashlib.sha256(verifier.reveal().encode()).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=") if verifier else ""
 
 
-def _use_request(user: AbstractBaseUser, session_key: str, state: str) -> AuthorizationRequest:
+def _use_request(
+    user: AbstractBaseUser, session_key: Secret, state: Secret
+) -> AuthorizationRequest:
     """
     Mark the authorization request of this state as used, and return it.
 
@@ -344,7 +360,7 @@ def _use_request(user: AbstractBaseUser, session_key: str, state: str) -> Author
 
 
 def _usable_requests(
-    user: AbstractBaseUser, session_key: str, states: Iterable[str]
+    user: AbstractBaseUser, session_key: Secret, states: Iterable[Secret]
 ) -> QuerySet[AuthorizationRequest]:
     """Return the authorization requests of states that this user and session can still use."""
     return AuthorizationRequest.objects.filter(
@@ -365,7 +381,7 @@ def _connect(
     by: AbstractBaseUser | None,
     name: str,
     redirect_uri: str = "",
-    verifier: str = "",
+    verifier: Secret | None = None,
     expected: Connection | None = None,
 ) -> Connection:
     """

@@ -17,7 +17,7 @@ from zoho_crm.conf import conf
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.models import Connection, ConnectionEvent, SdkToken, Token, atomic
 from zoho_crm.services.tokens import data_center_of
-from zoho_crm.types import Secret
+from zoho_crm.types import HiddenVariables, Secret
 
 #: The columns of ``FileStore`` of version 7.0.0, in its order.
 SDK_COLUMNS = (
@@ -59,7 +59,8 @@ def export_tokens(
     tokens = exportable_tokens(connection)
     if not tokens:
         raise RequestRefusedError(_("There is no token to export."), code="no_token")
-    content = _sdk_file(tokens)
+    with HiddenVariables():
+        content = _sdk_file(tokens)
     with ExitStack() as undo:
         descriptor = _new_file(path)
         undo.callback(path.unlink, missing_ok=True)

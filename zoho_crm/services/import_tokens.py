@@ -29,7 +29,7 @@ from zoho_crm.models import Token
 from zoho_crm.services import sdk_tokens
 from zoho_crm.services.adopt import NO_SECRET, adopt
 from zoho_crm.services.token_sources import FoundToken, Problem
-from zoho_crm.types import Environment, Secret
+from zoho_crm.types import Environment, HiddenVariables, Secret
 
 #: Rows that one query looks for.
 BATCH_ROWS = 500
@@ -205,7 +205,10 @@ def _missing(planned: TokenImport, options: ImportOptions) -> str:
 
 
 def _secret_of_settings(client_id: str) -> Secret:
-    return Secret(conf().CLIENT_SECRET) if client_id == conf().CLIENT_ID else NO_SECRET
+    if client_id != conf().CLIENT_ID:
+        return NO_SECRET
+    with HiddenVariables():
+        return Secret(conf().CLIENT_SECRET)
 
 
 def _place_of(api_domain: str) -> tuple[str, str]:

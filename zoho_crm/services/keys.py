@@ -11,7 +11,6 @@ from itertools import chain
 from django.core.exceptions import ImproperlyConfigured
 
 from zoho_crm import crypto
-from zoho_crm.conf import conf
 from zoho_crm.exceptions import SecretUnreadableError
 from zoho_crm.models import AuthorizationRequest, EncryptedModel, SdkToken, Token, batches
 from zoho_crm.types import Secret
@@ -109,7 +108,7 @@ def ciphertexts() -> Iterator[Ciphertext]:
 def count_by_key() -> Mapping[str, int]:
     """Return the number of ciphertexts by key id: the keys of the settings first, then others."""
     found = Counter(each.key_id for each in ciphertexts() if each.text)
-    known = [crypto.key_id(key) for key in conf().ENCRYPTION_KEYS]
+    known = crypto.key_ids()
     return {key_id: found[key_id] for key_id in dict.fromkeys([*known, *sorted(found)])}
 
 

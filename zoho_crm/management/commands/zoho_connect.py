@@ -59,7 +59,7 @@ class Command(ZohoCommand):
         settings = conf()
         code, secret = self._secrets(options)
         connection = connect.with_grant_code(
-            code=code.reveal(),
+            code=code,
             data_center=options["data_center"] or settings.DATA_CENTER,
             environment=options["environment"] or settings.ENVIRONMENT,
             name=options["name"],

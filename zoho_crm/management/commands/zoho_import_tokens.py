@@ -28,7 +28,7 @@ from zoho_crm.services.import_tokens import (
     run_imports,
 )
 from zoho_crm.services.token_sources import FoundToken
-from zoho_crm.types import Environment, Secret
+from zoho_crm.types import Environment, HiddenVariables, Secret
 
 FIELDS = (
     "source_row",
@@ -134,11 +134,12 @@ def _read_source(options: dict[str, Any]) -> list[FoundToken]:
     if kind == "from_file" and table:
         raise wrong_use(_("--table belongs to --database or --from-sqlite."))
     try:
-        if kind == "from_file":
-            return token_sources.read_file(Path(name))
-        if kind == "from_sqlite":
-            return token_sources.read_sqlite(Path(name), table=table)
-        return token_sources.read_table(name, table=table)
+        with HiddenVariables():
+            if kind == "from_file":
+                return token_sources.read_file(Path(name))
+            if kind == "from_sqlite":
+                return token_sources.read_sqlite(Path(name), table=table)
+            return token_sources.read_table(name, table=table)
     except RequestRefusedError as error:
         message = f"{name}: {error}"
         if error.code == "cannot_be_read":

@@ -7,7 +7,6 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from zoho_crm import crypto
-from zoho_crm.conf import conf
 from zoho_crm.management._command import ZohoCommand
 from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.services import keys
@@ -41,7 +40,7 @@ class Command(ZohoCommand):
 
 
 def _rows(rotation: Rotation) -> list[dict[str, Any]]:
-    known = [crypto.key_id(key) for key in conf().ENCRYPTION_KEYS]
+    known = crypto.key_ids()
     return [
         {
             "key_id": key_id,

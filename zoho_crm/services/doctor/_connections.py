@@ -48,7 +48,7 @@ def secrets() -> Iterator[Finding]:
     if not problems:
         shown = ", ".join(f"{key_id}: {number}" for key_id, number in counts.items())
         yield ok("encryption keys", _("every ciphertext can be read (%s)") % shown)
-    older = [crypto.key_id(key) for key in conf().ENCRYPTION_KEYS[1:]]
+    older = crypto.key_ids()[1:]
     if any(counts[key_id] for key_id in older):
         message = _("Some secrets are encrypted with an older key.")
         yield warn("encryption keys", message, _("Run: manage.py zoho_rotate_keys"))
@@ -56,10 +56,10 @@ def secrets() -> Iterator[Finding]:
 
 def client() -> Iterator[Finding]:
     """Check that the settings name a client, with which people can connect in a browser."""
-    given = {name: getattr(conf(), name) for name in ("CLIENT_ID", "CLIENT_SECRET")}
-    missing = [name for name, value in given.items() if not value]
+    settings = conf()
+    missing = [name for name in ("CLIENT_ID", "CLIENT_SECRET") if not getattr(settings, name)]
     if not missing:
-        yield ok("client", given["CLIENT_ID"])
+        yield ok("client", settings.CLIENT_ID)
     elif len(missing) == 1:
         message, fix = (
             _("One without the other cannot be used."),
