@@ -341,12 +341,12 @@ def test_a_lost_consent_is_said_and_can_be_replaced(zoho: Simulator) -> None:
     assert found(sdk_id).refresh_token == renewed.refresh_token
 
 
-def test_a_look_up_takes_two_queries(
+def test_a_look_up_takes_one_query(
     zoho: Simulator, django_assert_num_queries: Callable[[int], Any]
 ) -> None:
     sdk_id = sdk_tokens.save(grant_of(zoho))
 
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         found(sdk_id)
 
 

@@ -164,12 +164,12 @@ def name_of(token: Token) -> str:
 
 
 def _rows() -> QuerySet[SdkToken]:
-    return SdkToken.objects.select_related("token__connection")
+    return SdkToken.objects.select_related("token__connection").annotate(read_at=DbNow())
 
 
 def _row_of_id(sdk_id: str) -> SdkToken | None:
     is_id = sdk_id.isascii() and sdk_id.isdecimal() and len(sdk_id) <= MAX_ID_DIGITS
-    return _rows().filter(pk=int(sdk_id)).first() if is_id else None
+    return next(iter(_rows().filter(pk=int(sdk_id))), None) if is_id else None
 
 
 def _all_rows() -> Iterator[SdkToken]:
@@ -279,11 +279,20 @@ def _handed_out(row: SdkToken) -> SdkGrant:
     """Return the values of a row, with an access token that was renewed if it was due."""
     if row.token is None and row.refresh_token_cipher and not in_transaction():
         row = _asked_again(row)
-    if row.token:
+    if row.token and not _is_fresh(row, row.token):
         row.token = tokens.usable_token(
             connection_id=row.token.connection_id, token_id=row.token.pk
         )
     return _values(row)
+
+
+def _is_fresh(row: SdkToken, token: Token) -> bool:
+    """Return whether an access token needs no renewal yet, by the clock of the database."""
+    read_at: datetime | None = getattr(row, "read_at", None)
+    if token.status != Token.Status.ACTIVE or not (read_at and token.expires_at):
+        return False
+    left = (token.expires_at - read_at).total_seconds()
+    return left > max(tokens.REFRESH_EARLY_SECONDS, conf().CALL_DEADLINE)
 
 
 def _values(row: SdkToken) -> SdkGrant:
