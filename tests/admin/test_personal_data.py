@@ -27,6 +27,7 @@ from zoho_crm.models import (
     MassConversion,
     MassConversionJob,
     MassConversionLine,
+    SdkToken,
     Token,
 )
 from zoho_crm.services import convert, mass_convert, work
@@ -54,6 +55,12 @@ KEPT: dict[str, set[str]] = {
     "Token": {
         *{"user_id", "client_id", "scopes", "refresh_owner"},
         *{f"{name}_cipher" for name in Token.SECRETS},
+        *{f"{name}_hash" for name in Token.HASHED},
+    },
+    "SdkToken": {
+        *{"redirect_url", "api_domain", "client_id", "problem"},
+        *{f"{name}_cipher" for name in SdkToken.SECRETS},
+        *{f"{name}_hash" for name in SdkToken.HASHED},
     },
     "ConnectionWork": {"lease_owner", "backoff_reason", "backoff_details"},
     "Policy": {"name", "rules"},
@@ -139,6 +146,7 @@ def test_every_column_is_purged_or_has_no_personal_data(connection: Connection, 
             for row in conversions
         ),
         connection.tokens.get(),
+        SdkToken.objects.create(token=connection.tokens.get()),
         MassConversionLine.objects.create(mass_conversion=run, number=1),
         MassConversionJob.objects.create(
             mass_conversion=run, connection=connection, effect={}, posted_at=moment

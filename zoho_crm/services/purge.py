@@ -19,6 +19,7 @@ from zoho_crm.models import (
     MassConversion,
     MassConversionLine,
     Move,
+    SdkToken,
     Token,
     from_now,
 )
@@ -158,4 +159,8 @@ def _purge_users(age: Any, *, execute: bool) -> int:
     unused = Q(refreshed_at__lt=age) | Q(refreshed_at=None, created_at__lt=age)
     revoked = Token.objects.filter(unused, status=Token.Status.REVOKED)
     named = revoked.exclude(user_name="", user_email="")
-    return named.update(user_name="", user_email="") if execute else named.count()
+    found = named.count()
+    if execute:
+        SdkToken.objects.filter(token__in=revoked).update(user_name="", user_name_hash="")
+        named.update(user_name="", user_email="")
+    return found
