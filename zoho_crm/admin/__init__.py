@@ -8,11 +8,11 @@ from zoho_crm.admin._connections import (
     ApiUsageAdmin,
     ConnectionAdmin,
     ConnectionEventAdmin,
-    TokenAdmin,
 )
 from zoho_crm.admin._conversions import LeadConversionAdmin
 from zoho_crm.admin._policies import PolicyAdmin
 from zoho_crm.admin._runs import MassConversionAdmin
+from zoho_crm.admin._tokens import TokenAdmin
 from zoho_crm.models import (
     ApiUsage,
     Connection,

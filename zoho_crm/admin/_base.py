@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from zoho_crm.exceptions import ZohoError
@@ -216,9 +217,10 @@ def time_html(instant: datetime | None) -> SafeString | str:
     return format_html('<time datetime="{0}" title="{0}">{1}</time>', instant.isoformat(), text)
 
 
-def connection_badge(connection: Connection) -> SafeString:
-    """Return the badge of a connection's status."""
-    return _badge(_CONNECTION, connection.status, connection.get_status_display())
+def connection_badge(connection: Connection, *, lacks_default: bool = False) -> SafeString:
+    """Return the badge of a connection's status, which may be that it needs a default user."""
+    label = _("needs a default user") if lacks_default else connection.get_status_display()
+    return _badge(_CONNECTION, connection.status, label)
 
 
 def token_badge(token: Token) -> SafeString:

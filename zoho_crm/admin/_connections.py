@@ -13,7 +13,6 @@ from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
@@ -30,6 +29,7 @@ from zoho_crm.admin._base import (
     time_html,
     token_badge,
 )
+from zoho_crm.admin._tokens import expiry_text, secret_text
 from zoho_crm.conf import conf
 from zoho_crm.forms import ConnectForm, SelfClientForm, VersionForm, without_values
 from zoho_crm.models import (
@@ -42,7 +42,6 @@ from zoho_crm.models import (
     with_users,
 )
 from zoho_crm.services import connect, tokens
-from zoho_crm.services.keys import fingerprint
 from zoho_crm.services.presentation import backoff_text
 from zoho_crm.types import HiddenVariables
 from zoho_crm.views import redirect_uri, redirect_uri_notes
@@ -105,6 +104,7 @@ class ConnectionAdmin(CustomPagesAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
         default = Prefetch("tokens", Token.objects.filter(is_default=True), "default_tokens")
         rows: QuerySet[Connection] = super().get_queryset(request)
+        rows = rows.annotate(lacks_default=tokens.lacks_default())
         return rows.select_related("work").prefetch_related(default)
 
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
@@ -119,6 +119,7 @@ class ConnectionAdmin(CustomPagesAdmin):
             "token": default_token(connection),
             "scopes": scopes(connection),
             "events": recent_events(connection),
+            "users": users_of(connection),
             "connect_url": connect_url(),
             "can_forget": bool(connect.unreadable_tokens(connection)),
         }
@@ -279,7 +280,9 @@ class ConnectionAdmin(CustomPagesAdmin):
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, connection: Connection) -> SafeString:
-        return connection_badge(connection)
+        return connection_badge(
+            connection, lacks_default=getattr(connection, "lacks_default", False)
+        )
 
     @admin.display(description=gettext_lazy("data center"), ordering="data_center")
     def data_center_name(self, connection: Connection) -> str:
@@ -366,6 +369,12 @@ def scopes(connection: Connection) -> list[tuple[str, bool]]:
     return [(scope, scope not in missing) for scope in conf().SCOPES]
 
 
+def users_of(connection: Connection) -> list[dict[str, Any]]:
+    """Return the tokens of a connection, each with the badge of its status, the default first."""
+    stored = connection.tokens.order_by("-is_default", "user_email", "pk")
+    return [{"token": token, "badge": token_badge(token)} for token in stored]
+
+
 def recent_events(connection: Connection) -> list[dict[str, Any]]:
     """Return the latest ``MAX_EVENTS`` events, newest first."""
     events = with_users(connection.events.all(), "by").order_by("-pk")[:MAX_EVENTS]
@@ -389,87 +398,6 @@ def unfinished_counts(connection: Connection) -> list[tuple[str, int]]:
     counts: dict[str, Any] = dict(unfinished.order_by().values_list("status").annotate(Count("pk")))
     statuses = LeadConversion.Status
     return [(str(status.label), counts[status]) for status in statuses if status in counts]
-
-
-def expiry_text(token: Token | None) -> str:
-    """
-    Return how long the access token of a token is valid, in words.
-
-    An expired one is no problem: it is refreshed when it is needed.
-    """
-    if token is None or token.status != Token.Status.ACTIVE or token.expires_at is None:
-        return EMPTY_TEXT
-    if token.expires_at > timezone.now():
-        return _("expires in %s") % timeuntil(token.expires_at)
-    return _("renews by itself")
-
-
-def secret_text(token: Token, name: str) -> SafeString | str:
-    """Return what may be shown of a stored secret: its fingerprint and the id of its key."""
-    found = fingerprint(token, name)
-    if found.problem:
-        return _("cannot be read: %s") % found.problem
-    if not found.digits:
-        return EMPTY_TEXT
-    text = _("encrypted with key %s") % found.key_id
-    return format_html("<code>{}</code> · {}", found.digits, text)
-
-
-class TokenAdmin(ReadOnlyAdmin):
-    list_display = (
-        "user",
-        "connection",
-        "badge",
-        "access_token",
-        "expires",
-        "generation",
-        "refreshed_at",
-        "is_default",
-    )
-    list_filter = ("status", "connection")
-    list_select_related = ("connection",)
-    fields = (
-        "connection",
-        "user",
-        "user_id",
-        "client_id",
-        "scope_list",
-        "badge",
-        "is_default",
-        "access_token",
-        "expires",
-        "expires_at",
-        "generation",
-        "refreshed_at",
-        "throttled_until",
-        "refresh_token",
-        "created_at",
-    )
-    readonly_fields: ClassVar = fields
-
-    @admin.display(description=gettext_lazy("user"), ordering="user_email")
-    def user(self, token: Token) -> str:
-        return token.user_email or token.user_name or token.user_id
-
-    @admin.display(description=gettext_lazy("status"), ordering="status")
-    def badge(self, token: Token) -> SafeString:
-        return token_badge(token)
-
-    @admin.display(description=gettext_lazy("access token"))
-    def access_token(self, token: Token) -> SafeString | str:
-        return secret_text(token, "access_token")
-
-    @admin.display(description=gettext_lazy("refresh token"))
-    def refresh_token(self, token: Token) -> SafeString | str:
-        return secret_text(token, "refresh_token")
-
-    @admin.display(description=gettext_lazy("validity"), ordering="expires_at")
-    def expires(self, token: Token) -> str:
-        return expiry_text(token)
-
-    @admin.display(description=gettext_lazy("scopes"))
-    def scope_list(self, token: Token) -> str:
-        return ", ".join(token.scopes) or EMPTY_TEXT
 
 
 class ConnectionEventAdmin(ReadOnlyAdmin):

@@ -100,6 +100,11 @@ def add_connection_argument(parser: CommandParser) -> None:
     )
 
 
+def add_user_argument(parser: CommandParser, help: str) -> None:
+    """Add ``--user``, which names one of the users who gave consent for a connection."""
+    parser.add_argument("--user", metavar="EMAIL", help=help)
+
+
 def chosen_connection(name: str | None) -> Connection:
     """
     Return the connection of this name, or the default one if the name is ``None``.

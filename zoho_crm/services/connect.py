@@ -43,7 +43,7 @@ from zoho_crm.services import grants, organisations, tokens, work
 from zoho_crm.services._transactions import outside_transaction
 from zoho_crm.services._zoho import api
 from zoho_crm.services.presentation import describe_error
-from zoho_crm.types import Environment, HiddenVariables, Secret, TokenGrant
+from zoho_crm.types import Environment, HiddenVariables, Secret, TokenGrant, storable
 
 #: Seconds within which a person has to give consent.
 REQUEST_LIFETIME_SECONDS = 600
@@ -255,23 +255,32 @@ def _disable(
     return connection
 
 
-def check_connection(*, connection_id: int, by: AbstractBaseUser | None = None) -> str:
+def check_connection(
+    *, connection_id: int, by: AbstractBaseUser | None = None, user: str | None = None
+) -> str:
     """
     Read the organisation at Zoho, and return the problem as a sentence: empty if there is none.
 
     The result is recorded as an event. If there is no problem, a back-off of the connection ends,
     and edition, licences and mapped fields are stored as they are now.
+
+    :param user: whose token is tested, as for ``token_of``; then nothing but the event is stored
     """
     connection = Connection.objects.get(pk=connection_id)
-    client = tokens.client_for(connection)
+    tested = {} if user is None else {"user": storable(user, 200)}
     try:
+        client = tokens.client_for(connection, user=user)
         found = client.organisation()
     except ZohoError as error:
-        connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=False, code=error.code)
+        connection.record_event(
+            ConnectionEvent.Kind.TESTED, by=by, ok=False, code=error.code, **tested
+        )
         return describe_error(error)
-    connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=True)
+    connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=True, **tested)
     if found.id != connection.org_id:
         return _("This is another organisation: %s.") % found.name
+    if user is not None:
+        return ""
     read = organisations.columns(found, organisations.mapped_fields(client))
     organisations.store(connection_id, read)
     work.end_backoff(connection_id=connection_id)

@@ -16,6 +16,7 @@ def open_leads(
     fields: Iterable[str] = (),
     filters: Mapping[str, str] | None = None,
     limit: int | None = None,
+    user: str | None = None,
 ) -> Iterator[Lead]:
     """
     Yield the open leads that have all these values, newest first; each call reads 200 leads.
@@ -24,10 +25,11 @@ def open_leads(
 
     :param fields: API names of fields to read besides name, company, e-mail, owner and tags
     :param filters: wanted values by API name; letter case and outer spaces are ignored
+    :param user: the user who reads, as for ``token_of``
     :raises ZohoError: if Zoho cannot be asked
     """
     wanted = dict(filters or {})
-    pages = tokens.client_for(connection).leads.pages(fields=[*fields, *wanted])
+    pages = tokens.client_for(connection, user=user).leads.pages(fields=[*fields, *wanted])
     found = (lead for page in pages for lead in page.leads if matches_filters(lead, wanted))
     return islice(found, limit)
 

@@ -36,6 +36,7 @@ OPERATORS = VIEWERS | {
 MANAGERS = OPERATORS | {
     "connect_connection",
     "disconnect_connection",
+    "view_token",
     "view_payload_leadconversion",
     "run_massconversion",
     "add_policy",

@@ -52,19 +52,45 @@ def preview(
     return row
 
 
+def preview_as(*, connection_id: int, lead_id: str, user: str) -> LeadConversion:
+    """
+    Return a row, which is not stored, with the preview of a lead as one user sees it.
+
+    The worker acts as the default user, so what another one sees must not decide a conversion.
+
+    :param user: as for ``token_of``
+    :raises RequestRefusedError: if this can be no lead's id
+    :raises ZohoError: if Zoho cannot be asked
+    """
+    connection = Connection.objects.get(pk=connection_id)
+    row = LeadConversion(connection=connection, lead_id=_checked_id(lead_id))
+    found = fetch_preview(tokens.client_for(connection, user=user), row.lead_id)
+    lifecycle.previewed(row, found).apply()
+    return row
+
+
 def get_or_create_row(*, connection_id: int, lead_id: str) -> LeadConversion:
     """
     Return the row of a lead; create it, due at once, if there is none.
 
     :raises RequestRefusedError: if this can be no lead's id
     """
+    row, _created = LeadConversion.objects.select_related("connection").get_or_create(
+        connection_id=connection_id, lead_id=_checked_id(lead_id), defaults={"due_at": DbNow()}
+    )
+    return row
+
+
+def _checked_id(lead_id: str) -> str:
+    """
+    Return the id of a lead without outer white space.
+
+    :raises RequestRefusedError: if this can be no lead's id
+    """
     lead_id = lead_id.strip()
     if not is_record_id(lead_id):
         raise RequestRefusedError(code="INVALID_ID", details={"id": lead_id[:40]})
-    row, _created = LeadConversion.objects.select_related("connection").get_or_create(
-        connection_id=connection_id, lead_id=lead_id, defaults={"due_at": DbNow()}
-    )
-    return row
+    return lead_id
 
 
 def is_in_run(row: LeadConversion) -> bool:

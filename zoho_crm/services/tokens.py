@@ -197,17 +197,22 @@ def token_of(connection: Connection, user: str | None = None) -> Token:
     :param user: e-mail address, in any case, or Zoho's id of the user; ``None`` for the default
     :raises ConnectionLostError: if there is none, or Zoho no longer accepts it
     """
-    rows = connection.tokens.select_related("connection").order_by("-is_default", "pk")
     if user is None:
         return _active_token(_Row(connection.pk))
-    name = storable(user.strip(), MAX_USER_LENGTH)
-    of_user = rows.filter(Q(user_email__iexact=name) | Q(user_id=name)) if name else rows.none()
+    of_user = tokens_of(connection, user)
     token = of_user.filter(status=Token.Status.ACTIVE).first()
     if token is None:
         code = "user_lost" if of_user.exists() else "no_such_user"
-        details = {"user": name, "connection": connection.name}
+        details = {"user": storable(user, MAX_USER_LENGTH), "connection": connection.name}
         raise ConnectionLostError(code=code, details=details)
     return token
+
+
+def tokens_of(connection: Connection, user: str) -> QuerySet[Token]:
+    """Return the tokens of a user of a connection, one for each client, the default first."""
+    name = storable(user.strip(), MAX_USER_LENGTH)
+    rows = connection.tokens.select_related("connection").order_by("-is_default", "pk")
+    return rows.filter(Q(user_email__iexact=name) | Q(user_id=name)) if name else rows.none()
 
 
 def lacks_default() -> Case:

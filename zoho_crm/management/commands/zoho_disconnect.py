@@ -8,10 +8,15 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from zoho_crm.management._command import ZohoCommand, named_connection
-from zoho_crm.services import connect
+from zoho_crm.exceptions import ConnectionLostError
+from zoho_crm.management._command import ZohoCommand, add_user_argument, named_connection
+from zoho_crm.management._exits import wrong_use
+from zoho_crm.models import Connection
+from zoho_crm.services import connect, tokens
+from zoho_crm.services.users import disconnect_user, name_of
 
 FIELDS = ("connection", "org_id", "status", "waiting", "forgotten", "executed")
+USER_FIELDS = ("connection", "org_id", "user", "was_default", "status", "executed")
 
 
 class Command(ZohoCommand):
@@ -25,10 +30,23 @@ class Command(ZohoCommand):
             action="store_true",
             help="delete secrets that cannot be read, and so cannot be revoked (their key is lost)",
         )
+        add_user_argument(parser, "end the consent of this user only; the others stay connected")
         parser.add_argument("--execute", action="store_true", help="do it")
 
     def handle(self, *args: Any, name: str, forget: bool, execute: bool, **options: Any) -> None:
-        connection = named_connection(name)
+        connection, user = named_connection(name), options["user"]
+        if user is None:
+            self._disconnect(connection, forget, execute, options)
+        elif forget:
+            raise wrong_use(_("--user and --forget exclude each other."))
+        else:
+            self._disconnect_user(connection, user, execute, options)
+        if not execute:
+            self.hint(_("Nothing was done. To do it, add --execute"))
+
+    def _disconnect(
+        self, connection: Connection, forget: bool, execute: bool, options: dict[str, Any]
+    ) -> None:
         waiting = connection.conversions.unfinished().count()
         unreadable = len(connect.unreadable_tokens(connection))
         if execute:
@@ -52,8 +70,41 @@ class Command(ZohoCommand):
             self.hint(connect.how_to_end_consent(connection))
         elif unreadable:
             self.hint(_("Its secrets cannot be read. To delete them here only, add --forget"))
-        if not execute:
-            self.hint(_("Nothing was done. To do it, add --execute"))
+
+    def _disconnect_user(
+        self, connection: Connection, user: str, execute: bool, options: dict[str, Any]
+    ) -> None:
+        chosen = list(tokens.tokens_of(connection, user).exclude(refresh_token_cipher=""))
+        if not chosen:
+            details = {"user": user, "connection": connection.name}
+            raise ConnectionLostError(code="no_such_user", details=details)
+        for token in chosen if execute else []:
+            disconnect_user(token_id=token.pk)
+        connection.refresh_from_db()
+        row = {
+            "connection": connection.name,
+            "org_id": connection.org_id,
+            "user": name_of(chosen[0]),
+            "was_default": chosen[0].is_default,
+            "status": connection.status,
+            "executed": execute,
+        }
+        output = self.open_output(options)
+        if output.is_table:
+            for sentence in _sentences_on_user(row):
+                output.write_line(sentence % row)
+        else:
+            output.show([row], fields=USER_FIELDS, columns={})
+
+
+def _sentences_on_user(row: dict[str, Any]) -> list[str]:
+    """Return what was done, or would be, to one user, as sentences that name values of the row."""
+    if row["executed"]:
+        done = _("%(user)s is disconnected from “%(connection)s”; the history stays.")
+    else:
+        done = _("The consent of %(user)s for “%(connection)s” would be revoked at Zoho.")
+    default = _("This is the default user; no other one takes its place until a person chooses.")
+    return [done, default] if row["was_default"] else [done]
 
 
 def _sentences(row: dict[str, Any]) -> list[str]:

@@ -10,7 +10,12 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
 from zoho_crm.management import _arguments as arguments
-from zoho_crm.management._command import ZohoCommand, add_connection_argument, chosen_connection
+from zoho_crm.management._command import (
+    ZohoCommand,
+    add_connection_argument,
+    add_user_argument,
+    chosen_connection,
+)
 from zoho_crm.management._output import Row
 from zoho_crm.services.leads import field_value, open_leads
 from zoho_crm.types import Lead
@@ -25,6 +30,7 @@ class Command(ZohoCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add_connection_argument(parser)
+        add_user_argument(parser, "list what this user sees (default: the default user)")
         parser.add_argument(
             "--filter",
             type=arguments.assignment,
@@ -52,6 +58,7 @@ class Command(ZohoCommand):
             fields=fields,
             filters=filters,
             limit=limit + 1,
+            user=options["user"],
         )
         shown = self._limited(leads, limit)
         names = ("lead_id", *fields)

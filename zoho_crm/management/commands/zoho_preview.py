@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -12,6 +13,7 @@ from zoho_crm.management._arguments import add_lead_arguments, lead_ids
 from zoho_crm.management._command import (
     ZohoCommand,
     add_connection_argument,
+    add_user_argument,
     chosen_connection,
     stdin_of,
 )
@@ -25,7 +27,7 @@ from zoho_crm.management._exits import ExitCode, Problems, error_text, exit_code
 from zoho_crm.management._plans import add_policy_argument, chosen_policy
 from zoho_crm.matching import Policy
 from zoho_crm.models import LeadConversion
-from zoho_crm.services.preview import preview
+from zoho_crm.services.preview import preview, preview_as
 from zoho_crm.types import as_json
 
 FIELDS = (
@@ -48,6 +50,7 @@ class Command(ZohoCommand):
         super().add_arguments(parser)
         add_lead_arguments(parser)
         add_connection_argument(parser)
+        add_user_argument(parser, "show what this user would see, and store nothing")
         add_policy_argument(parser, "show what it would do (default: the proposed plan)")
 
     def handle(
@@ -62,7 +65,7 @@ class Command(ZohoCommand):
         rules = chosen_policy(policy) if policy else None
         connection = chosen_connection(options["connection"])
         problems = Problems()
-        rows = _previews(connection.pk, ids, problems)
+        rows = _previews(connection.pk, ids, options["user"], problems)
         output = self.open_output(options)
         if output.is_table:
             for row in rows:
@@ -73,11 +76,14 @@ class Command(ZohoCommand):
         problems.finish()
 
 
-def _previews(connection_id: int, ids: list[str], problems: Problems) -> Iterator[LeadConversion]:
+def _previews(
+    connection_id: int, ids: list[str], user: str | None, problems: Problems
+) -> Iterator[LeadConversion]:
     """Preview leads one by one; an error of the connection is raised, one of a lead is noted."""
+    one = preview if user is None else partial(preview_as, user=user)
     for lead_id in ids:
         try:
-            yield preview(connection_id=connection_id, lead_id=lead_id)
+            yield one(connection_id=connection_id, lead_id=lead_id)
         except ZohoError as error:
             code = exit_code_of(error)
             if code != ExitCode.ERROR:

@@ -12,11 +12,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from zoho_crm.management._command import ZohoCommand, named_connection
-from zoho_crm.management._exits import ExitCode, Problems
+from zoho_crm.management._command import ZohoCommand, add_user_argument, named_connection
+from zoho_crm.management._exits import ExitCode, Problems, wrong_use
 from zoho_crm.management._output import Row, Style
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token, holds
-from zoho_crm.services import connect, doctor
+from zoho_crm.services import connect, doctor, tokens
 from zoho_crm.services.doctor import Finding
 from zoho_crm.services.presentation import coded_text
 
@@ -34,6 +34,7 @@ FIELDS = (
     "unknown",
     "needs_review",
     "is_default",
+    "needs_default_user",
     "waits_until",
     "waits_because",
     "worker_seen_at",
@@ -61,12 +62,22 @@ class Command(ZohoCommand):
         super().add_arguments(parser)
         parser.add_argument("--connection", metavar="NAME", help="only this one")
         parser.add_argument("--test", action="store_true", help="ask Zoho whether it works")
+        add_user_argument(parser, "with --test: ask as this user (default: the default one)")
 
-    def handle(self, *args: Any, connection: str | None, test: bool, **options: Any) -> None:
+    def handle(
+        self,
+        *args: Any,
+        connection: str | None,
+        test: bool,
+        user: str | None,
+        **options: Any,
+    ) -> None:
+        if user is not None and not test:
+            raise wrong_use(_("--user needs --test."))
         chosen = Connection.objects.order_by("name")
         if connection is not None:
             chosen = chosen.filter(pk=named_connection(connection).pk)
-        tests = {each.pk: _test(each) for each in chosen} if test else {}
+        tests = {each.pk: _test(each, user) for each in chosen} if test else {}
         missed = {each.pk: list(doctor.worker_findings(each)) for each in chosen}
         rows = [
             _row(each, missed[each.pk], tests.get(each.pk, "")) for each in _with_figures(chosen)
@@ -84,15 +95,16 @@ class Command(ZohoCommand):
         return {"status": self.style.SUCCESS if is_well else self.style.WARNING}
 
 
-def _test(connection: Connection) -> str:
+def _test(connection: Connection, user: str | None) -> str:
     if connection.status == Connection.Status.DISABLED:
         return ""
-    return connect.check_connection(connection_id=connection.pk)
+    return connect.check_connection(connection_id=connection.pk, user=user)
 
 
 def _with_figures(connections: QuerySet[Connection]) -> QuerySet[Connection]:
     token = Token.objects.filter(connection=OuterRef("pk"), is_default=True)
     figures: dict[str, Any] = {
+        "lacks_default": tokens.lacks_default(),
         "token_expires_at": Subquery(token.values("expires_at")[:1]),
         "token_generation": Subquery(token.values("generation")[:1]),
         "due": Count("conversions", filter=Q(conversions__due_at__lte=DbNow())),
@@ -124,6 +136,7 @@ def _row(connection: Any, missed: list[Finding], test: str) -> dict[str, Any]:
         "unknown": connection.unknown,
         "needs_review": connection.needs_review,
         "is_default": connection.is_default,
+        "needs_default_user": connection.lacks_default,
         "waits_until": _iso(connection.backoff_until) if waits else None,
         "waits_because": why,
         "worker_seen_at": _iso(connection.worker_seen_at),
@@ -132,7 +145,9 @@ def _row(connection: Any, missed: list[Finding], test: str) -> dict[str, Any]:
         "test": test,
     }
     shown = connection.get_status_display()
-    if waits:
+    if connection.lacks_default:
+        shown = _("needs a default user")
+    elif waits:
         shown = _("waits until %s") % _time(connection.backoff_until)
     kind = connection.backoff_kind if waits else ""
     return {**row, "shown": shown, "kind": kind}
@@ -161,6 +176,7 @@ def _token(expires_at: str | None) -> str:
 def _exit_code(row: Row) -> ExitCode:
     needs_person = (
         row["status"] == Connection.Status.NEEDS_RECONNECT
+        or row["needs_default_user"]
         or row["kind"] == ConnectionWork.BackoffKind.PERSON
     )
     if needs_person:
@@ -174,7 +190,12 @@ def _report(rows: list[dict[str, Any]]) -> None:
         code = _exit_code(row)
         if code == ExitCode.NEEDS_PERSON:
             message = _("“%s” needs a person. Connect again: manage.py zoho_connect")
-            if row["status"] == Connection.Status.ACTIVE:
+            if row["needs_default_user"]:
+                message = _(
+                    "“%s” needs a default user: choose one in the admin, or connect again: "
+                    "manage.py zoho_connect"
+                )
+            elif row["status"] == Connection.Status.ACTIVE:
                 message = _("“%s” needs a person: a scope or a permission is missing at Zoho.")
             problems.add(code, message % row["connection"])
         elif code:

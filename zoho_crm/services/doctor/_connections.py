@@ -77,13 +77,18 @@ def connections() -> Iterator[Finding]:
     """Check the status of each connection, here and at Zoho, and its scopes."""
     backoff = holds(work__backoff_until__gt=DbNow())
     found = (
-        Connection.objects.annotate(is_backing_off=backoff).select_related("work").order_by("name")
+        Connection.objects.annotate(is_backing_off=backoff, lacks_default=tokens.lacks_default())
+        .select_related("work")
+        .order_by("name")
     )
     if not found:
         fix = _("Connect with: manage.py zoho_connect")
         yield warn("connections", _("There is none yet."), fix)
     for connection in found:
-        yield _status(connection, is_backing_off=connection.is_backing_off)
+        if connection.lacks_default:
+            yield _without_default(connection)
+        else:
+            yield _status(connection, is_backing_off=connection.is_backing_off)
         token = Token.objects.filter(connection=connection, is_default=True).first()
         missing = connect.missing_scopes(token.scopes) if token else []
         if missing:
@@ -120,6 +125,14 @@ def _status(connection: Connection, *, is_backing_off: bool) -> Finding:
         fix = _("Correct it at Zoho, then run: manage.py zoho_status --test")
         return fail(check, why, fix, is_connection=True)
     return warn(check, _("waits: %s") % why, _("It tries again by itself."))
+
+
+def _without_default(connection: Connection) -> Finding:
+    message = _("Its default user is not connected any more; its leads wait.")
+    users = ", ".join(tokens.other_users(connection))
+    fix = _("Choose another default user in the admin (%(users)s). %(again)s")
+    fix %= {"users": users, "again": _connect_again()}
+    return fail(f"connection {connection}", message, fix, is_connection=True)
 
 
 def _disabled(check: str, connection: Connection) -> Finding:

@@ -1,0 +1,196 @@
+"""Admin pages of tokens, each the consent of one user, which may be the default or be ended."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timeuntil
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from zoho_crm import tasks
+from zoho_crm.admin._base import (
+    EMPTY_TEXT,
+    EXPECTED_ERRORS,
+    CustomPagesAdmin,
+    has_any_permission,
+    signed_in_user,
+    token_badge,
+)
+from zoho_crm.models import Token
+from zoho_crm.services import tokens, users
+from zoho_crm.services.keys import fingerprint
+
+#: Permissions with one of which a person may choose the default user of a connection.
+MAY_CHOOSE_DEFAULT = ("connect_connection", "disconnect_connection")
+
+
+class TokenAdmin(CustomPagesAdmin):
+    list_display = (
+        "user",
+        "connection",
+        "badge",
+        "access_token",
+        "expires",
+        "generation",
+        "refreshed_at",
+        "is_default",
+    )
+    list_filter = ("status", "connection")
+    list_select_related = ("connection",)
+    fields = (
+        "connection",
+        "user",
+        "user_id",
+        "client_id",
+        "scope_list",
+        "badge",
+        "is_default",
+        "access_token",
+        "expires",
+        "expires_at",
+        "generation",
+        "refreshed_at",
+        "throttled_until",
+        "refresh_token",
+        "created_at",
+    )
+    readonly_fields: ClassVar = fields
+
+    @admin.display(description=gettext_lazy("user"), ordering="user_email")
+    def user(self, token: Token) -> str:
+        return token.user_email or token.user_name or token.user_id
+
+    @admin.display(description=gettext_lazy("status"), ordering="status")
+    def badge(self, token: Token) -> SafeString:
+        return token_badge(token)
+
+    @admin.display(description=gettext_lazy("access token"))
+    def access_token(self, token: Token) -> SafeString | str:
+        return secret_text(token, "access_token")
+
+    @admin.display(description=gettext_lazy("refresh token"))
+    def refresh_token(self, token: Token) -> SafeString | str:
+        return secret_text(token, "refresh_token")
+
+    @admin.display(description=gettext_lazy("validity"), ordering="expires_at")
+    def expires(self, token: Token) -> str:
+        return expiry_text(token)
+
+    @admin.display(description=gettext_lazy("scopes"))
+    def scope_list(self, token: Token) -> str:
+        return ", ".join(token.scopes) or EMPTY_TEXT
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        token: Token = kwargs["obj"]
+        context |= {
+            "can_be_default": may_be_default(token)
+            and has_any_permission(request, *MAY_CHOOSE_DEFAULT),
+            "can_disconnect": bool(token.refresh_token_cipher)
+            and has_any_permission(request, "disconnect_connection"),
+        }
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def url_patterns(self) -> list[URLPattern]:
+        return [
+            self.url_pattern("<int:pk>/default/", self.default_view, *MAY_CHOOSE_DEFAULT),
+            self.url_pattern("<int:pk>/disconnect/", self.disconnect_view, "disconnect_connection"),
+        ]
+
+    def default_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show what it means that this user is the default; on POST make it so."""
+        token = get_object_or_404(Token.objects.select_related("connection"), pk=pk)
+        if request.method == "POST":
+            return self._make_default(request, token)
+        return self._render(
+            request, token, "default.html", _("Make default"), can_be_default=may_be_default(token)
+        )
+
+    def _make_default(self, request: HttpRequest, token: Token) -> HttpResponse:
+        try:
+            users.make_default(token_id=token.pk, by=signed_in_user(request))
+        except EXPECTED_ERRORS as error:
+            messages.error(request, _("The default was not changed. %s") % error)
+        else:
+            tasks.wake(token.connection_id)
+            self.log_change(request, token, _("Made the default."))
+            text = _("%(name)s works with the consent of %(user)s now.")
+            names = {"name": token.connection, "user": users.name_of(token)}
+            messages.success(request, text % names)
+        return redirect(self.record_url(request, token))
+
+    def disconnect_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show what stops without this user; on POST revoke the token at Zoho and delete it."""
+        token = get_object_or_404(Token.objects.select_related("connection"), pk=pk)
+        if request.method == "POST":
+            return self._disconnect(request, token)
+        return self._render(
+            request,
+            token,
+            "disconnect.html",
+            _("Disconnect this user"),
+            others=tokens.other_users(token.connection),
+            waiting=token.connection.conversions.unfinished().count(),
+        )
+
+    def _disconnect(self, request: HttpRequest, token: Token) -> HttpResponse:
+        try:
+            users.disconnect_user(token_id=token.pk, by=signed_in_user(request))
+        except EXPECTED_ERRORS as error:
+            messages.error(request, _("Not disconnected; nothing was deleted. %s") % error)
+        else:
+            self.log_change(request, token, _("Disconnected."))
+            text = _("The consent of %s was revoked; the history stays.")
+            messages.success(request, text % users.name_of(token))
+        return redirect(self.record_url(request, token))
+
+    def _render(
+        self, request: HttpRequest, token: Token, template: str, name: str, **context: Any
+    ) -> HttpResponse:
+        return self.render_page(
+            request,
+            template,
+            page_name=name,
+            original=token,
+            user_name=users.name_of(token),
+            cancel=self.record_url(request, token),
+            **context,
+        )
+
+
+def may_be_default(token: Token) -> bool:
+    """Return whether a token works and is not the default."""
+    return token.status == Token.Status.ACTIVE and not token.is_default
+
+
+def expiry_text(token: Token | None) -> str:
+    """
+    Return how long the access token of a token is valid, in words.
+
+    An expired one is no problem: it is refreshed when it is needed.
+    """
+    if token is None or token.status != Token.Status.ACTIVE or token.expires_at is None:
+        return EMPTY_TEXT
+    if token.expires_at > timezone.now():
+        return _("expires in %s") % timeuntil(token.expires_at)
+    return _("renews by itself")
+
+
+def secret_text(token: Token, name: str) -> SafeString | str:
+    """Return what may be shown of a stored secret: its fingerprint and the id of its key."""
+    found = fingerprint(token, name)
+    if found.problem:
+        return _("cannot be read: %s") % found.problem
+    if not found.digits:
+        return EMPTY_TEXT
+    text = _("encrypted with key %s") % found.key_id
+    return format_html("<code>{}</code> · {}", found.digits, text)
