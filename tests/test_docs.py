@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from zoho_crm.conf import SETTING_NAMES
 from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.services.import_tokens import Reason
 from zoho_crm.services.token_sources import Problem
@@ -107,3 +108,26 @@ def test_what_the_stores_of_samples_fail_at_is_tested() -> None:
 
     assert len(named) > 10
     assert [name for name in named if f"def {name}(" not in tests] == []
+
+
+PHP_KEYS = """
+    client_id client_secret redirect_uri currentUserEmail sandbox apiBaseUrl apiVersion access_type
+    accounts_url persistence_handler_class persistence_handler_class_name token_persistence_path
+    db_username db_password db_port host_address fileUploadUrl applicationLogFilePath
+"""
+PYTHON_KEYS = "environment token UserSignature store logger sdk_config resource_path proxy"
+
+
+@pytest.mark.parametrize(
+    ("header", "keys"),
+    [("key of the PHP SDK", PHP_KEYS), ("argument of the Python SDK's `initialize`", PYTHON_KEYS)],
+)
+def test_every_key_of_the_sdks_is_explained(header: str, keys: str) -> None:
+    page = (ROOT / "docs" / "how-to" / "from-the-sdk.md").read_text(encoding="utf-8")
+    (table,) = re.findall(rf"^\| {header} .*\n\|.*\n((?:\|.*\n)+)", page, flags=re.MULTILINE)
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()]
+
+    named = [name for cells in rows for name in re.findall("`([^`]+)`", cells[0])]
+    assert sorted(named) == sorted(keys.split())
+    ours = {name for cells in rows for name in re.findall(r'\["([A-Z_]+)"\]', cells[1])}
+    assert ours <= set(SETTING_NAMES)
