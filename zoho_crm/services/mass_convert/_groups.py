@@ -39,10 +39,10 @@ COLUMNS = (
     *("status", "version", "follows", "joins"),
     *("contact_key", "account_key", "similar_key"),
 )
-#: The marks that each mark may replace.
-REPLACED_BY: Mapping[int, Collection[int]] = {
-    Grouping.COMPARE: (Grouping.DONE, Grouping.CHECK),
-    Grouping.CHECK: (Grouping.DONE,),
+#: The marks that each mark does not replace.
+KEPT_BY: Mapping[int, Collection[int]] = {
+    Grouping.COMPARE: (Grouping.SIMILAR, Grouping.COMPARE),
+    Grouping.CHECK: (Grouping.SIMILAR, Grouping.COMPARE, Grouping.CHECK),
 }
 
 #: Acts on a batch of rows of a run; returns whether that is finished.
@@ -107,9 +107,15 @@ def _compare(run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
         if row.status == Status.PREVIEWED and (row.follows_id, row.joins) != (leader, joins):
             changes.append((row, {"follows_id": leader, "joins": joins}))
     _update(changes)
-    joining = [row.pk for row in rows if row.joins == Joins.CONTACT]
-    to_check = _mark(_followers_of_followers(run).filter(pk__in=joining), Grouping.CHECK)
-    return _mark_affected(run, pks, contacts, accounts) and to_check < MAX_MARKED_ROWS
+    undecided = _planned(run).filter(decided_by=None)
+    joining = [row for row in rows if row.joins == Joins.CONTACT]
+    following = [row.pk for row in rows if row.follows_id]
+    checked = [
+        _mark(undecided.filter(pk__in=_following_followers(joining)), Grouping.CHECK),
+        _mark(undecided.filter(follows__in=following), Grouping.CHECK),
+    ]
+    is_all_marked = _mark_affected(run, pks, contacts, accounts)
+    return is_all_marked and max(checked) < MAX_MARKED_ROWS
 
 
 def _mark_affected(
@@ -122,7 +128,7 @@ def _mark_affected(
     :param accounts: the leaders to an account, likewise
     """
     rows = LeadConversion.objects.filter(mass_conversion=run, pk__gte=min(pks, default=0))
-    unmarked = rows.filter(grouping__in=REPLACED_BY[Grouping.COMPARE]).values_list("pk")
+    unmarked = rows.filter(grouping__in=[Grouping.DONE, Grouping.CHECK]).values_list("pk")
     if len(unmarked[: len(pks) + 1]) <= len(pks):
         return True  # there are none but these rows
     contacts = {key: pk for key, pk in contacts.items() if pk in pks}
@@ -132,13 +138,13 @@ def _mark_affected(
         _mark(_without_leader(run, pks, contacts, accounts), Grouping.COMPARE),
         _mark(_members(run, "contact_key", contacts, Joins.CONTACT), Grouping.COMPARE),
         _mark(members_of_accounts.exclude(joins=Joins.CONTACT), Grouping.COMPARE),
-        _mark(_followers_of_followers(run).filter(follows__in=pks), Grouping.CHECK),
     ]
     return max(marked) < MAX_MARKED_ROWS
 
 
 def _leave_followers_of_followers(_run: MassConversion, batch: QuerySet[LeadConversion]) -> bool:
-    _leave_for_review(batch.filter(follows__follows__isnull=False), "group")
+    found = _following_followers(batch.only("follows"))
+    _leave_for_review(batch.filter(pk__in=found), "group")
     return True
 
 
@@ -203,9 +209,13 @@ def _similar_companies(
     return _planned(run).filter(similar_key__in=several, decided_by=None)
 
 
-def _followers_of_followers(run: MassConversion) -> QuerySet[LeadConversion]:
-    """Return the rows that follow a follower, unless a person decided."""
-    return _planned(run).filter(follows__follows__isnull=False, decided_by=None)
+def _following_followers(rows: Collection[LeadConversion]) -> list[int]:
+    """Return the primary keys of those of these rows that follow a follower."""
+    # Not with a join: databases whose statistics are from before plan it badly.
+    pks = {row.follows_id for row in rows if row.follows_id}
+    leaders = LeadConversion.objects.filter(pk__in=pks)
+    followers = set(leaders.filter(follows__isnull=False).values_list("pk", flat=True))
+    return [row.pk for row in rows if row.follows_id in followers]
 
 
 def _members(
@@ -240,11 +250,13 @@ def _without_leader(
 
 def _mark(rows: QuerySet[LeadConversion], mark: int) -> int:
     """Mark rows, at most ``MAX_MARKED_ROWS``, and return how many there were."""
-    before = REPLACED_BY[mark]
-    pks = list(rows.filter(grouping__in=before).values_list("pk", flat=True)[:MAX_MARKED_ROWS])
+    # Excluded, not filtered by: a row is found by its key or leader, not among all without a mark.
+    rows = rows.exclude(grouping__in=KEPT_BY[mark])
+    pks = list(rows.values_list("pk", flat=True)[:MAX_MARKED_ROWS])
     if pks:
         # A row that was decided meanwhile keeps its mark.
-        LeadConversion.objects.filter(pk__in=pks, grouping__in=before).update(grouping=mark)
+        unmarked = LeadConversion.objects.exclude(grouping__in=KEPT_BY[mark])
+        unmarked.filter(pk__in=pks).update(grouping=mark)
     return len(pks)
 
 
