@@ -405,6 +405,13 @@ def test_deleting_really_deletes(zoho: Simulator) -> None:
     assert connection.status == "NEEDS_RECONNECT"
     assert connection.events.filter(kind="forgotten").count() == 1
 
+    sdk_tokens.delete_all()
+    assert sdk_tokens.stored() == []
+    assert not Token.objects.exists()
+    sdk_tokens.save(grant_of(zoho))
+    connection.refresh_from_db()
+    assert (connection.status, connection.tokens.get().is_default) == ("ACTIVE", True)
+
 
 def test_consents_given_in_the_admin_are_not_deleted(
     zoho: Simulator, connection: Connection

@@ -39,7 +39,7 @@ from zoho_crm.models import (
     batches,
     from_now,
 )
-from zoho_crm.services import tokens
+from zoho_crm.services import tokens, users
 from zoho_crm.services._transactions import in_transaction
 from zoho_crm.services.adopt import NO_SECRET, adopt
 from zoho_crm.types import Environment, Secret, storable
@@ -157,7 +157,7 @@ def row_for(token: Token, user_name: str = "") -> SdkToken:
 
 def name_of(token: Token) -> str:
     """Return the name that the SDK gives a user."""
-    return f"{token.user_email or token.user_id}:{token.connection.zgid}"
+    return f"{users.name_of(token)}:{token.connection.zgid}"
 
 
 # Finding
@@ -518,15 +518,17 @@ def _write(row: SdkToken, columns: dict[str, Any]) -> None:
 
 
 def _delete(row: SdkToken) -> None:
-    """Delete a grant; a connection that loses its default token has to be connected again."""
+    """Delete a grant; no other one takes the place of the default token of a connection."""
     if row.token is None:
         SdkToken.objects.filter(pk=row.pk).delete()
         return
     token, connection = row.token, row.token.connection
     with atomic():
-        if token.is_default:
-            active = Connection.objects.filter(pk=connection.pk, status=Connection.Status.ACTIVE)
-            active.update(status=Connection.Status.NEEDS_RECONNECT)
-        user = token.user_email or token.user_id
-        connection.record_event(ConnectionEvent.Kind.FORGOTTEN, tokens=1, user=user)
+        connection.lock()
+        was_default = connection.tokens.filter(pk=token.pk, is_default=True).exists()
         Token.objects.filter(pk=token.pk).delete()
+        if was_default:
+            status = users.without_default(connection)
+            Connection.objects.filter(pk=connection.pk).update(status=status)
+        kind = ConnectionEvent.Kind.FORGOTTEN
+        connection.record_event(kind, tokens=1, user=users.name_of(token))

@@ -55,14 +55,14 @@ def disconnect_user(*, token_id: int, by: AbstractBaseUser | None = None) -> Tok
         token.refresh_from_db(fields=["is_default"])
         tokens.delete_secrets(token, is_default=False)
         if token.is_default:
-            Connection.objects.filter(pk=connection.pk).update(status=_without_default(connection))
+            Connection.objects.filter(pk=connection.pk).update(status=without_default(connection))
         kind = ConnectionEvent.Kind.USER_DISCONNECTED
         connection.record_event(kind, by=by, user=name_of(token))
     return Token.objects.select_related("connection").get(pk=token_id)
 
 
-def _without_default(connection: Connection) -> Connection.Status:
-    """Return the status of a connection whose default token was revoked."""
+def without_default(connection: Connection) -> Connection.Status:
+    """Return the status of a connection that has lost its default token."""
     others = connection.tokens.exclude(refresh_token_cipher="")
     statuses = Connection.Status
     return statuses.NEEDS_RECONNECT if others.exists() else statuses.DISABLED
