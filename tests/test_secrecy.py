@@ -135,6 +135,11 @@ PATHS = ["by_code", "by_command", "by_page", "start", "callback", "refresh", "ap
 PATHS += ["rejected", "disconnect", "rotate", "forget", "export_tokens", "import_tokens"]
 
 
+def some_of(paths: list[str], *quick: str) -> list[Any]:
+    """Return the paths as parameters; all but the quick ones take long."""
+    return [path if path in quick else pytest.param(path, marks=pytest.mark.long) for path in paths]
+
+
 @pytest.fixture
 def site(
     zoho: Simulator,
@@ -185,7 +190,7 @@ def interrupted(site: Site, path: str, tracer: Tracer) -> tuple[BaseException | 
     return None, set()
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", some_of(PATHS, "start", "api_call", "disconnect"))
 def test_an_interruption_at_any_line_shows_no_secret(site: Site, path: str) -> None:
     shown, reached, places = [], 0, places_of(site, path)
     if path != "by_code":
@@ -204,6 +209,7 @@ def test_an_interruption_at_any_line_shows_no_secret(site: Site, path: str) -> N
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.long
 @pytest.mark.parametrize("path", ["by_code", "refresh", "api_call", "disconnect"])
 def test_an_interruption_below_our_code_shows_no_secret(
     site: Site, live_zoho: Simulator, path: str
@@ -237,7 +243,7 @@ def mail_to_admins(settings: Any) -> Iterator[AdminEmailHandler]:
     logger.removeHandler(handler)
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", some_of(PATHS, "disconnect", "rotate", "export_tokens"))
 def test_a_bug_shows_no_secret_on_the_debug_page_and_in_the_mail_to_admins(
     site: Site, path: str, settings: Any, mail_to_admins: AdminEmailHandler
 ) -> None:
