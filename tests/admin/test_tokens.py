@@ -112,7 +112,7 @@ def test_one_user_is_disconnected(
 def test_without_its_default_a_connection_says_that_it_needs_one(
     browser: Browser, connection: Connection, mara: Token, aiko: Token
 ) -> None:
-    get_or_create_row(connection_id=connection.pk, lead_id="1")
+    row = get_or_create_row(connection_id=connection.pk, lead_id="1")
     page = browser.get(f"{LIST}{mara.pk}/disconnect/")
     assert f"until one is made the default ({AIKO})" in page.text
     assert "1 lead waits until then." in page.text
@@ -122,6 +122,8 @@ def test_without_its_default_a_connection_says_that_it_needs_one(
     assert "▲ needs a default user" in browser.get(CONNECTIONS).text
     page = browser.get(f"{CONNECTIONS}{connection.pk}/change/")
     assert "make another one the default, or connect again" in page.text
+    page = browser.get(reverse("admin:zoho_crm_leadconversion_change", args=[row.pk]))
+    assert "needs a default user first" in page.text
     browser.get(f"{LIST}{aiko.pk}/default/")
     browser.press("Make default")
     assert "● works" in browser.get(CONNECTIONS).text

@@ -7,6 +7,7 @@ import pytest
 from tests.management.conftest import Run
 from tests.services.test_users import AIKO, MARA, add_user, lose
 from zoho_crm.models import Connection, LeadConversion, Token
+from zoho_crm.services.preview import get_or_create_row
 from zoho_crm.services.users import disconnect_user
 from zoho_crm.simulator import Simulator
 
@@ -89,6 +90,10 @@ def test_a_connection_says_that_it_needs_a_default_user(
     assert doctor.code == 4
     assert f"Choose another default user in the admin ({AIKO})." in doctor.out
     assert run("zoho_leads").code == 4
+    get_or_create_row(connection_id=connection.pk, lead_id="1")
+    work = run("zoho_work", "--until-idle")
+    assert work.code == 4
+    assert "needs a default user; its leads wait" in work.err
     assert run("zoho_leads", "--user", AIKO).code == 0
 
 

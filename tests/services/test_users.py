@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
 import requests
 from django.contrib.auth.models import User
+from django.db import connection as database
 
 from tests.grants import granted
 from tests.services.test_tokens import let_expire
@@ -166,6 +168,30 @@ def test_a_consent_that_ended_cannot_be_the_default(
         make_default(token_id=aiko.pk)
 
     assert defaults(connection) == [MARA]
+
+
+def test_of_several_choices_at_once_one_is_left(
+    zoho: Simulator, connection: Connection, mara: Token, aiko: Token
+) -> None:
+    tomas = add_user(zoho, 1)
+
+    def choose(token_id: int) -> None:
+        together.wait()
+        try:
+            make_default(token_id=token_id)
+        finally:
+            database.close()
+
+    for _time in range(5):
+        make_default(token_id=mara.pk)
+        together = Barrier(2)
+        choices = [Thread(target=choose, args=[token.pk]) for token in (aiko, tomas)]
+        for choice in choices:
+            choice.start()
+        for choice in choices:
+            choice.join()
+
+        assert len(defaults(connection)) == 1
 
 
 # A default that is lost

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.admin._base import time_html
 from zoho_crm.models import Connection
-from zoho_crm.services import heartbeat
+from zoho_crm.services import heartbeat, tokens
 from zoho_crm.services.presentation import backoff_text
 
 Text: TypeAlias = str | SafeString
@@ -27,7 +27,10 @@ def find_blockers(connection: Connection, rows: QuerySet[Any]) -> list[Text]:
     :param rows: of this connection, without those of paused runs
     """
     if connection.status != Connection.Status.ACTIVE:
-        return [_("The connection %s has to be connected again first.") % connection]
+        text = _("The connection %s has to be connected again first.")
+        if tokens.needs_default(connection.pk):
+            text = _("The connection %s needs a default user first: choose one among its tokens.")
+        return [text % connection]
     work = getattr(connection, "work", None)
     if work and work.backoff_until and work.backoff_until > timezone.now():
         text = _("The connection waits until {}: {}")

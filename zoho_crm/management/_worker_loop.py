@@ -20,7 +20,7 @@ from zoho_crm.conf import conf
 from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.management._lock_waits import short_lock_waits
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, MassConversion
-from zoho_crm.services import signals, work
+from zoho_crm.services import signals, tokens, work
 from zoho_crm.services.outages import OUTAGE_ERRORS, is_outage
 from zoho_crm.services.presentation import backoff_text
 
@@ -236,11 +236,13 @@ def is_workable(connection_id: int) -> bool:
 def report_blocked_connections(rows: QuerySet[LeadConversion], problems: Problems) -> None:
     """Add a problem for each connection that blocks some of these rows, with its reason."""
     connection_ids = rows.values("connection")
-    lost = Connection.objects.filter(
+    lost = Connection.objects.annotate(lacks_default=tokens.lacks_default()).filter(
         pk__in=connection_ids, status=Connection.Status.NEEDS_RECONNECT
     )
     for connection in lost:
         message = _("“%s” has to be connected again; its leads wait: manage.py zoho_connect")
+        if connection.lacks_default:
+            message = _("“%s” needs a default user; its leads wait: choose one in the admin")
         problems.add(ExitCode.NEEDS_PERSON, message % connection)
     for state in _blocked_connections().filter(pk__in=connection_ids).select_related("connection"):
         facts = {"connection": state.connection, "why": backoff_text(state)}

@@ -221,6 +221,11 @@ def lacks_default() -> Case:
     return holds(Q(Exists(active)), ~Q(Exists(active.filter(is_default=True))))
 
 
+def needs_default(connection_id: int) -> bool:
+    """Return whether only users of a connection work that are not the default."""
+    return Connection.objects.filter(lacks_default(), pk=connection_id).exists()
+
+
 def other_users(connection: Connection) -> list[str]:
     """Return the users of a connection whose tokens work, except the default one, in words."""
     others = connection.tokens.filter(status=Token.Status.ACTIVE, is_default=False)
@@ -344,8 +349,8 @@ def _lost(row: _Row, token: Token | None) -> ConnectionLostError:
     if token and row.token_id and not token.is_default:
         details = {"user": token.user_email or token.user_id, "connection": token.connection.name}
         return ConnectionLostError(code="user_lost", details=details)
-    needs_default = Connection.objects.filter(lacks_default(), pk=row.connection_id).exists()
-    return ConnectionLostError(code="no_default" if needs_default else "not_connected")
+    code = "no_default" if needs_default(row.connection_id) else "not_connected"
+    return ConnectionLostError(code=code)
 
 
 def _needs_no_refresh(token: Token) -> bool:
