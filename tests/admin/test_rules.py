@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import resolve
 
 from tests.admin.pages import Browser, Page, check_mark_up, check_tables
+from tests.services.test_users import add_user
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services import preview
 from zoho_crm.simulator import Simulator
@@ -31,6 +32,8 @@ PERMISSIONS_BY_PAGE = {
     "leadconversion/{lead}/decide/": ["preview_leadconversion", "approve_leadconversion"],
     "leadconversion/{lead}/settle/": ["resolve_leadconversion"],
     "leadconversion/{lead}/close/": ["resolve_leadconversion"],
+    "token/{token}/default/": ["connect_connection", "disconnect_connection"],
+    "token/{token}/disconnect/": ["disconnect_connection"],
 }
 #: The model and the button (or link) that a permission adds to the model's page.
 BUTTONS_BY_PERMISSION = {
@@ -55,6 +58,10 @@ PAGES = [
     "leadconversion/{blocked}/decide/",
     "token/",
     "token/{token}/change/",
+    "token/{token}/default/",
+    "token/{token}/disconnect/",
+    "token/{other}/default/",
+    "token/{other}/disconnect/",
 ]
 
 
@@ -66,6 +73,7 @@ def url_of(connection: Connection, zoho: Simulator) -> Callable[[str], str]:
         for name, case in (("lead", "several"), ("blocked", "locked"))
     }
     numbers = {"connection": connection.pk, "token": connection.tokens.get().pk, **rows}
+    numbers["other"] = add_user(zoho).pk
     return lambda address: f"{ADMIN}/{address.format(**numbers)}"
 
 

@@ -12,7 +12,8 @@ from django.contrib.staticfiles.finders import find
 
 from tests.admin.pages import Browser
 from tests.matches import many_matches
-from zoho_crm.models import Connection, LeadConversion, MassConversion
+from tests.services.test_users import add_user
+from zoho_crm.models import Connection, LeadConversion, MassConversion, Token
 from zoho_crm.services import preview
 from zoho_crm.simulator import Simulator
 
@@ -40,6 +41,8 @@ def urls(connection: Connection, zoho: Simulator) -> list[str]:
     lead = zoho.add_lead(First_Name=WORD, Last_Name=WORD, Company=WORD, Description=WORD)
     row = preview.preview(connection_id=connection.pk, lead_id=lead.id)
     Connection.objects.update(name="W" * 100, org_name="W" * 200)
+    token = add_user(zoho)
+    Token.objects.update(user_email="W" * 200)
     LeadConversion.objects.update(error_code="W" * 50, error_message=WORD)
     run = MassConversion.objects.create(
         connection=connection,
@@ -58,6 +61,9 @@ def urls(connection: Connection, zoho: Simulator) -> list[str]:
         f"{BASE}connection/",
         f"{BASE}connection/{connection.pk}/change/",
         f"{BASE}connection/{connection.pk}/disconnect/",
+        f"{BASE}token/{token.pk}/change/",
+        f"{BASE}token/{token.pk}/default/",
+        f"{BASE}token/{token.pk}/disconnect/",
     ]
 
 
