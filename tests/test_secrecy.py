@@ -30,6 +30,7 @@ from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection, Token
 from zoho_crm.services import connect, keys, tokens
 from zoho_crm.services.export_tokens import export_tokens
+from zoho_crm.services.users import disconnect_user
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from zoho_crm.types import Secret
 
@@ -95,6 +96,11 @@ class Site:
         self._connect_again()
         return lambda: connect.disconnect(connection_id=self.connection.pk)
 
+    def disconnect_user(self) -> Callable[[], object]:
+        self._connect_again()
+        token_id = tokens.token_of(self.connection).pk
+        return lambda: disconnect_user(token_id=token_id)
+
     def rotate(self) -> Callable[[], object]:
         self._connect_again()
         before = self.settings.ZOHO_CRM["ENCRYPTION_KEYS"]
@@ -132,7 +138,8 @@ class Site:
 
 
 PATHS = ["by_code", "by_command", "by_page", "start", "callback", "refresh", "api_call"]
-PATHS += ["rejected", "disconnect", "rotate", "forget", "export_tokens", "import_tokens"]
+PATHS += ["rejected", "disconnect", "disconnect_user", "rotate", "forget"]
+PATHS += ["export_tokens", "import_tokens"]
 
 
 def some_of(paths: list[str], *quick: str) -> list[Any]:
