@@ -23,6 +23,7 @@ from django.utils.log import AdminEmailHandler
 from django.utils.timezone import now
 from django.views.debug import ExceptionReporter
 
+from tests.parameters import mostly_long
 from tests.reporter import OUTSIDE, Place, Tracer, links_of, shown_by
 from zoho_crm import crypto
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY
@@ -142,11 +143,6 @@ PATHS += ["rejected", "disconnect", "disconnect_user", "rotate", "forget"]
 PATHS += ["export_tokens", "import_tokens"]
 
 
-def some_of(paths: list[str], *quick: str) -> list[Any]:
-    """Return the paths as parameters; all but the quick ones take long."""
-    return [path if path in quick else pytest.param(path, marks=pytest.mark.long) for path in paths]
-
-
 @pytest.fixture
 def site(
     zoho: Simulator,
@@ -197,7 +193,7 @@ def interrupted(site: Site, path: str, tracer: Tracer) -> tuple[BaseException | 
     return None, set()
 
 
-@pytest.mark.parametrize("path", some_of(PATHS, "start", "api_call", "disconnect"))
+@pytest.mark.parametrize("path", mostly_long(PATHS, quick=("start", "api_call")))
 def test_an_interruption_at_any_line_shows_no_secret(site: Site, path: str) -> None:
     shown, reached, places = [], 0, places_of(site, path)
     if path != "by_code":
@@ -250,7 +246,7 @@ def mail_to_admins(settings: Any) -> Iterator[AdminEmailHandler]:
     logger.removeHandler(handler)
 
 
-@pytest.mark.parametrize("path", some_of(PATHS, "disconnect", "rotate", "export_tokens"))
+@pytest.mark.parametrize("path", mostly_long(PATHS, quick=("rotate",)))
 def test_a_bug_shows_no_secret_on_the_debug_page_and_in_the_mail_to_admins(
     site: Site, path: str, settings: Any, mail_to_admins: AdminEmailHandler
 ) -> None:

@@ -89,6 +89,7 @@ def test_it_ends_by_itself_if_asked_to(temporary: Path) -> None:
     assert not list(temporary.iterdir())
 
 
+@pytest.mark.long
 def test_it_shows_every_verdict_agrees_with_the_ledger_and_stays(temporary: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -17,6 +17,7 @@ from django.utils.timezone import localdate
 from tests.clock import pass_time
 from tests.mass import groups
 from tests.mass.bench import CREATE, REFUSAL, Bench, Stage, policy
+from tests.parameters import mostly_long
 from zoho_crm import matching
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import StaleDecisionError
@@ -434,7 +435,7 @@ def test_a_row_is_left_to_a_person_if_its_leader_comes_to_follow_another(
     assert (bench.row("3").plan, bench.row("3").reason) == (None, "group")
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", mostly_long(range(4), quick=(0,)))
 def test_groups_are_the_same_as_if_all_rows_were_grouped_at_once(
     in_review: InReview, bench: Bench, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,7 +453,7 @@ def test_groups_are_the_same_as_if_all_rows_were_grouped_at_once(
         assert groups.stored(run) == expected
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", mostly_long(range(4), quick=(0,)))
 def test_decisions_between_the_steps_leave_nothing_to_group(
     in_review: InReview, bench: Bench, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
