@@ -42,7 +42,9 @@ NO_LOOK_UPS = [
 def paths(model: Any, relations: int = MAX_RELATIONS) -> Iterator[tuple[str, Any]]:
     """Yield the path of every column that can be reached from a model, and its field."""
     for field in model._meta.get_fields():
-        name = field.name if field.concrete else field.get_accessor_name() or field.name
+        name = (
+            field.auto_created and field.is_relation and field.get_accessor_name()
+        ) or field.name
         yield name, getattr(field, "target_field", field)
         if field.is_relation and relations:
             related = paths(field.related_model, relations - 1)

@@ -156,7 +156,8 @@ def test_a_broker_whose_sockets_have_no_time_out_gets_a_recommendation(
     is_recommended: bool,
 ) -> None:
     monkeypatch.setenv("CELERY_BROKER_WRITE_URL", url)
-    monkeypatch.setitem(app.conf, "broker_transport_options", options)
+    for name, value in options.items():
+        monkeypatch.setitem(app.conf.broker_transport_options, name, value)
 
     finding = findings(run).get("broker options", {"fix": ""})
 
