@@ -173,6 +173,9 @@ class ExpectedRow:
             self.empty_reads += 1
         elif view == "nothing" or (self.shown and self.shown[0] != truth.edits):
             self.reset_to_new()
+        elif self.empty_reads:
+            self._move("READY", NOW)
+            self.empty_reads = 0
         else:
             lease = TIMES["LEASE"]
             self._move("RUNNING", (lease, lease))

@@ -315,6 +315,22 @@ def test_an_answer_without_content_does_not_yet_mean_that_there_is_no_such_lead(
     assert set(statuses(rows)) == {Status.CONVERTED}
 
 
+@pytest.mark.parametrize("begin", ["requested", "ready"])
+def test_only_empty_reads_in_a_row_mean_that_there_is_no_such_lead(request, begin, run, zoho):
+    row = request.getfixturevalue(begin)()
+    status = now(row).status
+
+    for answer in ["empty", "found"] * 5:
+        if answer == "empty":
+            zoho.fail("leads_list", "empty", times=1)
+        before = calls(zoho)
+        run(stop=StopCondition(lambda before=before: calls(zoho) > before))  # ends after the read
+
+    assert now(row).status == status
+    assert run() is None
+    assert now(row).status == Status.CONVERTED
+
+
 def test_a_lead_that_is_locked_since_is_refused_with_the_reason(ready, run, zoho):
     row = ready()
     zoho.records["Leads"][row.lead_id]["Locked__s"] = True

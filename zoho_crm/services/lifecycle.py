@@ -206,6 +206,16 @@ def not_found_yet(row: LeadConversion) -> Move:
     return Move(row=row, to=Status(row.status), values=values, details={"read": "nothing"})
 
 
+def found_again(row: LeadConversion) -> Move:
+    """
+    Return the move after a read that found a lead which the reads before did not find.
+
+    Only reads in a row prove that there is no such lead, so these do not count any more.
+    """
+    values: Values = {"empty_reads": 0, **_due_column(row, DbNow())}
+    return Move(row=row, to=Status(row.status), values=values, details={"read": "found"})
+
+
 def _due_column(row: LeadConversion, moment: Any) -> Values:
     """Return the column ``due_at``; none for a row that waits for a job, which makes it due."""
     waits_for_job = row.status == Status.READY and row.effect and row.due_at is None

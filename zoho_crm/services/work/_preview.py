@@ -107,6 +107,8 @@ class PreviewStep:
             # No policy decides about a lead that cannot be converted; a run stores more with it.
             rules = self._rules.rules_of_run(row)
             return preview_result(row, matching.assess(lead), rules).move
+        if row.empty_reads:
+            return lifecycle.found_again(row)
         leads[row.pk] = lead
         return None
 

@@ -231,6 +231,8 @@ def move_before_sending(row: LeadConversion, lead: Lead | None, *, sent: str | N
     changed = matching.changed_fields(approved, lead) if approved else ("id",)
     if changed:
         return lifecycle.reset_to_new(row, changed=list(changed))
+    if row.empty_reads:
+        return lifecycle.found_again(row)
     return lifecycle.claimed(row, sent)
 
 
