@@ -1,10 +1,11 @@
-"""Pages are as wide as the window, however long a word is; measured where there is a browser."""
+"""Widths and heights of pages, measured where there is a browser: only long words are broken."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,17 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 BASE = "/admin/zoho_crm/"
 WORD = "W" * 30_000
 WINDOW = 1000
+#: Pixels; more than three lines.
+MAX_ROW_HEIGHT = 80
 STATIC_URL = r"/static/([^\"']+)"
 FRAME = f'<iframe src="{{number}}.html" width="{WINDOW}" height="800"></iframe>'
-#: Writes the width of each frame's page into the page.
+#: Writes a size of each frame's page into the page.
 MEASURE = """<script>addEventListener("load", () => {
 for (const frame of document.querySelectorAll("iframe"))
-    document.body.append(frame.contentDocument.documentElement.scrollWidth, "px ");
+    document.body.append(frame.contentDocument.SIZE, "px ");
 })</script>"""
+WIDTH = "documentElement.scrollWidth"
+HEIGHT_OF_ROW = "querySelector('#result_list tbody tr').offsetHeight"
 
 
 @pytest.fixture
@@ -77,19 +82,37 @@ def chromium(tmp_path: Path) -> list[str]:
     return [program, *options, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
 
 
+@pytest.fixture
+def measured(
+    browser: Browser, chromium: list[str], tmp_path: Path
+) -> Callable[[list[str], str], dict[str, int]]:
+    """Return a function that measures a size of pages, in pixels, by their URL."""
+
+    def sizes(urls: list[str], size: str) -> dict[str, int]:
+        for number, url in enumerate(urls):
+            html = browser.get(url).html
+            html = re.sub(STATIC_URL, lambda found: f"file://{find(found[1])}", html)
+            (tmp_path / f"{number}.html").write_text(html, encoding="utf-8")
+        frames = [FRAME.format(number=number) for number in range(len(urls))]
+        page = tmp_path / "page.html"
+        page.write_text("".join([*frames, MEASURE.replace("SIZE", size)]), encoding="utf-8")
+        dom = subprocess.check_output([*chromium, page.as_uri()], text=True, timeout=120)
+        found = map(int, re.findall(r"(\d+)px", dom))
+        return dict(zip(urls, found, strict=True))
+
+    return sizes
+
+
 def test_a_long_word_widens_no_page(
-    browser: Browser, urls: list[str], chromium: list[str], tmp_path: Path
+    urls: list[str], measured: Callable[[list[str], str], dict[str, int]]
 ) -> None:
-    for number, url in enumerate(urls):
-        html = re.sub(STATIC_URL, lambda found: f"file://{find(found[1])}", browser.get(url).html)
-        (tmp_path / f"{number}.html").write_text(html, encoding="utf-8")
-    frames = [FRAME.format(number=number) for number in range(len(urls))]
-    page = tmp_path / "page.html"
-    page.write_text("".join([*frames, MEASURE]), encoding="utf-8")
-
-    dom = subprocess.check_output([*chromium, page.as_uri()], text=True, timeout=120)
-
-    widths = list(map(int, re.findall(r"(\d+)px", dom)))
-    assert len(widths) == len(urls)
-    wide = {url: width for url, width in zip(urls, widths, strict=True) if width > WINDOW}
+    wide = {url: width for url, width in measured(urls, WIDTH).items() if width > WINDOW}
     assert not wide
+
+
+def test_a_usual_word_is_not_broken_in_a_list(
+    connection: Connection, measured: Callable[[list[str], str], dict[str, int]]
+) -> None:
+    (height,) = measured([f"{BASE}connection/"], HEIGHT_OF_ROW).values()
+
+    assert height < MAX_ROW_HEIGHT
