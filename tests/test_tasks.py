@@ -80,9 +80,9 @@ def test_a_task_that_meets_an_outage_of_the_database_is_tried_again(
 ) -> None:
     order = {"lead_id": zoho.story("no_match"), "connection_id": connection.pk}
     with failing(OperationalError("server closed the connection unexpectedly"), at(0)):
-        result = tasks.convert_lead.apply(kwargs=order)
+        answer = tasks.convert_lead.apply(kwargs=order).result
 
-    assert result.get()["status"] == "NEW"
+    assert answer["status"] == "NEW"
     assert LeadConversion.objects.get().lead_id == order["lead_id"]
 
 
