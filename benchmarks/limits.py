@@ -26,7 +26,8 @@ from django.conf import settings
 
 from zoho_crm.exceptions import TransportError
 from zoho_crm.models import Connection
-from zoho_crm.services import convert, tokens, work
+from zoho_crm.services import convert, work
+from zoho_crm.services.clients import client_for
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Answer, Call, Server, Simulator, SimulatorSettings
 
@@ -112,7 +113,7 @@ def measure_lateness(connection: Connection, zoho: CountingSimulator, part: str)
     """Return how many seconds after its deadline a call ends whose answer never stops dripping."""
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "CALL_DEADLINE": DEADLINE_SECONDS}
     zoho.fail("leads_list", "drip", body=part)
-    client = tokens.client_for(connection)
+    client = client_for(connection)
     began = time.monotonic()
     with suppress(TransportError):
         client.leads.page()

@@ -29,7 +29,7 @@ from zoho_crm import crypto
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection, Token
-from zoho_crm.services import connect, keys, tokens
+from zoho_crm.services import clients, connect, keys, tokens
 from zoho_crm.services.export_tokens import export_tokens
 from zoho_crm.services.users import disconnect_user
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
@@ -85,13 +85,13 @@ class Site:
 
     def api_call(self) -> Callable[[], object]:
         self._connect_again()
-        return lambda: tokens.client_for(self.connection).organisation()
+        return lambda: clients.client_for(self.connection).organisation()
 
     def rejected(self) -> Callable[[], object]:
         """Zoho rejects the access token of a call, which is renewed."""
         self._connect_again()
         self.zoho.world.grants.access_tokens.clear()
-        return lambda: tokens.client_for(self.connection).organisation()
+        return lambda: clients.client_for(self.connection).organisation()
 
     def disconnect(self) -> Callable[[], object]:
         self._connect_again()

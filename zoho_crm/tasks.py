@@ -14,7 +14,7 @@ from django.db import close_old_connections, transaction
 
 from zoho_crm.conf import conf
 from zoho_crm.models import MassConversion, database
-from zoho_crm.services import broker, convert, signals, tokens, work
+from zoho_crm.services import broker, connections, convert, signals, work
 from zoho_crm.services.outages import OUTAGE_ERRORS
 
 
@@ -43,7 +43,7 @@ def convert_lead(
     :return: ``{"conversion_id", "status"}``, the status at this moment
     """
     if connection_id is None:
-        connection_id = tokens.default_connection().pk
+        connection_id = connections.default_connection().pk
     row = convert.request(connection_id=connection_id, lead_id=lead_id, policy=policy)
     wake(connection_id)
     return {"conversion_id": row.pk, "status": row.status}

@@ -14,7 +14,7 @@ from django.urls import path
 from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import ConnectionLostError, TransientError
 from zoho_crm.models import ApiUsage, Connection, LeadConversion, Policy, Token, from_now
-from zoho_crm.services import connect, leads, preview, settle, tokens, work
+from zoho_crm.services import clients, connect, leads, preview, settle, tokens, work
 from zoho_crm.services.choices import choices
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def show_organisation(request: HttpRequest) -> HttpResponse:
     """Read at Zoho, as a view of a host project."""
-    return JsonResponse({"name": tokens.client_for().organisation().name})
+    return JsonResponse({"name": clients.client_for().organisation().name})
 
 
 def convert_a_lead(request: HttpRequest) -> HttpResponse:
-    tokens.client_for().leads.convert(request.GET["lead"], ConversionPlan())
+    clients.client_for().leads.convert(request.GET["lead"], ConversionPlan())
     return HttpResponse()
 
 
@@ -69,7 +69,7 @@ def atomic_requests(settings: Any) -> Iterator[Client]:
 
 
 READS: dict[str, Callable[[Connection, str], object]] = {
-    "organisation": lambda connection, lead: tokens.client_for(connection).organisation(),
+    "organisation": lambda connection, lead: clients.client_for(connection).organisation(),
     "open leads": lambda connection, lead: list(leads.open_leads(connection)),
     "leads by e-mail": lambda connection, lead: leads.find_leads(
         connection_id=connection.pk, email="jo@example.example"
@@ -127,7 +127,7 @@ CHANGES: dict[str, Callable[[Connection, ZohoClient, Simulator], object]] = {
 def test_nothing_is_changed_at_zoho_inside_a_transaction(
     connection: Connection, zoho: Simulator, change: str
 ) -> None:
-    client = tokens.client_for(connection)
+    client = clients.client_for(connection)
     before = Token.objects.values().get()
 
     with transaction.atomic(), pytest.raises(RuntimeError, match="outside of the transaction"):
@@ -145,7 +145,7 @@ def test_a_token_that_ends_soon_is_used_as_it_is(connection: Connection, zoho: S
     connection.tokens.update(expires_at=from_now(200))
 
     with transaction.atomic():
-        tokens.client_for(connection).organisation()
+        clients.client_for(connection).organisation()
 
     assert zoho.stats()["tokens"]["refreshed"] == 0
 
@@ -154,7 +154,7 @@ def test_an_expired_token_is_renewed_beside_the_transaction(
     deferred: None, expired: Connection, zoho: Simulator
 ) -> None:
     with transaction.atomic():
-        client = tokens.client_for(expired)
+        client = clients.client_for(expired)
         client.organisation()
         client.organisation()
         transaction.set_rollback(True)
@@ -171,7 +171,7 @@ def test_a_token_that_zoho_rejects_is_renewed_beside_the_transaction(
     zoho.world.grants.revoke(rejected)
 
     with transaction.atomic():
-        assert tokens.client_for(connection).organisation().id == connection.org_id
+        assert clients.client_for(connection).organisation().id == connection.org_id
 
     assert connection.tokens.get().generation == 2
 
@@ -184,11 +184,11 @@ def test_where_the_transaction_has_written_sqlite_cannot_and_says_so(
     with transaction.atomic():
         Policy.objects.create(name="mine", rules={})
         with pytest.raises(TransientError, match="or before it writes") as caught:
-            tokens.client_for(expired).organisation()
+            clients.client_for(expired).organisation()
 
     assert caught.value.code == "database_locked"
     assert zoho.stats()["tokens"]["refreshed"] == 0
-    assert tokens.client_for(expired).organisation().id == expired.org_id
+    assert clients.client_for(expired).organisation().id == expired.org_id
 
 
 def test_where_a_reader_locks_sqlite_too_it_says_so(
@@ -203,7 +203,7 @@ def test_where_a_reader_locks_sqlite_too_it_says_so(
     database.close()
 
     with transaction.atomic(), pytest.raises(TransientError) as caught:
-        tokens.client_for(expired).organisation()
+        clients.client_for(expired).organisation()
 
     database.close()
     assert caught.value.code == "database_locked"
@@ -218,10 +218,10 @@ def test_a_withdrawn_consent_is_not_waited_for_by_the_transaction_that_it_waits_
     with transaction.atomic():
         LeadConversion.objects.create(connection=expired, lead_id="1")
         with pytest.raises((ConnectionLostError, TransientError)):
-            tokens.client_for(expired).organisation()
+            clients.client_for(expired).organisation()
 
     with pytest.raises((ConnectionLostError, TransientError)):
-        tokens.client_for(expired).organisation()
+        clients.client_for(expired).organisation()
 
 
 # ATOMIC_REQUESTS
@@ -250,7 +250,7 @@ def test_a_view_of_a_host_with_atomic_requests_does_not_convert(
 
 def test_calls_are_counted_when_the_transaction_ends(connection: Connection) -> None:
     with transaction.atomic():
-        tokens.client_for(connection).organisation()
+        clients.client_for(connection).organisation()
         assert not ApiUsage.objects.exists()
 
     assert ApiUsage.objects.get().calls == 1

@@ -29,6 +29,7 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.models import AuthorizationRequest, Connection, ConnectionEvent, Token, from_now
 from zoho_crm.services import connect
+from zoho_crm.services.clients import client_for
 from zoho_crm.services.connect import (
     check_connection,
     disconnect,
@@ -36,7 +37,7 @@ from zoho_crm.services.connect import (
     missing_scopes,
     with_grant_code,
 )
-from zoho_crm.services.tokens import access_token, client_for
+from zoho_crm.services.tokens import access_token
 from zoho_crm.simulator import CLIENT_ID, Addresses, Simulator, SimulatorSettings
 from zoho_crm.types import Secret
 

@@ -14,7 +14,7 @@ from tests.client.raw import RawServer, Treatment, tunnel
 from tests.client.tls import Certificate, certificate
 from zoho_crm.exceptions import TransportError, WrongSettingsError
 from zoho_crm.models import Connection, ConnectionWork
-from zoho_crm.services import tokens, work
+from zoho_crm.services import clients, work
 from zoho_crm.services._zoho import api
 from zoho_crm.services.connect import check_connection, with_grant_code
 from zoho_crm.services.convert import request
@@ -88,13 +88,13 @@ def test_connecting_and_reading_go_through_the_proxy_to_the_newer_data_center(
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
 
     assert connection.data_center == "uk"
-    assert tokens.client_for(connection).organisation().id == connection.org_id
+    assert clients.client_for(connection).organisation().id == connection.org_id
     named = {head.split()[1] for head in proxy.requests}
     assert named == {f"{ACCOUNTS}:443".encode(), f"{API}:443".encode()}
 
 
 def test_only_the_hosts_of_the_newer_data_center_are_signed_for(connection: Connection) -> None:
-    auth = tokens.auth_for(connection)
+    auth = clients.auth_for(connection)
 
     assert all(auth._may_sign(f"https://{host}/crm") for host in (API, CONTENT))
     assert not auth._may_sign(f"https://{ACCOUNTS}/oauth")
@@ -115,7 +115,7 @@ def test_an_error_names_host_class_and_number(connection: Connection, settings: 
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "PROXY": "http://somebody:hunter2@127.0.0.1:1"}
 
     with pytest.raises(TransportError) as caught:
-        tokens.client_for(connection).organisation()
+        clients.client_for(connection).organisation()
 
     expected = f"GET {API}/crm/v8/org: ProxyError (ConnectionRefusedError, errno 111)"
     assert str(caught.value) == expected

@@ -17,7 +17,7 @@ from django.urls import reverse
 from tests.parameters import mostly_long
 from zoho_crm.exceptions import ServerError, TransientError, ZohoError
 from zoho_crm.models import Connection, LeadConversion, Token
-from zoho_crm.services import convert, tokens, work
+from zoho_crm.services import clients, convert, tokens, work
 from zoho_crm.services.connect import check_connection, with_grant_code
 from zoho_crm.simulator import Simulator
 from zoho_crm.types import Secret, is_record_id
@@ -121,7 +121,7 @@ def check_connecting(zoho: Simulator, on: str, path: str, value: str) -> None:
     if isinstance(result, Connection):
         result.refresh_from_db()
         assert is_record_id(result.org_id)
-        assert tokens.client_for(result).organisation().id == zoho.organisation.id
+        assert clients.client_for(result).organisation().id == zoho.organisation.id
     elif path == "refresh_token":
         assert zoho.world.grants.access_tokens == {}
         assert "Zoho still has the consent. To end it," in str(result)
@@ -168,7 +168,7 @@ def check_refresh(connection: Connection, zoho: Simulator, path: str, value: str
     else:
         assert isinstance(result, TransientError)
         assert Token.objects.values().get() == before
-    assert tokens.client_for(connection).organisation().id == connection.org_id
+    assert clients.client_for(connection).organisation().id == connection.org_id
     zoho.heal()
 
 

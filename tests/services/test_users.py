@@ -17,9 +17,11 @@ from zoho_crm.exceptions import ConnectionLostError, SecretUnreadableError, Tran
 from zoho_crm.models import Connection, ConnectionWork, Token, from_now
 from zoho_crm.services import tokens
 from zoho_crm.services.adopt import adopt
+from zoho_crm.services.clients import auth_for, client_for
 from zoho_crm.services.connect import disconnect
-from zoho_crm.services.tokens import access_token, auth_for, client_for, token_of
-from zoho_crm.services.users import disconnect_user, make_default
+from zoho_crm.services.connections import data_center_of
+from zoho_crm.services.tokens import access_token, token_of
+from zoho_crm.services.users import disconnect_user, make_default, other_users
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from zoho_crm.types import Secret
 
@@ -78,7 +80,7 @@ def test_a_client_acts_as_the_user_who_is_named(
 
 
 def test_requests_are_signed_for_the_user_who_is_named(connection: Connection, aiko: Token) -> None:
-    origin = tokens.data_center_of(connection).api(connection.environment)
+    origin = data_center_of(connection).api(connection.environment)
     call = requests.Request("GET", f"{origin}/crm/v8/users", auth=auth_for(connection, user=AIKO))
 
     signed = requests.Session().prepare_request(call)
@@ -224,7 +226,7 @@ def test_nobody_takes_the_place_of_a_default_until_a_person_says_who(
         client_for(connection).current_user()
     assert caught.value.code == "no_default"
     assert client_for(connection, user=AIKO).current_user().email == AIKO
-    assert tokens.other_users(connection) == [AIKO, "tomas@nordwind.example"]
+    assert other_users(connection) == [AIKO, "tomas@nordwind.example"]
 
     make_default(token_id=aiko.pk)
 

@@ -25,7 +25,7 @@ from zoho_crm.admin._base import (
     token_badge,
 )
 from zoho_crm.models import Token
-from zoho_crm.services import tokens, users
+from zoho_crm.services import users
 from zoho_crm.services.keys import fingerprint
 
 #: Permissions with one of which a person may choose the default user of a connection.
@@ -138,7 +138,7 @@ class TokenAdmin(CustomPagesAdmin):
             token,
             "disconnect.html",
             _("Disconnect this user"),
-            others=tokens.other_users(token.connection),
+            others=users.other_users(token.connection),
             waiting=token.connection.conversions.unfinished().count(),
         )
 

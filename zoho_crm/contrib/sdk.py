@@ -27,6 +27,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection
 from zoho_crm.services import sdk_tokens, tokens
+from zoho_crm.services.connections import data_center_of, default_connection
 from zoho_crm.services.sdk_tokens import SdkGrant
 from zoho_crm.types import Secret
 
@@ -142,7 +143,7 @@ def sdk_token(connection: Connection | None = None, *, user: str = "") -> Any:
     :param user: e-mail address of one of its users; by default the one of the default token
     :raises ConnectionLostError: if there is none, or Zoho no longer accepts it
     """
-    token = tokens.token_of(connection or tokens.default_connection(), user or None)
+    token = tokens.token_of(connection or default_connection(), user or None)
     row = sdk_tokens.row_for(token)
     name = row.user_name or sdk_tokens.name_of(token)
     # The SDK names files of its own by the user; without a name by a part of the refresh token.
@@ -151,8 +152,8 @@ def sdk_token(connection: Connection | None = None, *, user: str = "") -> Any:
 
 def sdk_environment(connection: Connection | None = None) -> Any:
     """Return the SDK's environment of a connection: the servers that it calls."""
-    connection = connection or tokens.default_connection()
-    center = tokens.data_center_of(connection)
+    connection = connection or default_connection()
+    center = data_center_of(connection)
     return DataCenter.Environment(
         center.api(connection.environment), f"{center.accounts}/oauth/v2/token", center.content
     )

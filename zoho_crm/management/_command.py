@@ -19,7 +19,7 @@ from zoho_crm.exceptions import ZohoError
 from zoho_crm.management._exits import ExitCode, error_text, exit_code_of, wrong_use
 from zoho_crm.management._output import FORMATS, Output, visible
 from zoho_crm.models import Connection
-from zoho_crm.services import tokens
+from zoho_crm.services.connections import default_connection
 from zoho_crm.types import HiddenVariables, Secret
 
 
@@ -112,7 +112,7 @@ def chosen_connection(name: str | None) -> Connection:
     :raises CommandError: if there is no connection of this name
     :raises ConnectionLostError: if there is no connection at all
     """
-    return tokens.default_connection() if name is None else named_connection(name)
+    return default_connection() if name is None else named_connection(name)
 
 
 def named_connection(name: str) -> Connection:

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy
 from zoho_crm.client import MAX_USERS, ZohoClient
 from zoho_crm.exceptions import PermissionDeniedError, PlanError, RequestRefusedError
 from zoho_crm.models import Connection
-from zoho_crm.services import tokens
+from zoho_crm.services import clients
 from zoho_crm.services.presentation import coded_text, reason_of
 from zoho_crm.types import (
     CodedText,
@@ -151,7 +151,7 @@ def _cached(connection: Connection, name: str, fetch: Callable[[ZohoClient], Cho
     with _IfTheCacheWorks():
         if stored := cache.get(key):
             return Choices.from_json(json.loads(stored))
-    found = fetch(tokens.client_for(connection))
+    found = fetch(clients.client_for(connection))
     with _IfTheCacheWorks():
         cache.set(key, json.dumps(as_json(found)), CACHE_SECONDS)
     return found

@@ -39,7 +39,7 @@ from zoho_crm.models import (
     atomic,
     from_now,
 )
-from zoho_crm.services import grants, organisations, tokens, work
+from zoho_crm.services import clients, grants, organisations, users, work
 from zoho_crm.services._transactions import outside_transaction
 from zoho_crm.services._zoho import api
 from zoho_crm.services.presentation import describe_error
@@ -183,8 +183,8 @@ def disconnect(*, connection_id: int, by: AbstractBaseUser | None = None) -> Con
     outside_transaction()
     connection = Connection.objects.get(pk=connection_id)
     for token in _stored_tokens(connection):
-        tokens.revoke(token)
-        tokens.delete_secrets(token)
+        users.revoke(token)
+        users.delete_secrets(token)
     return _disable(connection, ConnectionEvent.Kind.DISCONNECTED, by)
 
 
@@ -206,8 +206,8 @@ def forget(*, connection_id: int, by: AbstractBaseUser | None = None) -> Connect
         raise RequestRefusedError(message, code="readable")
     for token in _stored_tokens(connection):
         if token not in unreadable:
-            tokens.revoke(token)
-        tokens.delete_secrets(token)
+            users.revoke(token)
+        users.delete_secrets(token)
     return _disable(connection, ConnectionEvent.Kind.FORGOTTEN, by, tokens=len(unreadable))
 
 
@@ -269,7 +269,7 @@ def check_connection(
     connection = Connection.objects.get(pk=connection_id)
     tested = {} if user is None else {"user": storable(user, 200)}
     try:
-        client = tokens.client_for(connection, user=user)
+        client = clients.client_for(connection, user=user)
         found = client.organisation()
     except ZohoError as error:
         connection.record_event(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from zoho_crm.models import Connection
-from zoho_crm.services import tokens
+from zoho_crm.services import clients
 from zoho_crm.types import Lead
 
 
@@ -29,7 +29,7 @@ def open_leads(
     :raises ZohoError: if Zoho cannot be asked
     """
     wanted = dict(filters or {})
-    pages = tokens.client_for(connection, user=user).leads.pages(fields=[*fields, *wanted])
+    pages = clients.client_for(connection, user=user).leads.pages(fields=[*fields, *wanted])
     found = (lead for page in pages for lead in page.leads if matches_filters(lead, wanted))
     return islice(found, limit)
 
@@ -41,7 +41,7 @@ def find_leads(*, connection_id: int, email: str) -> tuple[Lead, ...]:
     :raises ZohoError: if Zoho cannot be asked
     """
     connection = Connection.objects.get(pk=connection_id)
-    return tokens.client_for(connection).leads.search(email=email.strip())
+    return clients.client_for(connection).leads.search(email=email.strip())
 
 
 def matches_filters(lead: Lead, filters: Mapping[str, str]) -> bool:

@@ -14,7 +14,7 @@ from zoho_crm.exceptions import PlanError
 from zoho_crm.matching import POLICIES, Action, Decision, DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion
 from zoho_crm.models import Policy as SavedPolicy
-from zoho_crm.services import tokens
+from zoho_crm.services import clients
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import Verdict
@@ -60,7 +60,7 @@ def decision_on(row: LeadConversion, policy: Policy) -> Decision:
     :raises ZohoError: if the decision depends on more than the preview, and Zoho cannot be asked
     """
     preview = stored_preview(row)
-    context = context_for(tokens.client_for(row.connection), policy, preview)
+    context = context_for(clients.client_for(row.connection), policy, preview)
     return matching.decide_by(policy, preview, context)
 
 

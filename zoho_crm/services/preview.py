@@ -11,7 +11,7 @@ from zoho_crm.datacenters import LOCAL
 from zoho_crm.exceptions import AlreadyConvertedError, RequestRefusedError, TransportError
 from zoho_crm.matching import Preview
 from zoho_crm.models import Connection, DbNow, LeadConversion, atomic
-from zoho_crm.services import lifecycle, tokens
+from zoho_crm.services import clients, lifecycle
 from zoho_crm.types import Environment, Lead, Verdict, is_record_id
 
 Status = LeadConversion.Status
@@ -36,7 +36,7 @@ def preview(
     if not _may_be_previewed(row):
         return row
     check_not_in_run(row)
-    found = fetch_preview(tokens.client_for(row.connection), row.lead_id)
+    found = fetch_preview(clients.client_for(row.connection), row.lead_id)
     who = str(by) if by else ""
     row = _reopen(row, found, who)
     if row.status in PREVIEWABLE:
@@ -64,7 +64,7 @@ def preview_as(*, connection_id: int, lead_id: str, user: str) -> LeadConversion
     """
     connection = Connection.objects.get(pk=connection_id)
     row = LeadConversion(connection=connection, lead_id=_checked_id(lead_id))
-    found = fetch_preview(tokens.client_for(connection, user=user), row.lead_id)
+    found = fetch_preview(clients.client_for(connection, user=user), row.lead_id)
     lifecycle.previewed(row, found).apply()
     return row
 

@@ -42,6 +42,7 @@ from zoho_crm.models import (
 from zoho_crm.services import tokens, users
 from zoho_crm.services._transactions import in_transaction
 from zoho_crm.services.adopt import NO_SECRET, adopt
+from zoho_crm.services.connections import data_center_of
 from zoho_crm.types import Environment, Secret, storable
 
 logger = logging.getLogger(__name__)
@@ -305,7 +306,7 @@ def _values(row: SdkToken) -> SdkGrant:
     if row.token:
         connection = row.token.connection
         user_name = user_name or name_of(row.token)
-        api_domain = tokens.data_center_of(connection).api(connection.environment)
+        api_domain = data_center_of(connection).api(connection.environment)
     return SdkGrant(
         id=str(row.pk),
         user_name=user_name,

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from zoho_crm.models import DbNow, LeadConversion, holds
-from zoho_crm.services import lifecycle, tokens
+from zoho_crm.services import clients, lifecycle
 
 IN_DOUBT = (LeadConversion.Status.UNKNOWN, LeadConversion.Status.SCHEDULED)
 
@@ -26,7 +26,7 @@ def settle(*, conversion_id: int) -> LeadConversion:
     )
     if row.status not in IN_DOUBT:
         return row
-    lead = tokens.client_for(row.connection).leads.get_many([row.lead_id]).get(row.lead_id)
+    lead = clients.client_for(row.connection).leads.get_many([row.lead_id]).get(row.lead_id)
     if row.is_conclusive or (lead is not None and lead.converted):
         LeadConversion.objects.move(
             [lifecycle.read_back(row, lead, is_conclusive=row.is_conclusive)]

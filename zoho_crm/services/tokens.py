@@ -1,5 +1,5 @@
 """
-Access tokens, refreshed by one process at a time, and the API clients that use them.
+Access tokens, refreshed by one process at a time.
 
 Zoho gives ten access tokens in ten minutes for one consent, and keeps fifteen valid: two processes
 that refresh at once waste them. So the process that takes the lease on the token's row asks Zoho,
@@ -12,19 +12,16 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet
 
 from zoho_crm import crypto
-from zoho_crm.client import AccountsClient, Credentials, TokenAuth, ZohoAuth, ZohoClient
+from zoho_crm.client import AccountsClient, Credentials
 from zoho_crm.conf import conf
-from zoho_crm.datacenters import DataCenter
 from zoho_crm.exceptions import (
-    AuthorizationError,
     ConnectionLostError,
     TokenThrottledError,
     TransportError,
@@ -40,13 +37,13 @@ from zoho_crm.models import (
     from_now,
     holds,
 )
-from zoho_crm.services import usage
 from zoho_crm.services._transactions import (
     beside_transaction,
     in_transaction,
     outside_transaction,
 )
 from zoho_crm.services._zoho import api
+from zoho_crm.services.connections import data_center_of
 from zoho_crm.types import Secret, TokenGrant, storable
 
 logger = logging.getLogger(__name__)
@@ -143,53 +140,6 @@ def usable_token(*, connection_id: int, token_id: int) -> Token:
     return _active_token(_Row(connection_id, token_id))
 
 
-def client_for(connection: Connection | None = None, *, user: str | None = None) -> ZohoClient:
-    """
-    Return a client for a connection, or the default one, that refreshes its token itself.
-
-    :param user: the user whose token it uses, as for ``token_of``
-    :raises ConnectionLostError: if there is no connection, or no such user
-    """
-    connection = connection or default_connection()
-    origin = data_center_of(connection).api(connection.environment)
-    count = partial(usage.record_one, connection.pk)
-    return ZohoClient(
-        api=api(origin, auth_for(connection, user=user), on_call=count),
-        mapped_fields=tuple(connection.mapped_fields),
-    )
-
-
-def client_with_token(
-    connection: Connection, token: Secret, on_call: Callable[[str, bool], object]
-) -> ZohoClient:
-    """Return a client that signs its calls with one access token and uses no database."""
-    origin = data_center_of(connection).api(connection.environment)
-    return ZohoClient(
-        api=api(origin, TokenAuth(token), on_call=on_call),
-        mapped_fields=tuple(connection.mapped_fields),
-    )
-
-
-def auth_for(connection: Connection | None = None, *, user: str | None = None) -> ZohoAuth:
-    """
-    Return a ``requests`` auth object that signs calls to the connection's hosts only.
-
-    :param user: the user whose token it uses, as for ``token_of``
-    :raises ConnectionLostError: if there is no connection, or no such user
-    """
-    connection = connection or default_connection()
-    token_id = None if user is None else token_of(connection, user).pk
-    center = data_center_of(connection)
-    origins = (center.api(connection.environment), center.content)
-    return ZohoAuth(
-        current=partial(access_token, connection_id=connection.pk, token_id=token_id),
-        renew=lambda rejected: refresh_rejected(
-            connection_id=connection.pk, token_id=token_id, rejected=rejected
-        ),
-        hosts=[*(origin.partition("://")[2] for origin in origins), *conf().EXTRA_API_HOSTS],
-    )
-
-
 def token_of(connection: Connection, user: str | None = None) -> Token:
     """
     Return the token of a user of a connection that works, or its default token.
@@ -226,37 +176,6 @@ def needs_default(connection_id: int) -> bool:
     return Connection.objects.filter(lacks_default(), pk=connection_id).exists()
 
 
-def other_users(connection: Connection) -> list[str]:
-    """Return the users of a connection whose tokens work, except the default one, in words."""
-    others = connection.tokens.filter(status=Token.Status.ACTIVE, is_default=False)
-    return [token.user_email or token.user_id for token in others.order_by("user_email", "pk")]
-
-
-def default_connection() -> Connection:
-    """
-    Return the connection that is used when none is named.
-
-    :raises ConnectionLostError: if there is none
-    """
-    connection = Connection.objects.order_by("-is_default", "pk").first()
-    if connection is None:
-        raise ConnectionLostError(code="no_connection")
-    return connection
-
-
-def data_center_of(connection: Connection) -> DataCenter:
-    """
-    Return the data center of a connection.
-
-    :raises AuthorizationError: if it is not configured, as ``local`` without ``LOCAL_URL``
-    """
-    center = conf().data_centers.get(connection.data_center)
-    if center is None:
-        details = {"data_center": connection.data_center}
-        raise AuthorizationError(code="unknown_data_center", details=details)
-    return center
-
-
 def accounts_client_for(token: Token) -> AccountsClient:
     """Return a client of Zoho's accounts server with the client id and secret of a token."""
     credentials = Credentials(
@@ -264,32 +183,6 @@ def accounts_client_for(token: Token) -> AccountsClient:
     )
     origin = data_center_of(token.connection).accounts
     return AccountsClient(api=api(origin), credentials=credentials)
-
-
-def revoke(token: Token) -> None:
-    """
-    Revoke a token at Zoho; only its refresh token is needed, not the secret of its client.
-
-    :raises ZohoError: if it cannot be read, or Zoho does not answer
-    """
-    client = Credentials(client_id=token.client_id, client_secret=Secret(""))
-    origin = data_center_of(token.connection).accounts
-    AccountsClient(api=api(origin), credentials=client).revoke(token.reveal("refresh_token"))
-
-
-def delete_secrets(token: Token, **columns: Any) -> None:
-    """Delete the secrets of a token that was revoked, and write other columns of its row."""
-    no_secrets = token.encrypted_columns(**dict.fromkeys(Token.SECRETS, Secret("")))
-    # With a new generation, a process that is refreshing the access token stores nothing.
-    Token.objects.filter(pk=token.pk).update(
-        status=Token.Status.REVOKED,
-        generation=F("generation") + 1,
-        expires_at=None,
-        refresh_owner="",
-        refresh_until=None,
-        **no_secrets,
-        **columns,
-    )
 
 
 class _Row(NamedTuple):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.models import AbstractBaseUser
+from typing import Any
 
+from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import F
+
+from zoho_crm.client import AccountsClient, Credentials
 from zoho_crm.exceptions import ConnectionLostError
 from zoho_crm.models import Connection, ConnectionEvent, Token, atomic
-from zoho_crm.services import tokens, work
+from zoho_crm.services import work
 from zoho_crm.services._transactions import outside_transaction
+from zoho_crm.services._zoho import api
+from zoho_crm.services.connections import data_center_of
+from zoho_crm.types import Secret
 
 
 def make_default(*, token_id: int, by: AbstractBaseUser | None = None) -> Token:
@@ -48,12 +55,12 @@ def disconnect_user(*, token_id: int, by: AbstractBaseUser | None = None) -> Tok
     token = Token.objects.select_related("connection").get(pk=token_id)
     if not token.refresh_token_cipher:
         return token
-    tokens.revoke(token)
+    revoke(token)
     connection = token.connection
     with atomic():
         connection.lock()
         token.refresh_from_db(fields=["is_default"])
-        tokens.delete_secrets(token, is_default=False)
+        delete_secrets(token, is_default=False)
         if token.is_default:
             Connection.objects.filter(pk=connection.pk).update(status=without_default(connection))
         kind = ConnectionEvent.Kind.USER_DISCONNECTED
@@ -71,3 +78,35 @@ def without_default(connection: Connection) -> Connection.Status:
 def name_of(token: Token) -> str:
     """Return the e-mail address of a token's user, or Zoho's id of a user without one."""
     return token.user_email or token.user_id
+
+
+def other_users(connection: Connection) -> list[str]:
+    """Return the users of a connection whose tokens work, except the default one, in words."""
+    others = connection.tokens.filter(status=Token.Status.ACTIVE, is_default=False)
+    return [name_of(token) for token in others.order_by("user_email", "pk")]
+
+
+def revoke(token: Token) -> None:
+    """
+    Revoke a token at Zoho; only its refresh token is needed, not the secret of its client.
+
+    :raises ZohoError: if it cannot be read, or Zoho does not answer
+    """
+    client = Credentials(client_id=token.client_id, client_secret=Secret(""))
+    origin = data_center_of(token.connection).accounts
+    AccountsClient(api=api(origin), credentials=client).revoke(token.reveal("refresh_token"))
+
+
+def delete_secrets(token: Token, **columns: Any) -> None:
+    """Delete the secrets of a token that was revoked, and write other columns of its row."""
+    no_secrets = token.encrypted_columns(**dict.fromkeys(Token.SECRETS, Secret("")))
+    # With a new generation, a process that is refreshing the access token stores nothing.
+    Token.objects.filter(pk=token.pk).update(
+        status=Token.Status.REVOKED,
+        generation=F("generation") + 1,
+        expires_at=None,
+        refresh_owner="",
+        refresh_until=None,
+        **no_secrets,
+        **columns,
+    )

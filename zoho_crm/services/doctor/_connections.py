@@ -25,7 +25,7 @@ from zoho_crm.models import (
     Token,
     holds,
 )
-from zoho_crm.services import connect, keys, tokens
+from zoho_crm.services import clients, connect, keys, tokens, users
 from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 from zoho_crm.services.presentation import backoff_text, describe_error
 
@@ -129,9 +129,9 @@ def _status(connection: Connection, *, is_backing_off: bool) -> Finding:
 
 def _without_default(connection: Connection) -> Finding:
     message = _("Its default user is not connected any more; its leads wait.")
-    users = ", ".join(tokens.other_users(connection))
+    others = ", ".join(users.other_users(connection))
     fix = _("Choose another default user in the admin (%(users)s). %(again)s")
-    fix %= {"users": users, "again": _connect_again()}
+    fix %= {"users": others, "again": _connect_again()}
     return fail(f"connection {connection}", message, fix, is_connection=True)
 
 
@@ -146,7 +146,7 @@ def _disabled(check: str, connection: Connection) -> Finding:
 def _status_at_zoho(check: str, connection: Connection) -> Finding:
     """Read the organisation, which fails if the consent was withdrawn at Zoho."""
     try:
-        tokens.client_for(connection).organisation()
+        clients.client_for(connection).organisation()
     except (AuthorizationError, ImproperlyConfigured) as error:
         return fail(check, describe_error(error), _fix_for(error), is_connection=True)
     except ZohoError as error:

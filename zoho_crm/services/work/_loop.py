@@ -20,7 +20,7 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import ConnectionWork, LeadConversion
-from zoho_crm.services import mass_convert, tokens, usage
+from zoho_crm.services import clients, mass_convert, tokens, usage
 from zoho_crm.services.convert import write_moves, write_moves_singly
 from zoho_crm.services.outages import OUTAGE_ERRORS, VALUE_ERRORS, is_outage
 from zoho_crm.services.work._context import WorkContext
@@ -234,7 +234,7 @@ class WorkLoop:
     def _on_token(self, call: PendingCall, token: Secret) -> None:
         context = self._context
         try:
-            client = tokens.client_with_token(context.connection, token, self._record_call)
+            client = clients.client_with_token(context.connection, token, self._record_call)
         except (AuthorizationError, ImproperlyConfigured) as error:
             # its data center is not known any more, or the trusted certificates are gone
             self._on_token_error(call, error)
