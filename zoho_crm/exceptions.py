@@ -353,6 +353,11 @@ class PlanError(RequestRefusedError):
 
     default_message = _("This plan does not fit what the preview shows.")
 
+    @property
+    def field(self) -> str:
+        """The field of the plan, policy or deal (API name) that it is about; empty if of none."""
+        return str(self.details.get("field", ""))
+
 
 class AlreadyConvertedError(ZohoError):
     """Raised when Zoho refuses a lead because it was converted before."""

@@ -342,6 +342,17 @@ def test_missing_fields_of_a_deal_are_errors_at_the_fields(
     assert 'id="id_deal_stage_error"' in page.html
 
 
+def test_an_amount_that_deals_of_this_organisation_need_is_asked_for(
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    zoho.organisation.required["Deals"].append("Amount")
+    browser.get(decide_url(preview_case("no_match")))
+
+    page = browser.press(SHOW_BUTTON, **DEAL)
+
+    assert "Amount: A deal needs this." in errors(page)
+
+
 def test_a_field_that_only_this_organisation_asks_for_reaches_the_deal(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:

@@ -308,6 +308,30 @@ def test_a_saved_policy_that_does_not_fit_the_organisation_is_an_error_at_the_po
     assert not MassConversion.objects.exists()
 
 
+def test_the_deal_of_a_saved_policy_without_a_pipeline_is_of_the_default_one(
+    browser: Browser, connection: Connection, zoho: Simulator
+) -> None:
+    deal = as_json(DealTemplate(name="x", stage="Qualification"))
+    Policy.objects.create(name="Fairs", rules=_rules(deal=deal))
+
+    prepare(browser, ids="1", policy="Fairs")
+
+    policy = MassConversion.objects.get().rules
+    assert policy.deal
+    assert policy.deal.pipeline == "Standard (Standard)"
+
+
+def test_a_role_of_a_saved_policy_that_does_not_exist_is_an_error_at_the_policy(
+    browser: Browser, connection: Connection, zoho: Simulator
+) -> None:
+    deal = as_json(DealTemplate(name="x", stage="Qualification", contact_role="7"))
+    Policy.objects.create(name="Fairs", rules=_rules(deal=deal))
+
+    page = prepare(browser, ids="1", policy="Fairs")
+
+    assert "There is no contact role 7" in error_at(page, "policy")
+
+
 def test_the_last_of_many_users_may_own_records(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:

@@ -60,7 +60,7 @@ class RunPreparePages(RunDecisionPages):
         given = form.cleaned_data
         arguments: dict[str, Any] = {
             "connection_id": given["connection"].pk,
-            "policy": form.chosen_policy(),
+            "policy": form.chosen_policy,
             "active_owners": offered.active_owners,
             "name": given["name"],
             "by": signed_in_user(request),

@@ -150,8 +150,12 @@ class ConversionForm(DealFieldsForm):
         "notify_lead_owner",
         "notify_new_owner",
     )
-    #: The field that shows an error of the plan, by the error's code.
-    FIELDS_BY_CODE: Mapping[str, str] = {"disagree": "account"}
+    fields_by_rule: Mapping[str, str] = {
+        "contact_id": "contact",
+        "account_id": "account",
+        "owner_id": "owner",
+        "move_attachments_to": "attachments",
+    }
 
     def __init__(
         self, data: Any = None, *, row: LeadConversion, lead: Lead, offered: Choices
@@ -183,20 +187,15 @@ class ConversionForm(DealFieldsForm):
 
     def clean(self) -> dict[str, Any]:
         given = super().clean()
-        for name in ("tags", "attachments"):
-            if "Deals" in (given.get(name) or ()) and not given.get("deal"):
-                self.add_error(name, _("There will be no deal."))
-        if given.get("overwrite") and {given.get("contact"), given.get("account")} == {NEW_RECORD}:
-            self.add_error("overwrite", _("There is no existing account to rename."))
+        if not given.get("deal"):
+            targets = {name: given.get(name) or () for name in ("tags", "attachments")}
+            self.add_rule_errors(matching.deal_target_errors(targets))
         if not self.errors:
-            self._check_plan()
+            try:
+                matching.check_plan(self.plan(), Verdict(self.row.verdict), self.options)
+            except PlanError as error:
+                self.add_rule_errors([error])
         return given
-
-    def _check_plan(self) -> None:
-        try:
-            matching.check_plan(self.plan(), Verdict(self.row.verdict), self.options)
-        except PlanError as error:
-            self.add_error(self.FIELDS_BY_CODE.get(error.code), str(error))
 
     def plan(self) -> ConversionPlan:
         """Return the plan that was decided; the form has to be valid."""
@@ -204,7 +203,7 @@ class ConversionForm(DealFieldsForm):
         return ConversionPlan(
             contact_id=_record_id(given["contact"]),
             account_id=_record_id(given["account"]),
-            deal=self.planned_deal(),
+            deal=self.planned_deal,
             owner_id=given["owner"],
             overwrite=given.get("overwrite", False),
             move_attachments_to=given["attachments"],

@@ -12,15 +12,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from zoho_crm.exceptions import PlanError
+from zoho_crm.forms._fields import DEAL_FIELD_NAMES, RuleErrorsForm
 from zoho_crm.services.choices import Choices
-from zoho_crm.services.deal_fields import deal_value, entered_text, is_supported
+from zoho_crm.services.deal_fields import entered_text, is_supported
+from zoho_crm.services.plans import DEAL_FIELDS, default_pipeline, read_deal
 from zoho_crm.types import Deal, DealField, FieldValue, Pipeline
 
-#: Zoho's fields of a deal that have a form field of their own.
-DEDICATED_FIELDS = frozenset(
-    {"Deal_Name", "Closing_Date", "Pipeline", "Stage", "Amount", "Contact_Role"}
-)
-REQUIRED_FIELDS = ("deal_name", "deal_stage", "deal_closing_date")
 EXTRA_FIELD_PREFIX = "deal_field_"
 MAX_VALUE_LENGTH = 2000
 MAX_TEXT_AREA_LENGTH = 32_000
@@ -35,7 +32,7 @@ WIDGETS: Mapping[str, Callable[[], forms.Widget]] = {
 }
 
 
-class DealFieldsForm(forms.Form):
+class DealFieldsForm(RuleErrorsForm):
     """Base form: the fields of a deal, required only if one is to be created."""
 
     deal = forms.BooleanField(label=gettext_lazy("Create a deal"), required=False)
@@ -58,28 +55,29 @@ class DealFieldsForm(forms.Form):
 
         Without pipelines all fields but ``deal`` are removed.
         """
-        self.pipelines = {pipeline.value: pipeline for pipeline in offered.pipelines}
-        self.extra_fields = {
+        self.offered, pipelines = offered, offered.pipelines
+        extra_fields = {
             EXTRA_FIELD_PREFIX + field.api_name: field
             for field in offered.deal_fields
-            if field.api_name not in DEDICATED_FIELDS and (is_supported(field) or field.required)
+            if field.api_name not in DEAL_FIELD_NAMES and (is_supported(field) or field.required)
         }
-        if not self.pipelines:
+        extra_names = {field.api_name: name for name, field in extra_fields.items()}
+        self.deal_field_names = {**DEAL_FIELD_NAMES, **extra_names}
+        self.fields_by_rule = {**self.fields_by_rule, **self.deal_field_names}
+        if not pipelines:
             for name in [name for name in self.fields if name.startswith("deal_")]:
                 del self.fields[name]
             return
         roles = [("", _("none")), *((role.id, role.name) for role in offered.contact_roles)]
-        self._set_choices("deal_pipeline", [(p.value, p.label) for p in self.pipelines.values()])
-        self._set_choices(
-            "deal_stage", [("", _("please choose")), *_stage_choices(offered.pipelines)]
-        )
+        self._set_choices("deal_pipeline", [(each.value, each.label) for each in pipelines])
+        self._set_choices("deal_stage", [("", _("please choose")), *stage_choices(pipelines)])
         self._set_choices("deal_contact_role", roles)
-        if self.pipelines.keys() == {""}:
+        if not any(pipeline.value for pipeline in pipelines):
             del self.fields["deal_pipeline"]
         other = planned.other if planned else {}
-        for field_name, field in self.extra_fields.items():
+        for field_name, field in extra_fields.items():
             self.fields[field_name] = _form_field(field, other.get(field.api_name))
-        self.initial.update(_initial(planned, default_name, offered.pipelines))
+        self.initial.update(_initial(planned, default_name, default_pipeline(offered)))
 
     def _set_choices(self, name: str, choices: list[tuple[str, str]]) -> None:
         field = self.fields[name]
@@ -94,7 +92,7 @@ class DealFieldsForm(forms.Form):
 
     def clean_deal(self) -> bool:
         is_wanted: bool = self.cleaned_data["deal"]
-        if is_wanted and not self.pipelines:
+        if is_wanted and not self.offered.pipelines:
             message = _(
                 "No deal can be created now: the stages of this organisation's deals are unknown."
             )
@@ -102,55 +100,22 @@ class DealFieldsForm(forms.Form):
         return is_wanted
 
     def clean(self) -> dict[str, Any]:
+        self.planned_deal: Deal | None = None
         if self.cleaned_data.get("deal"):
-            self._require(self._required_names())
-            self._check_stage()
-            self.extra_values = self._clean_extra_values()
+            given = self.cleaned_data
+            entered = {each: given.get(name) for each, name in self.deal_field_names.items()}
+            self.planned_deal, errors = read_deal(entered, self.offered)
+            self.add_rule_errors(errors)
         return self.cleaned_data
 
-    def _clean_extra_values(self) -> dict[str, FieldValue]:
-        """Return the values of the layout's extra fields that were entered, by API name."""
-        values: dict[str, FieldValue] = {}
-        for name, field in self.extra_fields.items():
-            try:
-                if entered := self.cleaned_data.get(name):
-                    values[field.api_name] = deal_value(field, entered)
-            except PlanError as error:
-                self.add_error(name, str(error))
-        return values
-
-    def _required_names(self) -> list[str]:
-        extra = [name for name, field in self.extra_fields.items() if field.required]
-        return [*REQUIRED_FIELDS, *({"deal_pipeline"} & self.fields.keys()), *extra]
-
-    def _require(self, names: Collection[str]) -> None:
-        for name in names:
-            if self.cleaned_data.get(name) in (None, "", []) and name not in self.errors:
-                self.add_error(name, _("A deal needs this."))
-
-    def _check_stage(self) -> None:
-        pipeline = self.pipelines.get(self.cleaned_data.get("deal_pipeline", ""))
-        stage = self.cleaned_data.get("deal_stage")
-        if not stage or pipeline is None or stage in {each.value for each in pipeline.stages}:
-            return
-        message = _("The pipeline “%(pipeline)s” has no such stage; its stages are: %(stages)s.")
-        stages = ", ".join(each.label for each in pipeline.stages)
-        self.add_error("deal_stage", message % {"pipeline": pipeline.label, "stages": stages})
-
-    def planned_deal(self) -> Deal | None:
-        """Return the deal to create; ``None`` if none is wanted."""
-        given = self.cleaned_data
-        if not given["deal"]:
-            return None
-        return Deal(
-            name=given["deal_name"],
-            stage=given["deal_stage"],
-            closing_date=given["deal_closing_date"],
-            pipeline=given.get("deal_pipeline", ""),
-            amount=given["deal_amount"],
-            contact_role=given["deal_contact_role"],
-            other=self.extra_values,
-        )
+    def rule_text(self, error: PlanError) -> str:
+        if error.code == "no_stage":
+            # The stage that was chosen is shown beside.
+            message = _(
+                "The pipeline “%(pipeline)s” has no such stage; its stages are: %(stages)s."
+            )
+            return message % error.details
+        return super().rule_text(error)
 
 
 def _form_field(field: DealField, planned: FieldValue | None) -> forms.Field:
@@ -173,28 +138,18 @@ def _form_field(field: DealField, planned: FieldValue | None) -> forms.Field:
     )
 
 
-def _stage_choices(pipelines: Collection[Pipeline]) -> list[tuple[str, str]]:
+def stage_choices(pipelines: Collection[Pipeline]) -> list[tuple[str, str]]:
     """Return every stage once as (value, label), in the order of the pipelines."""
     found = {stage.value: stage.label for each in pipelines for stage in each.stages}
     return list(found.items())
 
 
-def _initial(
-    planned: Deal | None, default_name: str, pipelines: Collection[Pipeline]
-) -> Mapping[str, Any]:
+def _initial(planned: Deal | None, default_name: str, pipeline: str) -> Mapping[str, Any]:
     if planned is None:
-        default = next((each.value for each in pipelines if each.is_default), "")
-        return {"deal_name": default_name[:120], "deal_pipeline": default}
+        return {"deal_name": default_name[:120], "deal_pipeline": pipeline}
+    own = {DEAL_FIELD_NAMES[name]: getattr(planned, word) for word, name in DEAL_FIELDS.items()}
     extra = {
         EXTRA_FIELD_PREFIX + api_name: entered_text(value)
         for api_name, value in planned.other.items()
     }
-    return extra | {
-        "deal": True,
-        "deal_name": planned.name,
-        "deal_pipeline": planned.pipeline,
-        "deal_stage": planned.stage,
-        "deal_closing_date": planned.closing_date,
-        "deal_amount": planned.amount,
-        "deal_contact_role": planned.contact_role,
-    }
+    return {**extra, **own, "deal": True}

@@ -14,8 +14,11 @@ from django.utils.translation import gettext_lazy
 
 from zoho_crm import matching
 from zoho_crm.forms._conversion import MODULES
+from zoho_crm.forms._fields import TEMPLATE_FIELD_NAMES, RuleErrorsForm
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Policy
+from zoho_crm.services.choices import Choices
+from zoho_crm.services.plans import TEMPLATE_FIELDS, fit_policy, missing_deal_fields
 from zoho_crm.types import as_json, is_record_id
 
 #: The choice that clears a value of the chosen policy.
@@ -67,8 +70,17 @@ YES_NO_CHOICES = [(YES, gettext_lazy("yes")), (NO, gettext_lazy("no"))]
 USER_ID_HELP = gettext_lazy("The id of a user: a number of up to 19 digits.")
 
 
-class PolicyFieldsForm(forms.Form):
+class PolicyFieldsForm(RuleErrorsForm):
     """Base form: the fields of a policy; empty ones leave the policy as it is."""
+
+    fields_by_rule: Mapping[str, str] = {
+        **TEMPLATE_FIELD_NAMES,
+        **FIELD_BY_ATTRIBUTE,
+        "tags_to": "tags",
+        "attachments_to": "attachments",
+    }
+    #: What is known of the organisation.
+    offered = Choices()
 
     on_no_match = forms.ChoiceField(
         label=gettext_lazy("If nothing matches"),
@@ -164,18 +176,13 @@ class PolicyFieldsForm(forms.Form):
         super().clean()
         given = self.cleaned_data
         if given.get("deal") == YES:
-            self.require("deal_name", "deal_stage")
+            known = Choices(pipelines=self.offered.pipelines)
+            self.add_rule_errors(missing_deal_fields(self._entered_deal(), known))
         elif any(given.get(name) not in (None, "") for name in DEAL_FIELDS):
             self.add_error("deal", _("Choose one for each lead, or leave its entries empty."))
         if UNSET in given.get("tags", ()) and len(given["tags"]) > 1:
             self.add_error("tags", _("Choose “none of them” or some, not both."))
         return given
-
-    def require(self, *names: str) -> None:
-        """Add an error to each of these fields of a deal that is empty and has none."""
-        for name in names:
-            if not self.cleaned_data.get(name) and name not in self.errors:
-                self.add_error(name, _("A deal needs this."))
 
     def apply_to(self, policy: matching.Policy) -> matching.Policy:
         """Return the policy with the values that were entered in place of its own."""
@@ -196,31 +203,18 @@ class PolicyFieldsForm(forms.Form):
         if given["tags"]:
             parts["tags_to"] = tuple(module for module in given["tags"] if module != UNSET)
         if given["deal"]:
-            parts["deal"] = self._deal_template() if given["deal"] == YES else None
+            entered = self._entered_deal()
+            words = {word: entered[name] for word, name in TEMPLATE_FIELDS.items()}
+            parts["deal"] = DealTemplate(**words) if given["deal"] == YES else None
         return replace(policy, **parts)
 
-    def _deal_template(self) -> DealTemplate:
+    def _entered_deal(self) -> dict[str, Any]:
+        """Return what was entered for the deal, by the API name of the deal's field."""
         given = self.cleaned_data
-        days = given["deal_closing_days"]
-        return DealTemplate(
-            name=given["deal_name"],
-            stage=given["deal_stage"],
-            closing_days=DealTemplate.closing_days if days is None else days,
-            pipeline=given.get("deal_pipeline", ""),
-            amount=given["deal_amount"],
-            contact_role=given["deal_contact_role"],
-        )
-
-    def check_deal_targets(self, policy: matching.Policy) -> None:
-        """Add an error where tags or attachments go to deals and the policy creates none."""
-        if policy.deal:
-            return
-        for field_name, modules in (
-            ("tags", policy.tags_to),
-            ("attachments", (policy.attachments_to,)),
-        ):
-            if "Deals" in modules:
-                self.add_error(field_name, _("There will be no deal."))
+        entered = {each: given.get(name, "") for each, name in TEMPLATE_FIELD_NAMES.items()}
+        if entered["Closing_Date"] is None:
+            entered["Closing_Date"] = DealTemplate.closing_days
+        return entered
 
 
 class PolicyForm(PolicyFieldsForm, forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable
@@ -271,8 +265,10 @@ class PolicyForm(PolicyFieldsForm, forms.ModelForm):  # type: ignore[type-arg]  
     def clean(self) -> dict[str, Any]:
         given = super().clean()
         if not self.errors:
-            policy = self.apply_to(matching.Policy(name=given["name"]))
-            self.check_deal_targets(policy)
+            policy, errors = fit_policy(
+                self.apply_to(matching.Policy(name=given["name"])), self.offered
+            )
+            self.add_rule_errors(errors)
             self.instance.rules = as_json(policy)
         return given
 

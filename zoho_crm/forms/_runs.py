@@ -13,7 +13,7 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from zoho_crm.exceptions import PlanError
+from zoho_crm.forms._deal import stage_choices
 from zoho_crm.forms._fields import ConnectionField
 from zoho_crm.forms._policy import (
     ACTIONS_BY_RULE,
@@ -22,15 +22,15 @@ from zoho_crm.forms._policy import (
     MODULE_CHOICES,
     NOTIFICATION_FIELDS,
     UNSET,
-    YES,
     YES_NO_CHOICES,
     PolicyFieldsForm,
 )
 from zoho_crm.forms._users import user_field
-from zoho_crm.matching import CONVERTIBLE, Action, Policy
+from zoho_crm.matching import CONVERTIBLE, Action
 from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.lead_ids import ids_in_text
+from zoho_crm.services.plans import actions_for, fit_policy
 from zoho_crm.services.policies import policies
 from zoho_crm.types import CodedText, Verdict
 
@@ -38,11 +38,7 @@ from zoho_crm.types import CodedText, Verdict
 MAX_UPLOAD_BYTES = 1024 * 1024
 MAX_PASTED_CHARACTERS = 1_000_000
 API_NAME = re.compile(r"\w{1,50}", re.ASCII)
-#: Fields of a deal that every policy with a deal fills.
-POLICY_DEAL_FIELDS = frozenset({"Deal_Name", "Closing_Date", "Pipeline", "Stage"})
 POLICY_DEFAULT = ("", gettext_lazy("as the policy says"))
-#: Verdicts for which there is one record to attach to.
-SINGLE_TARGET_VERDICTS = frozenset({Verdict.ONE_MATCH, Verdict.ACCOUNT_ONLY})
 DECISION_LABELS = {
     Action.ATTACH: gettext_lazy("join what matches"),
     Action.CREATE: gettext_lazy("create everything anew"),
@@ -144,7 +140,6 @@ class PrepareForm(PolicyFieldsForm):
     def _set_choices_of_organisation(self) -> None:
         offered = self.offered
         roles = [(role.id, role.name) for role in offered.contact_roles]
-        stages = {stage.value: stage.label for each in offered.pipelines for stage in each.stages}
         pipelines = [(each.value, each.label) for each in offered.pipelines if each.value]
         keep, review = (UNSET, _("the lead's own")), (UNSET, _("leave it to a person"))
         for name, other in {"owner": keep, "owner_for_inactive": review}.items():
@@ -152,7 +147,9 @@ class PrepareForm(PolicyFieldsForm):
             self.fields[name] = user_field(
                 offered, [POLICY_DEFAULT, other], label=field.label, help_text=field.help_text
             )
-        self._set_choice_field("deal_stage", [("", _("please choose")), *stages.items()])
+        self._set_choice_field(
+            "deal_stage", [("", _("please choose")), *stage_choices(offered.pipelines)]
+        )
         self._set_choice_field("deal_contact_role", [("", _("none")), *roles])
         if pipelines:
             self._set_choice_field("deal_pipeline", [("", _("please choose")), *pipelines])
@@ -195,11 +192,9 @@ class PrepareForm(PolicyFieldsForm):
 
     def clean(self) -> dict[str, Any]:
         given = super().clean()
-        if given.get("deal") == YES and "deal_pipeline" in self.fields:
-            self.require("deal_pipeline")
         self._check_source(given)
         if not self.errors:
-            self._check_policy(self.chosen_policy())
+            self._check_policy(given)
         return given
 
     def _check_source(self, given: Mapping[str, Any]) -> None:
@@ -213,30 +208,14 @@ class PrepareForm(PolicyFieldsForm):
         if given.get("filters") and not given.get("open_leads"):
             self.add_error("filters", _("Only open leads can be filtered; tick them."))
 
-    def _check_policy(self, policy: Policy) -> None:
-        own_deal = self.cleaned_data["deal"] == YES
-        self.check_deal_targets(policy)
-        if policy.deal and (missing := self._missing_fields(policy)):
-            message = _("Deals of this organisation also need: %s. A policy cannot give that.")
-            self.add_error("deal" if own_deal else "policy", message % missing)
-        try:
-            mass_convert.check_policy(policy, self.offered)
-        except PlanError as error:
-            at = {"no_stage": "deal_stage"}.get(error.code) if own_deal else None
-            self.add_error(at or "policy", str(error))
-
-    def _missing_fields(self, policy: Policy) -> str:
-        deal = policy.deal
-        filled = POLICY_DEAL_FIELDS | (
-            {"Amount"} if deal and deal.amount is not None else frozenset()
-        )
-        filled |= {"Contact_Role"} if deal and deal.contact_role else frozenset()
-        asked = (f for f in self.offered.deal_fields if f.required and f.api_name not in filled)
-        return ", ".join(field.label for field in asked)
-
-    def chosen_policy(self) -> Policy:
-        """Return a copy of the chosen policy with the overrides that were entered."""
-        return self.apply_to(self.policies[self.cleaned_data["policy"]])
+    def _check_policy(self, given: Mapping[str, Any]) -> None:
+        """Set the policy of the run; an error of what the chosen one says itself is shown there."""
+        policy = self.apply_to(self.policies[given["policy"]])
+        self.chosen_policy, errors = fit_policy(policy, self.offered)
+        for error in errors:
+            name = self.fields_by_rule.get(error.field, error.field)
+            is_entered = given.get(name) or error.code == "no_deal"
+            self.add_error(name if is_entered else "policy", str(error))
 
     def lead_ids(self) -> Iterator[str]:
         """
@@ -285,13 +264,8 @@ class VerdictForm(RevisionForm):
         )
         field = form.fields["action"]
         assert isinstance(field, forms.ChoiceField)
-        offered = [
-            a for a in DECISION_LABELS if a != Action.ATTACH or verdict in SINGLE_TARGET_VERDICTS
-        ]
-        field.choices = [
-            ("", gettext_lazy("please choose")),
-            *((a, DECISION_LABELS[a]) for a in offered),
-        ]
+        offered = ((action, DECISION_LABELS[action]) for action in actions_for(Verdict(verdict)))
+        field.choices = [("", gettext_lazy("please choose")), *offered]
         return form
 
 

@@ -12,10 +12,11 @@ from django.utils.translation import gettext as _
 from zoho_crm.exceptions import PlanError, RequestRefusedError, ZohoError
 from zoho_crm.management._conversions import explain_no_plan
 from zoho_crm.management._exits import ExitCode, error_text, exit_code_of
-from zoho_crm.management._plans import PlanOptions, plan_for
+from zoho_crm.management._plans import PlanOptions, undecided_text
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import IN_PROGRESS, LeadConversion
 from zoho_crm.services import convert, presentation
+from zoho_crm.services.plans import plan_for
 from zoho_crm.services.preview import preview
 from zoho_crm.types import ConversionPlan, as_json
 
@@ -112,9 +113,10 @@ def _with_plan(item: CommandItem, row: LeadConversion, plan_options: PlanOptions
     if row.status != Status.PREVIEWED:
         return with_outcome(replace(item, plan=row.stored_plan(), executed=item.is_in_progress))
     try:
-        return replace(item, plan=plan_for(row, plan_options))
+        return replace(item, plan=plan_for(row, plan_options.policy, plan_options.common))
     except PlanError as error:
-        message = str(error) if row.verdict in CONVERTIBLE else explain_no_plan(row)
+        is_convertible = row.verdict in CONVERTIBLE
+        message = undecided_text(row, error) if is_convertible else explain_no_plan(row)
         return replace(item, code=ExitCode.SOME_FAILED, error_code=error.code, message=message)
 
 

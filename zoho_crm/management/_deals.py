@@ -1,30 +1,39 @@
-"""The deal that a conversion creates: its options, and checks against the organisation's fields."""
+"""The options for the deal that a conversion creates, and the options that errors name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import PlanError
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.services.choices import Choices
-from zoho_crm.services.deal_fields import deal_values
-from zoho_crm.types import Deal, DealField, FieldValue, Pipeline
+from zoho_crm.services.plans import (
+    DEAL_FIELDS,
+    default_pipeline,
+    missing_deal_fields,
+    read_deal,
+)
+from zoho_crm.types import Deal
 
-#: Deal fields (API names) that have an option of their own, and its name.
+#: Options by the API name of the deal's field that they fill; all others have ``--deal-field``.
 OPTION_BY_FIELD: Mapping[str, str] = {
-    "Deal_Name": "deal_name",
-    "Stage": "stage",
-    "Closing_Date": "closing_date",
-    "Pipeline": "pipeline",
-    "Amount": "amount",
-    "Contact_Role": "contact_role",
+    api_name: "deal_name" if word == "name" else word for word, api_name in DEAL_FIELDS.items()
 }
 DEAL_OPTIONS = (*OPTION_BY_FIELD.values(), "deal_field")
+#: The same with the fields of a plan or policy that an error names.
+OPTIONS: Mapping[str, str] = {
+    **OPTION_BY_FIELD,
+    "contact_id": "contact",
+    "account_id": "account",
+    "owner_id": "owner",
+    "owner_for_inactive_id": "owner_for_inactive",
+    "deal": "deal_name",
+}
 
 
 def add_deal_arguments(parser: CommandParser) -> None:
@@ -46,131 +55,68 @@ def add_deal_arguments(parser: CommandParser) -> None:
     )
 
 
-def wants_deal(options: dict[str, Any]) -> bool:
+def wants_deal(options: Mapping[str, Any]) -> bool:
     """Return whether any of the options asks for a deal."""
     return any(options[option] is not None for option in DEAL_OPTIONS)
 
 
-def check_deal(options: dict[str, Any]) -> None:
+def check_deal(options: Mapping[str, Any]) -> None:
     """
     Check that the options name everything that each deal needs, without asking Zoho.
 
     :raises CommandError: if a mandatory option is missing
     """
-    missing = [option for option in ("deal_name", "stage", "closing_date") if not options[option]]
-    if wants_deal(options) and missing:
-        flags = ", ".join("--" + option.replace("_", "-") for option in missing)
-        raise wrong_use(_("A deal also needs: %s.") % flags)
-    if options["move_attachments_to"] == "Deals" and not wants_deal(options):
-        raise wrong_use(_("Attachments can move to a deal only if one is created: --deal-name."))
+    if wants_deal(options):
+        refuse(missing_deal_fields(_entered(options), Choices()))
+    elif options["move_attachments_to"] == "Deals":
+        raise no_deal()
 
 
-def deal_from_options(options: dict[str, Any], known: Choices) -> Deal:
+def deal_from_options(options: Mapping[str, Any], known: Choices) -> Deal | None:
     """
     Return the deal that the options ask for, with Zoho's own values.
 
-    :raises CommandError: if pipeline, stage or role do not exist, or a mandatory field is missing
+    :raises CommandError: if something of it does not exist, or a mandatory field is missing
     """
-    pipeline = find_pipeline(options["pipeline"], known)
-    other = _other_values(dict(options["deal_field"] or ()), known)
-    deal = Deal(
-        name=options["deal_name"],
-        stage=find_stage(options["stage"], pipeline),
-        closing_date=options["closing_date"],
-        pipeline=pipeline.value if pipeline else options["pipeline"] or "",
-        amount=options["amount"],
-        contact_role=check_contact_role(options["contact_role"], known),
-        other=other,
-    )
-    given = {name for name, option in OPTION_BY_FIELD.items() if options[option] is not None}
-    given |= {*other, *(["Pipeline"] if deal.pipeline else [])}
-    _check_mandatory(known, given)
+    others: dict[str, str] = dict(options["deal_field"] or ())
+    for name in others.keys() & OPTION_BY_FIELD.keys():
+        message = _("%(field)s has an option of its own: %(option)s.")
+        raise wrong_use(message % {"field": name, "option": flag(name)})
+    entered = _entered(options)
+    entered["Pipeline"] = entered["Pipeline"] or default_pipeline(known)
+    deal, errors = read_deal({**entered, **others}, known)
+    refuse(errors)
     return deal
 
 
-def _other_values(entered: Mapping[str, str], known: Choices) -> dict[str, FieldValue]:
+def _entered(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the options, by the API name of the deal's field."""
+    return {name: options[option] for name, option in OPTION_BY_FIELD.items()}
+
+
+def refuse(errors: Sequence[PlanError]) -> None:
     """
-    Return the values of ``--deal-field``.
+    Refuse options that break rules; nothing happens without errors.
 
-    :raises CommandError: if a field has an option of its own or does not exist, or a text is no
-        value of its type
+    :raises CommandError: that names the options of all fields that are missing, or the first error
     """
-    for name in entered.keys() & OPTION_BY_FIELD.keys():
-        message = _("%(field)s has an option of its own: %(option)s.")
-        raise wrong_use(message % {"field": name, "option": _flag(name)})
-    try:
-        return deal_values(entered, known)
-    except PlanError as error:
-        raise wrong_use(str(error)) from error
+    if missing := [error for error in errors if error.code == "required"]:
+        named = ((error.details["label"], flag(error.field)) for error in missing)
+        flags = (f"{label} ({option})" if label else option for label, option in named)
+        raise wrong_use(_("A deal also needs: %s.") % ", ".join(flags))
+    for error in errors:
+        if error.code == "no_deal":
+            raise no_deal()
+        text = f"{flag(error.field)}: {error}" if error.field in OPTIONS else str(error)
+        raise wrong_use(text)
 
 
-def find_pipeline(wanted: str | None, known: Choices) -> Pipeline | None:
-    """
-    Return a pipeline by its name, or the organisation's default; ``None`` if none could be read.
-
-    :raises CommandError: if there is none of this name
-    """
-    offered = known.pipelines
-    if not offered:
-        return None
-    if wanted is None:
-        return next((pipeline for pipeline in offered if pipeline.is_default), offered[0])
-    found = next(
-        (pipeline for pipeline in offered if wanted in (pipeline.value, pipeline.label)), None
-    )
-    if found is None:
-        message = _("There is no pipeline “%(name)s”; known are: %(known)s.")
-        labels = ", ".join(pipeline.label for pipeline in offered if pipeline.value) or _("none")
-        raise wrong_use(message % {"name": wanted, "known": labels})
-    return found
+def no_deal() -> CommandError:
+    """Return the error for options that need a deal where none is created."""
+    return wrong_use(_("Nothing can go to deals if none are created: --deal-name."))
 
 
-def find_stage(wanted: str, pipeline: Pipeline | None) -> str:
-    """
-    Return Zoho's value for a stage of a pipeline; unchecked if there is no pipeline.
-
-    :raises CommandError: if there is none of this name
-    """
-    if pipeline is None:
-        return wanted
-    found = next((stage for stage in pipeline.stages if wanted in (stage.value, stage.label)), None)
-    if found is None:
-        message = _(
-            "There is no stage “%(name)s” in the pipeline “%(pipeline)s”; it has: %(known)s."
-        )
-        labels = ", ".join(stage.label for stage in pipeline.stages)
-        raise wrong_use(
-            message % {"name": wanted, "pipeline": pipeline.label or "–", "known": labels}
-        )
-    return found.value
-
-
-def check_contact_role(wanted: str | None, known: Choices) -> str:
-    """
-    Return the id of a contact role, empty if none is wanted.
-
-    :raises CommandError: if the organisation has no such role
-    """
-    roles = {role.id: role.name for role in known.contact_roles}
-    if wanted and roles and wanted not in roles:
-        message = _("There is no contact role %(id)s; known are: %(known)s.")
-        listed = ", ".join(f"{name} ({role_id})" for role_id, name in roles.items())
-        raise wrong_use(message % {"id": wanted, "known": listed})
-    return wanted or ""
-
-
-def missing_fields(known: Choices, given: set[str]) -> list[DealField]:
-    """Return the mandatory deal fields of the organisation that are not among the given ones."""
-    return [field for field in known.deal_fields if field.required and field.api_name not in given]
-
-
-def _check_mandatory(known: Choices, given: set[str]) -> None:
-    missing = missing_fields(known, given)
-    if missing:
-        flags = ", ".join(f"{field.label} ({_flag(field.api_name)})" for field in missing)
-        raise wrong_use(_("Deals of this organisation also need: %s.") % flags)
-
-
-def _flag(api_name: str) -> str:
-    option = OPTION_BY_FIELD.get(api_name)
-    return "--" + option.replace("_", "-") if option else f"--deal-field {api_name}=…"
+def flag(field: str) -> str:
+    """Return the option that fills a field of a plan or policy, or of a deal by its API name."""
+    option = OPTIONS.get(field)
+    return "--" + option.replace("_", "-") if option else f"--deal-field {field}=…"

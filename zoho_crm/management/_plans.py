@@ -7,19 +7,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.utils.translation import gettext as _
 
-from zoho_crm import matching
 from zoho_crm.exceptions import PlanError, ZohoError
 from zoho_crm.management import _arguments as arguments
-from zoho_crm.management._deals import add_deal_arguments, deal_from_options, wants_deal
+from zoho_crm.management._deals import (
+    OPTIONS,
+    add_deal_arguments,
+    deal_from_options,
+    flag,
+    refuse,
+    wants_deal,
+)
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.matching import Policy
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services.choices import Choices, check_owner, choices
-from zoho_crm.services.policies import decision_on, policy_named
-from zoho_crm.services.presentation import REASONS, reason_text
-from zoho_crm.types import ConversionPlan, Verdict
+from zoho_crm.services.policies import policy_named
 
 DEFAULT_POLICY = "careful"
 #: Fields of a plan that are the same for all leads, and the option of each.
@@ -37,10 +40,7 @@ class PlanOptions:
     """What the options of a command ask for; the same for every lead."""
 
     policy: Policy
-    #: A record id, ``new``, or ``None`` if the policy decides.
-    contact: str | None = None
-    account: str | None = None
-    #: Other fields of the plan, by name.
+    #: Fields of the plan that take the place of the policy's, by name.
     common: Mapping[str, Any]
     #: Names of users and contact roles, by id, as far as they were read.
     names: Mapping[str, str]
@@ -95,6 +95,9 @@ def plan_options_from(options: dict[str, Any], connection: Connection) -> PlanOp
     is_deal_wanted = wants_deal(options)
     known = _load_choices(connection, options["owner"], is_deal_wanted=is_deal_wanted)
     common = {word: options[option] for word, option in COMMON_FIELDS.items() if options[option]}
+    for word in ("contact_id", "account_id"):
+        if chosen := options[OPTIONS[word]]:
+            common[word] = "" if chosen == arguments.NEW else chosen
     if is_deal_wanted:
         common["deal"] = deal_from_options(options, known)
     if options["owner"]:
@@ -104,70 +107,21 @@ def plan_options_from(options: dict[str, Any], connection: Connection) -> PlanOp
         common["tags"] = dict.fromkeys(modules, tuple(options["tags"]))
     return PlanOptions(
         policy=policy,
-        contact=options["contact"],
-        account=options["account"],
         common=common,
         names=known.names,
         notices=known.absence_texts(),
     )
 
 
-def plan_for(row: LeadConversion, plan_options: PlanOptions) -> ConversionPlan:
-    """
-    Return the plan for a previewed lead.
-
-    A person's decision that is stored with the lead takes precedence over the policy.
-
-    :raises PlanError: if a person has to decide, the policy leaves the lead out, or the plan does
-        not fit the lead's matches
-    :raises ZohoError: if the policy depends on more than the preview, and Zoho cannot be asked
-    """
-    verdict, options = Verdict(row.verdict), row.stored_options()
-    persons = row.stored_plan() if row.decided_by_id else None
-    decided = persons or _plan_of_policy(row, plan_options)
-    given: dict[str, Any] = {"contact_id": plan_options.contact, "account_id": plan_options.account}
-    chosen = {
-        name: "" if value == arguments.NEW else value
-        for name, value in given.items()
-        if value is not None
-    }
-    plan = replace(decided or ConversionPlan(), **{**chosen, **plan_options.common})
-    matching.check_plan(plan, verdict, options)
-    _check_is_decided(row, plan_options, plan, is_decided=decided is not None)
-    return plan
-
-
-def _plan_of_policy(row: LeadConversion, plan_options: PlanOptions) -> ConversionPlan | None:
-    policy = plan_options.policy
-    decision = decision_on(row, policy)
-    if decision.skip and plan_options.contact is None and plan_options.account is None:
-        message = _("The policy “%s” leaves this lead out.") % policy.name
-        raise PlanError(message, code="left_out")
-    if decision.reason:
-        raise PlanError(f"{REASONS[decision.reason]} --owner ID", code="undecided")
-    return decision.plan
-
-
-def _check_is_decided(
-    row: LeadConversion, plan_options: PlanOptions, plan: ConversionPlan, *, is_decided: bool
-) -> None:
-    """Refuse a plan that creates a record beside a match, unless that was decided explicitly."""
-    options = row.stored_options()
-    is_contact_open = not is_decided and plan_options.contact is None
-    is_account_open = (
-        not is_decided or plan_options.contact is not None
-    ) and plan_options.account is None
-    if options.contacts and is_contact_open:
-        choice = "--contact ID, --contact new"
-    elif is_contact_open and not options.accounts:
-        choice = "--contact new"
-    elif options.accounts and is_account_open and not (plan.contact_id or plan.account_id):
-        choice = "--account ID, --account new"
-    else:
-        return
-    message = _("A person has to decide (%(verdict)s): %(choice)s")
-    message %= {"verdict": row.get_verdict_display(), "choice": choice}
-    raise PlanError(f"{reason_text(row)} {message}".strip(), code="undecided")
+def undecided_text(row: LeadConversion, error: PlanError) -> str:
+    """Return the message of an error of a plan, with the options that decide what is open."""
+    if error.code != "undecided":
+        return str(error)
+    option, options = flag(error.field), row.stored_options()
+    if error.field == "owner_id":
+        return f"{error} {option} ID"
+    matches = options.contacts if error.field == "contact_id" else options.accounts
+    return f"{error}: {f'{option} ID, ' if matches else ''}{option} new"
 
 
 def _load_choices(connection: Connection, owner: str | None, *, is_deal_wanted: bool) -> Choices:
@@ -182,9 +136,10 @@ def _load_choices(connection: Connection, owner: str | None, *, is_deal_wanted: 
         return Choices()
     try:
         known = choices(connection, with_deal=is_deal_wanted)
-        check_owner(owner or "", known)
-    except PlanError as error:
-        raise wrong_use(str(error)) from error
     except ZohoError:
         return Choices()
+    try:
+        check_owner(owner or "", known)
+    except PlanError as error:
+        refuse([error])
     return known

@@ -11,13 +11,12 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
 from zoho_crm.management import _arguments as arguments
-from zoho_crm.management._deals import check_contact_role, find_pipeline, find_stage, missing_fields
-from zoho_crm.management._exits import wrong_use
+from zoho_crm.management._deals import refuse
 from zoho_crm.management._plans import DEFAULT_POLICY, chosen_policy
 from zoho_crm.matching import ALLOWED, Action, DealTemplate, Policy
 from zoho_crm.models import Connection
-from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices, choices
+from zoho_crm.services.plans import TEMPLATE_FIELDS, fit_policy, missing_deal_fields
 
 MODULES = ("Contacts", "Accounts", "Deals")
 #: Fields of a policy that options can change, and the option of each.
@@ -29,14 +28,9 @@ POLICY_OPTIONS: Mapping[str, str] = {
     "notify_lead_owner": "notify_lead_owner",
     "notify_new_owner": "notify_new_owner",
 }
-#: The same for the policy's deal: the option, and the deal field (API name) that it fills.
-DEAL_OPTIONS: Mapping[str, tuple[str, str]] = {
-    "name": ("deal_name", "Deal_Name"),
-    "stage": ("stage", "Stage"),
-    "closing_days": ("closing_days", "Closing_Date"),
-    "pipeline": ("pipeline", "Pipeline"),
-    "amount": ("amount", "Amount"),
-    "contact_role": ("contact_role", "Contact_Role"),
+#: The same for the policy's deal.
+DEAL_OPTIONS: Mapping[str, str] = {
+    word: "deal_name" if word == "name" else word for word in TEMPLATE_FIELDS
 }
 
 
@@ -57,7 +51,7 @@ def add_policy_arguments(parser: CommandParser) -> None:
     add("--policy", default=DEFAULT_POLICY, metavar="NAME", help="careful, attach or a saved one")
     for rule, allowed in ALLOWED.items():
         words = sorted(action.value for action in allowed)
-        add(_flag(rule), choices=words, help="instead of what the policy says")
+        add("--" + rule.replace("_", "-"), choices=words, help="instead of what the policy says")
     add("--owner", type=arguments.record_id, metavar="ID", help="the user who gets all records")
     add(
         "--owner-for-inactive",
@@ -91,17 +85,13 @@ def run_policy_from(options: dict[str, Any], connection: Connection) -> RunPolic
     """
     Return the policy that the options ask for, checked against what the organisation has.
 
-    :raises CommandError: if there is no such policy, or its parts contradict each other
-    :raises PlanError: if the policy names something that does not exist at Zoho
+    :raises CommandError: if there is no such policy, or it does not fit the organisation
     :raises ZohoError: if the organisation's users and fields cannot be read
     """
     policy = _with_options(chosen_policy(options["policy"]), options)
     known = choices(connection, with_deal=policy.deal is not None)
-    if policy.deal:
-        policy = replace(policy, deal=_checked_deal(policy.deal, known))
-    elif "Deals" in (policy.attachments_to, *policy.tags_to):
-        raise wrong_use(_("Nothing can go to deals if none are created: --deal-name."))
-    mass_convert.check_policy(policy, known)
+    policy, errors = fit_policy(policy, known)
+    refuse(errors)
     return RunPolicy(
         policy=policy, active_owners=known.active_owners, notices=known.absence_texts()
     )
@@ -111,7 +101,7 @@ def _with_options(policy: Policy, options: dict[str, Any]) -> Policy:
     given = {word: options[option] for word, option in POLICY_OPTIONS.items()}
     parts = {word: value for word, value in given.items() if value is not None}
     parts |= {rule: Action(options[rule]) for rule in ALLOWED if options[rule]}
-    deal = {word: options[option] for word, (option, _field) in DEAL_OPTIONS.items()}
+    deal = {word: options[option] for word, option in DEAL_OPTIONS.items()}
     deal = {word: value for word, value in deal.items() if value is not None}
     if deal:
         parts["deal"] = _deal_template(policy.deal, deal)
@@ -121,30 +111,10 @@ def _with_options(policy: Policy, options: dict[str, Any]) -> Policy:
 def _deal_template(known: DealTemplate | None, parts: dict[str, Any]) -> DealTemplate:
     if known:
         return replace(known, **parts)
-    missing = [_flag(DEAL_OPTIONS[word][0]) for word in ("name", "stage") if word not in parts]
-    if missing:
-        raise wrong_use(_("A deal also needs: %s.") % ", ".join(missing))
+    parts = {"closing_days": DealTemplate.closing_days, **parts}
+    entered = {name: parts.get(word) for word, name in TEMPLATE_FIELDS.items()}
+    refuse(missing_deal_fields(entered, Choices()))
     return DealTemplate(**parts)
-
-
-def _checked_deal(deal: DealTemplate, known: Choices) -> DealTemplate:
-    """Return the deal with Zoho's values for pipeline, stage and role; refuse an incomplete one."""
-    pipeline = find_pipeline(deal.pipeline or None, known)
-    deal = replace(
-        deal,
-        pipeline=pipeline.value if pipeline else deal.pipeline,
-        stage=find_stage(deal.stage, pipeline),
-        contact_role=check_contact_role(deal.contact_role, known),
-    )
-    filled = {
-        field
-        for word, (_option, field) in DEAL_OPTIONS.items()
-        if getattr(deal, word) not in (None, "")
-    }
-    missing = ", ".join(field.label for field in missing_fields(known, filled))
-    if missing:
-        raise wrong_use(_("Deals of this organisation also need: %s.") % missing)
-    return deal
 
 
 def _modules(text: str) -> tuple[str, ...]:
@@ -155,7 +125,3 @@ def _modules(text: str) -> tuple[str, ...]:
         words = {"unknown": unknown, "known": ",".join(MODULES)}
         raise ArgumentTypeError(message % words)
     return chosen
-
-
-def _flag(option: str) -> str:
-    return "--" + option.replace("_", "-")

@@ -13,9 +13,11 @@ from zoho_crm.management._command import add_connection_argument
 from zoho_crm.management._policies import add_policy_arguments
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import MassConversion
+from zoho_crm.services.plans import actions_for
+from zoho_crm.types import Verdict
 
 #: Decisions that can be made for all leads of a verdict.
-DECISIONS = ("attach", "create", "skip")
+DECISIONS = [action.value for action in actions_for(Verdict.ONE_MATCH)]
 
 
 def add_action(parser: CommandParser, name: str) -> None:

@@ -26,6 +26,7 @@ from zoho_crm.matching._verdicts import (
     assess,
     changed_fields,
     check_plan,
+    deal_target_errors,
     propose,
     same_matches,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "changed_fields",
     "check_plan",
     "contact_key",
+    "deal_target_errors",
     "decide_by",
     "similar_key",
     "propose",

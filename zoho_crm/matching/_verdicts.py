@@ -17,6 +17,7 @@ anything else      ``SEVERAL_MATCHES``: ``several``, ``unusable`` or ``disagree`
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -105,33 +106,50 @@ def check_plan(plan: ConversionPlan, verdict: Verdict, options: ConversionOption
     if verdict not in CONVERTIBLE:
         raise PlanError(_("This lead cannot be converted now."), code="not_convertible")
     _check_consistency(plan)
-    contact = _chosen(plan.contact_id, options.contacts, _("contact"))
+    contact = _chosen("contact_id", plan.contact_id, options.contacts, _("contact"))
     account_id = plan.account_id
     if contact and account_id and not _belongs(contact, account_id):
-        raise PlanError(_("The contact does not belong to this account."), code="disagree")
+        message, details = (
+            _("The contact does not belong to this account."),
+            {"field": "account_id"},
+        )
+        raise PlanError(message, code="disagree", details=details)
     # The contact's own account may be named even if it is not among the matches.
     if contact is None or account_id in {account.id for account in options.accounts}:
-        _chosen(account_id, options.accounts, _("account"))
+        _chosen("account_id", account_id, options.accounts, _("account"))
+
+
+def deal_target_errors(targets: Mapping[str, Collection[str]]) -> list[PlanError]:
+    """Return an error for each field, of these with modules, that names a deal that will not be."""
+    message = _("There will be no deal.")
+    return [
+        PlanError(message, code="no_deal", details={"field": field})
+        for field, modules in targets.items()
+        if "Deals" in modules
+    ]
 
 
 def _check_consistency(plan: ConversionPlan) -> None:
     if plan.overwrite and not (plan.contact_id or plan.account_id):
-        raise PlanError(_("There is no existing record to be renamed."), code="nothing_to_rename")
-    if plan.deal is None and "Deals" in {plan.move_attachments_to, *plan.tags}:
-        raise PlanError(_("Nothing can go to the deal: there will be none."), code="no_deal")
+        message, details = _("There is no existing account to rename."), {"field": "overwrite"}
+        raise PlanError(message, code="nothing_to_rename", details=details)
+    targets = {"tags": plan.tags, "move_attachments_to": (plan.move_attachments_to,)}
+    if plan.deal is None and (errors := deal_target_errors(targets)):
+        raise errors[0]
 
 
-def _chosen(record_id: str, matches: tuple[Match, ...], kind: str) -> Match | None:
-    """Return the match with this id; ``None`` without an id."""
+def _chosen(field: str, record_id: str, matches: tuple[Match, ...], kind: str) -> Match | None:
+    """Return the match with the id in a field of a plan; ``None`` without an id."""
     if not record_id:
         return None
+    details = {"field": field, "kind": kind, "id": record_id}
     found = next((match for match in matches if match.id == record_id), None)
     if found is None:
         message = _("The %(kind)s %(id)s is not among the matches of this lead.")
-        raise PlanError(message % {"kind": kind, "id": record_id}, code="not_a_match")
+        raise PlanError(message % details, code="not_a_match", details=details)
     if not found.usable:
         message = _("The %(kind)s %(id)s cannot be used: it is locked, unapproved or read-only.")
-        raise PlanError(message % {"kind": kind, "id": record_id}, code="unusable")
+        raise PlanError(message % details, code="unusable", details=details)
     return found
 
 

@@ -135,15 +135,15 @@ def choices(connection: Connection, *, with_deal: bool = True) -> Choices:
     return replace(deal, users=users.users, absences={**users.absences, **deal.absences})
 
 
-def check_owner(user_id: str, choices: Choices) -> None:
+def check_owner(user_id: str, choices: Choices, *, field: str = "owner_id") -> None:
     """
     Check that a user may own records; an empty id, for each lead's own owner, is right.
 
-    :raises PlanError: if the user is not active in the organisation
+    :raises PlanError: at this field, if the user is not active in the organisation
     """
     if user_id and not choices.may_own(user_id):
         message = _("The user %s is not active in this organisation.")
-        raise PlanError(message % user_id, code="no_owner")
+        raise PlanError(message % user_id, code="no_owner", details={"field": field})
 
 
 def _cached(connection: Connection, name: str, fetch: Callable[[ZohoClient], Choices]) -> Choices:

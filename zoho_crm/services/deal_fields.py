@@ -51,7 +51,7 @@ def deal_value(field: DealField, entered: str | Sequence[str]) -> FieldValue:
     if not is_supported(field):
         message = _("%(field)s: a conversion cannot fill a field of the type %(type)s.")
         names = {"field": field.label, "type": field.data_type}
-        raise PlanError(message % names, code="bad_value")
+        raise _refused(message % names, field.api_name)
     if field.data_type == "multiselectpicklist":
         texts = entered.split(SEPARATOR) if isinstance(entered, str) else entered
         return [_choice(field, text.strip()) for text in texts if text.strip()]
@@ -63,10 +63,16 @@ def deal_value(field: DealField, entered: str | Sequence[str]) -> FieldValue:
         message = _("%(field)s: “%(text)s” is not %(kind)s.")
         kind = str(EXPECTED[field.data_type])
         names = {"field": field.label, "text": text[:60], "kind": kind}
-        raise PlanError(message % names, code="bad_value") from error
+        raise _refused(message % names, field.api_name) from error
 
 
-def deal_values(entered: Mapping[str, str], known: Choices) -> dict[str, FieldValue]:
+def _refused(message: str, name: str, code: str = "bad_value") -> PlanError:
+    return PlanError(message, code=code, details={"field": name})
+
+
+def deal_values(
+    entered: Mapping[str, str | Sequence[str]], known: Choices
+) -> dict[str, FieldValue]:
     """
     Return the values of deal fields that are named by their API names; empty texts are left out.
 
@@ -76,8 +82,8 @@ def deal_values(entered: Mapping[str, str], known: Choices) -> dict[str, FieldVa
     values: dict[str, FieldValue] = {}
     for name, text in entered.items():
         if name not in fields and known.other_deal_fields:
-            raise PlanError(_("Deals have no field “%s”.") % name, code="no_field")
-        if text.strip():
+            raise _refused(_("Deals have no field “%s”.") % name, name, code="no_field")
+        if text.strip() if isinstance(text, str) else text:
             values[name] = deal_value(fields.get(name, DealField(api_name=name, label=name)), text)
     return values
 

@@ -49,7 +49,8 @@ def policy_named(name: str) -> Policy:
     policy = find_policy(name)
     if policy is None:
         message = _("There is no policy “%(name)s”; known are: %(known)s.")
-        raise PlanError(message % {"name": name, "known": ", ".join(policies())}, code="no_policy")
+        details = {"field": "policy", "name": name, "known": ", ".join(policies())}
+        raise PlanError(message % details, code="no_policy", details=details)
     return policy
 
 

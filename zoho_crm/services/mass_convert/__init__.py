@@ -11,7 +11,6 @@ from zoho_crm.services.mass_convert import jobs
 from zoho_crm.services.mass_convert._circuit_breaker import canaries_passed, check_circuit_breaker
 from zoho_crm.services.mass_convert._control import (
     cancel,
-    check_policy,
     pause,
     prepare,
     prepare_open_leads,
@@ -41,7 +40,6 @@ __all__ = [
     "FIRST_PAGE",
     "Estimate",
     "cancel",
-    "check_policy",
     "counts",
     "decide",
     "decide_one",

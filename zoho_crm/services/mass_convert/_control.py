@@ -14,7 +14,6 @@ from zoho_crm.exceptions import PlanError, RequestRefusedError, StaleDecisionErr
 from zoho_crm.matching import Policy
 from zoho_crm.models import DbNow, LeadConversion, MassConversion
 from zoho_crm.services import lifecycle
-from zoho_crm.services.choices import Choices, check_owner
 from zoho_crm.services.mass_convert._counts import decided_count
 from zoho_crm.services.mass_convert._decisions import WRITE_BATCH_ROWS, in_review
 from zoho_crm.services.mass_convert._sources import open_leads_source
@@ -109,23 +108,6 @@ def _discard(run: MassConversion) -> None:
         cancel(run_id=run.pk)
     else:
         run.delete()
-
-
-def check_policy(policy: Policy, choices: Choices) -> None:
-    """
-    Check that the owners, the pipeline and the stage that a policy names exist at Zoho.
-
-    :raises PlanError: if a stage is not in its pipeline, or an owner is unknown or inactive
-    """
-    for owner in (policy.owner_id, policy.owner_for_inactive_id):
-        check_owner(owner, choices)
-    deal = policy.deal
-    if deal and choices.pipelines:
-        stages = {p.value: {stage.value for stage in p.stages} for p in choices.pipelines}
-        if deal.stage not in stages.get(deal.pipeline, set()):
-            message = _("The pipeline “%(pipeline)s” has no stage “%(stage)s”.")
-            names = {"pipeline": deal.pipeline, "stage": deal.stage}
-            raise PlanError(message % names, code="no_stage")
 
 
 def start(

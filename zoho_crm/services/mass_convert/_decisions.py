@@ -16,6 +16,7 @@ from zoho_crm.exceptions import PlanError, StaleDecisionError
 from zoho_crm.matching import Action, Decision, DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion, MassConversion, Move, atomic, batches
 from zoho_crm.services import lifecycle
+from zoho_crm.services.plans import actions_for
 from zoho_crm.services.preview import stored_preview
 from zoho_crm.types import ConversionPlan, Lead, Verdict, as_json
 
@@ -26,8 +27,6 @@ REGROUP: Mapping[str, Any] = {"grouping": LeadConversion.Grouping.COMPARE}
 DECIDABLE = (Status.PREVIEWED, Status.SKIPPED)
 #: Rows that are moved in one transaction, here and in the other modules of this package.
 WRITE_BATCH_ROWS = 500
-#: Actions that may be chosen for all rows of a verdict.
-ACTIONS = frozenset({Action.ATTACH, Action.CREATE, Action.SKIP})
 
 
 def previewed_in_run(
@@ -141,12 +140,12 @@ def _decision_maker(
 
     :raises PlanError: if the action cannot be chosen for this verdict
     """
-    if action not in ACTIONS or verdict not in matching.CONVERTIBLE:
+    if action not in actions_for(verdict):
         message = _("“%(action)s” cannot be chosen for leads with the verdict %(verdict)s.")
-        raise PlanError(message % {"action": action, "verdict": verdict}, code="bad_decision")
-    if action == Action.ATTACH and verdict in {Verdict.NO_MATCH, Verdict.SEVERAL_MATCHES}:
-        message = _("Which record the leads should join is not clear; decide them one by one.")
-        raise PlanError(message, code="bad_decision")
+        if action == Action.ATTACH and verdict in matching.CONVERTIBLE:
+            message = _("Which record the leads should join is not clear; decide them one by one.")
+        details = {"action": action, "verdict": verdict}
+        raise PlanError(message % details, code="bad_decision", details=details)
     context = DecisionContext(today=localdate(), active_owners=frozenset(run.active_owners))
 
     def decision_for(preview: Preview) -> Decision:
