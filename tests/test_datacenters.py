@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 
 from zoho_crm.datacenters import (
     DATA_CENTERS,
+    api_domain_of_token,
     data_center_of_callback,
     data_centers,
     origin_of,
+    place_of,
     with_extra,
 )
 from zoho_crm.exceptions import GrantRefusedError
+from zoho_crm.types import Environment
 
 HERE = "http://127.0.0.1:8765"
 
@@ -274,3 +277,46 @@ def test_two_newer_data_centers_share_no_host() -> None:
 
     assert "uk" in table
     assert [*problems] == ["ae"]
+
+
+# Environments
+
+
+@pytest.mark.parametrize(
+    ("answered", "chosen", "found"),
+    [
+        ("https://www.zohoapis.eu", "https://sandbox.zohoapis.eu", "https://sandbox.zohoapis.eu"),
+        ("https://api.zoho.eu", "https://sandbox.zohoapis.com", "https://sandbox.zohoapis.eu"),
+        ("https://www.zohoapis.eu", "https://www.zohoapis.com", "https://www.zohoapis.eu"),
+        ("https://sandbox.zohoapis.eu", "https://www.zohoapis.eu", "https://sandbox.zohoapis.eu"),
+        ("", "https://sandbox.zohoapis.eu", "https://sandbox.zohoapis.eu"),
+        ("https://www.zohoapis.eu", "", "https://www.zohoapis.eu"),
+        ("https://moon.example", "https://sandbox.zohoapis.eu", "https://moon.example"),
+        ("https://api.zoho.eu", "https://moon.example", "https://api.zoho.eu"),
+        ("", "", ""),
+    ],
+)
+def test_the_origin_of_production_does_not_tell_the_environment(
+    answered: str, chosen: str, found: str
+) -> None:
+    assert api_domain_of_token(answered, chosen) == found
+
+
+@pytest.mark.parametrize(
+    ("api_domain", "place"),
+    [
+        ("https://SANDBOX.zohoapis.eu/", ("eu", Environment.SANDBOX)),
+        ("https://www.zohoapis.com.au", ("au", Environment.PRODUCTION)),
+        ("https://zohoapis.in", ("in", None)),
+        ("https://sandbox.zohoapis.eu.example", ("", None)),
+        ("", ("", None)),
+    ],
+)
+def test_an_origin_tells_its_place(api_domain: str, place: tuple[str, Environment | None]) -> None:
+    assert place_of(api_domain) == place
+
+
+def test_a_local_zoho_does_not_tell_its_environment() -> None:
+    origin = "http://127.0.0.1:8001"
+
+    assert place_of(origin, data_centers(origin)) == ("local", None)

@@ -48,9 +48,21 @@ class DataCenter:
         }
         return origins[Environment(environment)]
 
+    def environments_of(self, url: str) -> tuple[Environment, ...]:
+        """
+        Return the environments whose API this URL may be the origin of, production first.
+
+        It is one of Zoho's own origins; all for those in ``also``, which name the data center only,
+        and for that of a local Zoho, which has one for all.
+        """
+        origin = origin_of(url)
+        if origin in self.also:
+            return tuple(Environment)
+        return tuple(each for each in Environment if self.api(each) == origin)
+
     def owns_api_domain(self, url: str) -> bool:
         """Return whether the ``api_domain`` of a token answer belongs to this data center."""
-        return origin_of(url) in {self.production, self.sandbox, self.developer, *self.also}
+        return bool(self.environments_of(url))
 
     @property
     def origins(self) -> frozenset[str]:
@@ -179,6 +191,52 @@ def data_center_of_callback(
     if None in named or len(named) > 1:
         raise GrantRefusedError(code="unknown_server")
     return next(iter(named), None)
+
+
+def places_of(
+    api_domain: str, table: Mapping[str, DataCenter] = DATA_CENTERS
+) -> list[tuple[DataCenter, Environment]]:
+    """
+    Return the data center and the environments that an origin of the API may be of.
+
+    :param table: the known data centers by code
+    :return: empty if the origin is in no data center
+    """
+    return [
+        (center, environment)
+        for center in table.values()
+        for environment in center.environments_of(api_domain)
+    ]
+
+
+def place_of(
+    api_domain: str, table: Mapping[str, DataCenter] = DATA_CENTERS
+) -> tuple[str, Environment | None]:
+    """Return the code of an origin's data center, and its environment, if it tells them."""
+    places = places_of(api_domain, table)
+    environment = places[0][1] if len(places) == 1 else None
+    return (places[0][0].code if places else ""), environment
+
+
+def api_domain_of_token(
+    answered: str, chosen: str, table: Mapping[str, DataCenter] = DATA_CENTERS
+) -> str:
+    """
+    Return the origin of the API that a token is for.
+
+    Whether the answer to a token request names the origin of a sandbox is not documented. So the
+    origin of production does not tell the environment, only the data center; then the environment
+    is the one that the program has chosen.
+
+    :param answered: ``api_domain`` of the answer, or empty
+    :param chosen: origin of the API that the program was to call, or empty
+    """
+    places = places_of(answered, table)
+    environments = {environment for _center, environment in places_of(chosen, table)}
+    if not places or len(environments) != 1:
+        return answered or chosen
+    center, environment = places[0]
+    return center.api(environments.pop()) if environment is Environment.PRODUCTION else answered
 
 
 def is_local(origin: str) -> bool:

@@ -343,7 +343,8 @@ class Organisation:
 
     id: str
     name: str
-    environment: Environment
+    #: ``None`` if Zoho names none that is known.
+    environment: Environment | None
     #: Its id in Zoho's accounts; empty if the answer has none.
     zgid: str = ""
     #: ``free``, ``standard``, ``professional``, ``enterprise``, ``ultimate`` … as Zoho says it.
@@ -401,7 +402,8 @@ class TokenGrant:
     access_token: Secret
     #: Empty if an exchange gave none, and after a refresh, which keeps the refresh token.
     refresh_token: Secret
-    api_domain: str
+    #: Empty if the answer has none.
+    api_domain: str = ""
     #: Seconds from the answer.
     expires_in: float
     #: Empty if the answer has none.

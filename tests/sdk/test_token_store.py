@@ -15,12 +15,14 @@ from django.db import OperationalError, connections
 from django.db import connection as database
 from zohocrmsdk.src.com.zoho.api.authenticator import OAuthToken
 from zohocrmsdk.src.com.zoho.crm.api import Initializer
+from zohocrmsdk.src.com.zoho.crm.api.dc import EUDataCenter
 from zohocrmsdk.src.com.zoho.crm.api.exception import SDKException
 from zohocrmsdk.src.com.zoho.crm.api.user_signature import UserSignature
 
 from tests.grants import granted
 from tests.sdk.program import Sdk, current_user
 from tests.single_flight.test_single_flight import ROOT, environment_at
+from tests.zohos import two_environments
 from zoho_crm import crypto
 from zoho_crm.contrib.sdk import DjangoTokenStore, sdk_environment, sdk_session, sdk_token
 from zoho_crm.models import Connection, Token, from_now
@@ -143,6 +145,32 @@ def test_deleting_deletes_what_came_through_the_store(
         DjangoTokenStore().delete_token(consent.get_id())
     assert token.remove() is True
     assert [each.get_id() for each in DjangoTokenStore().get_tokens()] == [consent.get_id()]
+
+
+def test_the_program_chooses_its_environment_where_the_answer_does_not_tell_it(
+    settings: Any,
+) -> None:
+    """Zoho may name the API of production in the answer for a sandbox."""
+    with two_environments(settings) as zohos:
+        connect.with_grant_code(code=zohos.production.grant_code(), data_center="eu")
+        token = token_with(
+            refresh_token=granted(zohos.sandbox)["refresh_token"],
+            api_domain="https://www.zohoapis.eu",
+            user_signature=UserSignature("mara@nordwind.example"),
+        )
+        Initializer.LOCAL.init = Initializer()
+        Initializer.LOCAL.init.environment = EUDataCenter.SANDBOX()
+        DjangoTokenStore().save_token(token)
+
+        found = DjangoTokenStore().find_token_by_id(token.get_id())
+        wanted = OAuthToken(user_signature=UserSignature("mara@nordwind.example"))
+        by_name = DjangoTokenStore().find_token(wanted)
+
+    assert found.get_api_domain() == EUDataCenter.SANDBOX().url
+    assert (by_name.get_id(), by_name.get_refresh_token()) == (
+        token.get_id(),
+        token.get_refresh_token(),
+    )
 
 
 # Errors

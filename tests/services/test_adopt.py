@@ -122,7 +122,7 @@ def test_a_disconnected_organisation_works_again(zoho: Simulator) -> None:
         ({"client_id": ""}, ClientRejectedError, "no_client"),
         ({"refresh_token": Secret("1000.revoked")}, ConnectionLostError, "invalid_code"),
         ({"client_secret": Secret("wrong")}, ClientRejectedError, "invalid_client_secret"),
-        ({"environment": "sandbox"}, GrantRefusedError, "other_environment"),
+        ({"environments": ["sandbox"]}, GrantRefusedError, "other_environment"),
     ],
 )
 def test_what_cannot_be_used_leaves_nothing(

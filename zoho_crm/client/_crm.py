@@ -150,8 +150,10 @@ def _edition(license_details: JsonObject) -> str:
     return trial if trial and not is_over else text_of(license_details.get("paid_type"))
 
 
-def _environment(kind: Any) -> Environment:
-    return Environment(kind) if kind in list(Environment) else Environment.PRODUCTION
+def _environment(kind: Any) -> Environment | None:
+    """Return the environment of a type of organisation, such as ``sandbox``, in any case."""
+    name = text_of(kind).lower()
+    return Environment(name) if name in set(Environment) else None
 
 
 def _current_user(body: JsonObject) -> User:

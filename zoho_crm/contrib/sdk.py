@@ -211,6 +211,7 @@ def _grant_of(token: Any) -> SdkGrant:
     """Return the values of an ``OAuthToken``."""
     signature, initializer = token.get_user_signature(), Initializer.get_initializer()
     environment = initializer.environment if initializer else None
+    chosen = environment.url if environment else ""
     return SdkGrant(
         id=token.get_id() or "",
         user_name=(signature.get_name() if signature else "") or "",
@@ -220,7 +221,7 @@ def _grant_of(token: Any) -> SdkGrant:
         access_token=Secret(token.get_access_token() or ""),
         grant_token=Secret(token.get_grant_token() or ""),
         redirect_url=token.get_redirect_url() or "",
-        api_domain=token.get_api_domain() or (environment.url if environment else ""),
+        api_domain=sdk_tokens.api_domain_of(token.get_api_domain() or "", chosen),
         expires_at=_time(token.get_expires_in()),
     )
 

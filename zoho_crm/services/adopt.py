@@ -6,6 +6,7 @@ Zoho is asked whom they are for; a known user of a client keeps one row, whateve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -14,7 +15,6 @@ from django.utils.translation import gettext as _
 from zoho_crm import crypto
 from zoho_crm.client import AccountsClient, Credentials
 from zoho_crm.conf import conf
-from zoho_crm.datacenters import DataCenter
 from zoho_crm.exceptions import ClientRejectedError, GrantRefusedError
 from zoho_crm.models import Token
 from zoho_crm.services import grants, work
@@ -31,7 +31,7 @@ def adopt(
     client_secret: Secret,
     refresh_token: Secret,
     data_center: str,
-    environment: str = "production",
+    environments: Sequence[str] = (),
     access_token: Secret = NO_SECRET,
     expires_in: float = 0,
     name: str = "",
@@ -44,27 +44,33 @@ def adopt(
 
     It becomes the default of its connection only if that has no other one.
 
+    :param environments: those that Zoho is asked for, in this order; empty for all
     :param access_token: used if Zoho accepts it for ``expires_in`` seconds more; else a new one is
     :param from_sdk: whether the token store of Zoho's SDK may delete it
     :param name: name of the connection, if it is new; empty for that of the organisation
     :param keep_working: whether a stored token of this user and client that works is kept instead
-    :raises GrantRefusedError: if there is no refresh token, or it is for another environment
+    :raises GrantRefusedError: if there is no refresh token, or it is for none of the environments
     :raises ConnectionLostError: if Zoho does not accept the refresh token
     :raises ClientRejectedError: if the client, its secret or the data center is wrong
     :raises ZohoError: if Zoho does not let organisation and user be read, or does not answer
     :raises ImproperlyConfigured: if the encryption key, data center or environment is unknown
     """
-    outside_transaction()
     client = Credentials(client_id=client_id, client_secret=client_secret)
     given = TokenGrant(
-        access_token=access_token, refresh_token=refresh_token, api_domain="", expires_in=expires_in
+        access_token=access_token, refresh_token=refresh_token, expires_in=expires_in
     )
-    grant = _read(grants.data_center(data_center), grants.environment(environment), client, given)
+    grant = _read(data_center, environments or all_environments(), client, given)
     working = grants.working_token(grant) if keep_working else None
     token = working or grants.save(grant, by=by, name=name, as_default=False, from_sdk=from_sdk)
     if token.is_default:
         work.end_backoff(connection_id=token.connection_id)
     return token
+
+
+def all_environments(first: str | None = None) -> tuple[str, ...]:
+    """Return all environments in the order to ask: this one first, else that of the settings."""
+    likely = first or conf().ENVIRONMENT
+    return tuple(sorted(Environment, key=lambda each: each != likely))
 
 
 def _require_all(client: Credentials, given: TokenGrant) -> None:
@@ -83,17 +89,21 @@ def _require_all(client: Credentials, given: TokenGrant) -> None:
 
 
 def _read(
-    center: DataCenter, environment: Environment, client: Credentials, given: TokenGrant
+    data_center: str, environments: Sequence[str], client: Credentials, given: TokenGrant
 ) -> grants.Grant:
     """Read whom the tokens are for, with a new access token if the given one does not work."""
+    outside_transaction()
+    center = grants.data_center(data_center)
+    asked = [grants.environment(name) for name in environments]
     _require_all(client, given)
     crypto.require_key()
     if given.access_token and given.expires_in > conf().CALL_DEADLINE:
         try:
-            return grants.read(center, environment, client, given)
+            return grants.read(center, asked, client, given)
         except GrantRefusedError:
             # Zoho answers the same to an access token that has expired and to one of another
             # environment: a new one shows which it is.
             pass
     new = AccountsClient(api=api(center.accounts), credentials=client).refresh(given.refresh_token)
-    return grants.read(center, environment, client, replace(new, refresh_token=given.refresh_token))
+    renewed = replace(new, refresh_token=given.refresh_token)
+    return grants.read(center, asked, client, renewed)

@@ -279,6 +279,8 @@ def check_connection(
     connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=True, **tested)
     if found.id != connection.org_id:
         return _("This is another organisation: %s.") % found.name
+    if found.environment not in {connection.environment, None}:
+        return _("This is a %s organisation now.") % found.environment
     if user is not None:
         return ""
     read = organisations.columns(found, organisations.mapped_fields(client))
@@ -405,7 +407,7 @@ def _connect(
     accounts = AccountsClient(api=api(center.accounts), credentials=credentials)
     given = accounts.exchange(code, redirect_uri=redirect_uri, verifier=verifier)
     with _revoked_on_error(accounts, given):
-        grant = grants.read(center, environment, credentials, given)
+        grant = grants.read(center, [environment], credentials, given)
         connection = grants.save(grant, by=by, name=name, expected=expected).connection
     work.end_backoff(connection_id=connection.pk)
     return connection

@@ -6,6 +6,7 @@ Both ways to get tokens end here: the exchange of a code, and tokens that anothe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from zoho_crm.exceptions import AccessTokenRejectedError, GrantRefusedError, Ser
 from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, atomic, from_now
 from zoho_crm.services import organisations, tokens
 from zoho_crm.services._zoho import api
-from zoho_crm.types import Environment, Organisation, TokenGrant, User
+from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User
 
 
 def data_center(code: str) -> DataCenter:
@@ -63,11 +64,15 @@ class Grant:
 
 
 def read(
-    center: DataCenter, environment: Environment, credentials: Credentials, given: TokenGrant
+    center: DataCenter,
+    environments: Sequence[Environment],
+    credentials: Credentials,
+    given: TokenGrant,
 ) -> Grant:
     """
     Check the tokens of an exchange, and read the user and the organisation that they are for.
 
+    :param environments: those that it may be of; their APIs are asked in this order
     :raises GrantRefusedError: if there is no refresh token, or the tokens are for another server or
         environment
     :raises ZohoError: if there is no access token, or a read fails
@@ -79,8 +84,7 @@ def read(
         raise GrantRefusedError(message, code="no_refresh_token")
     if given.api_domain and not center.owns_api_domain(given.api_domain):
         raise _api_server_error(center, given.api_domain)
-    client = ZohoClient(api=api(center.api(environment), TokenAuth(given.access_token)))
-    organisation = _organisation(client, environment)
+    client, organisation, environment = _organisation(center, environments, given.access_token)
     return Grant(
         center=center,
         environment=environment,
@@ -101,18 +105,39 @@ def _api_server_error(center: DataCenter, api_domain: str) -> GrantRefusedError:
     return GrantRefusedError(code="unknown_api_server")
 
 
-def _organisation(client: ZohoClient, environment: Environment) -> Organisation:
-    try:
-        organisation = client.organisation()
-    except AccessTokenRejectedError as error:
-        # The API of one environment rejects tokens of the others.
-        message = _("The consent is not for a %s organisation.")
-        raise GrantRefusedError(message % environment, code="other_environment") from error
-    if organisation.environment != environment:
-        message = _("The consent is for a %(found)s organisation, not for %(wanted)s.")
-        names = {"found": organisation.environment, "wanted": environment}
-        raise GrantRefusedError(message % names, code="other_environment")
-    return organisation
+def _organisation(
+    center: DataCenter, environments: Sequence[Environment], token: Secret
+) -> tuple[ZohoClient, Organisation, Environment]:
+    """
+    Return the organisation of a token, its environment, and a client for it.
+
+    :raises GrantRefusedError: if it is of none of these environments
+    """
+    wanted, rejected = ", ".join(environments), None
+    for origin, environment in _by_origin(center, environments).items():
+        client = ZohoClient(api=api(origin, TokenAuth(token)))
+        try:
+            organisation = client.organisation()
+        except AccessTokenRejectedError as error:
+            # The API of one environment rejects tokens of the others.
+            rejected = error
+            continue
+        found = organisation.environment or environment
+        if found not in environments:
+            message = _("The consent is for a %(found)s organisation, not for %(wanted)s.")
+            names = {"found": found, "wanted": wanted}
+            raise GrantRefusedError(message % names, code="other_environment")
+        return client, organisation, found
+    message = _("The consent is not for a %s organisation.")
+    raise GrantRefusedError(message % wanted, code="other_environment") from rejected
+
+
+def _by_origin(center: DataCenter, environments: Sequence[Environment]) -> dict[str, Environment]:
+    """Return the first environment at each origin: a local Zoho has one for all."""
+    found: dict[str, Environment] = {}
+    for environment in environments:
+        found.setdefault(center.api(environment), environment)
+    return found
 
 
 def save(

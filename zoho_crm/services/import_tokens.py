@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.conf import conf
 from zoho_crm.crypto import digest
+from zoho_crm.datacenters import place_of
 from zoho_crm.exceptions import (
     ClientRejectedError,
     ConnectionLostError,
@@ -27,9 +28,9 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.models import Token
 from zoho_crm.services import sdk_tokens
-from zoho_crm.services.adopt import NO_SECRET, adopt
+from zoho_crm.services.adopt import NO_SECRET, adopt, all_environments
 from zoho_crm.services.token_sources import FoundToken, Problem
-from zoho_crm.types import Environment, HiddenVariables, Secret
+from zoho_crm.types import HiddenVariables, Secret
 
 #: Rows that one query looks for.
 BATCH_ROWS = 500
@@ -96,7 +97,7 @@ class ImportOptions:
 
     #: The data centers to ask, in this order; empty for the one that the source names.
     data_centers: tuple[str, ...] = ()
-    #: Empty for that of the source, else that of the settings.
+    #: The one that all tokens are of; empty: as Zoho says.
     environment: str = ""
     #: The client that all tokens are of; empty for that of the source, else that of the settings.
     client_id: str = ""
@@ -112,7 +113,8 @@ class TokenImport:
     client_secret: Secret = NO_SECRET
     #: Codes of the data centers to ask; the one that it was found in if it is imported.
     data_centers: tuple[str, ...] = ()
-    environment: str = ""
+    #: The environments to ask, in this order; the one that it was found in if it is imported.
+    environments: tuple[str, ...] = ()
     result: Result = Result.FOUND
     #: A ``Problem`` or ``Reason``; empty if there is none.
     reason: str = ""
@@ -173,19 +175,21 @@ def _working_tokens(digests: Sequence[str]) -> dict[str, Token]:
 
 
 def _planned(found: FoundToken, options: ImportOptions, working: Token | None) -> TokenImport:
-    center, environment = _place_of(found.api_domain)
+    center, environment = place_of(found.api_domain, conf().data_centers)
+    environments = all_environments(environment)
     client_id = found.client_id or options.client_id or conf().CLIENT_ID
     planned = TokenImport(
         found=found,
         client_id=client_id,
         client_secret=found.client_secret or _secret_of_settings(client_id),
         data_centers=options.data_centers or ((center,) if center else ()),
-        environment=options.environment or environment or conf().ENVIRONMENT,
+        environments=(options.environment,) if options.environment else environments,
     )
     if working:
         return replace(
             planned,
             data_centers=(working.connection.data_center,),
+            environments=(working.connection.environment,),
             result=Result.PRESENT,
             connection=working.connection.name,
         )
@@ -209,15 +213,6 @@ def _secret_of_settings(client_id: str) -> Secret:
         return NO_SECRET
     with HiddenVariables():
         return Secret(conf().CLIENT_SECRET)
-
-
-def _place_of(api_domain: str) -> tuple[str, str]:
-    """Return data center and environment of an origin of the API; empty if it is not known."""
-    for center in conf().data_centers.values():
-        if center.owns_api_domain(api_domain):
-            found = (each for each in Environment if center.api(each) == api_domain.rstrip("/"))
-            return center.code, next(found, Environment.PRODUCTION)
-    return "", ""
 
 
 def _import(planned: TokenImport, *, verify: bool) -> TokenImport:
@@ -247,7 +242,7 @@ def _adopt(planned: TokenImport, center: str, *, verify: bool) -> Token:
         client_secret=planned.client_secret,
         refresh_token=found.refresh_token,
         data_center=center,
-        environment=planned.environment,
+        environments=planned.environments,
         access_token=found.access_token if expires_at else NO_SECRET,
         expires_in=(expires_at - timezone.now()).total_seconds() if expires_at else 0,
         keep_working=True,
@@ -261,6 +256,7 @@ def _stored(planned: TokenImport, token: Token) -> TokenImport:
     return replace(
         planned,
         data_centers=(token.connection.data_center,),
+        environments=(token.connection.environment,),
         result=Result.IMPORTED if is_new else Result.PRESENT,
         reason="" if is_new else Reason.OTHER_CONSENT,
         connection=token.connection.name,

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -22,7 +21,7 @@ from django.db.models import F, QuerySet
 
 from zoho_crm import crypto
 from zoho_crm.conf import conf
-from zoho_crm.datacenters import origin_of
+from zoho_crm.datacenters import api_domain_of_token, origin_of, place_of, places_of
 from zoho_crm.exceptions import (
     GrantRefusedError,
     RequestRefusedError,
@@ -41,9 +40,9 @@ from zoho_crm.models import (
 )
 from zoho_crm.services import tokens, users
 from zoho_crm.services._transactions import in_transaction
-from zoho_crm.services.adopt import NO_SECRET, adopt
+from zoho_crm.services.adopt import NO_SECRET, adopt, all_environments
 from zoho_crm.services.connections import data_center_of
-from zoho_crm.types import Environment, Secret, storable
+from zoho_crm.types import Secret, storable
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ class SdkGrant:
     access_token: Secret = NO_SECRET
     grant_token: Secret = NO_SECRET
     redirect_url: str = ""
-    #: Origin of the API.
+    #: Origin of the API of its environment.
     api_domain: str = ""
     expires_at: datetime | None = None
 
@@ -102,7 +101,7 @@ def save(given: SdkGrant) -> str:
     :raises ImproperlyConfigured: if the encryption key is not set
     """
     crypto.require_key()
-    row = _row_of_id(given.id) if given.id else _row_to_update(given)
+    row = _row_to_update(given)
     if row is None:
         if not (given.refresh_token or given.access_token or given.grant_token):
             raise RequestRefusedError(code="sdk_no_token")
@@ -161,6 +160,11 @@ def name_of(token: Token) -> str:
     return f"{users.name_of(token)}:{token.connection.zgid}"
 
 
+def api_domain_of(answered: str, chosen: str) -> str:
+    """Return the origin of the API that a token is for; see ``api_domain_of_token``."""
+    return api_domain_of_token(answered, chosen, conf().data_centers)
+
+
 # Finding
 
 
@@ -203,15 +207,20 @@ def _row_that_fits(wanted: SdkGrant) -> SdkToken | None:
 
 
 def _row_to_update(given: SdkGrant) -> SdkToken | None:
-    """Return the row that a grant without an id is of."""
+    """Return the row that a grant is of; one of another client or environment has not its id."""
+    known = _row_of_id(given.id)
+    if known and _fits(known, given):
+        return known
     if given.refresh_token or given.grant_token:
         return _row_that_fits(given)
     # Of a bare access token it is not known which client's it is.
     row = _row_that_fits(replace(given, user_name=""))
+    if row or not given.user_name:
+        return row
     bare = _rows().filter(
         token=None, refresh_token_hash="", user_name_hash=_digest(given.user_name)
     )
-    return row or (bare.order_by("pk").first() if given.user_name else None)
+    return next((row for row in bare.order_by("pk") if _fits(row, given)), None)
 
 
 def _rows_of_user(wanted: SdkGrant) -> list[SdkToken]:
@@ -244,12 +253,13 @@ def _fits(row: SdkToken, wanted: SdkGrant) -> bool:
     client_id = row.token.client_id if row.token else row.client_id
     if wanted.client_id and client_id and client_id != wanted.client_id:
         return False
-    if not wanted.api_domain:
-        return True
     if row.token:
         connection = row.token.connection
-        return (connection.data_center, connection.environment) in _places(wanted.api_domain)
-    return not row.api_domain or row.api_domain == wanted.api_domain
+        places = {(connection.data_center, connection.environment)}
+    else:
+        places = _places(row.api_domain)
+    wanted_places = _places(wanted.api_domain)
+    return not places or not wanted_places or not places.isdisjoint(wanted_places)
 
 
 def _brings_another(row: SdkToken, wanted: SdkGrant) -> bool:
@@ -261,16 +271,15 @@ def _brings_another(row: SdkToken, wanted: SdkGrant) -> bool:
     return bool(wanted.grant_token and known and crypto.digest(wanted.grant_token) != known)
 
 
-def _places(api_domain: str) -> list[tuple[str, str]]:
-    """Return the data centers and environments that an origin of the API is of."""
-    origin = origin_of(api_domain)
-    return [
-        (center.code, environment.value)
-        for center in conf().data_centers.values()
-        for environment in Environment
-        if origin == center.api(environment)
-        or (environment is Environment.PRODUCTION and origin in center.also)
-    ]
+def _places(api_domain: str) -> set[tuple[str, str]]:
+    """
+    Return the data center and the environments that an origin of the API may be of.
+
+    One that is in no data center is a place of its own; there is none if it is not known.
+    """
+    found = places_of(api_domain, conf().data_centers)
+    known = {(center.code, environment.value) for center, environment in found}
+    return known or ({(origin_of(api_domain), "")} if api_domain else set())
 
 
 # Handing out
@@ -444,28 +453,23 @@ def _asked(row: SdkToken) -> SdkToken:
 
 def _adopted(given: SdkGrant) -> Token:
     """
-    Let Zoho say whose grant one is; raise as ``adopt``.
+    Let Zoho say whose grant one is, and of which environment; raise as ``adopt``.
 
-    Several environments may have one origin, as those of a simulator have; then each is asked.
+    :raises GrantRefusedError: if the origin of its API is in no data center; nothing is sent then
     """
-    expires_in = given.expires_at.timestamp() - time.time() if given.expires_at else 0
-    adopt_in = partial(
-        adopt,
+    data_center, environment = place_of(given.api_domain, conf().data_centers)
+    if given.api_domain and not data_center:
+        raise GrantRefusedError(code="unknown_api_server")
+    return adopt(
         client_id=given.client_id,
         client_secret=given.client_secret,
         refresh_token=given.refresh_token,
         access_token=given.access_token,
-        expires_in=expires_in,
+        expires_in=given.expires_at.timestamp() - time.time() if given.expires_at else 0,
+        data_center=data_center or conf().DATA_CENTER,
+        environments=all_environments(environment),
         from_sdk=True,
     )
-    *others, last = _places(given.api_domain) or [(conf().DATA_CENTER, conf().ENVIRONMENT)]
-    for data_center, environment in others:
-        try:
-            return adopt_in(data_center=data_center, environment=environment)
-        except GrantRefusedError as error:
-            if error.code != "other_environment":
-                raise
-    return adopt_in(data_center=last[0], environment=last[1])
 
 
 def _problem(error: Exception) -> str:

@@ -165,7 +165,7 @@ def _row(each: TokenImport) -> dict[str, Any]:
         "result": each.result.value,
         "reason": each.reason or None,
         "connection": each.connection or None,
-        "environment": each.environment,
+        "environment": each.environments[0],
         "expires_at": expires_at and expires_at.isoformat(),
         "message": each.message,
         "age": _age(expires_at),
