@@ -133,3 +133,55 @@ def test_disconnecting_the_default_user_says_what_it_means(
 
 def test_one_user_cannot_be_forgotten(run: Run, connection: Connection, aiko: Token) -> None:
     assert run("zoho_disconnect", connection.name, "--user", AIKO, "--forget").code == 2
+
+
+def test_a_default_user_is_chosen_without_the_admin(
+    run: Run, connection: Connection, mara: Token, aiko: Token
+) -> None:
+    disconnect_user(token_id=mara.pk)
+    words = ["zoho_connect", "--make-default", AIKO.upper()]
+
+    shown = run(*words)
+
+    aiko.refresh_from_db()
+    assert (shown.code, aiko.is_default) == (0, False)
+    assert f"“{connection}” would work as {AIKO}; it has no default user." in shown.out
+    assert "add --execute" in shown.err
+
+    done = run(*words, "--connection", connection.name, "--execute", "--format", "json")
+
+    assert done.line == {
+        "connection": connection.name,
+        "org_id": connection.org_id,
+        "user": AIKO,
+        "previous_user": None,
+        "executed": True,
+    }
+    aiko.refresh_from_db()
+    connection.refresh_from_db()
+    assert (aiko.is_default, connection.status) == (True, "ACTIVE")
+    assert run("zoho_status").code == 0
+
+
+def test_another_default_user_is_chosen(run: Run, connection: Connection, aiko: Token) -> None:
+    words = ["zoho_connect", "--make-default", AIKO]
+
+    assert f"would work as {AIKO} instead of {MARA}" in run(*words).out
+    assert f"works as {AIKO} from now on" in run(*words, "--execute").out
+    assert f"works as {AIKO} already" in run(*words, "--execute").out
+    assert connection.tokens.get(is_default=True) == aiko
+
+
+def test_a_user_who_is_not_connected_is_no_default(
+    run: Run, zoho: Simulator, connection: Connection, aiko: Token
+) -> None:
+    lose(zoho, aiko)
+    assert run("zoho_status", "--test", "--user", AIKO).code == 1
+    words = ["zoho_connect", "--execute", "--make-default"]
+
+    for user, why in ((AIKO, "has ended"), ("nobody@nordwind.example", "has not given consent")):
+        ran = run(*words, user)
+        assert (ran.code, why in ran.err) == (4, True)
+    assert run(*words, AIKO, "--connection", "None such").code == 2
+    assert run("zoho_connect", "--execute", "--grant-code", "-").code == 2
+    assert connection.tokens.get(is_default=True).user_email == MARA

@@ -242,7 +242,10 @@ def report_blocked_connections(rows: QuerySet[LeadConversion], problems: Problem
     for connection in lost:
         message = _("“%s” has to be connected again; its leads wait: manage.py zoho_connect")
         if connection.lacks_default:
-            message = _("“%s” needs a default user; its leads wait: choose one in the admin")
+            message = _(
+                "“%s” needs a default user; its leads wait: choose one in the admin, or with "
+                "manage.py zoho_connect --make-default EMAIL --execute"
+            )
         problems.add(ExitCode.NEEDS_PERSON, message % connection)
     for state in _blocked_connections().filter(pk__in=connection_ids).select_related("connection"):
         facts = {"connection": state.connection, "why": backoff_text(state)}

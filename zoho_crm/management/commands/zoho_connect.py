@@ -1,4 +1,8 @@
-"""``manage.py zoho_connect``: connect with a grant code, or print the page where a browser can."""
+"""
+``manage.py zoho_connect``: connect with a grant code, or print the page where a browser can.
+
+Also chooses the default user among those who are connected, for sites that nobody opens.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,21 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.conf import conf
 from zoho_crm.management import _arguments as arguments
-from zoho_crm.management._command import ZohoCommand, read_secret, stdin_of
+from zoho_crm.management._command import (
+    ZohoCommand,
+    add_connection_argument,
+    chosen_connection,
+    read_secret,
+    stdin_of,
+)
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.management._output import printable
 from zoho_crm.models import Connection
-from zoho_crm.services import connect
+from zoho_crm.services import connect, tokens, users
 from zoho_crm.types import Environment, Secret
 
 FIELDS = ("connection", "org_id", "user", "scopes", "missing_scopes")
+DEFAULT_FIELDS = ("connection", "org_id", "user", "previous_user", "executed")
 
 
 class Command(ZohoCommand):
@@ -34,14 +45,25 @@ class Command(ZohoCommand):
         way.add_argument(
             "--grant-code", type=arguments.stdin_only, metavar="-", help="read the code from stdin"
         )
+        way.add_argument(
+            "--make-default",
+            metavar="EMAIL",
+            help="let a connection work as this user, who is connected; with --execute",
+        )
         add = parser.add_argument
         add("--data-center", type=arguments.data_center, metavar="DC", help="such as us or eu")
         add("--environment", choices=[each.value for each in Environment])
         add("--name", default="", help="of the connection (default: the organisation's)")
         add("--client-id", default="", help="of the self client (default: as in the settings)")
+        add_connection_argument(parser)
+        add("--execute", action="store_true", help="do it; with --make-default")
 
-    def handle(self, *args: Any, web: bool, **options: Any) -> None:
-        if web:
+    def handle(self, *args: Any, web: bool, make_default: str | None, **options: Any) -> None:
+        if make_default is not None:
+            self._make_default(make_default, options)
+        elif options["execute"] or options["connection"]:
+            raise wrong_use(_("--execute and --connection belong to --make-default."))
+        elif web:
             self._show_connect_page(options)
         else:
             self._connect(options)
@@ -54,6 +76,27 @@ class Command(ZohoCommand):
         else:
             output.show([row], fields=("url",), columns={})
         self.hint(_("Open it in a browser, and sign in as a user who may connect."))
+
+    def _make_default(self, user: str, options: dict[str, Any]) -> None:
+        connection, execute = chosen_connection(options["connection"]), options["execute"]
+        token = tokens.token_of(connection, user)
+        previous = connection.tokens.filter(is_default=True).first()
+        if execute:
+            users.make_default(token_id=token.pk)
+        row = {
+            "connection": connection.name,
+            "org_id": connection.org_id,
+            "user": users.name_of(token),
+            "previous_user": users.name_of(previous) if previous else None,
+            "executed": execute,
+        }
+        output = self.open_output(options)
+        if output.is_table:
+            output.write_line(printable(_sentence_on_default(row) % row, max_width=1000))
+        else:
+            output.show([row], fields=DEFAULT_FIELDS, columns={})
+        if not execute:
+            self.hint(_("Nothing was done. To do it, add --execute"))
 
     def _connect(self, options: dict[str, Any]) -> None:
         settings = conf()
@@ -108,6 +151,17 @@ class Command(ZohoCommand):
         for name, value in facts.items():
             if value:
                 output.write_line(f"{name:<{width}}  {printable(value, max_width=1000)}")
+
+
+def _sentence_on_default(row: dict[str, Any]) -> str:
+    """Return what was done, or would be, as a sentence that names values of the row."""
+    if row["user"] == row["previous_user"]:
+        return _("“%(connection)s” works as %(user)s already.")
+    if row["executed"]:
+        return _("“%(connection)s” works as %(user)s from now on.")
+    if row["previous_user"]:
+        return _("“%(connection)s” would work as %(user)s instead of %(previous_user)s.")
+    return _("“%(connection)s” would work as %(user)s; it has no default user.")
 
 
 def connect_page(redirect_uri: str) -> str:

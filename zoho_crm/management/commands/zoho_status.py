@@ -192,8 +192,8 @@ def _report(rows: list[dict[str, Any]]) -> None:
             message = _("“%s” needs a person. Connect again: manage.py zoho_connect")
             if row["needs_default_user"]:
                 message = _(
-                    "“%s” needs a default user: choose one in the admin, or connect again: "
-                    "manage.py zoho_connect"
+                    "“%s” needs a default user: choose one in the admin, or with "
+                    "manage.py zoho_connect --make-default EMAIL --execute"
                 )
             elif row["status"] == Connection.Status.ACTIVE:
                 message = _("“%s” needs a person: a scope or a permission is missing at Zoho.")

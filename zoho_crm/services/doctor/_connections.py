@@ -130,7 +130,10 @@ def _status(connection: Connection, *, is_backing_off: bool) -> Finding:
 def _without_default(connection: Connection) -> Finding:
     message = _("Its default user is not connected any more; its leads wait.")
     others = ", ".join(users.other_users(connection))
-    fix = _("Choose another default user in the admin (%(users)s). %(again)s")
+    fix = _(
+        "Choose another default user in the admin (%(users)s). %(again)s Or run:"
+        " manage.py zoho_connect --make-default EMAIL --execute"
+    )
     fix %= {"users": others, "again": _connect_again()}
     return fail(f"connection {connection}", message, fix, is_connection=True)
 
