@@ -34,7 +34,7 @@ from zohocrmsdk.src.com.zoho.crm.api.users import GetUsersParam, UsersOperations
 from zoho_crm.contrib.sdk import DjangoTokenStore, sdk_environment
 from zoho_crm.models import Connection, Token, from_now
 from zoho_crm.services.connect import with_grant_code
-from zoho_crm.services.sdk_tokens import row_for
+from zoho_crm.services.sdk_rows import row_for
 from zoho_crm.types import Secret
 
 LOOK_UPS = 300

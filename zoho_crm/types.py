@@ -73,6 +73,9 @@ class Secret:
         raise TypeError("A secret is never pickled.")
 
 
+NO_SECRET = Secret("")
+
+
 class HiddenVariables:
     """
     Clears the variables of the functions called in a ``with`` block when an error leaves it.

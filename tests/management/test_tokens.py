@@ -25,6 +25,7 @@ from zoho_crm.models import Connection, ConnectionEvent, SdkToken, Token
 from zoho_crm.services import sdk_tokens
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.services.export_tokens import SDK_COLUMNS
+from zoho_crm.services.sdk_rows import SdkGrant
 from zoho_crm.services.token_sources import read_file
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from zoho_crm.types import Secret
@@ -195,7 +196,7 @@ def test_a_program_finds_its_users_by_the_names_that_it_gave(
 
     assert not Token.objects.filter(user_email=MARA, sdk_tokens__isnull=False).exists()
     for row in rows:
-        found = sdk_tokens.find(sdk_tokens.SdkGrant(user_name=row["user_name"]))
+        found = sdk_tokens.find(SdkGrant(user_name=row["user_name"]))
         assert found
         assert found.refresh_token == Secret(row["refresh_token"])
 

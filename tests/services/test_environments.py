@@ -26,7 +26,7 @@ from zoho_crm.services.import_tokens import (
     plan_imports,
     run_imports,
 )
-from zoho_crm.services.sdk_tokens import SdkGrant
+from zoho_crm.services.sdk_rows import SdkGrant
 from zoho_crm.services.token_sources import read_file
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from zoho_crm.types import Secret

@@ -19,9 +19,9 @@ from tests.grants import granted
 from zoho_crm import crypto
 from zoho_crm.exceptions import ConnectionLostError, RequestRefusedError, SecretUnreadableError
 from zoho_crm.models import Connection, SdkToken, Token, atomic, from_now
-from zoho_crm.services import connect, keys, sdk_tokens
+from zoho_crm.services import connect, kept_grants, keys, sdk_tokens
 from zoho_crm.services.doctor import run_checks
-from zoho_crm.services.sdk_tokens import SdkGrant
+from zoho_crm.services.sdk_rows import SdkGrant
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from zoho_crm.types import Secret
 
@@ -203,7 +203,7 @@ def test_a_grant_that_hides_its_organisation_is_asked_again(zoho: Simulator) -> 
     for refresh_token in zoho.world.grants.refresh_tokens.values():
         refresh_token.scopes = ("ZohoCRM.modules.ALL", "ZohoCRM.org.READ", "ZohoCRM.users.READ")
     zoho.world.grants.access_tokens.clear()
-    SdkToken.objects.update(asked_at=from_now(-sdk_tokens.ASK_AGAIN_SECONDS))
+    SdkToken.objects.update(asked_at=from_now(-kept_grants.ASK_AGAIN_SECONDS))
 
     assert found(sdk_id).id == sdk_id
     assert Token.objects.get().user_email == "mara@nordwind.example"

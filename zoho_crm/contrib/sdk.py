@@ -26,9 +26,9 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection
-from zoho_crm.services import sdk_tokens, tokens
+from zoho_crm.services import sdk_rows, sdk_tokens, tokens
 from zoho_crm.services.connections import data_center_of, default_connection
-from zoho_crm.services.sdk_tokens import SdkGrant
+from zoho_crm.services.sdk_rows import SdkGrant
 from zoho_crm.types import Secret
 
 try:
@@ -144,8 +144,8 @@ def sdk_token(connection: Connection | None = None, *, user: str = "") -> Any:
     :raises ConnectionLostError: if there is none, or Zoho no longer accepts it
     """
     token = tokens.token_of(connection or default_connection(), user or None)
-    row = sdk_tokens.row_for(token)
-    name = row.user_name or sdk_tokens.name_of(token)
+    row = sdk_rows.row_for(token)
+    name = row.user_name or sdk_rows.name_of(token)
     # The SDK names files of its own by the user; without a name by a part of the refresh token.
     return OAuthToken(id=str(row.pk), user_signature=UserSignature(name))
 
@@ -221,7 +221,7 @@ def _grant_of(token: Any) -> SdkGrant:
         access_token=Secret(token.get_access_token() or ""),
         grant_token=Secret(token.get_grant_token() or ""),
         redirect_url=token.get_redirect_url() or "",
-        api_domain=sdk_tokens.api_domain_of(token.get_api_domain() or "", chosen),
+        api_domain=sdk_rows.api_domain_of(token.get_api_domain() or "", chosen),
         expires_at=_time(token.get_expires_in()),
     )
 

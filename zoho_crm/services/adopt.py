@@ -20,9 +20,7 @@ from zoho_crm.models import Token
 from zoho_crm.services import grants, work
 from zoho_crm.services._transactions import outside_transaction
 from zoho_crm.services._zoho import api
-from zoho_crm.types import Environment, Secret, TokenGrant
-
-NO_SECRET = Secret("")
+from zoho_crm.types import NO_SECRET, Environment, Secret, TokenGrant
 
 
 def adopt(

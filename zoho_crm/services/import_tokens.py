@@ -27,10 +27,10 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import Token
-from zoho_crm.services import sdk_tokens
-from zoho_crm.services.adopt import NO_SECRET, adopt, all_environments
+from zoho_crm.services import sdk_rows
+from zoho_crm.services.adopt import adopt, all_environments
 from zoho_crm.services.token_sources import FoundToken, Problem
-from zoho_crm.types import HiddenVariables, Secret
+from zoho_crm.types import NO_SECRET, HiddenVariables, Secret
 
 #: Rows that one query looks for.
 BATCH_ROWS = 500
@@ -265,8 +265,8 @@ def _stored(planned: TokenImport, token: Token) -> TokenImport:
 
 def _keep_user_name(token: Token, user_name: str) -> None:
     """Let a program that uses the SDK find the token by the name that it gave the user."""
-    if user_name and user_name not in {token.user_email, sdk_tokens.name_of(token)}:
-        sdk_tokens.row_for(token, user_name)
+    if user_name and user_name not in {token.user_email, sdk_rows.name_of(token)}:
+        sdk_rows.row_for(token, user_name)
 
 
 def _refused(planned: TokenImport, error: ZohoError) -> TokenImport:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import RequestRefusedError
-from zoho_crm.types import Secret, storable
+from zoho_crm.types import NO_SECRET, Secret, storable
 
 #: Tokens that are read from one source.
 MAX_SOURCE_TOKENS = 100_000
@@ -39,7 +39,6 @@ COLUMN_NAMES: Mapping[str, str] = {
     "expirytime": "expiry_time",
     "api_domain": "api_domain",
 }
-NO_SECRET = Secret("")
 SECRETS = ("client_secret", "refresh_token", "access_token")
 #: Columns without which a source is of another format.
 REQUIRED_COLUMNS = frozenset({"user", "refresh_token"})
