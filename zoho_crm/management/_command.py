@@ -15,11 +15,11 @@ from django.db import OperationalError, ProgrammingError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from zoho_crm.exceptions import ZohoError
+from zoho_crm.exceptions import RequestRefusedError, ZohoError
 from zoho_crm.management._exits import ExitCode, error_text, exit_code_of, wrong_use
 from zoho_crm.management._output import FORMATS, Output, visible
 from zoho_crm.models import Connection
-from zoho_crm.services.connections import default_connection
+from zoho_crm.services.connections import default_connection, find_connection
 from zoho_crm.types import HiddenVariables, Secret
 
 
@@ -121,13 +121,10 @@ def named_connection(name: str) -> Connection:
 
     :raises CommandError: if there is none; it names the existing ones
     """
-    connection = Connection.objects.filter(name=name).first()
-    if connection is None:
-        names = Connection.objects.order_by("name").values_list("name", flat=True)
-        known = ", ".join(names) or _("none")
-        message = _("There is no connection “%(name)s”; known are: %(known)s.")
-        raise wrong_use(message % {"name": name, "known": known})
-    return connection
+    try:
+        return find_connection(name)
+    except RequestRefusedError as error:
+        raise wrong_use(str(error)) from error
 
 
 def stdin_of(options: dict[str, Any]) -> TextIO:

@@ -10,19 +10,28 @@ from zoho_crm.conf import conf
 from zoho_crm.models import Connection
 from zoho_crm.services import usage
 from zoho_crm.services._zoho import api
-from zoho_crm.services.connections import data_center_of, default_connection
+from zoho_crm.services.connections import data_center_of, find_connection
 from zoho_crm.services.tokens import access_token, refresh_rejected, token_of
 from zoho_crm.types import Secret
 
 
-def client_for(connection: Connection | None = None, *, user: str | None = None) -> ZohoClient:
+def client_for(
+    connection: Connection | str | int | None = None, *, user: str | None = None
+) -> ZohoClient:
     """
-    Return a client for a connection, or the default one, that refreshes its token itself.
+    Return a client for Zoho's API, which refreshes its access token when that is due.
 
-    :param user: the user whose token it uses, as for ``token_of``
-    :raises ConnectionLostError: if there is no connection, or no such user
+    Nothing is asked now: each method of the client is a call, or some calls. It counts them, and
+    refuses to change anything at Zoho inside a transaction.
+
+    :param connection: a connection, its name or its primary key; the default one if ``None``
+    :param user: the Zoho user who calls: e-mail address, in any case, or Zoho's id of the user;
+        the connection's default user if ``None``
+    :raises ConnectionLostError: if there is no connection, or the user has not given consent
+    :raises RequestRefusedError: if there is no such connection
+    :raises AuthorizationError: if its data center is not configured
     """
-    connection = connection or default_connection()
+    connection = find_connection(connection)
     origin = data_center_of(connection).api(connection.environment)
     count = partial(usage.record_one, connection.pk)
     return ZohoClient(
@@ -42,14 +51,17 @@ def client_with_token(
     )
 
 
-def auth_for(connection: Connection | None = None, *, user: str | None = None) -> ZohoAuth:
+def auth_for(
+    connection: Connection | str | int | None = None, *, user: str | None = None
+) -> ZohoAuth:
     """
-    Return a ``requests`` auth object that signs calls to the connection's hosts only.
+    Return a ``requests`` auth object that signs a project's own calls to Zoho.
 
-    :param user: the user whose token it uses, as for ``token_of``
-    :raises ConnectionLostError: if there is no connection, or no such user
+    Nothing is asked now. The access token is refreshed when a call is signed and it is due, and
+    once more if Zoho rejects it. Only calls to the connection's API and content hosts, and to
+    those in ``EXTRA_API_HOSTS``, are signed. Its arguments and errors are those of ``client_for``.
     """
-    connection = connection or default_connection()
+    connection = find_connection(connection)
     token_id = None if user is None else token_of(connection, user).pk
     center = data_center_of(connection)
     origins = (center.api(connection.environment), center.content)

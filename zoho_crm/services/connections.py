@@ -2,10 +2,35 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
+
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import DataCenter
-from zoho_crm.exceptions import AuthorizationError, ConnectionLostError
+from zoho_crm.exceptions import AuthorizationError, ConnectionLostError, RequestRefusedError
 from zoho_crm.models import Connection
+from zoho_crm.types import storable
+
+
+def find_connection(chosen: Connection | str | int | None = None) -> Connection:
+    """
+    Return the connection that is meant.
+
+    :param chosen: a connection, its name (a text) or its primary key (a number); ``None`` for the
+        default one
+    :raises RequestRefusedError: if there is none of this name or key; it names the existing ones
+    :raises ConnectionLostError: if the default one is meant, and there is none at all
+    """
+    if isinstance(chosen, Connection):
+        return chosen
+    if chosen is None:
+        return default_connection()
+    meant = {"name": storable(chosen)} if isinstance(chosen, str) else {"pk": chosen}
+    connection = Connection.objects.filter(**meant).first()
+    if connection is None:
+        message = _("There is no connection “%(name)s”; known are: %(known)s.")
+        words = {"name": chosen, "known": _names() or _("none")}
+        raise RequestRefusedError(message % words, code="no_such_connection")
+    return connection
 
 
 def default_connection() -> Connection:
@@ -13,11 +38,15 @@ def default_connection() -> Connection:
     Return the connection that is used when none is named.
 
     :raises ConnectionLostError: if there is none
+    :raises RequestRefusedError: if there are several, and none of them is the default
     """
-    connection = Connection.objects.order_by("-is_default", "pk").first()
-    if connection is None:
+    connections = Connection.objects.order_by("-is_default", "pk")[:2]
+    if not connections:
         raise ConnectionLostError(code="no_connection")
-    return connection
+    if len(connections) > 1 and not connections[0].is_default:
+        message = _("Several connections exist, and none is the default; name one of: %s.")
+        raise RequestRefusedError(message % _names(), code="no_default_connection")
+    return connections[0]
 
 
 def data_center_of(connection: Connection) -> DataCenter:
@@ -31,3 +60,7 @@ def data_center_of(connection: Connection) -> DataCenter:
         details = {"data_center": connection.data_center}
         raise AuthorizationError(code="unknown_data_center", details=details)
     return center
+
+
+def _names() -> str:
+    return ", ".join(Connection.objects.order_by("name").values_list("name", flat=True))
