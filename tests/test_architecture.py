@@ -38,6 +38,8 @@ MAY_IMPORT = {
     "tasks": BELOW_THE_WAYS_IN,
     "forms": BELOW_THE_WAYS_IN,
     "templatetags": BELOW_THE_WAYS_IN,
+    # the address for host projects: calls services and wakes the worker
+    "shortcuts": BELOW_THE_WAYS_IN | {"tasks"},
     "views": BELOW_THE_WAYS_IN | {"forms", "tasks"},
     "urls": {"views"},
     "admin": BELOW_THE_WAYS_IN | {"forms", "tasks", "views", "urls"},

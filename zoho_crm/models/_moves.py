@@ -187,6 +187,27 @@ class LeadConversionQuerySet(PrimaryQuerySet["LeadConversion"]):
             blocked |= Q(status=status) & ~may_begin
         return self.filter(Q(mass_conversion=None) | ~blocked)
 
+    def of_lead(self, lead_id: str) -> LeadConversionQuerySet:
+        """Return the rows of a lead: one for each connection that has it."""
+        return self.filter(lead_id=lead_id)
+
+    def converted(self) -> LeadConversionQuerySet:
+        """Return the rows whose lead is converted, by us or elsewhere."""
+        return self.filter(status=Status.CONVERTED)
+
+    def failed(self) -> LeadConversionQuerySet:
+        """Return the rows whose conversion Zoho refused, with its code and message."""
+        return self.filter(status=Status.FAILED)
+
+    def needs_review(self) -> LeadConversionQuerySet:
+        """Return the rows whose outcome a person has to look for at Zoho."""
+        return self.filter(status=Status.NEEDS_REVIEW)
+
+    def decided(self) -> LeadConversionQuerySet:
+        """Return the rows of runs that a start would send: previewed, and with a plan."""
+        has_plan = Q(plan__isnull=False, mass_conversion__isnull=False)
+        return self.filter(has_plan, status=Status.PREVIEWED)
+
     def unfinished(self) -> LeadConversionQuerySet:
         """Return the rows that a worker still has to act on."""
         return self.filter(status__in=IN_PROGRESS)

@@ -92,7 +92,13 @@ def skip(
         return _move(Move(row=row, to=Status.SKIPPED, by=str(by), values=values, details=details))
 
 
-def request(*, connection_id: int, lead_id: str, policy: str = "careful") -> LeadConversion:
+def request(
+    *,
+    connection_id: int,
+    lead_id: str,
+    policy: str = "careful",
+    by: AbstractBaseUser | None = None,
+) -> LeadConversion:
     """
     Queue a lead to be previewed, and converted if this policy decides it; return its row.
 
@@ -106,7 +112,8 @@ def request(*, connection_id: int, lead_id: str, policy: str = "careful") -> Lea
     row = get_or_create_row(connection_id=connection_id, lead_id=lead_id)
     undecided = row.status == Status.PREVIEWED and row.decided_by_id is None
     if not is_in_run(row) and (row.status == Status.NEW or undecided):
-        move = lifecycle.detached_from_run(lifecycle.reset_to_new(row, policy=policy))
+        reset = lifecycle.reset_to_new(row, by=str(by or ""), policy=policy)
+        move = lifecycle.detached_from_run(reset)
         LeadConversion.objects.move([replace(move, values={**move.values, "policy": policy})])
         row.refresh_from_db()
     return row

@@ -264,6 +264,7 @@ TEXTS_BY_CODE: Mapping[str, StrPromise | str] = {
     ),
     # where the leads of a run come from
     "ids": gettext_lazy("ids that were pasted"),
+    "program": gettext_lazy("ids that a program gave"),
     "file": "%(file)s",
     "stdin": gettext_lazy("stdin"),
     "all_open_leads": gettext_lazy("all open leads"),

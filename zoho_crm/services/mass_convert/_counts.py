@@ -36,9 +36,7 @@ def counts(run: MassConversion) -> dict[str, int]:
 
 def decided_count(run: MassConversion) -> int:
     """Return the number of rows that would be converted if the run were started now."""
-    return LeadConversion.objects.filter(
-        mass_conversion=run, status=Status.PREVIEWED, plan__isnull=False
-    ).count()
+    return run.rows.decided().count()
 
 
 @dataclass(frozen=True, kw_only=True)

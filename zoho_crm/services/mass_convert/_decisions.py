@@ -116,6 +116,7 @@ def decide_one(
         return row
     if not _write(run, [_decision_move(row, Decision(plan=plan, skip=plan is None), by)]):
         raise StaleDecisionError(code="changed")
+    row.refresh_from_db()
     return row
 
 
