@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias, cast
 
@@ -31,6 +32,7 @@ from zoho_crm.models import (
     Token,
     non_atomic_requests,
 )
+from zoho_crm.services.states import ShellCommand, StateText, Text
 from zoho_crm.types import storable
 
 #: Errors that a page shows as a message.
@@ -215,6 +217,23 @@ def time_html(instant: datetime | None) -> SafeString | str:
         return EMPTY_TEXT
     text = date_format(timezone.localtime(instant), "SHORT_DATETIME_FORMAT")
     return format_html('<time datetime="{0}" title="{0}">{1}</time>', instant.isoformat(), text)
+
+
+def state_html(state: StateText) -> StateText:
+    """Return the description of a state with HTML for the values of its sentences."""
+    return replace(state, sentences=[_sentence_html(sentence) for sentence in state.sentences])
+
+
+def _sentence_html(sentence: Text) -> str:
+    if isinstance(sentence, str):
+        return sentence
+    return format_html(sentence.text, *map(_value_html, sentence.values))
+
+
+def _value_html(value: str | datetime | None) -> str:
+    if isinstance(value, ShellCommand):
+        return format_html("<code>{}</code>", value)
+    return value if isinstance(value, str) else time_html(value)
 
 
 def connection_badge(connection: Connection, *, lacks_default: bool = False) -> SafeString:

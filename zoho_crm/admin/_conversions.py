@@ -22,13 +22,8 @@ from zoho_crm.admin._base import (
     conversion_badge,
     has_any_permission,
     signed_in_user,
+    state_html,
     time_html,
-)
-from zoho_crm.admin._conversion_states import (
-    can_be_decided,
-    can_be_skipped,
-    describe_conversion,
-    is_in_open_run,
 )
 from zoho_crm.admin._decision import DecisionPages, may_decide
 from zoho_crm.exceptions import RequestRefusedError
@@ -43,8 +38,13 @@ from zoho_crm.services.presentation import (
     further_matches_texts,
     request_body,
 )
-from zoho_crm.services.preview import PREVIEWABLE, REOPENABLE
+from zoho_crm.services.preview import PREVIEWABLE, REOPENABLE, is_in_run
 from zoho_crm.services.settle import IN_DOUBT
+from zoho_crm.services.states import (
+    can_be_decided,
+    can_be_skipped,
+    describe_conversion,
+)
 from zoho_crm.types import Lead, Match, json_text
 
 Status = LeadConversion.Status
@@ -179,10 +179,10 @@ class LeadConversionAdmin(DecisionPages):
     def state_context(self, request: HttpRequest, row: LeadConversion) -> dict[str, Any]:
         return {
             "row": row,
-            "state": describe_conversion(row),
+            "state": state_html(describe_conversion(row)),
             "can_decide": can_be_decided(row),
             "may_decide": may_decide(request, row),
-            "can_preview_again": row.status in PREVIEWABLE | REOPENABLE and not is_in_open_run(row),
+            "can_preview_again": row.status in PREVIEWABLE | REOPENABLE and not is_in_run(row),
             "can_skip": can_be_skipped(row),
             "can_settle": row.status in IN_DOUBT,
             "is_in_progress": not row.is_at_rest,

@@ -21,16 +21,11 @@ from zoho_crm.admin._base import (
     CustomPagesAdmin,
     has_any_permission,
     signed_in_user,
+    state_html,
     time_html,
 )
-from zoho_crm.admin._conversion_states import (
-    can_be_decided,
-    can_be_skipped,
-    describe_conversion,
-    is_in_review,
-)
 from zoho_crm.exceptions import RequestRefusedError, StaleDecisionError
-from zoho_crm.forms import NEW_RECORD, ConversionForm, VersionForm, unusable_reason
+from zoho_crm.forms import NEW_RECORD, ConversionForm, VersionForm
 from zoho_crm.models import Connection, LeadConversion, with_users
 from zoho_crm.services import convert, mass_convert
 from zoho_crm.services.choices import Choices
@@ -40,6 +35,13 @@ from zoho_crm.services.presentation import (
     explain_plan,
     field_label,
     further_matches_texts,
+    unusable_reason,
+)
+from zoho_crm.services.states import (
+    can_be_decided,
+    can_be_skipped,
+    describe_conversion,
+    is_in_review,
 )
 from zoho_crm.types import Lead, Match
 
@@ -173,7 +175,7 @@ class DecisionPages(CustomPagesAdmin):
             title=page_title(row),
             original=row,
             row=row,
-            state=describe_conversion(row),
+            state=state_html(describe_conversion(row)),
             read_at=time_html(row.previewed_at),
             form=form,
             lead=lead,

@@ -3,76 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Model, Q
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, ngettext_lazy
+from django.utils.translation import ngettext
 
 from zoho_crm import tasks
 from zoho_crm.admin import _run_statistics
-from zoho_crm.admin._base import CustomPagesAdmin, has_any_permission, signed_in_user
-from zoho_crm.admin._policies import describe_policy
-from zoho_crm.admin._run_states import available_actions, describe_run
+from zoho_crm.admin._base import CustomPagesAdmin, has_any_permission, signed_in_user, state_html
 from zoho_crm.exceptions import PlanError, RequestRefusedError, StaleDecisionError
 from zoho_crm.forms import StartForm, VerdictForm
-from zoho_crm.models import LeadConversion, MassConversion
+from zoho_crm.models import MassConversion
 from zoho_crm.services import mass_convert
-
-Status = LeadConversion.Status
-NEW_CONTACT, NEW_ACCOUNT = Q(plan__contact_id=""), Q(plan__account_id="")
-NOT_FOLLOWING = Q(follows=None)
-#: Conditions on the rows that a start sends, each with its sentence for a number of rows.
-START_FACTS = {
-    "contact": (
-        NOT_FOLLOWING & ~NEW_CONTACT,
-        ngettext_lazy(
-            "%(count)s joins an existing contact.", "%(count)s join existing contacts.", "count"
-        ),
-    ),
-    "account": (
-        NOT_FOLLOWING & NEW_CONTACT & ~NEW_ACCOUNT,
-        ngettext_lazy(
-            "%(count)s becomes a new contact in an existing account.",
-            "%(count)s become new contacts in existing accounts.",
-            "count",
-        ),
-    ),
-    "new": (
-        NOT_FOLLOWING & NEW_CONTACT & NEW_ACCOUNT,
-        ngettext_lazy(
-            "%(count)s becomes a new contact, and a new account if it has a company.",
-            "%(count)s become new contacts, and new accounts if they have a company.",
-            "count",
-        ),
-    ),
-    "follows": (
-        ~NOT_FOLLOWING,
-        ngettext_lazy(
-            "%(count)s joins what another lead of this run becomes.",
-            "%(count)s join what other leads of this run become.",
-            "count",
-        ),
-    ),
-    "deal": (
-        ~Q(plan__deal=None),
-        ngettext_lazy("%(count)s gets a deal.", "%(count)s get a deal each.", "count"),
-    ),
-    "owner": (
-        ~Q(plan__owner_id=""),
-        ngettext_lazy(
-            "%(count)s is given to another owner.", "%(count)s are given to another owner.", "count"
-        ),
-    ),
-    "notified": (
-        Q(plan__notify_lead_owner=True) | Q(plan__notify_new_owner=True),
-        ngettext_lazy(
-            "Of %(count)s Zoho tells the owner.", "Of %(count)s Zoho tells the owners.", "count"
-        ),
-    ),
-}
+from zoho_crm.services.presentation import describe_policy, describe_start
+from zoho_crm.services.states import available_actions, describe_run
 
 
 class RunDecisionPages(CustomPagesAdmin):
@@ -92,7 +40,7 @@ class RunDecisionPages(CustomPagesAdmin):
             title=_("Decide: %s") % run,
             original=run,
             run=run,
-            state=describe_run(run, counts),
+            state=state_html(describe_run(run, counts)),
             verdicts=[
                 (verdict, _verdict_form(run, verdict))
                 for verdict in _run_statistics.decision_counts(run)
@@ -151,7 +99,7 @@ class RunDecisionPages(CustomPagesAdmin):
             title=_("Start: %s") % run,
             original=run,
             run=run,
-            state=describe_run(run, counts),
+            state=state_html(describe_run(run, counts)),
             form=form,
             count=counts["decided"],
             can_be_started=in_review and run.due_at is None and counts["decided"] > 0,
@@ -193,22 +141,8 @@ def get_run_or_404(pk: int) -> MassConversion:
     return get_object_or_404(MassConversion.objects.select_related("connection__work"), pk=pk)
 
 
-def _verdict_form(run: MassConversion, verdict: _run_statistics.VerdictCount) -> VerdictForm | None:
-    is_open = run.stage == MassConversion.Stage.REVIEW and verdict.can_be_decided
-    if not is_open or not verdict.affected:
+def _verdict_form(run: MassConversion, verdict: Mapping[str, Any]) -> VerdictForm | None:
+    is_open = run.stage == MassConversion.Stage.REVIEW and verdict["can_be_decided"]
+    if not is_open or not verdict["affected"]:
         return None
-    return VerdictForm.for_verdict(verdict.verdict, run.revision)
-
-
-def describe_start(run: MassConversion) -> list[str]:
-    """Return what a start would do, as sentences with the number of leads; one query."""
-    sent = LeadConversion.objects.filter(
-        mass_conversion=run, status=Status.PREVIEWED, plan__isnull=False
-    )
-    found: Mapping[str, int] = sent.aggregate(
-        **{name: Count("pk", filter=condition) for name, (condition, _texts) in START_FACTS.items()}
-    )
-    sentences = [
-        texts % {"count": found[n]} for n, (_condition, texts) in START_FACTS.items() if found[n]
-    ]
-    return sentences if found["notified"] else [*sentences, _("Nobody is notified by Zoho.")]
+    return VerdictForm.for_verdict(verdict["verdict"], run.revision)

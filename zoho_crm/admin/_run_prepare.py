@@ -12,14 +12,13 @@ from django.utils.translation import ngettext
 
 from zoho_crm import tasks
 from zoho_crm.admin._base import EXPECTED_ERRORS, signed_in_user
-from zoho_crm.admin._policies import describe_policy
 from zoho_crm.admin._run_decisions import RunDecisionPages
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.forms import PrepareForm
 from zoho_crm.models import Connection, MassConversion
 from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices, choices
-from zoho_crm.services.presentation import describe_error
+from zoho_crm.services.presentation import describe_error, describe_policy
 
 
 class RunPreparePages(RunDecisionPages):

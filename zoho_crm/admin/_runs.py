@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -16,22 +15,23 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from zoho_crm import tasks
-from zoho_crm.admin import _run_statistics
 from zoho_crm.admin._base import (
     EMPTY_TEXT,
     has_any_permission,
     run_badge,
     signed_in_user,
+    state_html,
     time_html,
 )
-from zoho_crm.admin._policies import describe_policy
 from zoho_crm.admin._run_decisions import get_run_or_404
 from zoho_crm.admin._run_prepare import RunPreparePages
-from zoho_crm.admin._run_states import available_actions, describe_run, lead_count
+from zoho_crm.admin._run_statistics import statistics_context
 from zoho_crm.exceptions import StaleDecisionError
 from zoho_crm.models import LeadConversion, MassConversion, with_users
 from zoho_crm.services import mass_convert
-from zoho_crm.services.presentation import pause_text, source_text
+from zoho_crm.services.presentation import describe_policy, pause_text, source_text
+from zoho_crm.services.run_statistics import lead_count, status_counts
+from zoho_crm.services.states import available_actions, describe_run
 
 Status = LeadConversion.Status
 
@@ -61,7 +61,7 @@ class RunChangeList(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         runs = list(self.result_list)
-        counts = _run_statistics.status_counts_by_run(runs)
+        counts = status_counts(runs)
         for run in runs:
             run.status_counts = counts[run.pk]
         self.result_list = runs
@@ -111,7 +111,7 @@ class MassConversionAdmin(RunPreparePages):
         counts = mass_convert.counts(run)
         context |= {
             "run": run,
-            "state": describe_run(run, counts),
+            "state": state_html(describe_run(run, counts)),
             **available_actions(run, counts),
             **statistics_context(run, counts),
             "policy_name": run.rules.name,
@@ -191,7 +191,7 @@ class MassConversionAdmin(RunPreparePages):
             page_name=_("Cancel"),
             title=_("Cancel: %s") % run,
             original=run,
-            state=describe_run(run, counts),
+            state=state_html(describe_run(run, counts)),
             unsent=sum(counts.get(status, 0) for status in unsent),
             sent=sum(counts.get(status, 0) for status in sent),
             converted=counts.get(Status.CONVERTED, 0),
@@ -266,15 +266,3 @@ class MassConversionAdmin(RunPreparePages):
     @admin.display(description=gettext_lazy("ended"))
     def ended(self, run: MassConversion) -> SafeString | str:
         return time_html(run.ended_at)
-
-
-def statistics_context(run: MassConversion, counts: Mapping[str, int]) -> dict[str, Any]:
-    """Return the template variables of the tables on a run's page."""
-    return {
-        "by_status": _run_statistics.by_status(run, counts),
-        "by_verdict": _run_statistics.by_verdict(run, counts),
-        "failures": _run_statistics.failures(run),
-        "jobs": _run_statistics.jobs(run),
-        **(_run_statistics.estimate_context(run) if run.is_open else {}),
-        **_run_statistics.left_out_context(run),
-    }

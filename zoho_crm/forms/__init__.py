@@ -9,19 +9,16 @@ from zoho_crm.forms._connect import (
     without_values,
 )
 from zoho_crm.forms._conversion import (
-    MODULES,
     NEW_RECORD,
     CloseForm,
     ConversionForm,
     LookUpForm,
     VersionForm,
-    unusable_reason,
 )
 from zoho_crm.forms._policy import PolicyForm
 from zoho_crm.forms._runs import PrepareForm, StartForm, VerdictForm
 
 __all__ = [
-    "MODULES",
     "NEW_RECORD",
     "CloseForm",
     "ConnectForm",
@@ -34,6 +31,5 @@ __all__ = [
     "VerdictForm",
     "VersionForm",
     "data_center_choices",
-    "unusable_reason",
     "without_values",
 ]

@@ -20,15 +20,11 @@ from zoho_crm.forms._users import user_field
 from zoho_crm.models import Connection, LeadConversion, MassConversionLine
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.lead_ids import read_lead_id
+from zoho_crm.services.presentation import MODULES, unusable_reason
 from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict
 
 #: The choice "create a new record" among the matches.
 NEW_RECORD = "new"
-MODULES = {
-    "Contacts": gettext_lazy("Contact"),
-    "Accounts": gettext_lazy("Account"),
-    "Deals": gettext_lazy("Deal"),
-}
 
 
 class LookUpForm(forms.Form):
@@ -222,17 +218,6 @@ class CloseForm(VersionForm):
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text=gettext_lazy("What you found out; it is kept with the events of the lead."),
     )
-
-
-def unusable_reason(match: Match) -> str:
-    """Return why no lead can be attached to a match; empty if one can."""
-    if match.locked:
-        return _("It is locked at Zoho: unlock it there, then look again.")
-    if not match.approved:
-        return _("It waits for approval at Zoho: have it approved there, then look again.")
-    if not match.editable:
-        return _("The user of this connection may not change it at Zoho.")
-    return ""
 
 
 def _record_id(choice: str) -> str:

@@ -13,12 +13,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from zoho_crm import matching
-from zoho_crm.forms._conversion import MODULES
 from zoho_crm.forms._fields import TEMPLATE_FIELD_NAMES, RuleErrorsForm
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Policy
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.plans import TEMPLATE_FIELDS, fit_policy, missing_deal_fields
+from zoho_crm.services.presentation import MODULES
 from zoho_crm.types import as_json, is_record_id
 
 #: The choice that clears a value of the chosen policy.

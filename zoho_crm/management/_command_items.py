@@ -18,6 +18,7 @@ from zoho_crm.models import IN_PROGRESS, LeadConversion
 from zoho_crm.services import convert, presentation
 from zoho_crm.services.plans import plan_for
 from zoho_crm.services.preview import preview
+from zoho_crm.services.states import unknown_text
 from zoho_crm.types import ConversionPlan, as_json
 
 Status = LeadConversion.Status
@@ -151,10 +152,7 @@ def refresh_item(item: CommandItem) -> CommandItem:
 def with_outcome(item: CommandItem) -> CommandItem:
     """Return the item with the exit code and the message that its row's status stands for."""
     meaning = {
-        Status.UNKNOWN: (
-            ExitCode.UNKNOWN,
-            _("It was sent, and no answer came. It is being checked: do not convert it by hand."),
-        ),
+        Status.UNKNOWN: (ExitCode.UNKNOWN, unknown_text()),
         Status.PREVIEWED: (
             ExitCode.SOME_FAILED,
             _("It was changed at Zoho meanwhile, and was not sent. Preview it again."),

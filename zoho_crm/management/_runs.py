@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.management._output import Output, Row, printable
-from zoho_crm.models import (
-    IN_PROGRESS,
-    REFUSED_FIELD,
-    LeadConversion,
-    MassConversion,
-    MassConversionLine,
-)
+from zoho_crm.models import IN_PROGRESS, LeadConversion, MassConversion
 from zoho_crm.services import mass_convert
-from zoho_crm.services.presentation import error_code_text, pause_text, source_text
-from zoho_crm.types import Verdict
+from zoho_crm.services.presentation import pause_text, source_text
+from zoho_crm.services.run_statistics import (
+    COUNT_FILTERS,
+    REFUSED,
+    causes,
+    duration_text,
+    lead_count,
+    left_out_lines,
+    rows_of,
+    verdict_counts,
+)
 
 Stage = MassConversion.Stage
 Status = LeadConversion.Status
-#: Statuses of leads that were not converted and need a person.
-REFUSED = (Status.FAILED, Status.NEEDS_REVIEW)
 #: How many causes of failures are shown, the most frequent first.
 MAX_CAUSES = 5
 
 FIELDS = ("run", "stage", "paused_reason", "counts", "left_out", "estimate")
-#: Columns of the table, and the filter for the leads that each counts.
-COUNT_FILTERS: Mapping[str, Q] = {
-    "leads": Q(),
-    "to_be_sent": Q(status=Status.PREVIEWED, plan__isnull=False),
-    "undecided": Q(status=Status.PREVIEWED, plan__isnull=True),
-    "left_out": Q(status=Status.SKIPPED),
-    "in_progress": Q(status__in=IN_PROGRESS),
-    "converted": Q(status=Status.CONVERTED),
-    "refused": Q(status__in=REFUSED),
-}
 
 
 def _number(name: str) -> Callable[[Row], str]:
@@ -50,7 +40,7 @@ def _number(name: str) -> Callable[[Row], str]:
 
 
 COLUMNS: Mapping[str, Callable[[Row], str]] = {
-    "verdict": lambda row: str(row["shown"]),
+    "verdict": lambda row: row["label"] or _("not previewed yet"),
     **{name.replace("_", " "): _number(name) for name in COUNT_FILTERS},
 }
 
@@ -77,12 +67,6 @@ def get_run(number: int) -> MassConversion:
         message = _("There is no mass conversion %s. To see all: manage.py zoho_mass_convert list")
         raise wrong_use(message % number)
     return run
-
-
-def rows_of(run: MassConversion) -> QuerySet[LeadConversion]:
-    """Return the rows of a run's leads."""
-    rows: QuerySet[LeadConversion] = LeadConversion.objects.filter(mass_conversion=run)
-    return rows
 
 
 def run_row(run: MassConversion) -> dict[str, Any]:
@@ -119,7 +103,7 @@ def show_run(run: MassConversion, output: Output) -> None:
         return
     for line in _heading(run):
         output.write_line(line)
-    output.show(_verdicts(run), fields=(), columns=COLUMNS)
+    output.show(verdict_counts(run), fields=(), columns=COLUMNS)
     for line in _remarks(run):
         output.write_line(line)
 
@@ -136,21 +120,6 @@ def _heading(run: MassConversion) -> Iterator[str]:
     yield _("%(connection)s, policy “%(policy)s”, leads from: %(source)s") % words
 
 
-def _verdicts(run: MassConversion) -> list[Row]:
-    figures: dict[str, Any] = {
-        name: Count("pk", filter=rows) for name, rows in COUNT_FILTERS.items()
-    }
-    figures["leads"] = Count("pk")
-    names = dict(Verdict.__members__)
-    groups = rows_of(run).order_by("verdict").values("verdict").annotate(**figures)
-    labels = dict(LeadConversion._meta.get_field("verdict").flatchoices)
-    order = ["", *names]
-    return [
-        {**group, "shown": labels.get(group["verdict"]) or _("not previewed yet")}
-        for group in sorted(groups, key=lambda group: order.index(group["verdict"]))
-    ]
-
-
 def _remarks(run: MassConversion) -> Iterator[str]:
     following = rows_of(run).filter(COUNT_FILTERS["to_be_sent"]).exclude(follows=None).count()
     if following:
@@ -161,49 +130,39 @@ def _remarks(run: MassConversion) -> Iterator[str]:
     if cost.calls:
         message = _("Remaining, estimated: %(calls)s calls, %(credits)s credits, %(time)s.")
         words = {"calls": f"{cost.calls:,}", "credits": f"{cost.credits:,}"}
-        yield message % {**words, "time": _duration(cost.seconds)}
+        yield message % {**words, "time": duration_text(cost.seconds)}
 
 
 def _lines_left_out(run: MassConversion) -> Iterator[str]:
-    reasons = run.lines.order_by("reason").values_list("reason").annotate(Count("pk"))
-    labels = dict(MassConversionLine.Reason.choices)
-    causes = ", ".join(f"{labels[reason]} ({number:,})" for reason, number in reasons)
-    if causes:
-        yield _("Lines of the source that were left out: %s.") % causes
+    reasons = ", ".join(f"{reason} ({number:,})" for reason, number in left_out_lines(run))
+    if reasons:
+        yield _("Lines of the source that were left out: %s.") % reasons
 
 
 def _causes(run: MassConversion) -> Iterator[str]:
     """Yield a line for each of the most frequent causes of failures."""
-    causes = rows_of(run).filter(COUNT_FILTERS["refused"]).annotate(field=REFUSED_FIELD)
-    counted = causes.values("error_code", "error_message", "field").annotate(number=Count("pk"))
-    for group in counted.order_by("-number", "error_code")[:MAX_CAUSES]:
-        code, field = group["error_code"], group["field"]
-        text = error_code_text(code, group["error_message"], [{"api_name": field}])
-        cause = " ".join(filter(None, [f"{code}:" if code else "", printable(text, 200)]))
-        words = {"number": f"{group['number']:,}", "cause": cause}
+    for each in causes(run, limit=MAX_CAUSES):
+        code = f"{each.code}:" if each.code else ""
+        cause = " ".join(filter(None, [code, printable(each.example, 200)]))
+        words = {"number": f"{each.count:,}", "cause": cause}
         yield _("Not converted: %(number)s, %(cause)s") % words
-
-
-def _duration(seconds: int) -> str:
-    if seconds < 60:
-        return ngettext("%s second", "%s seconds", seconds) % seconds
-    minutes = round(seconds / 60)
-    return ngettext("%s minute", "%s minutes", minutes) % f"{minutes:,}"
 
 
 def progress_text(run: MassConversion) -> str:
     """Return one sentence on the progress of a run."""
-    numbers = rows_of(run).aggregate(
-        **{name: Count("pk", filter=rows) for name, rows in COUNT_FILTERS.items() if rows},
-        all=Count("pk"),
-        new=Count("pk", filter=Q(status=Status.NEW)),
-        unknown=Count("pk", filter=Q(status=Status.UNKNOWN)),
-    )
+    counts = Counter(mass_convert.counts(run))
+    numbers = {
+        "all": lead_count(counts),
+        "seen": lead_count(counts) - counts[Status.NEW],
+        "converted": counts[Status.CONVERTED],
+        "refused": sum(counts[status] for status in REFUSED),
+        "unknown": counts[Status.UNKNOWN],
+        "left": sum(counts[status] for status in IN_PROGRESS) + counts["decided"],
+    }
+    numbers["left"] -= numbers["unknown"]
     figures = {name: f"{number:,}" for name, number in numbers.items()}
     if run.stage in (Stage.STAGING, Stage.PREVIEWING, Stage.REVIEW):
-        figures["seen"] = f"{numbers['all'] - numbers['new']:,}"
         return _("Previewed %(seen)s of %(all)s leads.") % figures
-    figures["left"] = f"{numbers['in_progress'] - numbers['unknown'] + numbers['to_be_sent']:,}"
     message = _(
         "%(converted)s converted, %(refused)s refused, %(unknown)s being checked, %(left)s left."
     )

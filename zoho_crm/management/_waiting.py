@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from zoho_crm.management._exits import ExitCode, Problems
-from zoho_crm.management._runs import REFUSED, Stage, Status, progress_text, rows_of
+from zoho_crm.management._runs import Stage, Status, progress_text
 from zoho_crm.management._worker_loop import (
     WorkerCommand,
     is_workable,
@@ -19,6 +19,7 @@ from zoho_crm.management._worker_loop import (
 )
 from zoho_crm.models import MassConversion
 from zoho_crm.services.presentation import pause_text
+from zoho_crm.services.run_statistics import REFUSED, rows_of
 
 #: Time limit for applying recorded decisions to the rows of a run.
 DECISIONS_MAX_SECONDS = 60.0

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from django.db.models import Count, Q
 from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from zoho_crm import exceptions
 from zoho_crm.client import convert_body
@@ -30,6 +31,7 @@ from zoho_crm.exceptions import (
     ZohoError,
     insert_values,
 )
+from zoho_crm.matching import Action, DealTemplate, Policy
 from zoho_crm.models import ConnectionWork, LeadConversion, LeadConversionEvent, MassConversion
 from zoho_crm.types import (
     CodedText,
@@ -49,6 +51,12 @@ if TYPE_CHECKING:
 
 #: Characters that are stored of a text that is not ours.
 MAX_TEXT_LENGTH = 200
+#: Names of the modules, by their API name.
+MODULES: Mapping[str, StrPromise] = {
+    "Contacts": gettext_lazy("Contact"),
+    "Accounts": gettext_lazy("Account"),
+    "Deals": gettext_lazy("Deal"),
+}
 #: Labels of fields whose API name is not what the user interface calls them.
 FIELD_LABELS: Mapping[str, StrPromise] = {
     "Full_Name": gettext_lazy("Name"),
@@ -175,20 +183,24 @@ def _deal(context: ExplanationContext) -> str:
         return _("No deal is created.")
     facts = {"name": deal.name, "stage": deal.stage, "date": date_format(deal.closing_date)}
     sentence = _("A deal “%(name)s” is created in stage %(stage)s, to close on %(date)s.") % facts
-    return " ".join([sentence, *_about_the_deal(context, deal)])
+    others = [
+        _("Its %(field)s is “%(value)s”.") % {"field": name, "value": _shown_value(value)}
+        for name, value in deal.other.items()
+        if name in context.item["Deals"]
+    ]
+    return " ".join([sentence, *_about_the_deal(deal, context.names, others)])
 
 
-def _about_the_deal(context: ExplanationContext, deal: Deal) -> Iterator[str]:
+def _about_the_deal(
+    deal: Deal | DealTemplate, names: Mapping[str, str], others: Iterable[str] = ()
+) -> Iterator[str]:
     if deal.pipeline:
         yield _("Its pipeline is %s.") % deal.pipeline
     if deal.amount is not None:
         yield _("Its amount is %s.") % number_format(deal.amount)
-    for field_name, value in deal.other.items():
-        if field_name in context.item["Deals"]:
-            shown = {"field": field_name, "value": _shown_value(value)}
-            yield _("Its %(field)s is “%(value)s”.") % shown
+    yield from others
     if deal.contact_role:
-        yield _("The contact's role in it is %s.") % context.name_of(deal.contact_role)
+        yield _("The contact's role in it is %s.") % names.get(deal.contact_role, deal.contact_role)
 
 
 def _shown_value(value: FieldValue) -> str:
@@ -248,6 +260,172 @@ SENTENCES: Mapping[str, Callable[[ExplanationContext], str]] = {
     "notify_lead_owner": _notify_lead_owner,
     "notify_new_entity_owner": _notify_new_owner,
 }
+
+
+def unusable_reason(match: Match) -> str:
+    """Return why no lead can be attached to a match; empty if one can."""
+    if match.locked:
+        return _("It is locked at Zoho: unlock it there, then look again.")
+    if not match.approved:
+        return _("It waits for approval at Zoho: have it approved there, then look again.")
+    if not match.editable:
+        return _("The user of this connection may not change it at Zoho.")
+    return ""
+
+
+# What a policy does, and the start of a run
+
+#: The sentence of each rule, by its action.
+RULE_TEXTS = {
+    "on_no_match": {
+        Action.CREATE: gettext_lazy("Nothing matches: contact and account are created."),
+        Action.REVIEW: gettext_lazy("Nothing matches: a person decides."),
+        Action.SKIP: gettext_lazy("Nothing matches: the lead is left out."),
+    },
+    "on_one_match": {
+        Action.ATTACH: gettext_lazy("One contact matches: the lead joins it."),
+        Action.REVIEW: gettext_lazy("One contact matches: a person decides."),
+        Action.SKIP: gettext_lazy("One contact matches: the lead is left out."),
+    },
+    "on_account_only": {
+        Action.ATTACH: gettext_lazy("Only an account matches: a new contact is added to it."),
+        Action.REVIEW: gettext_lazy("Only an account matches: a person decides."),
+        Action.SKIP: gettext_lazy("Only an account matches: the lead is left out."),
+    },
+    "on_several_matches": {
+        Action.REVIEW: gettext_lazy("Several match: a person decides."),
+        Action.SKIP: gettext_lazy("Several match: the lead is left out."),
+        Action.NEWEST: gettext_lazy("Several match: the lead joins the newest."),
+        Action.MOST_RECENTLY_ACTIVE: gettext_lazy(
+            "Several match: the lead joins the one that was active last."
+        ),
+    },
+}
+
+
+def describe_policy(policy: Policy, names: Mapping[str, str] | None = None) -> list[str]:
+    """
+    Return what a policy does, in sentences.
+
+    :param names: of users and contact roles, by id; without a name the id is shown
+    """
+    known = names or {}
+    return [
+        *(str(texts[getattr(policy, rule)]) for rule, texts in RULE_TEXTS.items()),
+        *_policy_deal(policy.deal, known),
+        *_policy_owner(policy, known),
+        *_policy_targets(policy),
+        *_policy_notifications(policy),
+    ]
+
+
+def _policy_deal(deal: DealTemplate | None, names: Mapping[str, str]) -> Iterator[str]:
+    if deal is None:
+        yield _("No deal is created.")
+        return
+    yield ngettext(
+        "Each lead gets a deal “%(name)s” in stage %(stage)s, to close %(days)s day later.",
+        "Each lead gets a deal “%(name)s” in stage %(stage)s, to close %(days)s days later.",
+        deal.closing_days,
+    ) % {"name": deal.name, "stage": deal.stage, "days": deal.closing_days}
+    yield from _about_the_deal(deal, names)
+
+
+def _policy_owner(policy: Policy, names: Mapping[str, str]) -> Iterator[str]:
+    owner, other = policy.owner_id, policy.owner_for_inactive_id
+    if owner:
+        yield _("The records are assigned to %s.") % names.get(owner, owner)
+        return
+    yield _("The records keep the owner of their lead.")
+    if other:
+        yield _("Those of an owner who is inactive go to %s.") % names.get(other, other)
+    else:
+        yield _("A lead whose owner is inactive is left to a person.")
+
+
+def _policy_targets(policy: Policy) -> Iterator[str]:
+    if policy.tags_to:
+        where = ", ".join(str(MODULES.get(module, module)) for module in policy.tags_to)
+        yield _("Tags go to: %s.") % where
+    else:
+        yield _("Tags are not carried over.")
+    if policy.attachments_to:
+        where = str(MODULES.get(policy.attachments_to, policy.attachments_to))
+        yield _("Attachments go to: %s.") % where
+
+
+def _policy_notifications(policy: Policy) -> Iterator[str]:
+    if policy.notify_lead_owner:
+        yield _("Zoho tells the lead's owner.")
+    if policy.notify_new_owner:
+        yield _("Zoho tells the owner of the new records.")
+    if not policy.notify_lead_owner and not policy.notify_new_owner:
+        yield _("Nobody is notified.")
+
+
+NEW_CONTACT, NEW_ACCOUNT = Q(plan__contact_id=""), Q(plan__account_id="")
+NOT_FOLLOWING = Q(follows=None)
+#: Conditions on the rows that a start sends, each with its sentence for a number of rows.
+START_FACTS = {
+    "contact": (
+        NOT_FOLLOWING & ~NEW_CONTACT,
+        ngettext_lazy(
+            "%(count)s joins an existing contact.", "%(count)s join existing contacts.", "count"
+        ),
+    ),
+    "account": (
+        NOT_FOLLOWING & NEW_CONTACT & ~NEW_ACCOUNT,
+        ngettext_lazy(
+            "%(count)s becomes a new contact in an existing account.",
+            "%(count)s become new contacts in existing accounts.",
+            "count",
+        ),
+    ),
+    "new": (
+        NOT_FOLLOWING & NEW_CONTACT & NEW_ACCOUNT,
+        ngettext_lazy(
+            "%(count)s becomes a new contact, and a new account if it has a company.",
+            "%(count)s become new contacts, and new accounts if they have a company.",
+            "count",
+        ),
+    ),
+    "follows": (
+        ~NOT_FOLLOWING,
+        ngettext_lazy(
+            "%(count)s joins what another lead of this run becomes.",
+            "%(count)s join what other leads of this run become.",
+            "count",
+        ),
+    ),
+    "deal": (
+        ~Q(plan__deal=None),
+        ngettext_lazy("%(count)s gets a deal.", "%(count)s get a deal each.", "count"),
+    ),
+    "owner": (
+        ~Q(plan__owner_id=""),
+        ngettext_lazy(
+            "%(count)s is given to another owner.", "%(count)s are given to another owner.", "count"
+        ),
+    ),
+    "notified": (
+        Q(plan__notify_lead_owner=True) | Q(plan__notify_new_owner=True),
+        ngettext_lazy(
+            "Of %(count)s Zoho tells the owner.", "Of %(count)s Zoho tells the owners.", "count"
+        ),
+    ),
+}
+
+
+def describe_start(run: MassConversion) -> list[str]:
+    """Return what a start would do, as sentences with the number of leads; one query."""
+    sent = run.rows.filter(status=LeadConversion.Status.PREVIEWED, plan__isnull=False)
+    found: Mapping[str, int] = sent.aggregate(
+        **{name: Count("pk", filter=condition) for name, (condition, _texts) in START_FACTS.items()}
+    )
+    sentences = [
+        texts % {"count": found[n]} for n, (_condition, texts) in START_FACTS.items() if found[n]
+    ]
+    return sentences if found["notified"] else [*sentences, _("Nobody is notified by Zoho.")]
 
 
 # What rows store as a code and its values
