@@ -41,6 +41,7 @@ from zoho_crm.services import convert, mass_convert, preview, settle
 from zoho_crm.services.choices import choices
 from zoho_crm.services.clients import auth_for, client_for
 from zoho_crm.services.connections import find_connection
+from zoho_crm.services.plans import fit_policy
 from zoho_crm.services.policies import policy_named
 from zoho_crm.types import CodedText, ConversionPlan
 
@@ -266,7 +267,9 @@ def _prepared_arguments(connection: Connection, policy: str | Policy) -> dict[st
     """Return the connection, the checked policy and the active users for a new run."""
     policy = policy_named(policy) if isinstance(policy, str) else policy
     known = choices(connection, with_deal=policy.deal is not None)
-    mass_convert.check_policy(policy, known)
+    policy, errors = fit_policy(policy, known)
+    if errors:
+        raise errors[0]
     return {
         "connection_id": connection.pk,
         "policy": policy,
