@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from django.contrib.auth.models import User
 
 from testproject.demo import simulator_client
-from zoho_crm import tasks
-from zoho_crm.matching import POLICIES
+from zoho_crm import shortcuts
 from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.services import mass_convert
 from zoho_crm.services.presentation import error_text
@@ -46,13 +45,8 @@ def add_leads(simulator: Simulator) -> Iterator[str]:
 
 def prepare(connection: Connection, simulator: Simulator, by: User) -> MassConversion:
     """Create a run of new leads and wait until Celery has previewed them."""
-    run = mass_convert.prepare(
-        connection_id=connection.pk,
-        lead_ids=add_leads(simulator),
-        policy=POLICIES["attach"],
-        name="Trade fair",
-        source="the demo",
-        by=by,
+    run = shortcuts.prepare_mass_conversion(
+        add_leads(simulator), policy="attach", name="Trade fair", connection=connection, user=by
     )
     return _wait_until(run, lambda run: run.stage == Stage.REVIEW and run.due_at is None)
 
@@ -66,13 +60,11 @@ def refuse_one(run: MassConversion, origin: str) -> None:
 
 def convert(run: MassConversion, by: User) -> MassConversion:
     """Start the run with all its decided leads and wait until Celery has converted them."""
-    count = mass_convert.decided_count(run)
-    run = mass_convert.start(run_id=run.pk, revision=run.revision, count=count, by=by)
+    run = shortcuts.start_mass_conversion(run, user=by)
     return _wait_until(run, lambda run: run.ended_at is not None or bool(run.paused_reason))
 
 
 def _wait_until(run: MassConversion, condition: Callable[[MassConversion], bool]) -> MassConversion:
-    tasks.mass_convert.delay(mass_conversion_id=run.pk)
     deadline = time.monotonic() + MAX_WAIT_SECONDS
     while not condition(run) and time.monotonic() < deadline:
         time.sleep(0.1)

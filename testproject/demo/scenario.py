@@ -9,16 +9,13 @@ from datetime import timedelta
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
-from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
 from testproject.demo.browser import Page, browser
-from zoho_crm import tasks
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services.choices import choices
-from zoho_crm.services.convert import approve
-from zoho_crm.services.preview import preview
+from zoho_crm.shortcuts import approve_lead, convert_lead, preview_lead
 from zoho_crm.types import ConversionPlan, Deal, Match, Verdict
 
 POLICY = "attach"
@@ -54,7 +51,7 @@ def preview_leads(
     connection: Connection, lead_ids: Sequence[str], by: User
 ) -> list[LeadConversion]:
     """Preview leads one by one and return their rows."""
-    return [preview(connection_id=connection.pk, lead_id=lead_id, by=by) for lead_id in lead_ids]
+    return [preview_lead(lead_id, connection=connection, user=by) for lead_id in lead_ids]
 
 
 def decide_one(rows: Sequence[LeadConversion], by: User) -> LeadConversion | None:
@@ -63,9 +60,7 @@ def decide_one(rows: Sequence[LeadConversion], by: User) -> LeadConversion | Non
         contact = _usable(row.stored_options().contacts)
         if row.verdict == Verdict.SEVERAL_MATCHES and contact:
             plan = ConversionPlan(contact_id=contact.id, deal=_deal(row))
-            row = approve(conversion_id=row.pk, version=row.version, plan=plan, by=by)
-            tasks.wake(row.connection_id)
-            return row
+            return approve_lead(row, plan, user=by)
     return None
 
 
@@ -90,20 +85,15 @@ def last_lead_without_match(rows: Sequence[LeadConversion]) -> LeadConversion | 
 
 
 def convert_leads(rows: Sequence[LeadConversion]) -> None:
-    """Send a task for each lead, which converts it if the policy ``attach`` decides it."""
+    """Request the conversion of each lead that the policy ``attach`` decides."""
     for row in rows:
-        tasks.convert_lead.delay(
-            lead_id=row.lead_id, connection_id=row.connection_id, policy=POLICY
-        )
+        convert_lead(row.lead_id, policy=POLICY, connection=row.connection)
 
 
 def wait_until_at_rest(connection: Connection) -> list[LeadConversion]:
     """Wait until no lead of the connection is in progress, or the time limit; return all rows."""
     deadline = time.monotonic() + MAX_WAIT_SECONDS
     rows = LeadConversion.objects.filter(connection=connection)
-    not_requested_yet = Q(status=LeadConversion.Status.PREVIEWED, policy="")
-    while (rows.unfinished() | rows.filter(not_requested_yet)).exists():
-        if time.monotonic() > deadline:
-            break
+    while rows.unfinished().exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     return list(rows.order_by("pk"))
