@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.dispatch import Signal
 
+from zoho_crm import shortcuts, signals
 from zoho_crm.conf import SETTING_NAMES
 from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.services.import_tokens import Reason
@@ -88,6 +90,36 @@ def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub gives the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", text).strip().lower().replace(" ", "-") for text in headings}
+
+
+def first_names(heading: str) -> set[str]:
+    """Return the names in the first cells of the tables under a heading of the Python page."""
+    page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    text = re.split(rf"^## {heading}\n", page, flags=re.MULTILINE)[1]
+    section = re.split(r"^## ", text, flags=re.MULTILINE)[0]
+    cells = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
+    calls = [code for cell in cells for code in re.findall("`([^`]+)`", cell)]
+    return {call.partition("(")[0].partition("=")[0].rpartition(".")[2] for call in calls}
+
+
+def test_every_function_for_host_projects_is_in_the_reference() -> None:
+    headings = ("One lead", "Many leads", "Calls of your own")
+    named = {name for heading in headings for name in first_names(heading)}
+
+    assert named - {"filters", "every_open_lead"} == set(shortcuts.__all__)
+
+
+def test_every_queryset_in_the_reference_exists() -> None:
+    methods = first_names("Querysets")
+
+    assert methods > {"of_lead", "converted", "failed", "needs_review"}
+    assert [name for name in methods if not hasattr(LeadConversion.objects, name)] == []
+
+
+def test_every_signal_is_in_the_reference() -> None:
+    exist = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
+
+    assert first_names("Signals") == exist
 
 
 def test_the_reasons_of_an_import_are_explained() -> None:

@@ -1,19 +1,29 @@
 """
-Django signals for the host project, sent after the commit, at least once each.
+Django signals for the host project; the app itself connects no receivers.
 
-The app itself connects no receivers.
+They are sent with ``send_robust`` after the transaction of what they tell, by the task
+``send_signals`` or by ``manage.py zoho_work``: usually within seconds, at the latest with the next
+sweep while a worker runs. The error of a receiver is logged, and changes nothing.
+
+Each is sent at least once: again if the process that sends it dies, or takes longer than ``LEASE``
+(90 seconds) for its receivers. So a receiver must not mind a repetition, and what takes long
+belongs into a task of its own.
 """
 
 from __future__ import annotations
 
 from django.dispatch import Signal
 
-#: A connection has to be connected again. Arguments: ``connection``.
+#: Zoho no longer accepts the consent of a connection's default user: connect again.
+#: Sender: ``models.Connection``. Arguments: ``connection``. For each loss.
 connection_lost = Signal()
 
-#: A lead was converted, by us or elsewhere. Arguments: ``conversion``.
+#: A lead was converted, by us or elsewhere (``conversion.converted_by``), as an answer or a read
+#: proved. Sender: ``models.LeadConversion``. Arguments: ``conversion``. Once for each lead; again
+#: only where a sandbox or a simulator that was reset shows the lead open again.
 lead_converted = Signal()
 
 #: A mass conversion finished, or was cancelled and no lead of it is in progress any more.
-#: Arguments: ``mass_conversion``.
+#: Sender: ``models.MassConversion``. Arguments: ``mass_conversion``. Each time that it ends: again
+#: after a retry.
 mass_conversion_finished = Signal()
