@@ -57,6 +57,10 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
         "The consent of %(user)s for the connection “%(connection)s” has ended; connect again as "
         "this user."
     ),
+    "sdk_lost": _(
+        "Zoho does not accept the grant of %(user)s any more; give the program that uses the SDK a "
+        "new one."
+    ),
     "unknown_data_center": _(
         "The data center %(data_center)s is unknown here; are LOCAL_URL and EXTRA_DATA_CENTERS set?"
     ),

@@ -58,7 +58,7 @@ KEPT: dict[str, set[str]] = {
         *{f"{name}_hash" for name in Token.HASHED},
     },
     "SdkToken": {
-        *{"redirect_url", "api_domain", "client_id", "problem"},
+        *{"redirect_url", "api_domain", "client_id", "problem", "refresh_owner"},
         *{f"{name}_cipher" for name in SdkToken.SECRETS},
         *{f"{name}_hash" for name in SdkToken.HASHED},
     },

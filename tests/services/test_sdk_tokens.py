@@ -17,7 +17,12 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.grants import granted
 from zoho_crm import crypto
-from zoho_crm.exceptions import ConnectionLostError, RequestRefusedError, SecretUnreadableError
+from zoho_crm.exceptions import (
+    ConnectionLostError,
+    RequestRefusedError,
+    SecretUnreadableError,
+    TransientError,
+)
 from zoho_crm.models import Connection, SdkToken, Token, atomic, from_now
 from zoho_crm.services import connect, kept_grants, keys, sdk_tokens
 from zoho_crm.services.doctor import run_checks
@@ -348,6 +353,79 @@ def test_a_look_up_takes_one_query(
 
     with django_assert_num_queries(1):
         found(sdk_id)
+
+
+def kept_by(zoho: Simulator, **columns: Any) -> str:
+    """Return the id of a grant of which Zoho does not say whose it is."""
+    sdk_id = sdk_tokens.save(grant_of(zoho, scope=NO_ORGANISATION))
+    SdkToken.objects.filter(pk=sdk_id).update(**columns)
+    return sdk_id
+
+
+def test_a_kept_grant_is_renewed_here(zoho: Simulator) -> None:
+    sdk_id = kept_by(zoho, expires_at=from_now(-1))
+
+    grants = [found(sdk_id), found(sdk_id), sdk_tokens.find(replace(found(sdk_id), id=""))]
+
+    assert refreshed(zoho) == 1
+    assert not Token.objects.exists()
+    for grant in grants:
+        assert grant is not None
+        assert grant.access_token.reveal() in zoho.world.grants.access_tokens
+        assert grant.expires_at is not None
+        assert grant.expires_at > datetime.now(UTC) + timedelta(minutes=50)
+
+
+def test_a_kept_grant_that_only_the_sdk_can_renew_is_left_to_it(zoho: Simulator) -> None:
+    for grant in (
+        SdkGrant(access_token=Secret("1000.bare"), expires_at=from_past()),
+        replace(grant_of(zoho), client_secret=Secret(""), expires_at=from_past()),
+        replace(grant_of(zoho), api_domain="https://api.moon.example", expires_at=from_past()),
+    ):
+        sdk_id = sdk_tokens.save(replace(grant, user_name=""))
+        assert found(sdk_id).access_token == grant.access_token
+    assert refreshed(zoho) == 0
+
+
+def test_a_kept_grant_that_zoho_takes_back_is_said_and_can_be_replaced(zoho: Simulator) -> None:
+    sdk_id = kept_by(zoho, expires_at=from_now(-1))
+    zoho.world.grants.refresh_tokens.clear()
+
+    for _ in range(2):
+        with pytest.raises(ConnectionLostError, match="does not accept the grant of mara@"):
+            sdk_tokens.find_by_id(sdk_id)
+    assert zoho.stats()["tokens"]["refused"] == 1
+
+    renewed = grant_of(zoho, scope=NO_ORGANISATION)
+    assert sdk_tokens.find(renewed) is None
+    assert sdk_tokens.save(renewed) == sdk_id
+    assert found(sdk_id).refresh_token == renewed.refresh_token
+
+
+def test_a_kept_grant_is_used_while_zoho_does_not_renew_it(zoho: Simulator) -> None:
+    grant = grant_of(zoho, scope=NO_ORGANISATION)
+    sdk_id = sdk_tokens.save(grant)
+    zoho.fail("refresh", "error_before", times=9)
+
+    SdkToken.objects.update(expires_at=from_now(60))
+    assert found(sdk_id).access_token == grant.access_token
+    SdkToken.objects.update(expires_at=from_now(-1), throttled_until=None)
+    with pytest.raises(TransientError):
+        sdk_tokens.find_by_id(sdk_id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_kept_grant_is_renewed_by_one_of_many(zoho: Simulator) -> None:
+    if database.vendor == "sqlite" and database.is_in_memory_db():
+        pytest.skip("threads share no database in memory")
+    sdk_id = kept_by(zoho, expires_at=from_now(-1))
+
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(in_thread, lambda: found(sdk_id).access_token) for _ in range(8)]
+        handed_out = {job.result() for job in jobs}
+
+    assert len(handed_out) == 1
+    assert refreshed(zoho) == 1
 
 
 # Keys

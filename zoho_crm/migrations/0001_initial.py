@@ -538,6 +538,28 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("ACTIVE", "works"),
+                            ("NEEDS_RECONNECT", "needs to be connected again"),
+                            ("REVOKED", "revoked"),
+                        ],
+                        default="ACTIVE",
+                        max_length=20,
+                        verbose_name="status",
+                    ),
+                ),
+                ("generation", models.PositiveIntegerField(default=0, verbose_name="generation")),
+                ("refreshed_at", models.DateTimeField(null=True, verbose_name="last refresh")),
+                ("renews_early", models.BooleanField(default=True, editable=False)),
+                ("refresh_owner", models.CharField(blank=True, editable=False, max_length=32)),
+                ("refresh_until", models.DateTimeField(editable=False, null=True)),
+                (
+                    "throttled_until",
+                    models.DateTimeField(editable=False, null=True, verbose_name="throttled until"),
+                ),
                 ("user_name", models.TextField(blank=True, verbose_name="user name")),
                 (
                     "user_name_hash",

@@ -7,6 +7,7 @@ from zoho_crm.models._connection import (
     Connection,
     ConnectionEvent,
     EncryptedModel,
+    GrantModel,
     SdkToken,
     Token,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "MassConversionLine",
     "Move",
     "Policy",
+    "GrantModel",
     "SdkToken",
     "Token",
     "atomic",

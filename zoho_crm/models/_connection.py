@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.db import models
@@ -13,6 +13,8 @@ from zoho_crm import crypto
 from zoho_crm.models._database import PrimaryModel, PrimaryQuerySet, set_null
 from zoho_crm.models._time import DbNow, from_now, holds
 from zoho_crm.types import Environment, Secret
+
+Grant = TypeVar("Grant", bound="GrantModel")
 
 
 class Connection(PrimaryModel):
@@ -88,33 +90,6 @@ class Connection(PrimaryModel):
         )
 
 
-class TokenQuerySet(PrimaryQuerySet["Token"]):
-    """Tokens, with flags that compare their times with the database's clock."""
-
-    def with_freshness(self, *, early: float, margin: float) -> TokenQuerySet:
-        """
-        Annotate what the database's clock says about the access token of each row.
-
-        * ``is_fresh``: it is not yet time to refresh it
-        * ``is_valid``: it has not expired
-        * ``is_throttled``: Zoho gives out no new one now
-        * ``is_being_refreshed``: a process holds the lease to refresh it
-
-        :param early: seconds before its expiry from which on it is refreshed
-        :param margin: seconds before its expiry from which on it is not used any more
-        """
-        flags: dict[str, Any] = {
-            "is_fresh": holds(
-                Q(expires_at__gt=from_now(early))
-                | Q(renews_early=False, expires_at__gt=from_now(margin))
-            ),
-            "is_valid": holds(expires_at__gt=from_now(margin)),
-            "is_throttled": holds(throttled_until__gt=DbNow()),
-            "is_being_refreshed": holds(refresh_until__gt=DbNow()),
-        }
-        return self.annotate(**flags)
-
-
 class EncryptedModel(PrimaryModel):
     """A model with encrypted values, some of which can be looked up by their SHA-256."""
 
@@ -147,24 +122,43 @@ class EncryptedModel(PrimaryModel):
         return f"{self._meta.db_table}.{name}:{self.pk}"
 
 
-class Token(EncryptedModel):
-    """A user's consent to a client, with its refresh and access token, encrypted."""
+class GrantQuerySet(PrimaryQuerySet[Grant]):
+    """Grants, with flags that compare their times with the database's clock."""
+
+    def with_freshness(self, *, early: float, margin: float) -> GrantQuerySet[Grant]:
+        """
+        Annotate what the database's clock says about the access token of each row.
+
+        * ``is_fresh``: it is not yet time to refresh it
+        * ``is_valid``: it has not expired
+        * ``is_throttled``: Zoho gives out no new one now
+        * ``is_being_refreshed``: a process holds the lease to refresh it
+
+        :param early: seconds before its expiry from which on it is refreshed
+        :param margin: seconds before its expiry from which on it is not used any more
+        """
+        flags: dict[str, Any] = {
+            "is_fresh": holds(
+                Q(expires_at__gt=from_now(early))
+                | Q(renews_early=False, expires_at__gt=from_now(margin))
+            ),
+            "is_valid": holds(expires_at__gt=from_now(margin)),
+            "is_throttled": holds(throttled_until__gt=DbNow()),
+            "is_being_refreshed": holds(refresh_until__gt=DbNow()),
+        }
+        annotated: GrantQuerySet[Grant] = self.annotate(**flags)
+        return annotated
+
+
+class GrantModel(EncryptedModel):
+    """A refresh token with its access token, which one process at a time refreshes."""
 
     class Status(models.TextChoices):
         ACTIVE = "ACTIVE", _("works")
         NEEDS_RECONNECT = "NEEDS_RECONNECT", _("needs to be connected again")
         REVOKED = "REVOKED", _("revoked")
 
-    connection = models.ForeignKey(
-        Connection, models.PROTECT, related_name="tokens", verbose_name=_("connection")
-    )
-    user_id = models.CharField(_("user id"), max_length=30)
-    user_name = models.CharField(_("user"), max_length=200, blank=True)
-    user_email = models.CharField(_("e-mail"), max_length=200, blank=True)
-    client_id = models.CharField(_("client id"), max_length=100)
-    scopes = models.JSONField(_("scopes"), default=list, blank=True)
     status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.ACTIVE)
-    is_default = models.BooleanField(_("default"), default=False)
     #: Grows with every new access token; a refresh is written only if it did not grow meanwhile.
     generation = models.PositiveIntegerField(_("generation"), default=0)
     expires_at = models.DateTimeField(_("access token expires"), null=True)
@@ -181,17 +175,56 @@ class Token(EncryptedModel):
     refresh_token_cipher = models.TextField(blank=True, editable=False)
     access_token_hash = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
     refresh_token_hash = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
-    #: Whether the grant came through the token store of Zoho's SDK, which then may delete it.
-    from_sdk = models.BooleanField(default=False, editable=False)
-    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
-    objects: ClassVar = TokenQuerySet.as_manager()
+    objects: ClassVar = GrantQuerySet.as_manager()
 
     #: Set by ``with_freshness``.
     is_fresh: bool
     is_valid: bool
     is_throttled: bool
     is_being_refreshed: bool
+
+    class Meta:
+        abstract = True
+
+    # Mutators
+
+    def take_refresh_lease(self, *, owner: str, seconds: float) -> bool:
+        """Acquire the lease to refresh this generation of the token; return whether it was free."""
+        free = Q(refresh_until=None) | Q(refresh_until__lte=DbNow())
+        # The process that had the lease before may have been throttled since this row was read.
+        allowed = Q(throttled_until=None) | Q(throttled_until__lte=DbNow())
+        rows = type(self).objects.filter(
+            free, allowed, pk=self.pk, generation=self.generation, status=self.Status.ACTIVE
+        )
+        return bool(rows.update(refresh_owner=owner, refresh_until=from_now(seconds)))
+
+    def end_refresh(self, *, owner: str, **values: Any) -> bool:
+        """End the lease and write these columns; return whether the lease was still held."""
+        rows = type(self).objects.filter(
+            pk=self.pk,
+            generation=self.generation,
+            refresh_owner=owner,
+            refresh_until__gt=DbNow(),
+        )
+        return bool(rows.update(refresh_owner="", refresh_until=None, **values))
+
+
+class Token(GrantModel):
+    """A user's consent to a client, with its refresh and access token, encrypted."""
+
+    connection = models.ForeignKey(
+        Connection, models.PROTECT, related_name="tokens", verbose_name=_("connection")
+    )
+    user_id = models.CharField(_("user id"), max_length=30)
+    user_name = models.CharField(_("user"), max_length=200, blank=True)
+    user_email = models.CharField(_("e-mail"), max_length=200, blank=True)
+    client_id = models.CharField(_("client id"), max_length=100)
+    scopes = models.JSONField(_("scopes"), default=list, blank=True)
+    is_default = models.BooleanField(_("default"), default=False)
+    #: Whether the grant came through the token store of Zoho's SDK, which then may delete it.
+    from_sdk = models.BooleanField(default=False, editable=False)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     SECRETS: ClassVar = ("client_secret", "access_token", "refresh_token")
     HASHED: ClassVar = ("access_token", "refresh_token")
@@ -209,35 +242,13 @@ class Token(EncryptedModel):
     def __str__(self) -> str:
         return f"{self.user_email or self.user_id} ({self.client_id[:12]}…)"
 
-    # Mutators
 
-    def take_refresh_lease(self, *, owner: str, seconds: float) -> bool:
-        """Acquire the lease to refresh this generation of the token; return whether it was free."""
-        free = Q(refresh_until=None) | Q(refresh_until__lte=DbNow())
-        # The process that had the lease before may have been throttled since this row was read.
-        allowed = Q(throttled_until=None) | Q(throttled_until__lte=DbNow())
-        rows = Token.objects.filter(
-            free, allowed, pk=self.pk, generation=self.generation, status=self.Status.ACTIVE
-        )
-        return bool(rows.update(refresh_owner=owner, refresh_until=from_now(seconds)))
-
-    def end_refresh(self, *, owner: str, **values: Any) -> bool:
-        """End the lease and write these columns; return whether the lease was still held."""
-        rows = Token.objects.filter(
-            pk=self.pk,
-            generation=self.generation,
-            refresh_owner=owner,
-            refresh_until__gt=DbNow(),
-        )
-        return bool(rows.update(refresh_owner="", refresh_until=None, **values))
-
-
-class SdkToken(EncryptedModel):
+class SdkToken(GrantModel):
     """
     A token as Zoho's Python SDK knows it: its id there, and the name that the program gave it.
 
     Its grant is that of ``token``. While Zoho has not said whose grant it is, ``token`` is null and
-    the grant is kept here; the worker does not use it.
+    the grant is kept, and refreshed, here; the worker does not use it.
     """
 
     token = models.ForeignKey(
@@ -248,13 +259,7 @@ class SdkToken(EncryptedModel):
     redirect_url = models.TextField(_("redirect URL"), blank=True)
     api_domain = models.TextField(_("API domain"), blank=True)
     client_id = models.TextField(_("client id"), blank=True)
-    expires_at = models.DateTimeField(_("access token expires"), null=True)
-    client_secret_cipher = models.TextField(blank=True, editable=False)
-    access_token_cipher = models.TextField(blank=True, editable=False)
-    refresh_token_cipher = models.TextField(blank=True, editable=False)
     grant_token_cipher = models.TextField(blank=True, editable=False)
-    access_token_hash = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
-    refresh_token_hash = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
     grant_token_hash = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
     #: When Zoho was asked last whose grant it is, and why it did not say, as a code and its values.
     asked_at = models.DateTimeField(null=True, editable=False)

@@ -20,7 +20,7 @@ from zoho_crm.conf import conf
 from zoho_crm.datacenters import DataCenter
 from zoho_crm.exceptions import AccessTokenRejectedError, GrantRefusedError, ServerError
 from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, atomic, from_now
-from zoho_crm.services import organisations, tokens
+from zoho_crm.services import organisations, refreshing
 from zoho_crm.services._zoho import api
 from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User
 
@@ -228,7 +228,7 @@ def _columns(token: Token, grant: Grant) -> dict[str, Any]:
         "generation": F("generation") + 1,
         "expires_at": from_now(grant.tokens.expires_in),
         "refreshed_at": DbNow(),
-        "renews_early": tokens.renews_early(grant.tokens),
+        "renews_early": refreshing.renews_early(grant.tokens),
         "refresh_owner": "",
         "refresh_until": None,
         "throttled_until": None,

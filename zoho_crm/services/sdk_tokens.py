@@ -16,8 +16,7 @@ from zoho_crm import crypto
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.models import Connection, ConnectionEvent, DbNow, SdkToken, Token, atomic
-from zoho_crm.services import kept_grants, sdk_rows, tokens, users
-from zoho_crm.services._transactions import in_transaction
+from zoho_crm.services import kept_grants, refreshing, sdk_rows, tokens, users
 from zoho_crm.services.sdk_rows import SdkGrant
 
 
@@ -99,8 +98,8 @@ def stored() -> list[SdkGrant]:
 
 def _handed_out(row: SdkToken) -> SdkGrant:
     """Return the values of a row, with an access token that was renewed if it was due."""
-    if row.token is None and row.refresh_token_cipher and not in_transaction():
-        row = kept_grants.ask_again(row)
+    if row.token is None:
+        row = kept_grants.usable(row)
     if row.token and not _is_fresh(row, row.token):
         row.token = tokens.usable_token(
             connection_id=row.token.connection_id, token_id=row.token.pk
@@ -114,7 +113,7 @@ def _is_fresh(row: SdkToken, token: Token) -> bool:
     if token.status != Token.Status.ACTIVE or not (read_at and token.expires_at):
         return False
     left = (token.expires_at - read_at).total_seconds()
-    return left > max(tokens.REFRESH_EARLY_SECONDS, conf().CALL_DEADLINE)
+    return left > max(refreshing.REFRESH_EARLY_SECONDS, conf().CALL_DEADLINE)
 
 
 # Saving

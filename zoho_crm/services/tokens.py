@@ -1,61 +1,35 @@
-"""
-Access tokens, refreshed by one process at a time.
-
-Zoho gives ten access tokens in ten minutes for one consent, and keeps fifteen valid: two processes
-that refresh at once waste them. So the process that takes the lease on the token's row asks Zoho,
-outside any transaction; the others use the old token, or wait until the row has a new generation.
-Inside a caller's transaction a valid token is used, else one is fetched on another connection.
-"""
+"""The access tokens of a connection's users, and which token is meant."""
 
 from __future__ import annotations
 
 import logging
-import time
-import uuid
-from functools import partial
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet
 
-from zoho_crm import crypto
 from zoho_crm.client import AccountsClient, Credentials
-from zoho_crm.conf import conf
-from zoho_crm.exceptions import (
-    ConnectionLostError,
-    TokenThrottledError,
-    TransportError,
-    ZohoError,
-)
+from zoho_crm.exceptions import ConnectionLostError, ZohoError
 from zoho_crm.models import (
     ApiUsage,
     Connection,
     ConnectionEvent,
-    DbNow,
     Token,
     atomic,
     from_now,
     holds,
 )
-from zoho_crm.services._transactions import (
-    beside_transaction,
-    in_transaction,
-    outside_transaction,
-)
+from zoho_crm.services import refreshing
+from zoho_crm.services._transactions import outside_transaction
 from zoho_crm.services._zoho import api
 from zoho_crm.services.connections import data_center_of
-from zoho_crm.types import Secret, TokenGrant, storable
+from zoho_crm.types import Secret, storable
 
 logger = logging.getLogger(__name__)
 
-#: Seconds before its expiry from which a valid access token is refreshed.
-REFRESH_EARLY_SECONDS = 300
 #: Seconds since the last use of an access token after which the sweep does not refresh it.
 RECENT_USE_SECONDS = 86_400
-#: Seconds until a failed refresh is repeated while the old access token is still valid.
-REFRESH_RETRY_SECONDS = 5
-#: Seconds between two reads of the row while another process refreshes the token.
-POLL_SECONDS = 0.05
 #: Characters of a user's e-mail address, as it is stored.
 MAX_USER_LENGTH = 200
 
@@ -66,11 +40,9 @@ def access_token(*, connection_id: int, token_id: int | None = None) -> Secret:
 
     :param token_id: the token of one of its users; by default the default one
     :raises ConnectionLostError: if the connection has to be connected again
-    :raises TokenThrottledError: if Zoho gives no new access token for some minutes
-    :raises TransientError: if Zoho, or the process that refreshes the token, does not answer; or if
-        it has to be refreshed, and the caller's transaction has locked the database
+    :raises ZohoError: as ``refreshing.valid_access_token``
     """
-    return _valid_access_token(_Row(connection_id, token_id), rejected=None)
+    return refreshing.valid_access_token(_TokenOf(connection_id, token_id))
 
 
 def stored_access_token(*, connection_id: int) -> Secret | None:
@@ -79,16 +51,17 @@ def stored_access_token(*, connection_id: int) -> Secret | None:
 
     :raises AuthorizationError: if there is none, or it cannot be read
     """
-    token = _active_token(_Row(connection_id))
-    valid = _valid_or_none(token, rejected=None)
-    return valid if _needs_no_refresh(token) else None
+    token = _TokenOf(connection_id).read()
+    valid = refreshing.valid_or_none(token)
+    return valid if refreshing.needs_no_refresh(token) else None
 
 
 def refresh_rejected(
     *, connection_id: int, rejected: Secret, token_id: int | None = None
 ) -> Secret:
     """Return an access token other than the one that Zoho rejected; raise as ``access_token``."""
-    return _valid_access_token(_Row(connection_id, token_id), rejected=rejected)
+    grant = _TokenOf(connection_id, token_id)
+    return refreshing.valid_access_token(grant, rejected=rejected)
 
 
 def refresh(*, connection_id: int, generation: int) -> None:
@@ -98,7 +71,7 @@ def refresh(*, connection_id: int, generation: int) -> None:
     :raises ZohoError: as ``access_token``, or if the stored token cannot be read
     """
     outside_transaction()
-    token = _active_token(_Row(connection_id))
+    token = _TokenOf(connection_id).read()
     if token.generation == generation:
         refresh_rejected(connection_id=connection_id, rejected=token.reveal("access_token"))
 
@@ -112,7 +85,8 @@ def connections_to_renew() -> QuerySet[Any]:
     usable = {"is_default": True, "status": Token.Status.ACTIVE, "renews_early": True}
     ends_soon = {"is_valid": True, "is_fresh": False}
     free = {"is_being_refreshed": False, "is_throttled": False}
-    soon: QuerySet[Any] = _with_freshness().filter(**usable, **ends_soon, **free)
+    rows = Token.objects.with_freshness(**refreshing.freshness_margins())
+    soon: QuerySet[Any] = rows.filter(**usable, **ends_soon, **free)
     used = ApiUsage.objects.filter(hour__gte=from_now(-RECENT_USE_SECONDS))
     return soon.filter(connection__in=used.values("connection")).values("connection")
 
@@ -133,11 +107,7 @@ def usable_token(*, connection_id: int, token_id: int) -> Token:
 
     Its expiry is that of this access token, which is refreshed if it is due.
     """
-    token = _active_token(_Row(connection_id, token_id))
-    if _valid_or_none(token, rejected=None) and _needs_no_refresh(token):
-        return token
-    access_token(connection_id=connection_id, token_id=token_id)
-    return _active_token(_Row(connection_id, token_id))
+    return refreshing.usable_row(_TokenOf(connection_id, token_id))
 
 
 def token_of(connection: Connection, user: str | None = None) -> Token:
@@ -148,7 +118,7 @@ def token_of(connection: Connection, user: str | None = None) -> Token:
     :raises ConnectionLostError: if there is none, or Zoho no longer accepts it
     """
     if user is None:
-        return _active_token(_Row(connection.pk))
+        return _TokenOf(connection.pk).read()
     of_user = tokens_of(connection, user)
     token = of_user.filter(status=Token.Status.ACTIVE).first()
     if token is None:
@@ -185,132 +155,44 @@ def accounts_client_for(token: Token) -> AccountsClient:
     return AccountsClient(api=api(origin), credentials=credentials)
 
 
-class _Row(NamedTuple):
-    """Which token is meant: one of a connection, by default its default one."""
+@dataclass(frozen=True)
+class _TokenOf(refreshing.StoredGrant[Token]):
+    """The token of one user of a connection, by default its default one."""
 
     connection_id: int
     token_id: int | None = None
 
+    def read(self) -> Token:
+        rows = Token.objects.with_freshness(**refreshing.freshness_margins())
+        of_connection = rows.select_related("connection").filter(connection_id=self.connection_id)
+        chosen = {"pk": self.token_id} if self.token_id else {"is_default": True}
+        token = of_connection.filter(**chosen).first()
+        if token is None or token.status != Token.Status.ACTIVE:
+            raise self._lost(token)
+        return token
 
-def _valid_access_token(row: _Row, rejected: Secret | None) -> Secret:
-    if not in_transaction():
-        return _stored_or_refreshed(row, rejected)
-    valid = _valid_or_none(_active_token(row), rejected)
-    return valid or beside_transaction(partial(_stored_or_refreshed, row, rejected))
+    def accounts(self, row: Token) -> AccountsClient:
+        return accounts_client_for(row)
 
-
-def _stored_or_refreshed(row: _Row, rejected: Secret | None) -> Secret:
-    deadline = time.monotonic() + conf().REFRESH_LEASE + conf().CALL_DEADLINE
-    while time.monotonic() < deadline:
-        token = _active_token(row)
-        valid = _valid_or_none(token, rejected)
-        if valid and _needs_no_refresh(token):
-            return valid
-        if token.is_throttled:
-            raise TokenThrottledError
-        crypto.require_key()
-        owner = uuid.uuid4().hex
-        if not token.take_refresh_lease(owner=owner, seconds=conf().REFRESH_LEASE):
-            time.sleep(POLL_SECONDS)
-        elif secret := _refresh(token, owner, valid):
-            return secret
-    raise TransportError(code="being_refreshed")
-
-
-def _with_freshness() -> QuerySet[Token]:
-    margin = conf().CALL_DEADLINE
-    early = max(REFRESH_EARLY_SECONDS, margin)
-    return Token.objects.with_freshness(early=early, margin=margin)
-
-
-def _active_token(row: _Row) -> Token:
-    """
-    Return a token with the flags of its freshness.
-
-    :raises ConnectionLostError: if it does not work
-    """
-    rows = _with_freshness().select_related("connection").filter(connection_id=row.connection_id)
-    chosen = {"pk": row.token_id} if row.token_id else {"is_default": True}
-    token = rows.filter(**chosen).first()
-    if token is None or token.status != Token.Status.ACTIVE:
-        raise _lost(row, token)
-    return token
-
-
-def _lost(row: _Row, token: Token | None) -> ConnectionLostError:
-    """Return the error for a token that does not work, or is not there."""
-    if token and row.token_id and not token.is_default:
-        details = {"user": token.user_email or token.user_id, "connection": token.connection.name}
-        return ConnectionLostError(code="user_lost", details=details)
-    code = "no_default" if needs_default(row.connection_id) else "not_connected"
-    return ConnectionLostError(code=code)
-
-
-def _needs_no_refresh(token: Token) -> bool:
-    """Return whether the caller need not, or must not, refresh a valid access token."""
-    return token.is_fresh or token.is_being_refreshed or token.is_throttled
-
-
-def _valid_or_none(token: Token, rejected: Secret | None) -> Secret | None:
-    """Return the stored access token if it is valid and not the rejected one."""
-    if not token.is_valid:
-        return None
-    secret = token.reveal("access_token")
-    return None if rejected is not None and secret == rejected else secret
-
-
-def _refresh(token: Token, owner: str, valid: Secret | None) -> Secret | None:
-    """
-    Return a new access token, or the old one if it is still valid; ``None`` if the lease was lost
-    meanwhile, so that another process may have another answer.
-    """
-    try:
-        grant = accounts_client_for(token).refresh(token.reveal("refresh_token"))
-    except ConnectionLostError as error:
-        if not _mark_lost(token, owner, error):
+    def mark_lost(
+        self, row: Token, owner: str, error: ConnectionLostError
+    ) -> ConnectionLostError | None:
+        if not _mark_lost(row, owner, error):
             return None
-        if token.is_default:
-            raise
-        raise _lost(_Row(token.connection_id, token.pk), token) from error
-    except ZohoError as error:
-        if not _back_off(token, owner, error, is_valid=valid is not None):
-            return None
-        if valid is None:
-            raise
-        return valid
-    return grant.access_token if _store(token, owner, grant) else None
+        return error if row.is_default else _TokenOf(row.connection_id, row.pk)._lost(row)
 
+    def record(self, row: Token, kind: ConnectionEvent.Kind, **details: Any) -> None:
+        row.connection.record_event(kind, **details)
 
-def renews_early(grant: TokenGrant) -> bool:
-    """Return whether an access token is valid long enough to be refreshed before its expiry."""
-    return grant.expires_in > 2 * REFRESH_EARLY_SECONDS
-
-
-def _store(token: Token, owner: str, grant: TokenGrant) -> bool:
-    """Write a new access token; return whether this process still had the lease."""
-    generation = token.generation + 1
-    stored = token.end_refresh(
-        owner=owner,
-        generation=generation,
-        expires_at=from_now(grant.expires_in),
-        refreshed_at=DbNow(),
-        renews_early=renews_early(grant),
-        **token.encrypted_columns(access_token=grant.access_token),
-    )
-    if stored:
-        token.connection.record_event(ConnectionEvent.Kind.REFRESHED, generation=generation)
-    return stored
-
-
-def _back_off(token: Token, owner: str, error: ZohoError, *, is_valid: bool) -> bool:
-    """End the lease after a failed refresh, with a pause for all; return whether it was ours."""
-    if not isinstance(error, TokenThrottledError):
-        until = from_now(REFRESH_RETRY_SECONDS) if is_valid else None
-        return token.end_refresh(owner=owner, throttled_until=until)
-    in_time = token.end_refresh(owner=owner, throttled_until=from_now(conf().TOKEN_BACKOFF))
-    if in_time:
-        token.connection.record_event(ConnectionEvent.Kind.THROTTLED)
-    return in_time
+    def _lost(self, token: Token | None) -> ConnectionLostError:
+        """Return the error for a token that does not work, or is not there."""
+        if token and self.token_id and not token.is_default:
+            user, connection = token.user_email or token.user_id, token.connection.name
+            return ConnectionLostError(
+                code="user_lost", details={"user": user, "connection": connection}
+            )
+        code = "no_default" if needs_default(self.connection_id) else "not_connected"
+        return ConnectionLostError(code=code)
 
 
 def _mark_lost(token: Token, owner: str, error: ConnectionLostError) -> bool:
