@@ -76,6 +76,9 @@ def test_a_column_is_read_line_by_line(text: str, ids: list[str]) -> None:
         (b"", "Id", "empty"),
         (b"Name,Id\nAda,11\n", "Lead", "no_column"),
         (b'Name,Id\n"' + b"a" * 200_000 + b'",11\n', "Id", "no_csv"),
+        (b"a" * 200_000 + b"\n11\n", "Id", "no_column"),
+        (b'Id,Name\n11,Ada\n12,"Bo\n13,Cy\n', "Id", "no_csv"),
+        (b'Name,Id\nAda,"', "Id", "no_csv"),
     ],
 )
 def test_a_file_that_makes_no_sense_is_refused(content: bytes, column: str, code: str) -> None:
@@ -136,6 +139,24 @@ def test_a_row_without_its_id_does_not_become_the_lead_of_another_column() -> No
     row = ",zcrm_7130042000000225013,Mara Lind,Ada"
 
     assert read(f"{HEADER}\n{row}\n") == ["", row]
+
+
+def test_a_line_that_is_too_long_for_csv_is_a_line_of_text() -> None:
+    ids = [str(number) for number in range(5922274000000418000, 5922274000000428000)]
+
+    assert read(",".join(ids)) == [",".join(ids)]
+    assert read("x" * 200_000 + "\n11\n") == ["x" * 200_000, "11"]
+
+
+def test_a_quotation_that_does_not_end_is_refused_with_its_line() -> None:
+    lines = ["Id,Name\n", "11,Ada\n", '12,"Bo\n', "13,Cy\n"]
+
+    with pytest.raises(RequestRefusedError, match="In line 3 a quotation begins"):
+        list(ids_in_lines(lines))
+
+
+def test_quotation_marks_inside_of_a_cell_are_no_quotation() -> None:
+    assert read('Id,Name\n11,a 19" rack\n12,"Bo" Berg\n') == ["", "11", "12"]
 
 
 def test_a_column_that_is_missing_is_refused_with_those_that_there_are() -> None:

@@ -34,6 +34,8 @@ ID_COLUMNS = frozenset({"record id", "lead id", "leadid", "id", "lead_id"})
 _SEPARATOR_LINE = re.compile(r'"?sep=.?"?', re.IGNORECASE)
 #: Bytes of a file that are read at a time.
 CHUNK_BYTES = 1 << 16
+#: A line that is added after the last one; a quotation that does not end takes it into its cell.
+_END_OF_FILE = "\0"
 
 
 def ids_in_file(file: BinaryIO, *, column: str = "") -> Iterator[str]:
@@ -151,10 +153,15 @@ def _column(lines: Iterator[str], name: str) -> Iterator[str]:
     delimiter = _delimiter(header, name)
     index = _names(header, delimiter).index(name)
     yield ""
-    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    rows = csv.reader(chain(lines, [_END_OF_FILE]), delimiter=delimiter, skipinitialspace=True)
     last_line = 0
     try:
         for row in rows:
+            if row == [_END_OF_FILE]:
+                return
+            if row and row[-1].endswith(_END_OF_FILE):
+                message = _("In line %(number)s a quotation begins that does not end.")
+                raise RequestRefusedError(message % {"number": last_line + 2}, code="no_csv")
             # A cell may contain line breaks.
             yield from repeat("", rows.line_num - last_line - 1)
             last_line = rows.line_num
@@ -177,5 +184,9 @@ def _delimiter(header: str, name: str) -> str:
 
 
 def _names(header: str, delimiter: str) -> list[str]:
-    names = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])
+    """Return the names in the first line of a file; none if it is too long to be a header."""
+    try:
+        names = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])
+    except csv.Error:
+        return []
     return [name.strip() for name in names]
