@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from django.core.management.base import CommandError
+from django.core.management import CommandError, call_command
 
 from zoho_crm.management import _arguments as arguments
 
@@ -23,6 +23,9 @@ from zoho_crm.management import _arguments as arguments
         (arguments.amount, "1250.50", Decimal("1250.50")),
         (arguments.seconds, "1.5", 1.5),
         (arguments.count, "7", 7),
+        (arguments.count, "0010", 10),
+        (arguments.natural, "0", 0),
+        (arguments.days, "90d", 90),
         (arguments.names, "web, fair,", ("web", "fair")),
         (arguments.assignment, "Lead_Status = Qualified", ("Lead_Status", "Qualified")),
         (arguments.assignment, "City=", ("City", "")),
@@ -50,6 +53,8 @@ def test_what_is_typed_becomes_a_value(convert, text, value):
         (arguments.seconds, "inf"),
         (arguments.count, "0"),
         (arguments.count, "-1"),
+        (arguments.natural, "-1"),
+        (arguments.days, "0d"),
         (arguments.names, " , "),
         (arguments.assignment, "Lead_Status"),
         (arguments.assignment, "=Qualified"),
@@ -59,6 +64,37 @@ def test_what_is_typed_becomes_a_value(convert, text, value):
 def test_what_makes_no_sense_is_refused_with_a_sentence(convert, text):
     with pytest.raises(ArgumentTypeError, match="[a-z]{2}"):
         convert(text)
+
+
+@pytest.mark.parametrize(
+    ("convert", "text"),
+    [
+        (arguments.seconds, "1e300"),
+        (arguments.count, "99999999999999999999"),
+        (arguments.natural, "99999999999999999999"),
+        (arguments.days, "999999d"),
+        (arguments.days, "9999999999"),
+        (arguments.closing_days, "3651"),
+    ],
+)
+def test_what_nobody_can_count_to_is_refused_with_the_largest_that_is_taken(convert, text):
+    with pytest.raises(ArgumentTypeError, match=r"is too much: it may be [0-9,]+ at most"):
+        convert(text)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("zoho_purge", "--older-than", "9999999999"),
+        ("zoho_usage", "--days", "999999"),
+        ("zoho_work", "--loop", "1e12"),
+        ("zoho_leads", "--limit", "99999999999999999999"),
+    ],
+)
+def test_a_command_refuses_a_number_that_the_database_or_the_system_would(command):
+    with pytest.raises(CommandError, match="is too much"):
+        call_command(*command)
 
 
 def test_a_code_in_the_arguments_is_not_repeated():

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
@@ -22,9 +22,18 @@ from zoho_crm.services import mass_convert
 from zoho_crm.services.lead_ids import read_lead_ids
 from zoho_crm.types import is_record_id
 
+Number = TypeVar("Number", int, float)
+
 Reason = MassConversionLine.Reason
 NEW = "new"
 STDIN = "-"
+#: The largest number, and the longest times, that an option takes: the database and the system
+#: cannot count on for ever.
+MAX_NUMBER = 10**9
+MAX_DAYS = 36_500
+MAX_SECONDS = 40 * 86_400
+#: The latest closing date of a deal, as in the form of a policy.
+MAX_CLOSING_DAYS = 3_650
 #: Malformed ids that one error message names.
 MAX_IDS_SHOWN = 5
 
@@ -84,29 +93,41 @@ def seconds(text: str) -> float:
         raise ArgumentTypeError(_("“%s” is no number of seconds.") % text) from error
     if not (value > 0 and math.isfinite(value)):
         raise ArgumentTypeError(_("“%s” is no number of seconds.") % text)
-    return value
+    return _at_most(MAX_SECONDS, value, text)
 
 
 def count(text: str) -> int:
     """Return a whole number of at least 1."""
-    if not (text.isascii() and text.isdigit() and int(text)):
+    if not (text.isascii() and text.isdigit() and text.strip("0")):
         raise ArgumentTypeError(_("“%s” is no number of one or more.") % text)
-    return int(text)
+    return natural(text)
 
 
 def natural(text: str) -> int:
     """Return a whole number of at least 0."""
     if not (text.isascii() and text.isdigit()):
         raise ArgumentTypeError(_("“%s” is no number.") % text)
-    return int(text)
+    return _at_most(MAX_NUMBER, int(text), text)
 
 
 def days(text: str) -> int:
     """Return a number of days, written as ``90d`` or ``90``."""
-    try:
-        return count(text.removesuffix("d"))
-    except ArgumentTypeError as error:
-        raise ArgumentTypeError(_("“%s” is no number of days; write it as 90d.") % text) from error
+    number = text.removesuffix("d")
+    if not (number.isascii() and number.isdigit() and number.strip("0")):
+        raise ArgumentTypeError(_("“%s” is no number of days; write it as 90d.") % text)
+    return _at_most(MAX_DAYS, int(number), text)
+
+
+def closing_days(text: str) -> int:
+    """Return a number of days from now until a deal closes."""
+    return _at_most(MAX_CLOSING_DAYS, natural(text), text)
+
+
+def _at_most(limit: int, value: Number, text: str) -> Number:
+    if value > limit:
+        message = _("“%(text)s” is too much: it may be %(limit)s at most.")
+        raise ArgumentTypeError(message % {"text": text[:40], "limit": f"{limit:,}"})
+    return value
 
 
 def names(text: str) -> tuple[str, ...]:

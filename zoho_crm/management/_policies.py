@@ -75,7 +75,7 @@ def _add_deal_arguments(parser: CommandParser) -> None:
         help="create deals; fields of the lead may stand in their name: {Company}, {Lead_Source}",
     )
     add("--stage", type=arguments.non_empty, help="of the deals")
-    add("--closing-days", type=arguments.natural, metavar="N", help="from now (default: 30)")
+    add("--closing-days", type=arguments.closing_days, metavar="N", help="from now (default: 30)")
     add("--pipeline", type=arguments.non_empty, help="of the deals (default: the default one)")
     add("--amount", type=arguments.amount, help="of each deal")
     add("--contact-role", type=arguments.record_id, metavar="ID", help="the contacts' role")
