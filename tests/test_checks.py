@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.core.checks import CheckMessage, Error, Info, Warning, registry, run_checks
+from django.core.checks import ERROR, CheckMessage, Error, Info, Warning, registry, run_checks
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 
@@ -299,6 +300,57 @@ def test_a_value_of_another_type_is_named_and_nothing_crashes(settings: Any, nam
 
         assert "zoho_crm.E008" in ids(messages), value
         assert f"ZOHO_CRM['{name}'] is not a" in messages[0].msg or name == "PKCE"
+
+
+@pytest.mark.parametrize("costs", [{"convrt": 5}, {5: 1}, {"convert": -1}])
+def test_costs_are_of_known_kinds_of_calls(settings: Any, costs: object) -> None:
+    [message] = found_with(settings, CREDIT_COSTS=costs)
+
+    assert message.id == "zoho_crm.E008"
+    assert "convert, mass_convert, other" in message.msg
+
+
+@pytest.mark.parametrize("value", [None, [1], "text"])
+def test_settings_that_are_no_dictionary_are_named(settings: Any, value: object) -> None:
+    settings.ZOHO_CRM = value
+
+    assert [message.msg for message in found() if message.level >= ERROR] == [
+        "ZOHO_CRM is not a dictionary."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "limits"),
+    [
+        ({"RETENTION_DAYS": -1}, "from 1 to 36,500"),
+        ({"RETENTION_DAYS": 0}, "from 1 to 36,500"),
+        ({"RETENTION_DAYS": 99_999}, "from 1 to 36,500"),
+        ({"SWEEP_INTERVAL": 0}, "from 0.1 to"),
+        ({"SLICE": -1}, "from 0.1 to"),
+        ({"LEASE": math.inf}, "from 0 to"),
+        ({"READ_SPACING": math.nan}, "from 0 to"),
+        ({"JOB_HORIZON": -1}, "from 0 to"),
+        ({"UNKNOWN_HORIZON": 1e300}, "from 0 to"),
+        ({"MAX_CONCURRENCY": -3}, "from 0 to"),
+        ({"MAX_ATTEMPTS": 0}, "from 1 to"),
+        ({"CREDIT_RESERVE": 101}, "from 0 to 100"),
+    ],
+)
+def test_a_number_out_of_its_range_is_refused(
+    settings: Any, changes: dict[str, float], limits: str
+) -> None:
+    [message] = found_with(settings, **changes)
+
+    assert (message.id, type(message)) == ("zoho_crm.E012", Error)
+    assert f"It must be {limits}" in str(message.hint)
+
+
+@pytest.mark.parametrize("path", ["no.such.module", "os.path", "nothing"])
+def test_a_transport_that_is_no_callable_is_named(settings: Any, path: str) -> None:
+    [message] = found_with(settings, TRANSPORT=path)
+
+    assert (message.id, type(message)) == ("zoho_crm.E013", Error)
+    assert path in message.msg
 
 
 @pytest.mark.parametrize("keys", [[ENCRYPTION_KEY], (ENCRYPTION_KEY,)])

@@ -12,6 +12,8 @@ System checks of the settings, for ``manage.py check``.
 * ``zoho_crm.E009`` a row of ``EXTRA_DATA_CENTERS`` cannot be used
 * ``zoho_crm.E010`` ``PROXY`` is not the URL of a proxy
 * ``zoho_crm.E011`` ``CA_BUNDLE`` is not a file of certificates
+* ``zoho_crm.E012`` a number is too small or too large
+* ``zoho_crm.E013`` ``TRANSPORT`` is not the path of a callable
 * ``zoho_crm.W001`` no encryption key: nothing can be connected
 * ``zoho_crm.W002`` Celery's broker is in the memory of one process
 * ``zoho_crm.W007`` the password of ``PROXY`` is a plain text
@@ -46,9 +48,29 @@ from django.urls import NoReverseMatch, get_script_prefix, is_valid_path
 from django.utils.module_loading import import_string
 
 from zoho_crm import crypto
-from zoho_crm.conf import SETTING_NAMES, SETTING_TYPES, ZohoSettings, conf, raw_settings
+from zoho_crm.conf import (
+    DEFAULT_COSTS,
+    SETTING_NAMES,
+    SETTING_TYPES,
+    ZohoSettings,
+    conf,
+    raw_settings,
+)
 from zoho_crm.datacenters import is_local, origin_of, with_extra
 from zoho_crm.types import Environment, Secret
+
+#: Errors with which nothing works, so that nothing else can be examined.
+FATAL = frozenset({"zoho_crm.E006", "zoho_crm.E008", "zoho_crm.E012", "zoho_crm.E013"})
+#: The smallest value of a number, if not 0, and the largest, if not ten years or ``MAX_NUMBER``.
+SMALLEST: Mapping[str, float] = {
+    "SLICE": 0.1,
+    "SWEEP_INTERVAL": 0.1,
+    "MAX_ATTEMPTS": 1,
+    "RETENTION_DAYS": 1,
+}
+LARGEST: Mapping[str, float] = {"CREDIT_RESERVE": 100, "RETENTION_DAYS": 36_500}
+MAX_SECONDS = 10 * 365 * 86_400
+MAX_NUMBER = 10**9
 
 #: Zoho's Python SDK, and its major version that ``zoho_crm.contrib.sdk`` is for.
 SDK_PACKAGE = "zohocrmsdk8-0"
@@ -62,12 +84,14 @@ def check_settings(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) -> l
     wrong_types = check_types(config)
     wrong_values: list[CheckMessage] = []
     if not wrong_types:
+        wrong_values += check_ranges(config)
         wrong_values += check_encryption_keys(config)
         wrong_values += check_durations(config)
         wrong_values += check_data_center(config)
         wrong_values += check_extra_data_centers(config)
         wrong_values += check_proxy(config)
         wrong_values += check_ca_bundle(config)
+        wrong_values += check_transport(config)
     return [
         *check_keys(),
         *wrong_types,
@@ -103,7 +127,9 @@ def check_deployment(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) ->
 
 
 def check_keys() -> list[CheckMessage]:
-    """Return the keys of ``ZOHO_CRM`` that do not exist."""
+    """Return the keys of ``ZOHO_CRM`` that do not exist, or that it is no dictionary."""
+    if not isinstance(getattr(settings, "ZOHO_CRM", {}), Mapping):
+        return [Error("ZOHO_CRM is not a dictionary.", id="zoho_crm.E008")]
     return [
         Error(f"ZOHO_CRM has no key '{key}'.", hint=_suggestion(key), id="zoho_crm.E001")
         for key in sorted(set(map(str, raw_settings())) - SETTING_NAMES)
@@ -140,7 +166,11 @@ def _are_texts(value: Any) -> bool:
 
 
 def _are_costs(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(_is_whole, value.values()))
+    return (
+        isinstance(value, Mapping)
+        and value.keys() <= DEFAULT_COSTS.keys()
+        and all(_is_whole(cost) and 0 <= cost <= MAX_NUMBER for cost in value.values())
+    )
 
 
 def _are_hosts(value: Any) -> bool:
@@ -156,9 +186,31 @@ _TYPES: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
     float: ("a number", _is_number),
     Secret | str: ("a text or a Secret", lambda value: isinstance(value, str | Secret)),
     tuple[str, ...]: ("a list of texts", _are_texts),
-    Mapping[str, int]: ("a dictionary of whole numbers", _are_costs),
+    Mapping[str, int]: (
+        f"a dictionary of whole numbers for {', '.join(DEFAULT_COSTS)}",
+        _are_costs,
+    ),
     Mapping[str, tuple[str, ...]]: ("a dictionary of lists of texts", _are_hosts),
 }
+
+
+def check_ranges(config: ZohoSettings) -> list[CheckMessage]:
+    """Return the numbers that are too small or too large, such as one that is not finite."""
+    longest = {int: MAX_NUMBER, float: MAX_SECONDS}
+    ranges = {
+        name: (SMALLEST.get(name, 0), LARGEST.get(name, longest[kind]))
+        for name, kind in SETTING_TYPES.items()
+        if kind in longest
+    }
+    return [
+        Error(
+            f"ZOHO_CRM['{name}'] is {getattr(config, name)}.",
+            hint=f"It must be from {least:,} to {most:,}.",
+            id="zoho_crm.E012",
+        )
+        for name, (least, most) in ranges.items()
+        if not least <= getattr(config, name) <= most
+    ]
 
 
 def check_encryption_keys(config: ZohoSettings) -> list[CheckMessage]:
@@ -259,6 +311,21 @@ def check_ca_bundle(config: ZohoSettings) -> list[CheckMessage]:
             hint = "It is the path of a file in the PEM format."
             return [Error(message, hint=hint, id="zoho_crm.E011")]
     return []
+
+
+def check_transport(config: ZohoSettings) -> list[CheckMessage]:
+    """Return ``TRANSPORT`` if it does not lead to a callable."""
+    if not config.TRANSPORT:
+        return []
+    try:
+        is_callable = callable(import_string(config.TRANSPORT))
+    except ImportError:
+        is_callable = False
+    if is_callable:
+        return []
+    message = f"ZOHO_CRM['TRANSPORT'] leads to no callable: '{config.TRANSPORT}'."
+    hint = "It is the dotted path of a callable that returns an adapter of requests."
+    return [Error(message, hint=hint, id="zoho_crm.E013")]
 
 
 def check_local_url(config: ZohoSettings) -> list[CheckMessage]:

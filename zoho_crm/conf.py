@@ -28,6 +28,10 @@ SCOPES = (
 )
 
 
+#: API credits of a call, by its kind, where ``CREDIT_COSTS`` does not say otherwise.
+DEFAULT_COSTS: Mapping[str, int] = {"convert": 5, "mass_convert": 200, "other": 1}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ZohoSettings:
     """The keys of ``settings.ZOHO_CRM`` with their defaults; durations are seconds."""
@@ -93,10 +97,8 @@ class ZohoSettings:
     UNKNOWN_HORIZON: float = 86_400
     #: How old a preview may be when the lead is converted; an older one is made again.
     PREVIEW_MAX_AGE: float = 86_400
-    #: API credits per kind of call.
-    CREDIT_COSTS: Mapping[str, int] = field(
-        default_factory=lambda: {"convert": 5, "mass_convert": 200, "other": 1}
-    )
+    #: API credits per kind of call; a kind that is left out costs what Zoho documents.
+    CREDIT_COSTS: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_COSTS))
     #: API credits per day; 0: as the edition allows. The reserve, in percent, is left to other
     #: programs.
     CREDIT_BUDGET: int = 0
@@ -109,6 +111,11 @@ class ZohoSettings:
     def data_centers(self) -> Mapping[str, DataCenter]:
         """Zoho's data centers by code, with ``local`` if ``LOCAL_URL`` is set."""
         return data_centers(self.LOCAL_URL, self.EXTRA_DATA_CENTERS)
+
+    @property
+    def costs(self) -> Mapping[str, int]:
+        """API credits of a call, by each of its kinds."""
+        return {**DEFAULT_COSTS, **self.CREDIT_COSTS}
 
     @property
     def proxy(self) -> Secret:
@@ -138,8 +145,9 @@ SETTING_NAMES = frozenset(SETTING_TYPES)
 
 
 def raw_settings() -> dict[str, Any]:
-    """Return a copy of ``settings.ZOHO_CRM``, unchecked."""
-    return dict(getattr(settings, "ZOHO_CRM", {}))
+    """Return a copy of ``settings.ZOHO_CRM``, unchecked; empty if it is no dictionary."""
+    given = getattr(settings, "ZOHO_CRM", {})
+    return dict(given) if isinstance(given, Mapping) else {}
 
 
 def conf() -> ZohoSettings:

@@ -80,6 +80,39 @@ def test_a_complaint_of_the_checks_is_shown_with_its_hint(
     assert "CLIENT_ID" in finding["fix"]
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"LOCAL_URL": None},
+        {"ENCRYPTION_KEYS": None},
+        {"EXTRA_DATA_CENTERS": ["uk"]},
+        {"PROXY": 5},
+        {"LEASE": float("inf")},
+        {"TRANSPORT": "no.such.module"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_settings_that_cannot_be_used_are_all_that_is_said(
+    run: Run, connection: Connection, settings: Any, changes: dict[str, Any]
+) -> None:
+    change(settings, **changes)
+
+    found = findings(run)
+
+    assert next(iter(changes)) in str(found)
+    assert "Nothing else can be examined" in found["all others"]["message"]
+    assert "database" not in found
+
+
+def test_times_without_a_zone_are_all_that_is_said(
+    run: Run, connection: Connection, settings: Any
+) -> None:
+    settings.USE_TZ = False
+
+    assert findings(run).keys() >= {"settings zoho_crm.E006", "all others"}
+    assert "worker" not in findings(run)
+
+
 def test_what_fails_ends_with_1(run: Run, connection: Connection, settings: Any) -> None:
     change(settings, CLIENT_IDD="1000.X")
 
@@ -311,6 +344,16 @@ def test_a_data_center_that_is_not_known(run: Run, connection: Connection) -> No
 
     assert finding["result"] == "fail"
     assert "LOCAL_URL" in finding["fix"]
+
+
+def test_the_fix_for_a_connection_whose_data_center_is_unknown_is_a_setting(
+    run: Run, connection: Connection
+) -> None:
+    Connection.objects.update(data_center="uk")
+
+    fix = findings(run)[f"connection {connection}"]["fix"]
+
+    assert fix == "Correct LOCAL_URL or EXTRA_DATA_CENTERS in the settings."
 
 
 def test_a_lost_connection_needs_a_person(run: Run, connection: Connection) -> None:

@@ -11,6 +11,7 @@ from django.utils.timezone import now
 from tests.mass.bench import Bench
 from zoho_crm.models import ApiUsage, Connection, ConnectionWork
 from zoho_crm.services import usage
+from zoho_crm.services.mass_convert.jobs import min_job_size
 
 
 def counted(bench: Bench) -> dict[str, tuple[int, int, int]]:
@@ -32,6 +33,17 @@ def test_calls_are_counted_by_kind_with_what_they_cost(bench: Bench) -> None:
         "mass_convert": (1, 200, 0),
     }
     assert usage.spent(pk) == 216
+
+
+def test_a_kind_of_call_without_a_cost_of_its_own_costs_what_zoho_documents(
+    bench: Bench, settings: Any
+) -> None:
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "CREDIT_COSTS": {"convert": 7}}
+
+    usage.record(bench.connection.pk, [("mass_convert", False), ("convert", False)])
+
+    assert usage.spent(bench.connection.pk) == 200 + 7
+    assert min_job_size() == 200 // 7 + 1
 
 
 def test_what_was_spent_a_day_ago_counts_no_more(bench: Bench) -> None:

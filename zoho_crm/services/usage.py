@@ -41,11 +41,11 @@ def record(connection_id: int, calls: Iterable[tuple[str, bool]]) -> None:
 
     :param calls: of each its kind, a key of ``CREDIT_COSTS``, and whether it hit a rate limit
     """
-    costs = conf().CREDIT_COSTS
+    costs = conf().costs
     calls = list(calls)
     refused = Counter(kind for kind, was_refused in calls if was_refused)
     for kind, number in Counter(kind for kind, _refused in calls).items():
-        spent = number * costs.get(kind, costs.get("other", 1))
+        spent = number * costs.get(kind, costs["other"])
         _add(connection_id, kind, calls=number, credits=spent, refusals=refused[kind])
 
 

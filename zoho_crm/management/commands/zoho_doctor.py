@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
 from typing import Any
 
@@ -46,7 +46,8 @@ class Command(ZohoCommand):
 
     def _rows(self, findings: list[Finding]) -> Iterator[Row]:
         """Yield a row for each finding when it is known, and add the finding to the list."""
-        for finding in chain(_settings(), doctor.run_checks()):
+        messages = checks.check_settings(None)
+        for finding in chain(_settings(messages), _others(messages)):
             findings.append(finding)
             yield {
                 "check": finding.check,
@@ -64,12 +65,20 @@ class Command(ZohoCommand):
         return {"result": styles[row["result"]]}
 
 
-def _settings() -> Iterator[Finding]:
-    found = checks.check_settings(None)
-    for message in found:
-        yield _finding(message)
-    if all(message.level < WARNING for message in found):
+def _settings(messages: Collection[CheckMessage]) -> Iterator[Finding]:
+    yield from map(_finding, messages)
+    if all(message.level < WARNING for message in messages):
         yield Finding(check="settings", result=Result.OK, message=_("no problem found"))
+
+
+def _others(messages: Collection[CheckMessage]) -> Iterator[Finding]:
+    """Yield the findings of all other checks, unless the settings make them impossible."""
+    if checks.FATAL.isdisjoint(message.id for message in messages):
+        yield from doctor.run_checks()
+        return
+    message = _("Nothing else can be examined with these settings.")
+    fix = _("Correct them, then run this again.")
+    yield Finding(check="all others", result=Result.WARN, message=message, fix=fix)
 
 
 def _finding(message: CheckMessage) -> Finding:

@@ -166,6 +166,8 @@ def _fix_for(error: Exception) -> str:
         return _("Grant it at Zoho, then run: manage.py zoho_status --test")
     if getattr(error, "code", "") == "no_ca_bundle":
         return _("Correct CA_BUNDLE in the settings.")
+    if getattr(error, "code", "") == "unknown_data_center":
+        return _("Correct LOCAL_URL or EXTRA_DATA_CENTERS in the settings.")
     if isinstance(error, SecretUnreadableError | ImproperlyConfigured):
         return _("Put the key back into ENCRYPTION_KEYS, or connect again: manage.py zoho_connect")
     return _connect_again()

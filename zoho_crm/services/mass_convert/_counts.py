@@ -50,7 +50,7 @@ class Estimate:
 
 def estimate(run: MassConversion) -> Estimate:
     """Return the calls, credits and seconds for the rest of a run if every lead is sent singly."""
-    costs = conf().CREDIT_COSTS
+    costs = conf().costs
     current = counts(run)
     to_preview = current.get(Status.NEW, 0)
     to_send = current.get(Status.READY, 0) + current["decided"]
@@ -59,6 +59,6 @@ def estimate(run: MassConversion) -> Estimate:
     seconds = (other + to_send) * SECONDS_PER_CALL / max(1, conf().MAX_CONCURRENCY or 8)
     return Estimate(
         calls=other + to_send,
-        credits=other * costs.get("other", 1) + to_send * costs.get("convert", 5),
+        credits=other * costs["other"] + to_send * costs["convert"],
         seconds=math.ceil(seconds),
     )

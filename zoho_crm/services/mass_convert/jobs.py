@@ -66,8 +66,8 @@ def effect_of(row: LeadConversion, policy: Policy) -> Effect | None:
 
 def min_job_size() -> int:
     """Return the smallest number of leads for which a job costs fewer credits than single calls."""
-    costs = conf().CREDIT_COSTS
-    return costs.get("mass_convert", 200) // max(1, costs.get("convert", 5)) + 1
+    costs = conf().costs
+    return costs["mass_convert"] // max(1, costs["convert"]) + 1
 
 
 def effect_key(effect: Effect | None) -> str:
