@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 from django.contrib.auth.models import User
+from django.db import connection as database
 from django.db import transaction
 
 from tests import messages
@@ -251,7 +252,7 @@ def test_a_connection_is_named_by_itself_its_name_or_its_key(
     assert shortcuts.convert_lead("1").connection == connection
 
 
-@pytest.mark.parametrize("name", ["Other", "", "1", "\0", 0, 10**30])
+@pytest.mark.parametrize("name", ["another", "", "1", "\0", 0, 10**30])
 def test_an_unknown_connection_is_refused_with_the_names_of_those_there_are(
     connection: Connection, other: Connection, name: str | int
 ) -> None:
@@ -609,3 +610,10 @@ def test_conversions_are_found_by_what_became_of_them(connection: Connection) ->
     ]:
         assert [row.status for row in chosen] == [status]
     assert rows.of_lead("3").get().status == Status.READY
+
+
+@pytest.mark.skipif(database.vendor != "sqlite", reason="others scan a table that is empty")
+def test_the_conversions_of_a_lead_are_found_by_an_index(db: None) -> None:
+    plan = LeadConversion.objects.of_lead("1").explain()
+
+    assert plan.splitlines()[0].endswith("(lead_id=?)")

@@ -970,7 +970,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="leadconversion",
             constraint=models.UniqueConstraint(
-                fields=("connection", "lead_id"), name="zoho_crm_a_lead_converts_once"
+                fields=("lead_id", "connection"), name="zoho_crm_a_lead_converts_once"
             ),
         ),
         migrations.AddConstraint(

@@ -175,7 +175,7 @@ class LeadConversion(PrimaryModel):
         verbose_name_plural = _("lead conversions")
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["connection", "lead_id"], name="zoho_crm_a_lead_converts_once"
+                fields=["lead_id", "connection"], name="zoho_crm_a_lead_converts_once"
             ),
             models.CheckConstraint(
                 condition=~models.Q(status=Status.CONVERTED) | ~models.Q(converted_by=""),
