@@ -20,7 +20,8 @@ from zoho_crm.types import Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def rows_of(heading: str) -> list[list[str]]:
@@ -120,6 +121,51 @@ def test_every_signal_is_in_the_reference() -> None:
     exist = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
 
     assert first_names("Signals") == exist
+
+
+def endpoint_steps() -> str:
+    """Return the table of the steps in which an endpoint is added."""
+    (table,) = re.findall(r"^\| step .*\n\|.*\n((?:\|.*\n)+)", CONTRIBUTING, flags=re.MULTILINE)
+    return table
+
+
+def names_in_steps() -> list[str]:
+    """Return the dotted names in the last column of that table."""
+    cells = [line.strip("| ").split(" | ")[-1] for line in endpoint_steps().splitlines()]
+    names = {name for cell in cells for name in re.findall(r"`([a-z_]+(?:\.\w+)+)`", cell)}
+    return sorted(names - {"modules.ALL", "modules.contacts.READ"})
+
+
+@pytest.mark.parametrize("name", names_in_steps())
+def test_what_the_steps_of_an_endpoint_name_exists(name: str) -> None:
+    assert resolve(name) is not None
+
+
+def test_the_tests_in_the_steps_of_an_endpoint_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)`(?:: `(test_\w+)`)?", endpoint_steps())
+
+    assert len(named) >= 5
+    for path, test in named:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert not test or f"def {test}(" in text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["README.md", "CONTRIBUTING.md", ".github/workflows/ci.yml", ".pre-commit-config.yaml"],
+)
+def test_commands_are_targets_of_the_makefile(path: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    text = (ROOT / path).read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:`|^|run: |entry: )make ([a-z][a-z-]*)", text, flags=re.MULTILINE))
+    named |= {
+        word
+        for row in re.findall(r"^ +command: \[(.*)\]", text, flags=re.MULTILINE)
+        for word in re.findall(r'\b([a-z-]+)(?: ARGS=\S+)?"?(?:,|$)', row)
+    }
+
+    assert named
+    assert [name for name in named if f"\n{name}:" not in makefile] == []
 
 
 def test_the_reasons_of_an_import_are_explained() -> None:
