@@ -14,7 +14,14 @@ from django.urls import resolve
 
 from tests.admin.pages import Browser, Page, check_mark_up, check_tables
 from tests.services.test_users import add_user
-from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.admin._base import BADGES
+from zoho_crm.models import (
+    Connection,
+    LeadConversion,
+    MassConversion,
+    MassConversionJob,
+    Token,
+)
 from zoho_crm.services import preview
 from zoho_crm.simulator import Simulator
 
@@ -103,6 +110,15 @@ def test_a_page_is_open_with_its_permission_alone(
             browser.get(url_of(address))
 
             assert browser.status in (200, 405)
+
+
+def test_every_status_has_a_badge() -> None:
+    statuses: tuple[Any, ...] = (
+        *(Connection.Status, Token.Status, LeadConversion.Status),
+        *(MassConversion.Stage, MassConversionJob.Status),
+    )
+
+    assert {status for choices in statuses for status in choices.values} == BADGES.keys()
 
 
 def test_who_is_not_signed_in_is_asked_to(

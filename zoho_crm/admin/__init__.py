@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from zoho_crm.admin._connections import (
+from zoho_crm.admin.connections import (
     ApiUsageAdmin,
     ConnectionAdmin,
     ConnectionEventAdmin,
 )
-from zoho_crm.admin._conversions import LeadConversionAdmin
-from zoho_crm.admin._policies import PolicyAdmin
-from zoho_crm.admin._runs import MassConversionAdmin
-from zoho_crm.admin._tokens import TokenAdmin
+from zoho_crm.admin.conversions import LeadConversionAdmin
+from zoho_crm.admin.policies import PolicyAdmin
+from zoho_crm.admin.runs import MassConversionAdmin
+from zoho_crm.admin.tokens import TokenAdmin
 from zoho_crm.models import (
     ApiUsage,
     Connection,

@@ -1,37 +1,33 @@
-"""Base classes of our admins, permission checks, times and status badges."""
+"""What the admins share: base classes, results of buttons, permissions, badges, texts as HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias, cast
+from functools import partial
+from typing import Any, ClassVar, cast
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin import SimpleListFilter
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from zoho_crm.exceptions import ZohoError
-from zoho_crm.models import (
-    Connection,
-    LeadConversion,
-    MassConversion,
-    MassConversionJob,
-    Token,
-    non_atomic_requests,
-)
+from zoho_crm.models import Connection, non_atomic_requests
+from zoho_crm.services.choices import Choices, choices
+from zoho_crm.services.presentation import describe_error
 from zoho_crm.services.states import ShellCommand, StateText, Text
 from zoho_crm.types import storable
 
@@ -40,49 +36,33 @@ EXPECTED_ERRORS = (ZohoError, ImproperlyConfigured)
 #: Shown in place of an empty value.
 EMPTY_TEXT = "–"
 
-#: Symbol and tone, by status.
-BadgeStyles: TypeAlias = Mapping[str, tuple[str, str]]
-
-_CONNECTION: BadgeStyles = {
-    Connection.Status.ACTIVE: ("●", "good"),
-    Connection.Status.NEEDS_RECONNECT: ("▲", "bad"),
-    Connection.Status.DISABLED: ("○", "neutral"),
-}
-_TOKEN: BadgeStyles = {
-    Token.Status.ACTIVE: ("●", "good"),
-    Token.Status.NEEDS_RECONNECT: ("▲", "bad"),
-    Token.Status.REVOKED: ("○", "neutral"),
-}
-_S = LeadConversion.Status
-_CONVERSION: BadgeStyles = {
-    _S.NEW: ("○", "neutral"),
-    _S.PREVIEWED: ("◇", "neutral"),
-    _S.READY: ("→", "neutral"),
-    _S.RUNNING: ("↻", "neutral"),
-    _S.SCHEDULED: ("↻", "neutral"),
-    _S.UNKNOWN: ("?", "warn"),
-    _S.CONVERTED: ("✓", "good"),
-    _S.FAILED: ("✗", "bad"),
-    _S.SKIPPED: ("–", "neutral"),
-    _S.NEEDS_REVIEW: ("▲", "warn"),
-}
-_R = MassConversion.Stage
-_RUN: BadgeStyles = {
-    _R.STAGING: ("…", "neutral"),
-    _R.PREVIEWING: ("○", "neutral"),
-    _R.REVIEW: ("◇", "warn"),
-    _R.CONVERTING: ("↻", "neutral"),
-    _R.FINISHED: ("✓", "good"),
-    _R.CANCELLED: ("–", "neutral"),
-}
-_J = MassConversionJob.Status
-_JOB: BadgeStyles = {
-    _J.POSTING: ("→", "neutral"),
-    _J.ACCEPTED: ("↻", "neutral"),
-    _J.FINISHED: ("✓", "good"),
-    _J.REFUSED: ("✗", "bad"),
-    _J.LOST: ("?", "warn"),
-    _J.GIVEN_UP: ("▲", "warn"),
+#: Symbol and tone, by the status of a connection, token, conversion or job, or a run's stage.
+BADGES: Mapping[str, tuple[str, str]] = {
+    "ACTIVE": ("●", "good"),
+    "NEEDS_RECONNECT": ("▲", "bad"),
+    "DISABLED": ("○", "neutral"),
+    "REVOKED": ("○", "neutral"),
+    "NEW": ("○", "neutral"),
+    "PREVIEWED": ("◇", "neutral"),
+    "READY": ("→", "neutral"),
+    "RUNNING": ("↻", "neutral"),
+    "SCHEDULED": ("↻", "neutral"),
+    "UNKNOWN": ("?", "warn"),
+    "CONVERTED": ("✓", "good"),
+    "FAILED": ("✗", "bad"),
+    "SKIPPED": ("–", "neutral"),
+    "NEEDS_REVIEW": ("▲", "warn"),
+    "STAGING": ("…", "neutral"),
+    "PREVIEWING": ("○", "neutral"),
+    "REVIEW": ("◇", "warn"),
+    "CONVERTING": ("↻", "neutral"),
+    "FINISHED": ("✓", "good"),
+    "CANCELLED": ("–", "neutral"),
+    "POSTING": ("→", "neutral"),
+    "ACCEPTED": ("↻", "neutral"),
+    "REFUSED": ("✗", "bad"),
+    "LOST": ("?", "warn"),
+    "GIVEN_UP": ("▲", "warn"),
 }
 
 
@@ -130,7 +110,7 @@ class ReadOnlyAdmin(BaseAdmin):
         return False
 
 
-class CustomPagesAdmin(ReadOnlyAdmin):
+class PagesAdmin(ReadOnlyAdmin):
     """An admin with pages of its own beside the change list and the change form."""
 
     def url_patterns(self) -> list[URLPattern]:
@@ -150,14 +130,23 @@ class CustomPagesAdmin(ReadOnlyAdmin):
         """
         Return the URL pattern of a view that requires one of these permissions of the app.
 
-        The view may call Zoho: it is never cached and stays outside ``ATOMIC_REQUESTS``, because
-        what Zoho does cannot be rolled back.
+        The view gets this admin, the request, and the row if its primary key is in the route. It
+        may call Zoho: it is never cached and stays outside ``ATOMIC_REQUESTS``, because what Zoho
+        does cannot be rolled back.
+
+        :param view: a function, for a page of its own or for a button
         """
-        guarded = self.admin_site.admin_view(
-            require_permission(require_http_methods(list(methods))(view), permissions)
-        )
+        allowed = require_http_methods(list(methods))(partial(view, self))
+
+        def guarded(request: HttpRequest, pk: int | None = None) -> HttpResponseBase:
+            if not has_any_permission(request, *permissions):
+                raise PermissionDenied
+            if pk is None:
+                return allowed(request)
+            return allowed(request, get_object_or_404(self.get_queryset(request), pk=pk))
+
         name = f"{self.opts.app_label}_{self.opts.model_name}_{route.strip('/').split('/')[-1]}"
-        return path(route, non_atomic_requests(guarded), name=name)
+        return path(route, non_atomic_requests(self.admin_site.admin_view(guarded)), name=name)
 
     def page_url(self, name: str, *args: Any) -> str:
         """Return the URL of one of this model's admin pages."""
@@ -169,6 +158,37 @@ class CustomPagesAdmin(ReadOnlyAdmin):
         if self.has_view_permission(request, row):
             return self.page_url("change", row.pk)
         return reverse("admin:index", current_app=self.admin_site.name)
+
+    def carry_out(
+        self,
+        request: HttpRequest,
+        row: Model,
+        action: Callable[[], object],
+        *,
+        log: str,
+        done: str,
+        failed: str,
+    ) -> HttpResponse:
+        """Do something to a record, and redirect to its page, which says that, or why it failed."""
+        try:
+            action()
+        except EXPECTED_ERRORS as error:
+            messages.error(request, failed % error)
+            return redirect(self.record_url(request, row))
+        return self.redirect_with_success(request, row, done, log=log)
+
+    def redirect_with_success(
+        self, request: HttpRequest, row: Model, text: str, *, log: str = ""
+    ) -> HttpResponse:
+        """Log what was done to a record, by default in the words that its page shows."""
+        self.log_change(request, row, log or text)
+        messages.success(request, text)
+        return redirect(self.record_url(request, row))
+
+    def redirect_with_warning(self, request: HttpRequest, row: Model, text: str) -> HttpResponse:
+        """Redirect to the page of a record, which shows the text."""
+        messages.warning(request, text)
+        return redirect(self.record_url(request, row))
 
     def render_page(
         self, request: HttpRequest, template: str, *, page_name: str, **context: Any
@@ -187,19 +207,6 @@ class CustomPagesAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, name, {**common, **context})
 
 
-def require_permission(
-    view: Callable[..., HttpResponseBase], permissions: tuple[str, ...]
-) -> Callable[..., HttpResponseBase]:
-    """Return the view, guarded: users without any of these permissions of the app get 403."""
-
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not has_any_permission(request, *permissions):
-            raise PermissionDenied
-        return view(request, *args, **kwargs)
-
-    return guarded
-
-
 def has_any_permission(request: HttpRequest, *permissions: str) -> bool:
     """Return whether the user has at least one of these permissions of the app."""
     return any(signed_in_user(request).has_perm(f"zoho_crm.{name}") for name in permissions)
@@ -209,6 +216,14 @@ def signed_in_user(request: HttpRequest) -> Any:
     """Return the user; the admin admits signed-in users only."""
     assert isinstance(request.user, AbstractBaseUser)
     return request.user
+
+
+def readable_choices(connection: Connection) -> tuple[Choices, str]:
+    """Return what an organisation offers; nothing, and why, if Zoho cannot be asked now."""
+    try:
+        return choices(connection), ""
+    except EXPECTED_ERRORS as error:
+        return Choices(), describe_error(error)
 
 
 def time_html(instant: datetime | None) -> SafeString | str:
@@ -236,34 +251,9 @@ def _value_html(value: str | datetime | None) -> str:
     return value if isinstance(value, str) else time_html(value)
 
 
-def connection_badge(connection: Connection, *, lacks_default: bool = False) -> SafeString:
-    """Return the badge of a connection's status, which may be that it needs a default user."""
-    label = _("needs a default user") if lacks_default else connection.get_status_display()
-    return _badge(_CONNECTION, connection.status, label)
-
-
-def token_badge(token: Token) -> SafeString:
-    """Return the badge of a token's status."""
-    return _badge(_TOKEN, token.status, token.get_status_display())
-
-
-def conversion_badge(row: LeadConversion) -> SafeString:
-    """Return the badge of a conversion's status."""
-    return _badge(_CONVERSION, row.status, row.get_status_display())
-
-
-def run_badge(run: MassConversion) -> SafeString:
-    """Return the badge of a mass conversion's stage."""
-    return _badge(_RUN, run.stage, run.get_stage_display())
-
-
-def job_badge(job: MassConversionJob) -> SafeString:
-    """Return the badge of a job's status."""
-    return _badge(_JOB, job.status, job.get_status_display())
-
-
-def _badge(styles: BadgeStyles, status: str, label: str) -> SafeString:
-    symbol, tone = styles[status]
+def status_badge(status: str, label: str) -> SafeString:
+    """Return the badge of a status, with its label."""
+    symbol, tone = BADGES[status]
     return format_html(
         '<span class="zoho-badge zoho-{}"><span aria-hidden="true">{}</span> {}</span>',
         tone,

@@ -1,13 +1,14 @@
-"""Admin pages of connections, and of their tokens, events and API usage."""
+"""Admin pages of connections, and of their events and API usage."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.urls import NoReverseMatch, URLPattern, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -21,15 +22,14 @@ from zoho_crm import tasks
 from zoho_crm.admin._base import (
     EMPTY_TEXT,
     EXPECTED_ERRORS,
-    CustomPagesAdmin,
+    PagesAdmin,
     ReadOnlyAdmin,
-    connection_badge,
     has_any_permission,
     signed_in_user,
+    status_badge,
     time_html,
-    token_badge,
 )
-from zoho_crm.admin._tokens import expiry_text, secret_text
+from zoho_crm.admin.tokens import expiry_text, secret_text
 from zoho_crm.conf import conf
 from zoho_crm.forms import ConnectForm, SelfClientForm, VersionForm, without_values
 from zoho_crm.models import (
@@ -50,7 +50,7 @@ from zoho_crm.views import redirect_uri, redirect_uri_notes
 MAX_EVENTS = 20
 
 
-class ConnectionAdmin(CustomPagesAdmin):
+class ConnectionAdmin(PagesAdmin):
     list_display = (
         "name",
         "badge",
@@ -140,137 +140,14 @@ class ConnectionAdmin(CustomPagesAdmin):
     def url_patterns(self) -> list[URLPattern]:
         post = ("POST",)
         return [
-            self.url_pattern("connect/", self.connect_view, "connect_connection"),
-            self.url_pattern("<int:pk>/test/", self.test_view, "refresh_connection", methods=post),
+            self.url_pattern("connect/", connect_page, "connect_connection"),
+            self.url_pattern("<int:pk>/test/", test_connection, "refresh_connection", methods=post),
             self.url_pattern(
-                "<int:pk>/refresh/", self.refresh_view, "refresh_connection", methods=post
+                "<int:pk>/refresh/", refresh_token, "refresh_connection", methods=post
             ),
-            self.url_pattern("<int:pk>/disconnect/", self.disconnect_view, "disconnect_connection"),
-            self.url_pattern("<int:pk>/forget/", self.forget_view, "disconnect_connection"),
+            self.url_pattern("<int:pk>/disconnect/", disconnect_page, "disconnect_connection"),
+            self.url_pattern("<int:pk>/forget/", forget_page, "disconnect_connection"),
         ]
-
-    @method_decorator(sensitive_post_parameters("code", "client_secret"))
-    def connect_view(self, request: HttpRequest) -> HttpResponse:
-        """Show both ways to connect; connect with a self client's grant code."""
-        with HiddenVariables():
-            form = SelfClientForm(request.POST or None)
-            # What stays in the request is shown by error reporters.
-            request.POST = without_values(request.POST, SelfClientForm.SECRETS)
-        if request.method == "POST" and form.is_valid():
-            try:
-                connection = connect.with_grant_code(
-                    by=signed_in_user(request), **form.cleaned_data
-                )
-            except EXPECTED_ERRORS as error:
-                form.add_service_error(error)
-            else:
-                return self._connected(request, connection)
-        # Both forms have the same fields; on one page they need different ids.
-        web, settings = ConnectForm(auto_id="web_%s"), conf()
-        return self.render_page(
-            request,
-            "connect.html",
-            page_name=_("Connect to Zoho"),
-            form=form,
-            web=web,
-            connect_url=connect_url(),
-            redirect_uri=redirect_uri(request) if connect_url() else "",
-            notes=redirect_uri_notes(request) if connect_url() else [],
-            next=self.list_url(request),
-            settings=settings,
-            scopes=",".join(settings.SCOPES),
-        )
-
-    def _connected(self, request: HttpRequest, connection: Connection) -> HttpResponse:
-        tasks.wake(connection.pk)
-        self.log_change(request, connection, _("Connected by a code."))
-        messages.success(request, _("Connected to %s.") % connection)
-        token = connection.tokens.filter(is_default=True).first()
-        missing = connect.missing_scopes(token.scopes) if token else []
-        if missing:
-            text = _("These scopes were not granted, and what needs them will not work: %s")
-            messages.warning(request, text % ", ".join(missing))
-        return redirect(self.record_url(request, connection))
-
-    def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Test a connection by a call to Zoho."""
-        connection = get_object_or_404(Connection, pk=pk)
-        try:
-            problem = connect.check_connection(connection_id=pk, by=signed_in_user(request))
-        except EXPECTED_ERRORS as error:
-            problem = str(error)
-        if problem:
-            text = _("%(name)s cannot be used now: %(problem)s")
-            messages.error(request, text % {"name": connection, "problem": problem})
-        else:
-            tasks.wake(pk)
-            messages.success(request, _("%s works.") % connection)
-        self.log_change(request, connection, _("Tested."))
-        return redirect(self.record_url(request, connection))
-
-    def refresh_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Refresh the access token that was shown, if nobody refreshed it since."""
-        connection = get_object_or_404(Connection, pk=pk)
-        try:
-            tokens.refresh(connection_id=pk, generation=VersionForm(request.POST).seen_version)
-        except EXPECTED_ERRORS as error:
-            messages.error(request, _("The access token was not renewed. %s") % error)
-        else:
-            self.log_change(request, connection, _("Access token renewed."))
-            messages.success(request, _("The access token was renewed."))
-        return redirect(self.record_url(request, connection))
-
-    def disconnect_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show which leads are unfinished; on POST revoke the token at Zoho and delete it here."""
-        connection = get_object_or_404(Connection, pk=pk)
-        if request.method == "POST":
-            return self._disconnect(request, connection)
-        return self.render_page(
-            request,
-            "disconnect.html",
-            page_name=_("Disconnect"),
-            original=connection,
-            unfinished=unfinished_counts(connection),
-            can_forget=bool(connect.unreadable_tokens(connection)),
-            cancel=self.record_url(request, connection),
-        )
-
-    def _disconnect(self, request: HttpRequest, connection: Connection) -> HttpResponse:
-        try:
-            connect.disconnect(connection_id=connection.pk, by=signed_in_user(request))
-        except EXPECTED_ERRORS as error:
-            messages.error(request, _("Not disconnected; nothing was deleted. %s") % error)
-        else:
-            self.log_change(request, connection, _("Disconnected."))
-            messages.success(request, _("%s is disconnected; its history stays.") % connection)
-        return redirect(self.record_url(request, connection))
-
-    def forget_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show that the consent stays at Zoho; on POST delete the tokens that cannot be read."""
-        connection = get_object_or_404(Connection, pk=pk)
-        if request.method == "POST":
-            return self._forget(request, connection)
-        return self.render_page(
-            request,
-            "forget.html",
-            page_name=_("Forget here"),
-            original=connection,
-            unfinished=unfinished_counts(connection),
-            can_forget=bool(connect.unreadable_tokens(connection)),
-            how_to_end_consent=connect.how_to_end_consent(connection),
-            cancel=self.record_url(request, connection),
-        )
-
-    def _forget(self, request: HttpRequest, connection: Connection) -> HttpResponse:
-        try:
-            connect.forget(connection_id=connection.pk, by=signed_in_user(request))
-        except EXPECTED_ERRORS as error:
-            messages.error(request, _("Nothing was deleted. %s") % error)
-        else:
-            self.log_change(request, connection, _("Forgotten here."))
-            messages.success(request, _("%s is disconnected; its history stays.") % connection)
-            messages.warning(request, connect.how_to_end_consent(connection))
-        return redirect(self.record_url(request, connection))
 
     def list_url(self, request: HttpRequest) -> str:
         """Return the URL of the change list; without view permission that of the admin index."""
@@ -280,9 +157,9 @@ class ConnectionAdmin(CustomPagesAdmin):
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, connection: Connection) -> SafeString:
-        return connection_badge(
-            connection, lacks_default=getattr(connection, "lacks_default", False)
-        )
+        lacks_default = getattr(connection, "lacks_default", False)
+        label = _("needs a default user") if lacks_default else connection.get_status_display()
+        return status_badge(connection.status, label)
 
     @admin.display(description=gettext_lazy("data center"), ordering="data_center")
     def data_center_name(self, connection: Connection) -> str:
@@ -351,6 +228,145 @@ class ConnectionAdmin(CustomPagesAdmin):
         return str(int(work.limit)) if work else EMPTY_TEXT
 
 
+# Pages and buttons
+
+
+@method_decorator(sensitive_post_parameters("code", "client_secret"))
+def connect_page(pages: ConnectionAdmin, request: HttpRequest) -> HttpResponse:
+    """Show both ways to connect; connect with a self client's grant code."""
+    with HiddenVariables():
+        form = SelfClientForm(request.POST or None)
+        # What stays in the request is shown by error reporters.
+        request.POST = without_values(request.POST, SelfClientForm.SECRETS)
+    if request.method == "POST" and form.is_valid():
+        try:
+            connection = connect.with_grant_code(by=signed_in_user(request), **form.cleaned_data)
+        except EXPECTED_ERRORS as error:
+            form.add_service_error(error)
+        else:
+            return _connected(pages, request, connection)
+    # Both forms have the same fields; on one page they need different ids.
+    web, settings = ConnectForm(auto_id="web_%s"), conf()
+    return pages.render_page(
+        request,
+        "connect.html",
+        page_name=_("Connect to Zoho"),
+        form=form,
+        web=web,
+        connect_url=connect_url(),
+        redirect_uri=redirect_uri(request) if connect_url() else "",
+        notes=redirect_uri_notes(request) if connect_url() else [],
+        next=pages.list_url(request),
+        settings=settings,
+        scopes=",".join(settings.SCOPES),
+    )
+
+
+def _connected(pages: PagesAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:
+    tasks.wake(connection.pk)
+    text = _("Connected to %s.") % connection
+    response = pages.redirect_with_success(request, connection, text, log=_("Connected by a code."))
+    token = connection.tokens.filter(is_default=True).first()
+    missing = connect.missing_scopes(token.scopes) if token else []
+    if missing:
+        text = _("These scopes were not granted, and what needs them will not work: %s")
+        messages.warning(request, text % ", ".join(missing))
+    return response
+
+
+def test_connection(
+    pages: PagesAdmin, request: HttpRequest, connection: Connection
+) -> HttpResponse:
+    """Test a connection by a call to Zoho."""
+    try:
+        problem = connect.check_connection(connection_id=connection.pk, by=signed_in_user(request))
+    except EXPECTED_ERRORS as error:
+        problem = str(error)
+    if problem:
+        text = _("%(name)s cannot be used now: %(problem)s")
+        messages.error(request, text % {"name": connection, "problem": problem})
+    else:
+        tasks.wake(connection.pk)
+        messages.success(request, _("%s works.") % connection)
+    pages.log_change(request, connection, _("Tested."))
+    return redirect(pages.record_url(request, connection))
+
+
+def refresh_token(pages: PagesAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:
+    """Refresh the access token that was shown, if nobody refreshed it since."""
+    generation = VersionForm(request.POST).seen_version
+    return pages.carry_out(
+        request,
+        connection,
+        partial(tokens.refresh, connection_id=connection.pk, generation=generation),
+        log=_("Access token renewed."),
+        done=_("The access token was renewed."),
+        failed=_("The access token was not renewed. %s"),
+    )
+
+
+def disconnect_page(
+    pages: PagesAdmin, request: HttpRequest, connection: Connection
+) -> HttpResponse:
+    """Show which leads are unfinished; on POST revoke the token at Zoho and delete it here."""
+    if request.method == "POST":
+        by = signed_in_user(request)
+        return pages.carry_out(
+            request,
+            connection,
+            partial(connect.disconnect, connection_id=connection.pk, by=by),
+            log=_("Disconnected."),
+            done=_("%s is disconnected; its history stays.") % connection,
+            failed=_("Not disconnected; nothing was deleted. %s"),
+        )
+    return pages.render_page(
+        request,
+        "disconnect.html",
+        page_name=_("Disconnect"),
+        **_ending_context(pages, request, connection),
+    )
+
+
+def forget_page(pages: PagesAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:
+    """Show that the consent stays at Zoho; on POST delete the tokens that cannot be read."""
+    how_to_end_consent = connect.how_to_end_consent(connection)
+
+    def forget() -> None:
+        connect.forget(connection_id=connection.pk, by=signed_in_user(request))
+        messages.warning(request, how_to_end_consent)
+
+    if request.method == "POST":
+        return pages.carry_out(
+            request,
+            connection,
+            forget,
+            log=_("Forgotten here."),
+            done=_("%s is disconnected; its history stays.") % connection,
+            failed=_("Nothing was deleted. %s"),
+        )
+    return pages.render_page(
+        request,
+        "forget.html",
+        page_name=_("Forget here"),
+        how_to_end_consent=how_to_end_consent,
+        **_ending_context(pages, request, connection),
+    )
+
+
+def _ending_context(
+    pages: PagesAdmin, request: HttpRequest, connection: Connection
+) -> dict[str, Any]:
+    return {
+        "original": connection,
+        "unfinished": unfinished_counts(connection),
+        "can_forget": bool(connect.unreadable_tokens(connection)),
+        "cancel": pages.record_url(request, connection),
+    }
+
+
+# What the pages show
+
+
 def default_token(connection: Connection) -> Token | None:
     """Return the default token, which ``get_queryset`` has fetched; ``None`` if there is none."""
     tokens: list[Token] = getattr(connection, "default_tokens", [])
@@ -372,7 +388,10 @@ def scopes(connection: Connection) -> list[tuple[str, bool]]:
 def users_of(connection: Connection) -> list[dict[str, Any]]:
     """Return the tokens of a connection, each with the badge of its status, the default first."""
     stored = connection.tokens.order_by("-is_default", "user_email", "pk")
-    return [{"token": token, "badge": token_badge(token)} for token in stored]
+    return [
+        {"token": token, "badge": status_badge(token.status, token.get_status_display())}
+        for token in stored
+    ]
 
 
 def recent_events(connection: Connection) -> list[dict[str, Any]]:

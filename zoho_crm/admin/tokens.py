@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html
@@ -18,11 +18,10 @@ from django.utils.translation import gettext_lazy
 from zoho_crm import tasks
 from zoho_crm.admin._base import (
     EMPTY_TEXT,
-    EXPECTED_ERRORS,
-    CustomPagesAdmin,
+    PagesAdmin,
     has_any_permission,
     signed_in_user,
-    token_badge,
+    status_badge,
 )
 from zoho_crm.models import Token
 from zoho_crm.services import users
@@ -32,7 +31,7 @@ from zoho_crm.services.keys import fingerprint
 MAY_CHOOSE_DEFAULT = ("connect_connection", "disconnect_connection")
 
 
-class TokenAdmin(CustomPagesAdmin):
+class TokenAdmin(PagesAdmin):
     list_display = (
         "user",
         "connection",
@@ -70,7 +69,7 @@ class TokenAdmin(CustomPagesAdmin):
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, token: Token) -> SafeString:
-        return token_badge(token)
+        return status_badge(token.status, token.get_status_display())
 
     @admin.display(description=gettext_lazy("access token"))
     def access_token(self, token: Token) -> SafeString | str:
@@ -102,69 +101,66 @@ class TokenAdmin(CustomPagesAdmin):
 
     def url_patterns(self) -> list[URLPattern]:
         return [
-            self.url_pattern("<int:pk>/default/", self.default_view, *MAY_CHOOSE_DEFAULT),
-            self.url_pattern("<int:pk>/disconnect/", self.disconnect_view, "disconnect_connection"),
+            self.url_pattern("<int:pk>/default/", default_page, *MAY_CHOOSE_DEFAULT),
+            self.url_pattern("<int:pk>/disconnect/", disconnect_page, "disconnect_connection"),
         ]
 
-    def default_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show what it means that this user is the default; on POST make it so."""
-        token = get_object_or_404(Token.objects.select_related("connection"), pk=pk)
-        if request.method == "POST":
-            return self._make_default(request, token)
-        return self._render(
-            request, token, "default.html", _("Make default"), can_be_default=may_be_default(token)
-        )
 
-    def _make_default(self, request: HttpRequest, token: Token) -> HttpResponse:
-        try:
-            users.make_default(token_id=token.pk, by=signed_in_user(request))
-        except EXPECTED_ERRORS as error:
-            messages.error(request, _("The default was not changed. %s") % error)
-        else:
-            tasks.wake(token.connection_id)
-            self.log_change(request, token, _("Made the default."))
-            text = _("%(name)s works with the consent of %(user)s now.")
-            names = {"name": token.connection, "user": users.name_of(token)}
-            messages.success(request, text % names)
-        return redirect(self.record_url(request, token))
+def default_page(pages: PagesAdmin, request: HttpRequest, token: Token) -> HttpResponse:
+    """Show what it means that this user is the default; on POST make it so."""
+    names = {"name": token.connection, "user": users.name_of(token)}
 
-    def disconnect_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Show what stops without this user; on POST revoke the token at Zoho and delete it."""
-        token = get_object_or_404(Token.objects.select_related("connection"), pk=pk)
-        if request.method == "POST":
-            return self._disconnect(request, token)
-        return self._render(
+    def make_default() -> None:
+        users.make_default(token_id=token.pk, by=signed_in_user(request))
+        tasks.wake(token.connection_id)
+
+    if request.method == "POST":
+        return pages.carry_out(
             request,
             token,
-            "disconnect.html",
-            _("Disconnect this user"),
-            others=users.other_users(token.connection),
-            waiting=token.connection.conversions.unfinished().count(),
+            make_default,
+            log=_("Made the default."),
+            done=_("%(name)s works with the consent of %(user)s now.") % names,
+            failed=_("The default was not changed. %s"),
         )
+    return _render(
+        pages,
+        request,
+        token,
+        "default.html",
+        page_name=_("Make default"),
+        can_be_default=may_be_default(token),
+    )
 
-    def _disconnect(self, request: HttpRequest, token: Token) -> HttpResponse:
-        try:
-            users.disconnect_user(token_id=token.pk, by=signed_in_user(request))
-        except EXPECTED_ERRORS as error:
-            messages.error(request, _("Not disconnected; nothing was deleted. %s") % error)
-        else:
-            self.log_change(request, token, _("Disconnected."))
-            text = _("The consent of %s was revoked; the history stays.")
-            messages.success(request, text % users.name_of(token))
-        return redirect(self.record_url(request, token))
 
-    def _render(
-        self, request: HttpRequest, token: Token, template: str, name: str, **context: Any
-    ) -> HttpResponse:
-        return self.render_page(
+def disconnect_page(pages: PagesAdmin, request: HttpRequest, token: Token) -> HttpResponse:
+    """Show what stops without this user; on POST revoke the token at Zoho and delete it."""
+    if request.method == "POST":
+        by = signed_in_user(request)
+        return pages.carry_out(
             request,
-            template,
-            page_name=name,
-            original=token,
-            user_name=users.name_of(token),
-            cancel=self.record_url(request, token),
-            **context,
+            token,
+            partial(users.disconnect_user, token_id=token.pk, by=by),
+            log=_("Disconnected."),
+            done=_("The consent of %s was revoked; the history stays.") % users.name_of(token),
+            failed=_("Not disconnected; nothing was deleted. %s"),
         )
+    return _render(
+        pages,
+        request,
+        token,
+        "disconnect.html",
+        page_name=_("Disconnect this user"),
+        others=users.other_users(token.connection),
+        waiting=token.connection.conversions.unfinished().count(),
+    )
+
+
+def _render(
+    pages: PagesAdmin, request: HttpRequest, token: Token, template: str, **context: Any
+) -> HttpResponse:
+    context |= {"original": token, "user_name": users.name_of(token)}
+    return pages.render_page(request, template, cancel=pages.record_url(request, token), **context)
 
 
 def may_be_default(token: Token) -> bool:
