@@ -27,6 +27,7 @@ from zoho_crm.models import (
     MassConversion,
     MassConversionJob,
     MassConversionLine,
+    SdkFailure,
     SdkToken,
     Token,
 )
@@ -62,6 +63,7 @@ KEPT: dict[str, set[str]] = {
         *{f"{name}_cipher" for name in SdkToken.SECRETS},
         *{f"{name}_hash" for name in SdkToken.HASHED},
     },
+    "SdkFailure": {"key"},
     "ConnectionWork": {"lease_owner", "backoff_reason", "backoff_details"},
     "Policy": {"name", "rules"},
     "MassConversion": {"name", "policy", "active_owners", "counts", "page_digests"},
@@ -147,6 +149,7 @@ def test_every_column_is_purged_or_has_no_personal_data(connection: Connection, 
         ),
         connection.tokens.get(),
         SdkToken.objects.create(token=connection.tokens.get()),
+        SdkFailure.objects.create(at=moment),
         MassConversionLine.objects.create(mass_conversion=run, number=1),
         MassConversionJob.objects.create(
             mass_conversion=run, connection=connection, effect={}, posted_at=moment

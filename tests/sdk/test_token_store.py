@@ -27,6 +27,7 @@ from zoho_crm import crypto
 from zoho_crm.contrib.sdk import DjangoTokenStore, sdk_environment, sdk_session, sdk_token
 from zoho_crm.models import Connection, Token, from_now
 from zoho_crm.services import connect
+from zoho_crm.services.doctor import run_checks
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -187,6 +188,48 @@ def test_an_error_while_saving_is_logged(sdk: Sdk, settings: Any, caplog: Any) -
 
     assert "was not stored" in caplog.text
     assert token.get_refresh_token() not in caplog.text
+
+
+def failures() -> list[str]:
+    checks = [each for each in run_checks() if each.check == "saving tokens of the SDK"]
+    return [f"{each.message} {each.fix}" for each in checks]
+
+
+def test_the_doctor_shows_an_error_while_saving_until_the_token_is_saved(
+    sdk: Sdk, settings: Any
+) -> None:
+    (token,) = sdk.store.get_tokens()
+    token.set_access_token("1000.new")
+    keys = settings.ZOHO_CRM["ENCRYPTION_KEYS"]
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "ENCRYPTION_KEYS": [crypto.new_key()]}
+    for _ in range(2):
+        with pytest.raises(SDKException):
+            sdk.store.save_token(token)
+
+    (shown,) = failures()
+    assert "1 could not be stored" in shown
+    assert f"{token.get_user_signature().get_name()} (" in shown
+    assert "This ends once the token is stored." in shown
+
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "ENCRYPTION_KEYS": keys}
+    sdk.store.save_token(token)
+    assert failures() == []
+
+
+def test_a_grant_without_a_name_is_known_again_by_its_token(sdk: Sdk, settings: Any) -> None:
+    token = OAuthToken(access_token="1000.bare")
+    keys = settings.ZOHO_CRM["ENCRYPTION_KEYS"]
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "ENCRYPTION_KEYS": []}
+    with pytest.raises(SDKException):
+        sdk.store.save_token(token)
+
+    (shown,) = failures()
+    assert "1000.bare" not in shown
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "ENCRYPTION_KEYS": keys}
+    sdk.store.save_token(OAuthToken(access_token="1000.other"))
+    assert len(failures()) == 1
+    sdk.store.save_token(token)
+    assert failures() == []
 
 
 def test_a_database_that_is_gone_is_said(sdk: Sdk, caplog: Any) -> None:

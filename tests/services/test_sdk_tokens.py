@@ -26,6 +26,7 @@ from zoho_crm.exceptions import (
 from zoho_crm.models import Connection, SdkToken, Token, atomic, from_now
 from zoho_crm.services import connect, kept_grants, keys, sdk_tokens
 from zoho_crm.services.doctor import run_checks
+from zoho_crm.services.purge import purge
 from zoho_crm.services.sdk_rows import SdkGrant
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from zoho_crm.types import Secret
@@ -215,6 +216,31 @@ def test_a_grant_that_hides_its_organisation_is_asked_again(zoho: Simulator) -> 
     kept = SdkToken.objects.get()
     assert (kept.token, kept.problem) == (Token.objects.get(), "")
     assert not any(getattr(kept, f"{name}_cipher") for name in SdkToken.SECRETS)
+
+
+def test_a_bare_access_token_becomes_a_connection_with_its_refresh_token(zoho: Simulator) -> None:
+    """Alone it could not be renewed: the connection would be lost within the hour."""
+    grant = grant_of(zoho)
+    bare = SdkGrant(user_name=grant.user_name, access_token=grant.access_token)
+
+    sdk_id = sdk_tokens.save(bare)
+
+    assert found(sdk_id).access_token == grant.access_token
+    assert not Connection.objects.exists()
+    assert sdk_tokens.save(grant) == sdk_id
+    assert Token.objects.get().user_email == "mara@nordwind.example"
+    assert SdkToken.objects.get().token == Token.objects.get()
+
+
+def test_a_bare_access_token_of_a_connection_is_the_connections(
+    zoho: Simulator, connection: Connection
+) -> None:
+    token = connection.tokens.get()
+
+    sdk_id = sdk_tokens.save(SdkGrant(access_token=token.reveal("access_token")))
+
+    assert SdkToken.objects.get(pk=sdk_id).token == token
+    assert found(sdk_id).refresh_token == token.reveal("refresh_token")
 
 
 def test_an_outage_does_not_lose_a_grant(zoho: Simulator) -> None:
@@ -468,6 +494,21 @@ def test_a_rotation_of_keys_keeps_look_ups(zoho: Simulator, settings: Any) -> No
 
 
 # Deleting
+
+
+def test_access_tokens_that_ended_long_ago_are_purged(zoho: Simulator) -> None:
+    """A grant with a refresh token stays: it may become a connection at any time."""
+    bare = SdkGrant(user_name="mara", access_token=Secret("1000.bare"))
+    ids = [sdk_tokens.save(grant) for grant in (bare, made_up(1))]
+    assert purge(execute=True).requests == 0
+    SdkToken.objects.update(created_at=from_now(-100 * 86_400))
+
+    sdk_tokens.save(replace(bare, access_token=Secret("1000.newer")))
+    assert purge(execute=True).requests == 0
+    SdkToken.objects.update(refreshed_at=from_now(-100 * 86_400))
+
+    assert purge(execute=True).requests == 1
+    assert [sdk_tokens.find_by_id(each) is None for each in ids] == [True, False]
 
 
 def test_deleting_really_deletes(zoho: Simulator) -> None:

@@ -608,6 +608,25 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="SdkFailure",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=64, unique=True)),
+                ("user_name", models.TextField(blank=True)),
+                ("problem", models.CharField(max_length=100)),
+                ("at", models.DateTimeField()),
+            ],
+            options={
+                "verbose_name": "error of Zoho's SDK",
+                "verbose_name_plural": "errors of Zoho's SDK",
+            },
+        ),
+        migrations.CreateModel(
             name="AuthorizationRequest",
             fields=[
                 (

@@ -8,6 +8,7 @@ from zoho_crm.models._connection import (
     ConnectionEvent,
     EncryptedModel,
     GrantModel,
+    SdkFailure,
     SdkToken,
     Token,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "Move",
     "Policy",
     "GrantModel",
+    "SdkFailure",
     "SdkToken",
     "Token",
     "atomic",

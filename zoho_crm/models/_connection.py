@@ -277,6 +277,24 @@ class SdkToken(GrantModel):
         return f"#{self.pk}"
 
 
+class SdkFailure(PrimaryModel):
+    """A grant that Zoho's SDK could not store, of which it says nothing but in its log."""
+
+    #: SHA-256 of the name of its user, else of its token.
+    key = models.CharField(max_length=64, unique=True)
+    user_name = models.TextField(blank=True)
+    #: Why, as the code of the error.
+    problem = models.CharField(max_length=100)
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("error of Zoho's SDK")
+        verbose_name_plural = _("errors of Zoho's SDK")
+
+    def __str__(self) -> str:
+        return f"{self.user_name or f'#{self.pk}'} ({self.problem})"
+
+
 class AuthorizationRequest(PrimaryModel):
     """A request for consent that a browser took to Zoho; for one use within ten minutes."""
 

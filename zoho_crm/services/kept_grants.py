@@ -31,8 +31,9 @@ from zoho_crm.services import grants, refreshing, sdk_rows
 from zoho_crm.services._transactions import in_transaction
 from zoho_crm.services._zoho import api
 from zoho_crm.services.adopt import adopt, all_environments
+from zoho_crm.services.sdk_failures import problem_of
 from zoho_crm.services.sdk_rows import SdkGrant
-from zoho_crm.types import NO_SECRET, storable
+from zoho_crm.types import NO_SECRET
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ def update(row: SdkToken, given: SdkGrant) -> SdkToken:
     if {"access_token_cipher", "refresh_token_cipher"} & new.keys():
         # A process that is refreshing the access token stores nothing then.
         new |= {"generation": F("generation") + 1, "refresh_owner": "", "refresh_until": None}
+        new["refreshed_at"] = DbNow()
     if "refresh_token_cipher" in new:
         new |= {"status": SdkToken.Status.ACTIVE, "throttled_until": None}
     sdk_rows.write(row, new)
@@ -201,4 +203,4 @@ def _adopted(given: SdkGrant) -> Token:
 def _problem(error: Exception) -> str:
     if isinstance(error, WrongSettingsError):
         raise error
-    return storable(getattr(error, "code", "") or type(error).__name__, 100)
+    return problem_of(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -19,6 +20,7 @@ from zoho_crm.models import (
     MassConversion,
     MassConversionLine,
     Move,
+    SdkFailure,
     SdkToken,
     Token,
     from_now,
@@ -55,21 +57,24 @@ def purge(*, days: float | None = None, execute: bool = False) -> Purge:
     data while a worker or a person still has to act on it, or its mass conversion has not ended.
     """
     age = from_now(-86_400 * (conf().RETENTION_DAYS if days is None else days))
-    deleted: dict[str, QuerySet[Any]] = {
-        "events": ConnectionEvent.objects.filter(at__lt=age).exclude(
-            kind=ConnectionEvent.Kind.LOST, announced_at=None
-        ),
-        "usage": ApiUsage.objects.filter(hour__lt=age),
-        "requests": AuthorizationRequest.objects.filter(expires_at__lt=DbNow()),
+    announced = ConnectionEvent.objects.exclude(kind=ConnectionEvent.Kind.LOST, announced_at=None)
+    deleted: dict[str, list[QuerySet[Any]]] = {
+        "events": [announced.filter(at__lt=age)],
+        "usage": [ApiUsage.objects.filter(hour__lt=age)],
+        "requests": [
+            AuthorizationRequest.objects.filter(expires_at__lt=DbNow()),
+            _ended_grants(age),
+            SdkFailure.objects.filter(at__lt=age),
+        ],
     }
     found = Purge(
         **_purge_leads(age, execute=execute),
         **_purge_runs(age, execute=execute),
         users=_purge_users(age, execute=execute),
-        **{name: rows.count() for name, rows in deleted.items()},
+        **{name: sum(rows.count() for rows in sets) for name, sets in deleted.items()},
     )
     if execute:
-        for rows in deleted.values():
+        for rows in chain.from_iterable(deleted.values()):
             rows.delete()
     return found
 
@@ -152,6 +157,12 @@ def _purge_runs(age: Any, *, execute: bool) -> dict[str, int]:
         ended.update(page_token="")
         filtered.update(filters={})
     return found
+
+
+def _ended_grants(age: Any) -> QuerySet[SdkToken]:
+    """Return the SDK's kept grants without a refresh token: their access tokens have ended."""
+    unused = Q(refreshed_at__lt=age) | Q(refreshed_at=None, created_at__lt=age)
+    return SdkToken.objects.filter(unused, token=None, refresh_token_cipher="")
 
 
 def _purge_users(age: Any, *, execute: bool) -> int:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, InterfaceError
 from django.db.models import F
 
 from zoho_crm import crypto
 from zoho_crm.conf import conf
-from zoho_crm.exceptions import RequestRefusedError
+from zoho_crm.exceptions import RequestRefusedError, ZohoError
 from zoho_crm.models import Connection, ConnectionEvent, DbNow, SdkToken, Token, atomic
-from zoho_crm.services import kept_grants, refreshing, sdk_rows, tokens, users
+from zoho_crm.services import kept_grants, refreshing, sdk_failures, sdk_rows, tokens, users
 from zoho_crm.services.sdk_rows import SdkGrant
 
 
@@ -46,18 +48,19 @@ def save(given: SdkGrant) -> str:
     """
     Store a grant, or what is new in it, and return its id.
 
+    An error is also remembered, for a person, until the grant is stored after all.
+
     :raises RequestRefusedError: if there is nothing to be stored, or several rows fit
     :raises SecretUnreadableError: if the stored one cannot be read; it is not changed then
     :raises ImproperlyConfigured: if the encryption key is not set
     """
-    crypto.require_key()
-    row = sdk_rows.row_to_update(given)
-    if row is None:
-        if not (given.refresh_token or given.access_token or given.grant_token):
-            raise RequestRefusedError(code="sdk_no_token")
-        return str(kept_grants.add(given).pk)
-    row = _updated(row, row.token, given) if row.token else kept_grants.update(row, given)
-    return str(row.pk)
+    try:
+        sdk_id = _saved(given)
+    except (ZohoError, ImproperlyConfigured, DatabaseError, InterfaceError) as error:
+        sdk_failures.remember(given, error)
+        raise
+    sdk_failures.forget(given)
+    return sdk_id
 
 
 def delete(sdk_id: str) -> bool:
@@ -117,6 +120,17 @@ def _is_fresh(row: SdkToken, token: Token) -> bool:
 
 
 # Saving
+
+
+def _saved(given: SdkGrant) -> str:
+    crypto.require_key()
+    row = sdk_rows.row_to_update(given)
+    if row is None:
+        if not (given.refresh_token or given.access_token or given.grant_token):
+            raise RequestRefusedError(code="sdk_no_token")
+        return str(kept_grants.add(given).pk)
+    row = _updated(row, row.token, given) if row.token else kept_grants.update(row, given)
+    return str(row.pk)
 
 
 def _updated(row: SdkToken, token: Token, given: SdkGrant) -> SdkToken:

@@ -65,5 +65,5 @@ def _texts() -> dict[str, str]:
         "users": _("users whose consent was revoked"),
         "events": _("events of connections"),
         "usage": _("hourly counts of calls"),
-        "requests": _("abandoned attempts to connect"),
+        "requests": _("abandoned attempts to connect, and tokens of Zoho's SDK that ended"),
     }

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from zoho_crm.services.doctor._connections import client, connections, sdk_tokens, secrets
+from zoho_crm.services.doctor._connections import (
+    client,
+    connections,
+    sdk_failures,
+    sdk_tokens,
+    secrets,
+)
 from zoho_crm.services.doctor._database import clock, database_options, tables
 from zoho_crm.services.doctor._findings import Finding, Result
 from zoho_crm.services.doctor._network import accounts_servers, broker, proxy, redirect_address
@@ -26,6 +32,7 @@ CHECKS_WITH_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (
     accounts_servers,
     connections,
     sdk_tokens,
+    sdk_failures,
     workers,
 )
 

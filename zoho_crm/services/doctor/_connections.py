@@ -21,12 +21,13 @@ from zoho_crm.models import (
     ConnectionWork,
     DbNow,
     LeadConversion,
+    SdkFailure,
     SdkToken,
     Token,
     holds,
 )
 from zoho_crm.services import clients, connect, keys, tokens, users
-from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
+from zoho_crm.services.doctor._findings import Finding, fail, local_time, ok, warn
 from zoho_crm.services.presentation import backoff_text, describe_error
 
 #: Tokens of Zoho's SDK without a connection that are named.
@@ -109,6 +110,22 @@ def sdk_tokens() -> Iterator[Finding]:
         " ZohoCRM.users.READ, a refresh token and the client, or delete them in the SDK's program."
     )
     yield warn("tokens of the SDK", message % {"count": len(kept), "named": named}, fix)
+
+
+def sdk_failures() -> Iterator[Finding]:
+    """Check that Zoho's SDK could store its tokens, since it says nothing but in its log."""
+    failures = SdkFailure.objects.order_by("-at")
+    if not failures:
+        return
+    named = ", ".join(map(str, failures[:MAX_NAMED_TOKENS]))
+    message = _("%(count)d could not be stored, the last one at %(at)s: %(named)s")
+    values = {"count": len(failures), "at": local_time(failures[0].at), "named": named}
+    fix = _(
+        "Correct the cause: see above, and the log of zoho_crm.contrib.sdk. A program that still"
+        " runs stores its token again when it renews it, within an hour; else start it with a new"
+        " grant. This ends once the token is stored."
+    )
+    yield warn("saving tokens of the SDK", message % values, fix)
 
 
 def _status(connection: Connection, *, is_backing_off: bool) -> Finding:

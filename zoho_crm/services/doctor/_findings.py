@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+
+from django.utils import timezone
 
 
 class Result(StrEnum):
@@ -24,6 +27,11 @@ class Finding:
     fix: str = ""
     #: Whether it is a connection that a person has to fix: the command's exit code tells.
     is_connection: bool = False
+
+
+def local_time(time: datetime | None) -> str:
+    """Return a time as findings show it; empty if there is none."""
+    return timezone.localtime(time).isoformat(sep=" ", timespec="seconds") if time else ""
 
 
 def ok(check: str, message: str) -> Finding:

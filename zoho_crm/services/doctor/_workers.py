@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from django.db.models import Max
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from zoho_crm.models import Connection, ConnectionWork
 from zoho_crm.services import heartbeat
-from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
+from zoho_crm.services.doctor._findings import Finding, fail, local_time, ok, warn
 
 WORKER, SWEEP = "worker", "sweep"
 
@@ -36,22 +35,20 @@ def worker_findings(connection: Connection) -> Iterator[Finding]:
         at = missing.worker_seen_at
         since = _("Work waits on %(connection)s, and no worker has been seen since %(at)s.")
         never = _("Work waits on %(connection)s, and no worker has been seen yet.")
-        values = {"connection": connection, "at": _local_time(at)}
+        values = {"connection": connection, "at": local_time(at)}
         yield fail(WORKER, (since if at else never) % values, _start_worker_fix())
     if missing and missing.sweep:
         at = missing.sweep_seen_at
         since = _("Work waits on %(connection)s, and no sweep has been seen since %(at)s.")
         never = _("Work waits on %(connection)s, and no sweep has been seen yet.")
-        values = {"connection": connection, "at": _local_time(at)}
+        values = {"connection": connection, "at": local_time(at)}
         yield fail(SWEEP, (since if at else never) % values, _start_beat_fix())
 
 
 def _last_worker(seen_at: datetime | None) -> Finding:
     if seen_at is None:
         return ok(WORKER, _("no work is waiting for one; none has run yet"))
-    return ok(
-        WORKER, _("no work is waiting for one; the last one ran at %s") % _local_time(seen_at)
-    )
+    return ok(WORKER, _("no work is waiting for one; the last one ran at %s") % local_time(seen_at))
 
 
 def _last_sweep(seen_at: datetime | None) -> Finding:
@@ -59,10 +56,10 @@ def _last_sweep(seen_at: datetime | None) -> Finding:
     if heartbeat.connections_without_sweep().exists():
         since = _("No sweep has been seen since %s; work whose message is lost would wait.")
         never = _("No sweep has been seen yet; work whose message is lost would wait.")
-        return warn(SWEEP, since % _local_time(seen_at) if seen_at else never, _start_beat_fix())
+        return warn(SWEEP, since % local_time(seen_at) if seen_at else never, _start_beat_fix())
     if seen_at is None:
         return ok(SWEEP, _("no sweep was due yet"))
-    return ok(SWEEP, _("the last one ran at %s") % _local_time(seen_at))
+    return ok(SWEEP, _("the last one ran at %s") % local_time(seen_at))
 
 
 def _start_worker_fix() -> str:
@@ -76,7 +73,3 @@ def _start_beat_fix() -> str:
         " (without a broker: manage.py zoho_work --loop 15)"
     )
     return fix % heartbeat.BEAT_COMMAND
-
-
-def _local_time(time: datetime | None) -> str:
-    return timezone.localtime(time).isoformat(sep=" ", timespec="seconds") if time else ""
