@@ -225,6 +225,18 @@ def test_no_module_knows_the_machine_it_was_written_on():
     )
 
 
+def test_what_hosts_are_shown_has_no_private_name_of_ours():
+    code = [*modules_in("testproject", "examples")]
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    private = re.compile(
+        r"^ *(?:from|import) zoho_crm\S*\b\._.*|^ *from zoho_crm\S* import .*\b_\w+", re.M
+    )
+
+    assert not offenders(
+        [*code, *pages], lambda path: private.findall(path.read_text(encoding="utf-8"))
+    )
+
+
 def test_transactions_name_their_database_and_no_cursor_stays_open():
     def unnamed(path: Path) -> list[str]:
         calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]

@@ -128,6 +128,12 @@ def requested(connection: Connection, zoho: Simulator, user: User) -> Callable[.
     return partial(shortcuts.convert_lead, zoho.story("no_match"))
 
 
+def previewed(connection: Connection, zoho: Simulator, user: User) -> Callable[..., Any]:
+    """Previewed although a policy decides about it, which it then has to do again."""
+    row = shortcuts.convert_lead(zoho.story("no_match"), wake=False)
+    return partial(shortcuts.preview_lead, row.lead_id)
+
+
 def decided(connection: Connection, zoho: Simulator, user: User) -> Callable[..., Any]:
     row = in_review(connection, zoho.story("one_match")).rows.get()
     return partial(shortcuts.decide_lead, row, ConversionPlan(), user=user)
@@ -170,6 +176,7 @@ def retried(connection: Connection, zoho: Simulator, user: User) -> Callable[...
 
 
 VERBS = {
+    "preview_lead": previewed,
     "convert_lead": requested,
     "decide_lead": decided,
     "approve_lead": approved,

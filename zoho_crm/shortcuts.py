@@ -72,6 +72,7 @@ def preview_lead(
     *,
     connection: Connection | str | int | None = None,
     user: AbstractBaseUser | None = None,
+    wake: bool = True,
 ) -> LeadConversion:
     """
     Ask Zoho now what a lead would become, and return its row with the preview; nothing is sent.
@@ -89,10 +90,8 @@ def preview_lead(
     """
     connection_id = find_connection(connection).pk
     row = preview.preview(connection_id=connection_id, lead_id=lead_id, by=user)
-    if row.due_at is not None:
-        # It was requested with a policy, which has to decide again.
-        tasks.wake(connection_id)
-    return row
+    # A worker has to act if it was requested with a policy, which decides again.
+    return _woken(row, wake and row.due_at is not None)
 
 
 def convert_lead(
