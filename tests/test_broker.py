@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
+from testproject.celery import app
 from tests import messages
 from tests.client.raw import RawServer
 from zoho_crm import tasks
 from zoho_crm.models import Connection
-from zoho_crm.services import broker
+from zoho_crm.services import broker, usage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -57,6 +59,47 @@ def test_a_worker_is_not_held_up_either(silent_broker: RawServer, connection: Co
         tasks.convert_lead(lead_id="1", connection_id=connection.pk)
         tasks.sweep()
         tasks.work_connection(connection_id=connection.pk)
+
+
+UNUSABLE_URLS = {
+    "no transport": "foo://x",
+    "no library": "sqs://",
+    "no port": "amqp://127.0.0.1:port//",
+    "no host": "redis://[::1",
+    "no master": "sentinel://127.0.0.1:1",
+}
+
+
+@pytest.mark.parametrize("url", UNUSABLE_URLS.values(), ids=UNUSABLE_URLS)
+def test_a_broker_that_cannot_be_used_is_logged_and_stops_nobody(
+    connection: Connection,
+    admin_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    url: str,
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_WRITE_URL", url)
+    page = reverse("admin:zoho_crm_connection_test", args=[connection.pk])
+
+    with caplog.at_level(logging.WARNING):
+        answer = admin_client.post(page)
+
+    assert answer.status_code == 302
+    assert "No message was sent to the broker: " in caplog.text
+    assert "it does not answer" not in caplog.text
+    assert broker.problem_of_broker(5)
+
+
+def test_an_error_after_the_commit_is_logged_and_stops_nobody(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(app.conf, "task_always_eager", True)
+
+    with transaction.atomic():
+        tasks.wake(0)
+        usage.record_one(0, "other", was_refused=False)
+
+    assert "Error calling" in caplog.text
 
 
 def test_messages_are_sent_again_after_a_while(

@@ -6,7 +6,6 @@ A task that meets an outage of the database is tried again some times.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from celery import Task, shared_task
@@ -92,8 +91,11 @@ def wake(connection_id: int, countdown: float = 0) -> None:
     due rows.
     """
     options = _queue() | ({"countdown": countdown} if countdown else {})
-    kwargs = {"connection_id": connection_id}
-    send = partial(broker.send, work_connection.apply_async, kwargs=kwargs, **options)
+
+    def send() -> None:  # not a partial function: Django logs the name of one that fails
+        kwargs = {"connection_id": connection_id}
+        broker.send(work_connection.apply_async, kwargs=kwargs, **options)
+
     transaction.on_commit(send, using=database(), robust=True)
 
 

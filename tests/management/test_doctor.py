@@ -159,6 +159,19 @@ def test_a_broker_that_does_not_answer_is_no_catastrophe(
     assert "secret" not in finding["message"]
 
 
+@pytest.mark.parametrize("url", ["foo://x", "sqs://", "amqp://127.0.0.1:port//", "redis://[::1"])
+def test_a_broker_that_cannot_be_used_is_named(
+    run: Run, connection: Connection, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_WRITE_URL", url)
+
+    finding = findings(run)["broker"]
+
+    assert finding["result"] == "warn"
+    assert "Error: " in finding["message"]
+    assert "CELERY_BROKER_URL" in finding["fix"]
+
+
 def test_a_broker_that_accepts_and_never_answers_is_named_in_time(
     run: Run, connection: Connection, silent_broker: RawServer
 ) -> None:

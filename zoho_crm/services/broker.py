@@ -38,6 +38,8 @@ TIMEOUT_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "redis": ("socket_connect_timeout", "socket_timeout"),
     "amqp": ("read_timeout", "write_timeout"),
 }
+#: Errors of a URL that no transport can use, or of a transport whose library is not installed.
+UNUSABLE_ERRORS = (ImportError, LookupError, NameError, ValueError)
 
 
 class _Pause:
@@ -72,6 +74,14 @@ def problem_of_broker(seconds: float) -> str:
     return _problem_within(seconds, _open_channel)
 
 
+def driver_type() -> str:
+    """Return the kind of the broker, such as ``redis``; empty if its URL cannot be used."""
+    try:
+        return str(current_app.connection_for_write().get_transport_cls().driver_type)
+    except UNUSABLE_ERRORS:
+        return ""
+
+
 def _publish(publish: Callable[..., object], broker: Connection) -> None:
     with pools.producers[broker].acquire(block=True, timeout=SEND_SECONDS) as producer:
         publish(producer=producer)
@@ -85,7 +95,10 @@ def _open_channel(broker: Connection) -> None:
 def _problem_within(seconds: float, act: Callable[[Connection], None]) -> str:
     """Return why an action on the broker fails; empty if it succeeds in time."""
     outcome: Future[str] = Future()
-    broker = _connection(seconds)
+    try:
+        broker = _connection(seconds)
+    except UNUSABLE_ERRORS as error:
+        return _unusable(error)
 
     def run() -> None:
         outcome.set_result(_problem(broker, act))
@@ -111,12 +124,23 @@ def _connection(seconds: float) -> Connection:
 
 def _problem(broker: Connection, act: Callable[[Connection], None]) -> str:
     """Run an action in a thread of its own; return the error of the broker, empty if none."""
+    try:
+        return _refusal(broker, act)
+    except UNUSABLE_ERRORS as error:
+        return _unusable(error)
+    finally:
+        connections.close_all()  # a project's signal handler may have opened one in this thread
+
+
+def _refusal(broker: Connection, act: Callable[[Connection], None]) -> str:
     errors: tuple[type[BaseException], ...] = (OperationalError, LimitExceeded)
     errors += (*broker.connection_errors, *broker.channel_errors)
     try:
         act(broker)
     except errors as error:
         return str(error) or type(error).__name__
-    finally:
-        connections.close_all()  # a project's signal handler may have opened one in this thread
     return ""
+
+
+def _unusable(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

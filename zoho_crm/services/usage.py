@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC
-from functools import partial
 
 from django.db import transaction
 from django.db.models import F, Sum
@@ -65,7 +64,10 @@ def record_one(connection_id: int, kind: str, was_refused: bool) -> None:
 
     The row of the hour would be locked for all others until then.
     """
-    add = partial(record, connection_id, [(kind, was_refused)])
+
+    def add() -> None:  # not a partial function: Django logs the name of one that fails
+        record(connection_id, [(kind, was_refused)])
+
     if in_transaction():
         transaction.on_commit(add, using=database(), robust=True)
     else:

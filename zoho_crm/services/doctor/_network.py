@@ -16,7 +16,7 @@ from zoho_crm.datacenters import LOCAL
 from zoho_crm.exceptions import WrongSettingsError, ZohoError
 from zoho_crm.models import Connection
 from zoho_crm.services._zoho import api
-from zoho_crm.services.broker import problem_of_broker
+from zoho_crm.services.broker import UNUSABLE_ERRORS, driver_type, problem_of_broker
 from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
 #: Seconds within which the broker has to answer.
@@ -36,21 +36,27 @@ VARIABLES_BY_SETTING: Mapping[str, tuple[str, ...]] = {
 
 def broker() -> Iterator[Finding]:
     """Check that Celery's broker answers; without one the commands can still do all the work."""
-    config = current_app.conf
-    link = current_app.connection_for_write()
-    url = maybe_sanitize_url(str(config.broker_write_url or link.as_uri()))
+    url = _url_of_broker()
     if problem := problem_of_broker(BROKER_TIMEOUT_SECONDS):
         fix = _("Set CELERY_BROKER_URL, or do without: manage.py zoho_work --loop 15")
         values = {"url": url, "error": problem}
         yield warn("broker", _("%(url)s cannot be used: %(error)s") % values, fix)
     else:
         yield ok("broker", url)
-    if link.get_transport_cls().driver_type != "redis":
-        return
-    if "socket_timeout" not in (config.broker_transport_options or {}):
+    options = current_app.conf.broker_transport_options or {}
+    if driver_type() == "redis" and "socket_timeout" not in options:
         message = _("A worker waits for ever for a broker that accepts and does not answer.")
         fix = _("Set CELERY_BROKER_TRANSPORT_OPTIONS = %s") % REDIS_OPTIONS
         yield warn("broker options", message, fix)
+
+
+def _url_of_broker() -> str:
+    """Return the broker's URL without its password; the name of the setting if it is no URL."""
+    configured = current_app.conf.broker_write_url
+    try:
+        return maybe_sanitize_url(str(configured or current_app.connection_for_write().as_uri()))
+    except UNUSABLE_ERRORS:
+        return "CELERY_BROKER_URL"
 
 
 def redirect_address() -> Iterator[Finding]:
