@@ -280,8 +280,9 @@ def test_a_session_restores_what_was_there(zoho: Simulator, sdk: Sdk, users: lis
     assert current_user().get_email() == "mara@nordwind.example"
 
 
-def test_a_session_needs_no_initialize(connection: Connection) -> None:
-    with sdk_session(connection):
+@pytest.mark.parametrize("chosen", ["pk", "name", None])
+def test_a_session_needs_no_initialize(connection: Connection, chosen: str | None) -> None:
+    with sdk_session(getattr(connection, chosen) if chosen else connection):
         assert current_user().get_email() == "mara@nordwind.example"
     assert Initializer.get_initializer() is None
 

@@ -27,7 +27,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection
 from zoho_crm.services import sdk_rows, sdk_tokens, tokens
-from zoho_crm.services.connections import data_center_of, default_connection
+from zoho_crm.services.connections import data_center_of, find_connection
 from zoho_crm.services.sdk_rows import SdkGrant
 from zoho_crm.types import Secret
 
@@ -136,23 +136,25 @@ class DjangoTokenStore(TokenStore):  # type: ignore[misc]
         sdk_tokens.delete_all()
 
 
-def sdk_token(connection: Connection | None = None, *, user: str = "") -> Any:
+def sdk_token(connection: Connection | str | int | None = None, *, user: str = "") -> Any:
     """
     Return the SDK's token of a connection, for ``Initializer.initialize`` or ``switch_user``.
 
+    :param connection: a connection, its name or its primary key; the default one if ``None``
     :param user: e-mail address of one of its users; by default the one of the default token
     :raises ConnectionLostError: if there is none, or Zoho no longer accepts it
+    :raises RequestRefusedError: if there is no such connection
     """
-    token = tokens.token_of(connection or default_connection(), user or None)
+    token = tokens.token_of(find_connection(connection), user or None)
     row = sdk_rows.row_for(token)
     name = row.user_name or sdk_rows.name_of(token)
     # The SDK names files of its own by the user; without a name by a part of the refresh token.
     return OAuthToken(id=str(row.pk), user_signature=UserSignature(name))
 
 
-def sdk_environment(connection: Connection | None = None) -> Any:
+def sdk_environment(connection: Connection | str | int | None = None) -> Any:
     """Return the SDK's environment of a connection: the servers that it calls."""
-    connection = connection or default_connection()
+    connection = find_connection(connection)
     center = data_center_of(connection)
     return DataCenter.Environment(
         center.api(connection.environment), f"{center.accounts}/oauth/v2/token", center.content
@@ -161,7 +163,7 @@ def sdk_environment(connection: Connection | None = None) -> Any:
 
 @contextmanager
 def sdk_session(
-    connection: Connection | None = None,
+    connection: Connection | str | int | None = None,
     *,
     user: str = "",
     sdk_config: Any = None,
@@ -173,7 +175,8 @@ def sdk_session(
 
     Afterwards it acts as before. Other threads, with sessions of their own, are not affected.
 
-    :param user: as of ``sdk_token``
+    :param connection: as of ``sdk_token``
+    :param user: likewise
     :param resource_path: folder for the SDK's files of fields; by default one that is deleted when
         the process ends
     """
