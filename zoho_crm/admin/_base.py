@@ -168,27 +168,37 @@ class PagesAdmin(ReadOnlyAdmin):
         log: str,
         done: str,
         failed: str,
+        warning: str = "",
     ) -> HttpResponse:
-        """Do something to a record, and redirect to its page, which says that, or why it failed."""
+        """
+        Do something to a record, and redirect to its page, which says that, or why it failed.
+
+        :param warning: what to say, too, when it is done
+        """
         try:
             action()
         except EXPECTED_ERRORS as error:
             messages.error(request, failed % error)
             return redirect(self.record_url(request, row))
-        return self.redirect_with_success(request, row, done, log=log)
+        response = self.redirect_with_success(request, row, done, log=log)
+        if warning:
+            messages.warning(request, warning)
+        return response
 
     def redirect_with_success(
-        self, request: HttpRequest, row: Model, text: str, *, log: str = ""
+        self, request: HttpRequest, row: Model, text: str, *, log: str = "", to: str = ""
     ) -> HttpResponse:
-        """Log what was done to a record, by default in the words that its page shows."""
+        """Log what was done to a record, and show it, by default in the same words on its page."""
         self.log_change(request, row, log or text)
         messages.success(request, text)
-        return redirect(self.record_url(request, row))
+        return redirect(to or self.record_url(request, row))
 
-    def redirect_with_warning(self, request: HttpRequest, row: Model, text: str) -> HttpResponse:
-        """Redirect to the page of a record, which shows the text."""
+    def redirect_with_warning(
+        self, request: HttpRequest, row: Model, text: str, *, to: str = ""
+    ) -> HttpResponse:
+        """Show a warning, by default on the page of the record."""
         messages.warning(request, text)
-        return redirect(self.record_url(request, row))
+        return redirect(to or self.record_url(request, row))
 
     def render_page(
         self, request: HttpRequest, template: str, *, page_name: str, **context: Any

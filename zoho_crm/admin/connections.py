@@ -330,19 +330,16 @@ def disconnect_page(
 def forget_page(pages: PagesAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:
     """Show that the consent stays at Zoho; on POST delete the tokens that cannot be read."""
     how_to_end_consent = connect.how_to_end_consent(connection)
-
-    def forget() -> None:
-        connect.forget(connection_id=connection.pk, by=signed_in_user(request))
-        messages.warning(request, how_to_end_consent)
-
     if request.method == "POST":
+        by = signed_in_user(request)
         return pages.carry_out(
             request,
             connection,
-            forget,
+            partial(connect.forget, connection_id=connection.pk, by=by),
             log=_("Forgotten here."),
             done=_("%s is disconnected; its history stays.") % connection,
             failed=_("Nothing was deleted. %s"),
+            warning=how_to_end_consent,
         )
     return pages.render_page(
         request,

@@ -463,8 +463,8 @@ class DecisionPage:
 
     def back(self, error: RequestRefusedError) -> HttpResponse:
         """Redirect to the decision, which shows the error."""
-        messages.warning(self.request, str(error))
-        return redirect(self.pages.page_url("decide", self.row.pk))
+        here = self.pages.page_url("decide", self.row.pk)
+        return self.pages.redirect_with_warning(self.request, self.row, str(error), to=here)
 
 
 def redirect_with_name(

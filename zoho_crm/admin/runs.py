@@ -407,25 +407,23 @@ def decide_page(pages: PagesAdmin, request: HttpRequest, run: MassConversion) ->
 
 
 def _decide(pages: PagesAdmin, request: HttpRequest, run: MassConversion) -> HttpResponse:
-    form = VerdictForm(request.POST)
-    if form.is_valid():
-        given = {name: form.cleaned_data[name] for name in ("verdict", "action")}
-        try:
-            if form.cleaned_data["revision"] != run.revision:
-                raise StaleDecisionError
-            count = mass_convert.decide(run_id=run.pk, by=signed_in_user(request), **given)
-        except RequestRefusedError as error:
-            messages.warning(request, str(error))
-        else:
-            text = ngettext(
-                "%(count)s lead is decided; nothing is sent yet.",
-                "%(count)s leads are decided; nothing is sent yet.",
-                count,
-            )
-            _redirect_with_success(pages, request, run, text % {"count": count})
-    else:
+    form, here = VerdictForm(request.POST), pages.page_url("decide", run.pk)
+    if not form.is_valid():
         messages.error(request, _("Please choose a decision."))
-    return redirect(pages.page_url("decide", run.pk))
+        return redirect(here)
+    given = {name: form.cleaned_data[name] for name in ("verdict", "action")}
+    try:
+        if form.cleaned_data["revision"] != run.revision:
+            raise StaleDecisionError
+        count = mass_convert.decide(run_id=run.pk, by=signed_in_user(request), **given)
+    except RequestRefusedError as error:
+        return pages.redirect_with_warning(request, run, str(error), to=here)
+    text = ngettext(
+        "%(count)s lead is decided; nothing is sent yet.",
+        "%(count)s leads are decided; nothing is sent yet.",
+        count,
+    )
+    return _redirect_with_success(pages, request, run, text % {"count": count}, to=here)
 
 
 def _verdict_form(run: MassConversion, verdict: Mapping[str, Any]) -> VerdictForm | None:
@@ -444,8 +442,8 @@ def start_page(pages: PagesAdmin, request: HttpRequest, run: MassConversion) -> 
         except PlanError as error:
             form.add_service_error(error)
         except StaleDecisionError as error:
-            messages.warning(request, str(error))
-            return redirect(pages.page_url("start", run.pk))
+            here = pages.page_url("start", run.pk)
+            return pages.redirect_with_warning(request, run, str(error), to=here)
         else:
             text = ngettext(
                 "Started: %(count)s lead is being converted.",
@@ -556,7 +554,7 @@ def export_run(
 
 
 def _redirect_with_success(
-    pages: PagesAdmin, request: HttpRequest, run: MassConversion, text: str
+    pages: PagesAdmin, request: HttpRequest, run: MassConversion, text: str, *, to: str = ""
 ) -> HttpResponse:
     tasks.wake(run.connection_id)
-    return pages.redirect_with_success(request, run, text)
+    return pages.redirect_with_success(request, run, text, to=to)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError, BooleanOptionalAction
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -32,17 +32,6 @@ POLICY_OPTIONS: Mapping[str, str] = {
 DEAL_OPTIONS: Mapping[str, str] = {
     word: "deal_name" if word == "name" else word for word in TEMPLATE_FIELDS
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunPolicy:
-    """A policy that was checked against an organisation, and the organisation's active users."""
-
-    policy: Policy
-    #: Ids of users; empty if not all of them are known.
-    active_owners: tuple[str, ...]
-    #: Sentences on what of the organisation could not be read.
-    notices: list[str]
 
 
 def add_policy_arguments(parser: CommandParser) -> None:
@@ -81,9 +70,9 @@ def _add_deal_arguments(parser: CommandParser) -> None:
     add("--contact-role", type=arguments.record_id, metavar="ID", help="the contacts' role")
 
 
-def run_policy_from(options: dict[str, Any], connection: Connection) -> RunPolicy:
+def run_policy_from(options: dict[str, Any], connection: Connection) -> tuple[Policy, Choices]:
     """
-    Return the policy that the options ask for, checked against what the organisation has.
+    Return the policy that the options ask for, and what the organisation has, which it fits.
 
     :raises CommandError: if there is no such policy, or it does not fit the organisation
     :raises ZohoError: if the organisation's users and fields cannot be read
@@ -92,9 +81,7 @@ def run_policy_from(options: dict[str, Any], connection: Connection) -> RunPolic
     known = choices(connection, with_deal=policy.deal is not None)
     policy, errors = fit_policy(policy, known)
     refuse(errors)
-    return RunPolicy(
-        policy=policy, active_owners=known.active_owners, notices=known.absence_texts()
-    )
+    return policy, known
 
 
 def _with_options(policy: Policy, options: dict[str, Any]) -> Policy:

@@ -79,15 +79,15 @@ class Command(ZohoCommand):
         by = _user(options)
         connection = chosen_connection(options["connection"])
         with _refused_is_wrong_use():
-            chosen = run_policy_from(options, connection)
-        for notice in chosen.notices:
+            policy, known = run_policy_from(options, connection)
+        for notice in known.absence_texts():
             self.hint(notice)
         with _source(options, connection) as (source, lead_ids):
             run = mass_convert.prepare(
                 connection_id=connection.pk,
                 lead_ids=lead_ids,
-                policy=chosen.policy,
-                active_owners=chosen.active_owners,
+                policy=policy,
+                active_owners=known.active_owners,
                 name=options["name"],
                 source=source,
                 by=by,
