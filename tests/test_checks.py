@@ -345,6 +345,13 @@ def test_a_number_out_of_its_range_is_refused(
     assert f"It must be {limits}" in str(message.hint)
 
 
+@pytest.mark.parametrize("url", ["http://[", "crm.example/zoho/", "https:///callback/"])
+def test_a_redirect_uri_that_is_no_url_is_refused(settings: Any, url: str) -> None:
+    [message] = found_with(settings, REDIRECT_URI=url)
+
+    assert (message.id, type(message)) == ("zoho_crm.E014", Error)
+
+
 @pytest.mark.parametrize("path", ["no.such.module", "os.path", "nothing"])
 def test_a_transport_that_is_no_callable_is_named(settings: Any, path: str) -> None:
     [message] = found_with(settings, TRANSPORT=path)

@@ -14,6 +14,7 @@ System checks of the settings, for ``manage.py check``.
 * ``zoho_crm.E011`` ``CA_BUNDLE`` is not a file of certificates
 * ``zoho_crm.E012`` a number is too small or too large
 * ``zoho_crm.E013`` ``TRANSPORT`` is not the path of a callable
+* ``zoho_crm.E014`` ``REDIRECT_URI`` is not a URL
 * ``zoho_crm.W001`` no encryption key: nothing can be connected
 * ``zoho_crm.W002`` Celery's broker is in the memory of one process
 * ``zoho_crm.W007`` the password of ``PROXY`` is a plain text
@@ -36,6 +37,7 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -60,7 +62,7 @@ from zoho_crm.datacenters import is_local, origin_of, with_extra
 from zoho_crm.types import Environment, Secret
 
 #: Errors with which nothing works, so that nothing else can be examined.
-FATAL = frozenset({"zoho_crm.E006", "zoho_crm.E008", "zoho_crm.E012", "zoho_crm.E013"})
+FATAL = frozenset(f"zoho_crm.E{number}" for number in ("006", "008", "012", "013", "014"))
 #: The smallest value of a number, if not 0, and the largest, if not ten years or ``MAX_NUMBER``.
 SMALLEST: Mapping[str, float] = {
     "SLICE": 0.1,
@@ -92,6 +94,7 @@ def check_settings(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) -> l
         wrong_values += check_proxy(config)
         wrong_values += check_ca_bundle(config)
         wrong_values += check_transport(config)
+        wrong_values += check_redirect_uri(config)
     return [
         *check_keys(),
         *wrong_types,
@@ -326,6 +329,21 @@ def check_transport(config: ZohoSettings) -> list[CheckMessage]:
     message = f"ZOHO_CRM['TRANSPORT'] leads to no callable: '{config.TRANSPORT}'."
     hint = "It is the dotted path of a callable that returns an adapter of requests."
     return [Error(message, hint=hint, id="zoho_crm.E013")]
+
+
+def check_redirect_uri(config: ZohoSettings) -> list[CheckMessage]:
+    """Return ``REDIRECT_URI`` if it is not the URL of a page."""
+    if not config.REDIRECT_URI:
+        return []
+    try:
+        parts = urlsplit(config.REDIRECT_URI)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        is_url = False
+    if is_url:
+        return []
+    hint = "Such as https://crm.example/zoho/oauth/callback/, as it is registered at Zoho."
+    return [Error("ZOHO_CRM['REDIRECT_URI'] is not a URL.", hint=hint, id="zoho_crm.E014")]
 
 
 def check_local_url(config: ZohoSettings) -> list[CheckMessage]:

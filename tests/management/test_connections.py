@@ -170,6 +170,13 @@ def test_web_needs_our_urls(run: Run, zoho: Simulator, settings: object) -> None
     assert "zoho_crm.urls" in ran.err
 
 
+def test_web_needs_urls_at_all(run: Run, zoho: Simulator, settings: Any) -> None:
+    settings.ZOHO_CRM |= {"REDIRECT_URI": f"https://crm.example{CALLBACK}"}
+    del settings.ROOT_URLCONF
+
+    assert "zoho_crm.urls" in run("zoho_connect", "--web").err
+
+
 # Status
 
 

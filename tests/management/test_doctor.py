@@ -89,6 +89,7 @@ def test_a_complaint_of_the_checks_is_shown_with_its_hint(
         {"PROXY": 5},
         {"LEASE": float("inf")},
         {"TRANSPORT": "no.such.module"},
+        {"REDIRECT_URI": "http://["},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -137,6 +138,14 @@ def test_the_redirect_address_leads_to_the_callback_and_is_encrypted(
     change(settings, REDIRECT_URI=address)
 
     assert findings(run)["redirect address"]["result"] == result
+
+
+def test_a_project_without_any_urls_is_told_so(
+    run: Run, connection: Connection, settings: Any
+) -> None:
+    del settings.ROOT_URLCONF
+
+    assert "zoho_crm.urls" in findings(run)["redirect address"]["fix"]
 
 
 @override_settings(ROOT_URLCONF=__name__)

@@ -61,4 +61,8 @@ def test_an_error_stands_for_a_code(error, code):
 def test_a_message_says_what_to_do_next():
     assert "zoho_connect" in error_text(ConnectionLostError())
     assert "try again" in error_text(TransportError())
+    assert error_text(TransportError("GET x: lost (errno 104)")).startswith(
+        "GET x: lost (errno 104). Nothing is lost"
+    )
+    assert ".." not in error_text(TransportError("It is late."))
     assert error_text(ImproperlyConfigured("no key")) == "no key"

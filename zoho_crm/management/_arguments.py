@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TextIO, TypeVar
@@ -75,14 +76,10 @@ def day(text: str) -> date:
 
 
 def amount(text: str) -> Decimal:
-    """Return the amount of money for a decimal number."""
-    try:
-        value = Decimal(text)
-    except InvalidOperation as error:
-        raise ArgumentTypeError(_("“%s” is no amount; write it as 1250.50.") % text) from error
-    if not value.is_finite():
-        raise ArgumentTypeError(_("“%s” is no amount; write it as 1250.50.") % text)
-    return value
+    """Return the amount of money for a decimal number, with as many digits as forms take."""
+    if not re.fullmatch(r"[+-]?[0-9]{1,14}([.][0-9]{1,2})?", text):
+        raise ArgumentTypeError(_("“%s” is no amount; write it as 1250.50.") % text[:40])
+    return Decimal(text)
 
 
 def seconds(text: str) -> float:

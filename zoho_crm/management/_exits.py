@@ -97,7 +97,10 @@ def exit_code_of(error: Exception) -> ExitCode:
 def error_text(error: Exception) -> str:
     """Return the message of an error and, where there is one, the advice what to do next."""
     advice = next((text for kind, text in _advice().items() if isinstance(error, kind)), "")
-    return visible(f"{describe_error(error)} {advice}".strip())
+    what = describe_error(error).rstrip()
+    # Messages of Zoho's, and those of the network, do not end in a full stop.
+    stop = "." if advice and (what[-1:].isalnum() or what.endswith(")")) else ""
+    return visible(f"{what}{stop} {advice}".strip())
 
 
 def _advice() -> dict[type[Exception], str]:

@@ -176,7 +176,7 @@ def connect_page(redirect_uri: str) -> str:
     try:
         callback = reverse("zoho_crm:callback")
         page = reverse("zoho_crm:connect")
-    except NoReverseMatch as error:
+    except (NoReverseMatch, AttributeError) as error:  # the latter without ROOT_URLCONF
         message = _("This project's URLs must include zoho_crm.urls.")
         raise CommandError(message) from error
     parts = urlsplit(redirect_uri)

@@ -64,7 +64,7 @@ def redirect_address() -> Iterator[Finding]:
     configured, check = conf().REDIRECT_URI, "redirect address"
     try:
         callback = reverse("zoho_crm:callback")
-    except NoReverseMatch:
+    except (NoReverseMatch, AttributeError):  # the latter without ROOT_URLCONF
         fix = _('Add path("zoho/", include("zoho_crm.urls")) to the URLs of the project.')
         yield fail(check, _("The URLs of this app are not included."), fix)
         return
