@@ -23,7 +23,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On another database than SQLite, leave out what touches none: that was tested there."""
+    """
+    Let slow tests run untraced: what they walk, others walk too, and coverage doubles their time.
+
+    On another database than SQLite, leave out what touches none: that was tested there.
+    """
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker("no_cover")
     if database.vendor != "sqlite":
         config.hook.pytest_deselected(items=[item for item in items if not has_tables(item)])
         items[:] = filter(has_tables, items)

@@ -72,6 +72,7 @@ def filter_parameters(request: HttpRequest, model: Any, model_admin: Any) -> Ite
 
 
 @pytest.mark.django_db
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     # A connection has the columns of nearly all tables around it.

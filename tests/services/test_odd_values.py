@@ -9,6 +9,7 @@ import pytest
 
 from tests.clock import pass_time
 from tests.odd_values import ODD_VALUES
+from tests.parameters import long, mostly_long
 from zoho_crm.exceptions import ServerError
 from zoho_crm.matching import POLICIES
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, MassConversion
@@ -47,7 +48,9 @@ def check_others(connection: Connection, zoho: Simulator) -> None:
     assert ConnectionWork.objects.get().backoff_reason == ""
 
 
-@pytest.mark.parametrize("field", LEAD_FIELDS)
+@pytest.mark.parametrize(
+    "field", mostly_long(LEAD_FIELDS, quick={"Email", "Owner", "Converted__s", "$approval_state"})
+)
 def test_a_lead_with_an_odd_value_does_not_stop_the_others(
     connection: Connection, zoho: Simulator, field: str
 ) -> None:
@@ -63,18 +66,18 @@ def test_a_lead_with_an_odd_value_does_not_stop_the_others(
     ("call", "key"),
     [
         ("leads_list", "data.0.id"),
-        ("leads_list", "data"),
-        ("options", "__conversion_options"),
+        long(("leads_list", "data")),
+        long(("options", "__conversion_options")),
         ("options", "__conversion_options.Contacts"),
-        ("options", "__conversion_options.Contacts.0.id"),
-        ("options", "__conversion_options.Contacts.0.Account_Name"),
-        ("options", "__conversion_options.preference_field_matched_value"),
+        long(("options", "__conversion_options.Contacts.0.id")),
+        long(("options", "__conversion_options.Contacts.0.Account_Name")),
+        long(("options", "__conversion_options.preference_field_matched_value")),
         ("options", "__conversion_options.preference_field_matched_value.Contacts.0.field"),
-        ("convert", "data.0.details"),
+        long(("convert", "data.0.details")),
         ("convert", "data.0.details.Contacts"),
-        ("convert", "data.0.details.Contacts.id"),
+        long(("convert", "data.0.details.Contacts.id")),
         ("convert", "data.0.code"),
-        ("convert", "data.0.message"),
+        long(("convert", "data.0.message")),
     ],
 )
 def test_an_answer_with_an_odd_value_does_not_stop_the_others(
@@ -103,7 +106,13 @@ def test_a_refusal_with_an_odd_value_is_stored(
     check_others(connection, zoho)
 
 
-@pytest.mark.parametrize("key", ["data.0.id", "info.next_page_token", "info", "data"])
+@pytest.mark.parametrize(
+    "key",
+    mostly_long(
+        ["data.0.id", "info.next_page_token", "info", "data"],
+        quick={"data.0.id", "info.next_page_token"},
+    ),
+)
 def test_a_page_of_open_leads_with_an_odd_value_does_not_stop_the_others(
     connection: Connection, zoho: Simulator, key: str
 ) -> None:
@@ -159,14 +168,14 @@ def test_a_job_with_an_odd_value_does_not_stop_the_others(
 @pytest.mark.parametrize(
     ("call", "key"),
     [
-        ("org", "org.0.company_name"),
-        ("org", "org.0.license_details.paid_type"),
+        long(("org", "org.0.company_name")),
+        long(("org", "org.0.license_details.paid_type")),
         ("org", "org.0.license_details.users_license_purchased"),
-        ("org", "org.0.time_zone"),
+        long(("org", "org.0.time_zone")),
         ("org", "org.0.type"),
-        ("users", "users.0.full_name"),
+        long(("users", "users.0.full_name")),
         ("users", "users.0.email"),
-        ("metadata", "fields.0.api_name"),
+        long(("metadata", "fields.0.api_name")),
         ("metadata", "fields.0.convert_mapping"),
     ],
 )

@@ -23,6 +23,7 @@ from django.db.backends.signals import connection_created
 
 from tests.clock import pass_time
 from tests.outages import at, cut, failing, own_number, written
+from tests.parameters import long
 from zoho_crm.matching import POLICIES
 from zoho_crm.models import (
     Connection,
@@ -139,11 +140,12 @@ STEPS = [Status.NEW, Status.PREVIEWED, Status.READY, Status.RUNNING, Status.CONV
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.slow
+@pytest.mark.parametrize("step", [17, long(5)])
 def test_a_deadlock_at_any_statement_is_retried_and_marks_nobody(
-    connection: Connection, zoho: Simulator, subtests: pytest.Subtests
+    connection: Connection, zoho: Simulator, subtests: pytest.Subtests, step: int
 ) -> None:
     ended = 0
-    for number in range(0, 85, 5):
+    for number in range(0, 85, step):
         rows = [request(connection, zoho.story("no_match")) for _row in range(3)]
         with subtests.test(number=number):
             ended += work_until_idle(connection, zoho, deadlock_at=number)
@@ -154,10 +156,11 @@ def test_a_deadlock_at_any_statement_is_retried_and_marks_nobody(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.slow
+@pytest.mark.parametrize("step", [17, long(5)])
 def test_a_deadlock_in_a_step_of_a_run_does_not_hold_it_up(
-    connection: Connection, zoho: Simulator, subtests: pytest.Subtests
+    connection: Connection, zoho: Simulator, subtests: pytest.Subtests, step: int
 ) -> None:
-    for number in range(30, 80, 5):
+    for number in range(30, 80, step):
         run = mass_convert.prepare(
             connection_id=connection.pk,
             lead_ids=[zoho.story("no_match")],
