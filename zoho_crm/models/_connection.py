@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm import crypto
-from zoho_crm.models._database import PrimaryModel, PrimaryQuerySet, set_null
+from zoho_crm.models._database import PrimaryModel, PrimaryQuerySet, user_reference
 from zoho_crm.models._time import DbNow, from_now, holds
 from zoho_crm.types import Environment, Secret
 
@@ -346,14 +346,7 @@ class ConnectionEvent(PrimaryModel):
     )
     at = models.DateTimeField(_("at"), auto_now_add=True)
     kind = models.CharField(_("what"), max_length=20, choices=Kind)
-    by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        set_null,
-        null=True,
-        db_constraint=False,
-        related_name="+",
-        verbose_name=_("by"),
-    )
+    by = user_reference(_("by"))
     details = models.JSONField(_("details"), default=dict, blank=True)
     #: When the signal was sent to the host project, for the kinds that have one.
     announced_at = models.DateTimeField(null=True, editable=False)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db import models
 from django.db.models.fields.json import KT
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.models._connection import Connection
-from zoho_crm.models._database import PrimaryModel, set_null
+from zoho_crm.models._database import PrimaryModel, user_reference
 from zoho_crm.models._mass import MassConversion, MassConversionJob
 from zoho_crm.models._moves import MAX_BY_LENGTH, LeadConversionQuerySet, Status
 from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Verdict
@@ -136,24 +135,8 @@ class LeadConversion(PrimaryModel):
 
     #: Name of the policy that decides the plan; empty if a person does.
     policy = models.CharField(_("policy"), max_length=50, blank=True)
-    decided_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        set_null,
-        null=True,
-        db_constraint=False,
-        db_index=False,
-        related_name="+",
-        verbose_name=_("decided by"),
-    )
-    approved_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        set_null,
-        null=True,
-        db_constraint=False,
-        db_index=False,
-        related_name="+",
-        verbose_name=_("approved by"),
-    )
+    decided_by = user_reference(_("decided by"), db_index=False)
+    approved_by = user_reference(_("approved by"), db_index=False)
     approved_at = models.DateTimeField(_("approved"), null=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     finished_at = models.DateTimeField(_("finished"), null=True)

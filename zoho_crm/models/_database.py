@@ -7,12 +7,16 @@ A replica may be behind, so nothing is decided by what it shows. Users may be in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connections, models, router, transaction
 from django.db.models.deletion import Collector
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 View = TypeVar("View", bound=Callable[..., Any])
 ModelT = TypeVar("ModelT", bound=models.Model)
@@ -90,6 +94,19 @@ def set_null(
 
 # As for Django's own: the rows need not be read, which would happen in the database of the users.
 set_null.lazy_sub_objs = True  # type: ignore[attr-defined]
+
+
+def user_reference(verbose_name: StrPromise, **options: Any) -> models.ForeignKey[Any, Any]:
+    """Return the field that refers to a user, who may be in another database or be deleted."""
+    return models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        set_null,
+        null=True,
+        db_constraint=False,
+        related_name="+",
+        verbose_name=verbose_name,
+        **options,
+    )
 
 
 def with_users(rows: models.QuerySet[ModelT], *names: str) -> models.QuerySet[ModelT]:

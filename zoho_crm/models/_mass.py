@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db import models
 from django.db.models import F
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm import matching
 from zoho_crm.models._connection import Connection
-from zoho_crm.models._database import PrimaryModel, set_null
+from zoho_crm.models._database import PrimaryModel, user_reference
 from zoho_crm.models._moves import STARTABLE_STAGES
 from zoho_crm.models._time import DbNow
 
@@ -93,22 +92,8 @@ class MassConversion(PrimaryModel):
     #: Its rows by status and verdict, stored when it ends.
     counts = models.JSONField(_("counts"), null=True)
     due_at = models.DateTimeField(_("due"), null=True)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        set_null,
-        null=True,
-        db_constraint=False,
-        related_name="+",
-        verbose_name=_("prepared by"),
-    )
-    started_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL,
-        set_null,
-        null=True,
-        db_constraint=False,
-        related_name="+",
-        verbose_name=_("started by"),
-    )
+    created_by = user_reference(_("prepared by"))
+    started_by = user_reference(_("started by"))
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     started_at = models.DateTimeField(_("started"), null=True)
     ended_at = models.DateTimeField(_("ended"), null=True)
