@@ -14,6 +14,7 @@ from django.db import connection as database
 from django.db import transaction
 
 from tests import messages
+from tests.calls import calls
 from tests.messages import Sent
 from zoho_crm import shortcuts
 from zoho_crm.contrib.pytest import SimulatorAdapter
@@ -50,11 +51,6 @@ def connection(transactional_db: None, zoho: Simulator, settings: Any) -> Connec
 @pytest.fixture
 def pat(db: None) -> User:
     return User.objects.create_user("pat")
-
-
-def calls(zoho: Simulator) -> int:
-    """Return the number of calls that reached Zoho."""
-    return sum(call["count"] for call in zoho.stats()["calls"])
 
 
 def work_all(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, Permission, User
 
+from tests.calls import calls
 from tests.management.conftest import Run
 from zoho_crm.models import (
     ApiUsage,
@@ -203,10 +204,10 @@ def test_usage_counts_what_the_simulator_saw(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
     ApiUsage.objects.all().delete()
-    before = sum(call["count"] for call in zoho.stats()["calls"])
+    before = calls(zoho)
 
     run("zoho_leads")
 
-    after = sum(call["count"] for call in zoho.stats()["calls"])
+    after = calls(zoho)
     lines = run("zoho_usage", "--format=json").lines
     assert sum(line["calls"] for line in lines) == after - before

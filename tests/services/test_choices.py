@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
+from tests.calls import calls
 from zoho_crm.client import MAX_USERS
 from zoho_crm.exceptions import PlanError, TransientError
 from zoho_crm.models import Connection
@@ -31,10 +32,6 @@ def _nothing_remembered() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
-
-
-def calls(zoho: Simulator) -> int:
-    return sum(call["count"] for call in zoho.stats()["calls"])
 
 
 def test_pipelines_fields_roles_and_owners_are_offered(

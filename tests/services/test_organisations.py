@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.utils.timezone import now
 
+from tests.calls import calls
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services import connect, convert, work
 from zoho_crm.services.preview import preview
@@ -44,10 +45,6 @@ def hours_until_due(connection: Connection) -> float:
     due_at = connection.organisation_due_at
     assert due_at
     return (due_at - now()) / timedelta(hours=1)
-
-
-def calls(zoho: Simulator) -> int:
-    return sum(call["count"] for call in zoho.stats()["calls"])
 
 
 NEW_FACTS = ("Nordwind Retail", "standard", 3, ["Budget"])

@@ -9,6 +9,7 @@ import pytest
 from django.db import connections, transaction
 from django.db.models import F
 
+from tests.calls import calls
 from tests.journeys.waiting import wait_until
 from tests.mass.bench import StopCondition
 from zoho_crm import crypto
@@ -105,10 +106,6 @@ def steps(row):
 def sent(zoho):
     """Return the lead ids of all conversion calls, in their order."""
     return [call["lead_id"] for call in zoho.ledger()["calls"]]
-
-
-def calls(zoho):
-    return sum(call["count"] for call in zoho.stats()["calls"])
 
 
 def error(code, message="no"):
