@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from zoho_crm.conf import conf
 from zoho_crm.management import _arguments as arguments
@@ -51,7 +52,10 @@ class Command(ZohoCommand):
             row = {**found, "older_than_days": days, "executed": execute}
             output.show([row], fields=FIELDS, columns={})
         if execute:
-            self.hint(_("Deleted: what is older than %s days.") % days)
+            message = ngettext(
+                "Deleted: what is older than %s day.", "Deleted: what is older than %s days.", days
+            )
+            self.hint(message % days)
         else:
             self.hint(_("Nothing was deleted. To delete it, add --execute"))
 
