@@ -188,6 +188,17 @@ def test_what_the_stores_of_samples_fail_at_is_tested() -> None:
     assert [name for name in named if f"def {name}(" not in tests] == []
 
 
+def test_what_is_left_out_in_memory_is_named() -> None:
+    page = (ROOT / "docs" / "how-to" / "from-the-sdk.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| SQLite in memory \|.*$", page, flags=re.MULTILINE)
+    paths = ("services/test_sdk_tokens.py", "sdk/test_token_store.py")
+    tests = "".join((ROOT / "tests" / path).read_text(encoding="utf-8") for path in paths)
+    functions = re.split(r"^def ", tests, flags=re.MULTILINE)
+    left_out = {each.partition("(")[0] for each in functions if "    skip_in_memory()" in each}
+
+    assert set(re.findall(r"`(test_\w+)`", row)) == left_out
+
+
 PHP_KEYS = """
     client_id client_secret redirect_uri currentUserEmail sandbox apiBaseUrl apiVersion access_type
     accounts_url persistence_handler_class persistence_handler_class_name token_persistence_path
