@@ -35,6 +35,15 @@ def test_every_lead_becomes_a_new_row_that_is_due(bench: Bench) -> None:
     assert not left_out(run)
 
 
+def test_ids_that_a_project_stores_as_numbers_are_ids(bench: Bench) -> None:
+    numbers: Any = [*map(int, ids(2)), None]
+
+    run = bench.prepare(numbers)
+
+    assert set(run.rows.values_list("lead_id", flat=True)) == set(ids(2))
+    assert left_out(run) == {3: ("None", Reason.MALFORMED)}
+
+
 def test_what_is_no_id_is_kept_with_its_line_and_the_reason(bench: Bench) -> None:
     good, bad = ids(1)[0], ["Lead Id", "12.5", "-4", "9" * 20, "１２", "=1+1", "x" * 300]
 

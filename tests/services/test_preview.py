@@ -139,6 +139,14 @@ def test_white_space_around_an_id_is_ignored(preview_lead, zoho):
     assert preview_lead(f" {lead_id}\n").lead_id == lead_id
 
 
+def test_an_id_that_a_project_stores_as_a_number_is_an_id(preview_lead, zoho):
+    lead_id = zoho.story("no_match")
+
+    assert preview_lead(int(lead_id)).lead_id == lead_id
+    with pytest.raises(RequestRefusedError):
+        preview_lead(None)
+
+
 def test_an_id_that_zoho_does_not_know_is_not_found(preview_lead):
     row = preview_lead("1234567")
 

@@ -87,7 +87,7 @@ def _checked_id(lead_id: str) -> str:
 
     :raises RequestRefusedError: if this can be no lead's id
     """
-    lead_id = lead_id.strip()
+    lead_id = str(lead_id).strip()  # a project may store it as a number
     if not is_record_id(lead_id):
         raise RequestRefusedError(code="INVALID_ID", details={"id": lead_id[:40]})
     return lead_id

@@ -97,7 +97,7 @@ def _next_page(run: MassConversion, token: str) -> dict[str, Any]:
 
 
 def _batches(lines: Iterable[str]) -> Iterator[list[str]]:
-    stream = (line.strip() for line in lines)
+    stream = (str(line).strip() for line in lines)  # a project may store ids as numbers
     while batch := list(islice(stream, BATCH_LINES)):
         yield batch
 
