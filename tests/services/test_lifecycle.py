@@ -298,6 +298,12 @@ def test_an_internal_error_is_in_doubt_only_if_a_call_may_have_been_sent(status,
     assert is_within(expected, made(move))
 
 
+def test_after_an_internal_error_a_job_may_take_as_long_as_any():
+    move = lifecycle.internal_error(row(Status.RUNNING, job_id=1), KeyError("plan"))
+
+    assert is_within({"status": "UNKNOWN", "in_doubt": True, "quiet_until": 8130}, made(move))
+
+
 def test_an_internal_error_while_settling_needs_review_once_no_call_can_take_effect():
     early, late = row(Status.UNKNOWN, retry_count=1), row(Status.UNKNOWN)
     early.is_conclusive, late.is_conclusive = False, True

@@ -291,20 +291,23 @@ def orphaned(row: LeadConversion) -> Move:
     """Return the move of a RUNNING row whose worker's lease has ended without an answer."""
     move = outcome_unknown(row, None, quiet=0, in_doubt=True, due_at=DbNow())
     assert row.due_at is not None
-    settings = conf()
-    quiet = (
-        settings.JOB_HORIZON + settings.MASS_QUIET_PERIOD if row.job_id else settings.QUIET_PERIOD
-    )
-    quiet_until = row.due_at + timedelta(seconds=quiet)
+    quiet_until = row.due_at + timedelta(seconds=_seconds_to_take_effect(row))
     values: Values = {**move.values, "quiet_until": quiet_until}
     return Move(row=row, to=move.to, values=values, details={"orphan": True})
+
+
+def _seconds_to_take_effect(row: LeadConversion) -> float:
+    """Return for how long a call may take effect after nobody waits for it: longer in a job."""
+    config = conf()
+    return config.JOB_HORIZON + config.MASS_QUIET_PERIOD if row.job_id else config.QUIET_PERIOD
 
 
 def internal_error(row: LeadConversion, error: BaseException) -> Move:
     """Return the move after an error in our code: UNKNOWN if it may have been sent, else review."""
     details = {"bug": type(error).__name__}
     if row.status == Status.RUNNING:
-        return answer_lost(row, in_flight=conf().CALL_DEADLINE)
+        quiet = conf().CALL_DEADLINE + _seconds_to_take_effect(row)
+        return outcome_unknown(row, None, quiet=quiet, in_doubt=True)
     if row.status == Status.UNKNOWN and not row.is_conclusive:
         # An earlier call may still take effect: a person has to wait for that, too.
         return replace(postponed(row, ZohoError()), details=details)
