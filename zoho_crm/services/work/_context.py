@@ -1,18 +1,15 @@
-"""What the steps of a worker share: client, pool, connection health, due rows and pending moves."""
+"""What a worker may act on now, and what the loop and its steps share."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Container, Hashable, Iterable
 from datetime import datetime
-from functools import cached_property, partial
-from typing import Any, TypeAlias
+from functools import cached_property
+from typing import Any, TypeVar
 
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
-from zoho_crm.client import ZohoClient
 from zoho_crm.conf import conf
-from zoho_crm.exceptions import AccessTokenRejectedError, ZohoError
 from zoho_crm.matching import Decision
 from zoho_crm.models import (
     Connection,
@@ -23,22 +20,17 @@ from zoho_crm.models import (
     from_now,
     holds,
 )
-from zoho_crm.services import lifecycle, mass_convert
+from zoho_crm.services import mass_convert
 from zoho_crm.services.settle import with_is_conclusive
 from zoho_crm.services.work._health import ConnectionHealth
-from zoho_crm.services.work._pool import CallPool, PendingCall
-from zoho_crm.types import Lead
+from zoho_crm.services.work._pool import CallPool
+from zoho_crm.services.work._requests import WorkItem
 
-logger = logging.getLogger(__name__)
-
-#: Returns the move of a row whose lead was read, or not found; runs in a thread.
-MoveFor: TypeAlias = Callable[[LeadConversion, Lead | None], Move | None]
-#: Takes that move; runs in the main thread.
-TakeMove: TypeAlias = Callable[[LeadConversion, Move | None], None]
+RequestT = TypeVar("RequestT")
 #: Leads that one call reads.
 MAX_LEADS_PER_READ = 100
-#: Threads for the access token and for decisions, besides those of the calls to Zoho.
-EXTRA_THREADS = 4
+#: Threads for the access token, besides those of the calls to Zoho.
+EXTRA_THREADS = 1
 
 #: The order of due rows. Within a run all rows have the same priority; the index has this order.
 PRIORITY_IN_RUN = ("due_at", "pk")
@@ -67,7 +59,8 @@ class WorkContext:
         self.connection = lease.connection
         self.health = ConnectionHealth(lease)
         self.pool = CallPool(self.health.limit.ceiling + EXTRA_THREADS)
-        self.client: ZohoClient  # set as soon as there is an access token
+        #: The generators that have not ended.
+        self.items: set[WorkItem] = set()
         #: Moves that are to be written.
         self.moves: list[Move] = []
         #: The decisions of policies on the previews among them, by the row's primary key.
@@ -80,8 +73,6 @@ class WorkContext:
         self._due_statuses: set[str] = set()
         #: Runs whose canaries have passed, each with its start or last resume.
         self._runs_past_canaries: set[tuple[int, datetime | None]] = set()
-        #: Primary keys of rows that a step keeps between two calls.
-        self.kept_row_ids: set[int] = set()
 
     @property
     def free_calls(self) -> int:
@@ -89,8 +80,13 @@ class WorkContext:
         return max(0, self.health.limit.calls - self.pool.zoho_calls)
 
     def rows_in_flight(self) -> set[int]:
-        """Return the primary keys of rows with a pending call or move, or kept by a step."""
-        return self.pool.row_ids() | self.kept_row_ids | {move.row.pk for move in self.moves}
+        """Return the primary keys of rows that a generator is about, or a move to be written."""
+        in_items = {row.pk for item in self.items for row in item.rows}
+        return in_items | {move.row.pk for move in self.moves}
+
+    def is_begun(self, key: Hashable) -> bool:
+        """Return whether there is a generator with this key that had no turn yet."""
+        return any(item.key == key and not item.has_turn for item in self.items)
 
     @cached_property
     def may_be_claimed(self) -> Q:
@@ -158,75 +154,34 @@ class WorkContext:
             self._runs_past_canaries.add(key)
         return key in self._runs_past_canaries
 
-    def read_leads(
-        self, rows: list[LeadConversion], move_for: MoveFor, take_move: TakeMove
-    ) -> None:
-        """
-        Start a call that reads the leads of at most 100 rows, and determine the move of each.
 
-        If the call fails because of our code, the rows are read one by one.
-        """
+class Step:
+    """One kind of work: finds what is due for it, and says what happens to each row."""
 
-        def on_result(_call: PendingCall, leads: dict[str, Lead]) -> None:
-            self.health.record_success()
-            self._determine_moves(rows, leads, move_for, take_move)
+    def __init__(self, context: WorkContext) -> None:
+        self._context = context
+        #: The generators that wait for a call, or for others.
+        self.waiting: list[WorkItem] = []
+        self._last_refresh = 0
 
-        def on_error(call: PendingCall, error: BaseException) -> None:
-            is_ours = not isinstance(error, ZohoError) or error.code == "unknown_form"
-            if is_ours and len(rows) > 1:
-                logger.error("Reading %s leads failed; one by one now", len(rows), exc_info=error)
-                for row in rows:
-                    self.read_leads([row], move_for, take_move)
-            else:
-                self.postpone(call, error)
+    def due(self) -> Iterable[WorkItem]:
+        """Return new generators for what is due; only asked while a call is free."""
+        return ()
 
-        lead_ids = [row.lead_id for row in rows]
-        call = PendingCall(rows=tuple(rows), on_result=on_result, on_error=on_error)
-        self.pool.start(call, partial(self.client.leads.get_many, lead_ids))
+    def waiting_for(self, kind: type[RequestT]) -> list[tuple[WorkItem, RequestT]]:
+        """Return the generators that wait for a kind of request, with their requests."""
+        return [(item, item.request) for item in self.waiting if isinstance(item.request, kind)]
 
-    def _determine_moves(
-        self,
-        rows: list[LeadConversion],
-        leads: dict[str, Lead],
-        move_for: MoveFor,
-        take_move: TakeMove,
-    ) -> None:
-        """Determine the moves in a thread; after an error in our code row by row."""
+    def remove(self, items: Iterable[WorkItem]) -> None:
+        """Remove generators from those that wait."""
+        for item in items:
+            self.waiting.remove(item)
 
-        def determine() -> list[Move | None]:
-            return [move_for(row, leads.get(row.lead_id)) for row in rows]
+    def _is_refreshed(self) -> bool:
+        """Return whether there was a refresh since this was asked last, or ``_look_again``."""
+        before, self._last_refresh = self._last_refresh, self._context.refresh_count
+        return before != self._last_refresh
 
-        def on_result(_call: PendingCall, moves: list[Move | None]) -> None:
-            for row, move in zip(rows, moves, strict=True):
-                take_move(row, move)
-
-        def on_error(call: PendingCall, error: BaseException) -> None:
-            if len(rows) == 1:
-                self.postpone(call, error)
-            for row in rows if len(rows) > 1 else ():
-                self._determine_moves([row], leads, move_for, take_move)
-
-        call = PendingCall(
-            rows=tuple(rows), on_result=on_result, on_error=on_error, is_zoho_call=False
-        )
-        self.pool.start(call, determine)
-
-    def collect(self, _row: LeadConversion, move: Move | None) -> None:
-        """Add a move, if there is one, to those that are to be written."""
-        if move:
-            self.moves.append(move)
-
-    def postpone(self, call: PendingCall, error: BaseException) -> None:
-        """Collect the moves of rows whose read failed."""
-        if not isinstance(error, ZohoError):
-            for row in call.rows:
-                self.internal_error(row, error)
-            return
-        self.health.record_failure(error, started=call.started)
-        at_once = isinstance(error, AccessTokenRejectedError)
-        self.moves += [lifecycle.postponed(row, error, at_once=at_once) for row in call.rows]
-
-    def internal_error(self, row: LeadConversion, error: BaseException) -> None:
-        """Log an error in our code, and collect the move of the row that it is about."""
-        logger.error("Conversion %s met an internal error", row.pk, exc_info=error)
-        self.moves.append(lifecycle.internal_error(row, error))
+    def _look_again(self) -> None:
+        """Let the step look for what is due before the next refresh, as there may be more."""
+        self._last_refresh = 0

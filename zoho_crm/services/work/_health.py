@@ -1,4 +1,4 @@
-"""The state of a connection, learnt from its calls: the concurrency limit, and the back-off."""
+"""The state of a connection while it is worked: access token, concurrency limit, and back-off."""
 
 from __future__ import annotations
 
@@ -6,23 +6,32 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 
+from zoho_crm.client import ZohoClient
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import (
     AccessTokenRejectedError,
     AuthorizationError,
+    ConnectionLostError,
     CreditsExhaustedError,
     RateLimitError,
     TokenThrottledError,
     TransientError,
+    UnknownOutcomeError,
     ZohoError,
 )
 from zoho_crm.models import ConnectionWork, from_now
-from zoho_crm.services import usage
+from zoho_crm.services import clients, tokens, usage
+from zoho_crm.services.outages import is_outage
 from zoho_crm.services.presentation import reason_of
+from zoho_crm.services.work._pool import PendingCall
+from zoho_crm.services.work._requests import Call, UnexpectedError, Work
+from zoho_crm.types import Secret
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +114,7 @@ class ConcurrencyLimit:
 
 
 class ConnectionHealth:
-    """The concurrency limit and the back-off of one connection; for the main thread only."""
+    """Token, concurrency limit and back-off of one connection; for the main thread only."""
 
     def __init__(self, lease: ConnectionWork) -> None:
         self._connection = lease.connection
@@ -115,24 +124,34 @@ class ConnectionHealth:
         self.limit = ConcurrencyLimit(value=value, ceiling=ceiling, met=lease.limit_met)
         #: The seconds of the back-off and its reason; ``None`` while there is none.
         self.backoff: tuple[float, BaseException] | None = None
+        #: Whether the consent was withdrawn, so that nothing can be done any more.
+        self._is_lost = False
+        #: Signs calls with the access token; ``None`` while there is none.
+        self.client: ZohoClient | None = None
+        #: Calls to Zoho so far, for the usage: the kind, and whether a rate limit refused it.
+        self.calls: list[tuple[str, bool]] = []
+        self._token: Secret | None = None
         #: Whether Zoho rejected the access token, so that a new one is needed before other calls.
-        self.token_rejected = False
+        self._is_token_rejected = False
         #: Whether Zoho rejected an access token before. Some calls may succeed while others are
         #: always rejected: a new token for each of those would soon be one too many.
         self._was_token_rejected = False
         self._failures_in_a_row = 0
 
-    def record_success(self) -> None:
-        """Count a call that Zoho answered."""
-        self.limit.increase()
-        self._failures_in_a_row = 0
+    # Calls
 
-    def record_failure(self, error: ZohoError, *, started: float) -> None:
-        """
-        Lower the limit, ask for a new token or start a back-off, depending on a call's error.
+    def record(self, pending: PendingCall, error: BaseException | None) -> None:
+        """Learn from the end of a call: from its error, unless that is an answer of Zoho's."""
+        if not pending.call.is_zoho_call:
+            return
+        if error is None or isinstance(error, pending.call.answers):
+            self.limit.increase()
+            self._failures_in_a_row = 0
+        elif isinstance(error, ZohoError) and not isinstance(error, UnknownOutcomeError):
+            self._record_failure(error, started=pending.started)
 
-        :param started: when the call started, on the monotonic clock
-        """
+    def _record_failure(self, error: ZohoError, *, started: float) -> None:
+        """Lower the limit, ask for a new token or start a back-off, depending on the error."""
         if isinstance(error, RateLimitError):
             self.limit.decrease(started=started)
         elif isinstance(error, AccessTokenRejectedError):
@@ -144,8 +163,44 @@ class ConnectionHealth:
             if self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
                 self.back_off(FAILURE_BACKOFF_SECONDS, error)
 
-    def record_missing_token(self, error: BaseException) -> None:
+    @property
+    def credits_remaining(self) -> int | None:
+        """The credits that Zoho said remain; ``None`` if it did not say."""
+        return self.client.api.credits_remaining if self.client else None
+
+    # The access token
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether no call can be signed before there is an access token, or a new one."""
+        return self.client is None or self._is_token_rejected
+
+    def get_token(self) -> Work:
+        """Take the stored access token, or fetch one, for Zoho may take long; or back off."""
+        connection, token = self._connection, None
+        try:
+            if self._token is None:
+                token = tokens.stored_access_token(connection_id=connection.pk)
+            if token is None:
+                fetch = partial(fetch_token, connection.pk, self._token)
+                token = yield Call(lambda _client: fetch(), is_zoho_call=False)
+            # Its data center may be unknown by now, or the trusted certificates gone.
+            self.client = clients.client_with_token(connection, token, self._record_use)
+        except ConnectionLostError:
+            self._is_lost = True
+        except (ZohoError, ImproperlyConfigured, UnexpectedError) as error:
+            self._record_missing_token(error.cause if isinstance(error, UnexpectedError) else error)
+        else:
+            self._token, self._is_token_rejected = token, False
+
+    def _record_use(self, kind: str, was_refused: bool) -> None:
+        """Record a call for the usage; runs in the thread of the call."""
+        self.calls.append((kind, was_refused))
+
+    def _record_missing_token(self, error: BaseException) -> None:
         """Start a back-off because no access token could be had."""
+        if is_outage(error):
+            raise error
         if isinstance(error, TokenThrottledError):
             self.back_off(conf().TOKEN_BACKOFF, error)
         elif isinstance(error, TransientError):
@@ -154,6 +209,20 @@ class ConnectionHealth:
             self.back_off(PROBE_SECONDS, error)
         if not isinstance(error, ZohoError | ImproperlyConfigured):
             logger.error("No token for connection %s", self._connection.pk, exc_info=error)
+
+    def _reject_token(self, error: ZohoError) -> None:
+        if self._is_token_rejected:
+            return
+        if self._was_token_rejected:
+            self.back_off(PROBE_SECONDS, error)
+        self._is_token_rejected = self._was_token_rejected = True
+
+    # The back-off
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether there is a back-off, or no consent any more."""
+        return self.backoff is not None or self._is_lost
 
     def back_off(self, seconds: float, error: BaseException) -> None:
         """Start a back-off, unless there is one: the first reason stays."""
@@ -165,11 +234,13 @@ class ConnectionHealth:
 
     def columns(self) -> dict[str, Any]:
         """Return what ``ConnectionWork.release`` keeps of this state for the next worker."""
-        return {
+        columns = {
             "limit": self.limit.value,
             "limit_met": self.limit.met,
             "backoff": self._backoff_columns(),
         }
+        credits = self.credits_remaining
+        return columns if credits is None else {**columns, "credits_remaining": credits}
 
     def _backoff_columns(self) -> Mapping[str, Any]:
         if self.backoff is None:
@@ -183,12 +254,20 @@ class ConnectionHealth:
             "backoff_kind": _backoff_kind(error),
         }
 
-    def _reject_token(self, error: ZohoError) -> None:
-        if self.token_rejected:
-            return
-        if self._was_token_rejected:
-            self.back_off(PROBE_SECONDS, error)
-        self.token_rejected = self._was_token_rejected = True
+
+def fetch_token(connection_id: int, rejected: Secret | None) -> Secret:
+    """
+    Return an access token; runs in a thread and closes the thread's database connections.
+
+    :param rejected: the access token that Zoho rejected, if any
+    :raises ZohoError: as ``tokens.access_token``
+    """
+    try:
+        if rejected is None:
+            return tokens.access_token(connection_id=connection_id)
+        return tokens.refresh_rejected(connection_id=connection_id, rejected=rejected)
+    finally:
+        connections.close_all()
 
 
 def _backoff_kind(error: BaseException) -> ConnectionWork.BackoffKind:

@@ -1,41 +1,61 @@
-"""The loop of a worker: threads call Zoho, the main thread reads and writes the tables."""
+"""
+The loop of a worker: it runs the generators that say what happens to each row.
+
+Threads call Zoho; everything between two calls happens in the main thread, which alone reads and
+writes the tables. The loop alone knows of the lease, the limit, the priority and the time.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.core.exceptions import ImproperlyConfigured
-from django.db import close_old_connections, connections
+from django.db import close_old_connections
 
-from zoho_crm.exceptions import (
-    AuthorizationError,
-    ConnectionLostError,
-    CreditsExhaustedError,
-    ZohoError,
-)
-from zoho_crm.models import ConnectionWork, LeadConversion
-from zoho_crm.services import clients, mass_convert, tokens, usage
+from zoho_crm.client import ZohoClient
+from zoho_crm.exceptions import AccessTokenRejectedError, CreditsExhaustedError, ZohoError
+from zoho_crm.models import ConnectionWork, LeadConversion, Move
+from zoho_crm.services import lifecycle, mass_convert, usage
 from zoho_crm.services.convert import write_moves, write_moves_singly
 from zoho_crm.services.outages import OUTAGE_ERRORS, VALUE_ERRORS, is_outage
-from zoho_crm.services.work._context import WorkContext
+from zoho_crm.services.work._context import MAX_LEADS_PER_READ, Step, WorkContext, priority
 from zoho_crm.services.work._health import PROBE_SECONDS
 from zoho_crm.services.work._mass_jobs import MassJobsStep
 from zoho_crm.services.work._pool import PendingCall
 from zoho_crm.services.work._preview import PreviewStep
 from zoho_crm.services.work._read_organisation import ReadOrganisationStep
+from zoho_crm.services.work._requests import (
+    All,
+    Call,
+    ReadLead,
+    Result,
+    Transaction,
+    Turn,
+    UnexpectedError,
+    WorkItem,
+)
 from zoho_crm.services.work._send import SendStep
 from zoho_crm.services.work._settle import SettleStep
 from zoho_crm.services.work._stage_leads import StageLeadsStep
-from zoho_crm.types import Secret
+from zoho_crm.types import Lead
 
 logger = logging.getLogger(__name__)
 
+#: The most urgent first.
+STEPS = (
+    SettleStep,
+    SendStep,
+    MassJobsStep,
+    PreviewStep,
+    StageLeadsStep,
+    ReadOrganisationStep,
+)
 #: The longest wait for results in one pass of the loop.
 MAX_WAIT_SECONDS = 0.2
 #: The longest time between two refreshes; with a small ``SLICE`` it is shorter.
@@ -47,48 +67,70 @@ MAX_WRITE_DELAY_SECONDS = 0.25
 OUTAGE_RETRY_SECONDS = 0.5
 
 
+class Answer(NamedTuple):
+    """What a generator waited for: a value, a transaction to write, or an error to raise in it."""
+
+    item: WorkItem
+    value: Any = None
+    error: BaseException | None = None
+
+
+class Guard:
+    """Keeps an error that the block raises, so that it costs no more than the block's own rows."""
+
+    error: Exception | None = None
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> bool:
+        self.error = error if isinstance(error, Exception) else None
+        return self.error is not None
+
+
 class WorkLoop:
     """Works the due rows of a connection until the slice is over or nothing is due."""
 
     def __init__(self, lease: ConnectionWork, stop: Event) -> None:
-        self._context = WorkContext(lease)
-        #: The most urgent first.
-        steps = (
-            SettleStep,
-            SendStep,
-            MassJobsStep,
-            PreviewStep,
-            StageLeadsStep,
-            ReadOrganisationStep,
-        )
-        self._steps = [step(self._context) for step in steps]
+        self._context = context = WorkContext(lease)
+        self._steps = [step(context) for step in STEPS]
+        self._token_step = Step(context)
+        #: What generators waited for and have not received yet.
+        self._answers: deque[Answer] = deque()
         self._stop = stop
         # Times on the monotonic clock.
-        self._end = time.monotonic() + self._context.settings.SLICE
-        self._renew_lease_at = time.monotonic() + self._context.settings.LEASE / 4
+        self._end = time.monotonic() + context.settings.SLICE
+        self._renew_lease_at = time.monotonic() + context.settings.LEASE / 4
         self._refresh_at = self._write_at = 0.0
         #: Primary keys of the runs whose rows were moved since the last refresh.
         self._moved_runs: set[int] = set()
-        #: The calls to Zoho, for the usage: kind, and whether it hit a rate limit.
-        self._calls: list[tuple[str, bool]] = []
-        self._token: Secret | None = None
 
     def run(self) -> dict[str, Any]:
         """Work the rows, and return what ``ConnectionWork.release`` keeps for the next worker."""
+        context = self._context
         try:
             self._repeat_after_outages(self._refresh_and_start_calls)
             while not self._is_finished():
                 self._repeat_after_outages(self._go_on)
         finally:
-            self._context.pool.shutdown()
-            usage.record(self._context.connection.pk, self._calls)
-        return self._columns()
+            context.pool.shutdown()
+            usage.record(context.connection.pk, context.health.calls)
+        return context.health.columns()
 
     def _go_on(self) -> None:
         self._collect_results()
         self._start_calls()
         if self._context.pool.is_idle:
             self._refresh_and_start_calls()
+
+    def _is_finished(self) -> bool:
+        is_run_due = any(run.is_due for run in self._context.runs) and not self._is_stopping()
+        return self._context.pool.is_idle and not is_run_due
+
+    def _is_stopping(self) -> bool:
+        """Return whether no more calls may start: stop signal, back-off, or end of the slice."""
+        is_over = self._stop.is_set() or time.monotonic() > self._end
+        return is_over or self._context.health.must_stop
 
     def _repeat_after_outages(self, step: Callable[[], None]) -> None:
         """
@@ -115,12 +157,11 @@ class WorkLoop:
         self._moved_runs |= {run.pk for run in self._context.runs}
         self._stop.wait(OUTAGE_RETRY_SECONDS)
 
-    def _is_finished(self) -> bool:
-        is_run_due = any(run.is_due for run in self._context.runs) and not self._is_stopping()
-        return self._context.pool.is_idle and not is_run_due
+    # What is due
 
     def _refresh_and_start_calls(self) -> None:
         """Write all moves, then start calls for what is due in the tables now."""
+        self._hand_over()
         self._write()
         mass_convert.mark_due(self._moved_runs)
         self._moved_runs.clear()
@@ -128,46 +169,215 @@ class WorkLoop:
         self._start_calls()
 
     def _start_calls(self) -> None:
-        """Have each step start calls, after a refresh if it is time; none if the loop stops."""
+        """Begin what is due, after a refresh if it is time, and start calls; none if it stops."""
         if self._is_stopping():
+            self._close_waiting()
             return
         if time.monotonic() >= self._refresh_at:
-            seconds = min(MAX_REFRESH_SECONDS, self._context.settings.SLICE / 10)
-            self._refresh_at = time.monotonic() + seconds
-            self._context.refresh(mass_convert.advance_runs(self._context.connection.pk))
-            self._check_credits()
+            self._refresh()
         if self._has_token():
             for step in self._steps:
-                step.start_calls()
+                if self._context.free_calls:
+                    self._begin(step.due(), step)
+                    self._hand_over()
+                self._read_leads(step)
+                self._give_turns(step)
+                self._make_calls(step)
 
-    def _check_credits(self) -> None:
-        """Back off when only the credits that are reserved for other programs remain."""
-        if usage.is_used_up(self._context.connection, self._credits_remaining()):
-            error = CreditsExhaustedError(code="reserve")
-            self._context.health.back_off(PROBE_SECONDS, error)
+    def _refresh(self) -> None:
+        context = self._context
+        seconds = min(MAX_REFRESH_SECONDS, context.settings.SLICE / 10)
+        self._refresh_at = time.monotonic() + seconds
+        context.refresh(mass_convert.advance_runs(context.connection.pk))
+        if usage.is_used_up(context.connection, context.health.credits_remaining):
+            # Only the credits that are reserved for other programs remain.
+            context.health.back_off(PROBE_SECONDS, CreditsExhaustedError(code="reserve"))
 
-    def _credits_remaining(self) -> int | None:
-        return self._context.client.api.credits_remaining if self._token else None
+    def _has_token(self) -> bool:
+        """Return whether there is an access token; get one if not, once no call is pending."""
+        health = self._context.health
+        if health.needs_token and self._context.pool.is_idle:
+            self._begin([WorkItem(health.get_token())], self._token_step)
+            self._hand_over()
+        return not health.needs_token
 
-    def _is_stopping(self) -> bool:
-        """Return whether no more calls may start: stop signal, back-off, or end of the slice."""
-        is_backing_off = self._context.health.backoff is not None
-        return self._stop.is_set() or is_backing_off or time.monotonic() > self._end
+    def _close_waiting(self) -> None:
+        """End the generators that wait for a call; their rows are still due."""
+        for step in self._steps:
+            while step.waiting:
+                item = step.waiting.pop()
+                item.close()
+                self._end_item(item)
+                self._hand_over()
+
+    # Calls that generators wait for, while calls are free
+
+    def _read_leads(self, step: Step) -> None:
+        """Read the leads that generators wait for, up to 100 with a call."""
+        reading = [item for item, _request in step.waiting_for(ReadLead)]
+        together = [item for item in reading if not item.reads_alone][:MAX_LEADS_PER_READ]
+        for items in [together, *([item] for item in reading if item.reads_alone)]:
+            if items and self._context.free_calls:
+                lead_ids = [item.rows[0].lead_id for item in items]
+                step.remove(items)
+                self._start(items, Call(partial(read_leads, lead_ids=lead_ids)))
+
+    def _give_turns(self, step: Step) -> None:
+        """Commit the claims that calls are free for, then let their generators make the calls."""
+        settings, now = self._context.settings, time.monotonic()
+        waiting = step.waiting_for(Turn)
+        stale = [item for item, turn in waiting if turn.read_at <= now - settings.CALL_DEADLINE]
+        turns = list(self._most_urgent(step, [pair for pair in waiting if pair[0] not in stale]))
+        claims = [turn.claim for _item, turn in turns if turn.claim]
+        claimed = {move.row.pk for move in self._written(claims)}
+        latest = now + settings.LEASE - settings.CALL_DEADLINE
+        for item, turn in turns:
+            item.has_turn = turn.claim is None or item.rows[0].pk in claimed
+        for item in [*stale, *(item for item, _turn in turns)]:
+            self._answers.append(Answer(item, latest if item.has_turn else None))
+            step.remove([item])
+        self._hand_over()
+
+    def _most_urgent(
+        self, step: Step, turns: list[tuple[WorkItem, Turn]]
+    ) -> Iterator[tuple[WorkItem, Turn]]:
+        """Yield as many turns as calls are free; the canaries of a run go one at a time."""
+        context = self._context
+        free = context.free_calls
+        in_flight = [item.rows[0] for item in context.items if item.has_turn and item.step is step]
+        runs_in_flight = {row.mass_conversion_id for row in in_flight}
+        for item, turn in sorted(turns, key=lambda pair: priority(pair[0].rows[0])):
+            run = item.rows[0].mass_conversion if turn.claim else None
+            is_next_canary = run and run.pk in runs_in_flight and not context.canaries_passed(run)
+            if free and not is_next_canary:
+                free -= 1
+                runs_in_flight.add(run.pk if run else None)
+                yield item, turn
+
+    def _written(self, claims: list[Move]) -> list[Move]:
+        only_if = self._context.may_be_claimed
+        return LeadConversion.objects.move(claims, only_if=only_if) if claims else []
+
+    def _make_calls(self, step: Step) -> None:
+        """Make the other calls that generators wait for."""
+        for item, call in step.waiting_for(Call):
+            if self._context.free_calls:
+                step.remove([item])
+                self._start([item], call)
+
+    def _start(self, items: list[WorkItem], call: Call) -> None:
+        """Start a call in a thread, for the generators that wait for its result."""
+        function = partial(call.function, self._context.health.client)
+        self._context.pool.start(PendingCall(items=items, call=call), function)
+
+    # Generators
+
+    def _begin(self, items: Iterable[WorkItem], step: Step) -> None:
+        """Begin generators, unless there is one with the same key."""
+        for item in items:
+            if item.key is None or not self._context.is_begun(item.key):
+                item.step = step
+                self._context.items.add(item)
+                self._answers.append(Answer(item))
+
+    def _hand_over(self) -> None:
+        """Hand answers to the generators that wait for them; write their transactions at once."""
+        while self._answers:
+            answer = self._answers[0]
+            if isinstance(answer.value, Transaction):
+                answer = self._write_transaction(*answer)  # an outage leaves it the first
+            self._answers.popleft()
+            self._advance(answer)
+
+    def _write_transaction(self, item: WorkItem, transaction: Transaction, *_more: Any) -> Answer:
+        try:
+            return Answer(item, transaction.write())
+        except VALUE_ERRORS as error:
+            if is_outage(error):
+                raise
+            return Answer(item, error=UnexpectedError(error))
+
+    def _advance(self, answer: Answer) -> None:
+        """Run a generator to its next request, and note what it waits for or that it has ended."""
+        item, guard = answer.item, Guard()
+        with guard:
+            item.advance(answer.value, answer.error)
+        if guard.error:
+            self._fail(item, guard.error)
+            return
+        match item.request:
+            case None:
+                self._end_item(item)
+            case Result(move=move, decision=decision):
+                self._context.moves.append(move)
+                if decision:
+                    self._context.decisions[move.row.pk] = decision
+                self._answers.appendleft(Answer(item))
+            case Transaction() as transaction:
+                self._answers.appendleft(Answer(item, transaction))
+            case Call() as call if item.has_turn or not call.is_zoho_call:
+                self._start([item], call)
+            case All(items=children):
+                item.children = len(children)
+                for child in children:
+                    child.parent = item
+                self._begin(children, item.step)
+            case _:
+                item.step.waiting.append(item)
+
+    def _end_item(self, item: WorkItem) -> None:
+        self._context.items.discard(item)
+        if item.parent:
+            item.parent.children -= 1
+            if not item.parent.children:
+                self._answers.append(Answer(item.parent))
+
+    def _fail(self, item: WorkItem, error: BaseException) -> None:
+        """
+        Note what an error that a generator did not catch means for its rows.
+
+        :raises Error: an outage of the database, after which unclaimed rows are still due
+        """
+        self._end_item(item)
+        error = error.cause if isinstance(error, UnexpectedError) else error
+        if is_outage(error) and not item.has_turn:
+            raise error
+        if not item.rows:
+            logger.error("The worker met an internal error", exc_info=error)
+        self._context.moves += [move_after_error(row, error, item.has_turn) for row in item.rows]
+
+    # Results
 
     def _collect_results(self) -> None:
         """Handle the results of finished calls, write moves in batches, and renew the lease."""
         timeout = min(MAX_WAIT_SECONDS, self._context.settings.LEASE / 8)
-        results = self._context.pool.finished(timeout=timeout)
-        for index, (call, future) in enumerate(results):
-            try:
-                _handle(call, future)
-            except OUTAGE_ERRORS:
-                self._context.pool.put_back(results[index:])
-                raise
+        for pending, future in self._context.pool.finished(timeout=timeout):
+            self._take_results(pending, future)
+        self._hand_over()
         if self._should_write():
             self._write()
         if time.monotonic() > self._renew_lease_at:
             self._renew_lease()
+
+    def _take_results(self, pending: PendingCall, future: Future[Any]) -> None:
+        """Note the results of a call; leads that our code cannot read together are read singly."""
+        error, items, health = future.exception(), pending.items, self._context.health
+        is_ours = not isinstance(error, ZohoError) or error.code == "unknown_form"
+        if error is None:
+            health.record(pending, None)
+            for item in items:
+                result, is_read = future.result(), isinstance(item.request, ReadLead)
+                value = result.get(item.rows[0].lead_id) if is_read else result
+                self._answers.append(Answer(item, value))
+        elif len(items) > 1 and is_ours:
+            logger.error("Reading %s leads failed; one by one now", len(items), exc_info=error)
+            for item in items:
+                item.reads_alone = True
+                item.step.waiting.append(item)
+        else:
+            health.record(pending, error)
+            error = error if isinstance(error, ZohoError) else UnexpectedError(error)
+            self._answers.extend(Answer(item, error=error) for item in items)
 
     def _should_write(self) -> bool:
         """Return whether moves are to be written now; a refusal may stop a run and cannot wait."""
@@ -198,86 +408,20 @@ class WorkLoop:
             logger.warning("The lease of connection %s was taken by another worker", connection.pk)
             self._end = 0.0
 
-    def _columns(self) -> dict[str, Any]:
-        credits = self._credits_remaining()
-        columns = {} if credits is None else {"credits_remaining": credits}
-        return {**self._context.health.columns(), **columns}
 
-    # The access token
-
-    def _has_token(self) -> bool:
-        """Return whether there is an access token; get one if not, once no call is pending."""
-        if self._needs_token and self._context.pool.is_idle:
-            self._get_token()
-        return not self._needs_token
-
-    @property
-    def _needs_token(self) -> bool:
-        return self._token is None or self._context.health.token_rejected
-
-    def _get_token(self) -> None:
-        """Use the stored access token; else fetch one in a thread, for Zoho may take long."""
-        pk = self._context.connection.pk
-        call = PendingCall(
-            rows=(), on_result=self._on_token, on_error=self._on_token_error, is_zoho_call=False
-        )
-        try:
-            token = tokens.stored_access_token(connection_id=pk) if self._token is None else None
-        except (ZohoError, ImproperlyConfigured) as error:
-            self._on_token_error(call, error)
-        else:
-            if token:
-                self._on_token(call, token)
-            else:
-                self._context.pool.start(call, partial(fetch_token, pk, self._token))
-
-    def _on_token(self, call: PendingCall, token: Secret) -> None:
-        context = self._context
-        try:
-            client = clients.client_with_token(context.connection, token, self._record_call)
-        except (AuthorizationError, ImproperlyConfigured) as error:
-            # its data center is not known any more, or the trusted certificates are gone
-            self._on_token_error(call, error)
-        else:
-            context.client, self._token, context.health.token_rejected = client, token, False
-
-    def _record_call(self, kind: str, was_refused: bool) -> None:
-        """Record a call for the usage; runs in the thread of the call."""
-        self._calls.append((kind, was_refused))
-
-    def _on_token_error(self, _call: PendingCall, error: BaseException) -> None:
-        if isinstance(error, ConnectionLostError):
-            self._end = 0.0
-        elif is_outage(error):
-            self._wait_for_database(error)
-        else:
-            self._context.health.record_missing_token(error)
+def read_leads(client: ZohoClient, *, lead_ids: list[str]) -> dict[str, Lead]:
+    """Read at most 100 leads."""
+    return client.leads.get_many(lead_ids)
 
 
-def _handle(call: PendingCall, future: Future[Any]) -> None:
-    """Hand over the result or the error of a call; a result that cannot be written is an error."""
-    error = future.exception()
-    if error is not None:
-        call.on_error(call, error)
-        return
-    try:
-        call.on_result(call, future.result())
-    except VALUE_ERRORS as unwritable:
-        if is_outage(unwritable):
-            raise
-        call.on_error(call, unwritable)
-
-
-def fetch_token(connection_id: int, rejected: Secret | None) -> Secret:
+def move_after_error(row: LeadConversion, error: BaseException, may_be_sent: bool) -> Move:
     """
-    Return an access token; runs in a thread and closes the thread's database connections.
+    Return the move of a row after an error that its generator did not catch.
 
-    :param rejected: the access token that Zoho rejected, if any
-    :raises ZohoError: as ``tokens.access_token``
+    An error of Zoho's came from a read, if nothing can have been sent: the row is read again later.
     """
-    try:
-        if rejected is None:
-            return tokens.access_token(connection_id=connection_id)
-        return tokens.refresh_rejected(connection_id=connection_id, rejected=rejected)
-    finally:
-        connections.close_all()
+    if isinstance(error, ZohoError) and not may_be_sent:
+        at_once = isinstance(error, AccessTokenRejectedError)
+        return lifecycle.postponed(row, error, at_once=at_once)
+    logger.error("Conversion %s met an internal error", row.pk, exc_info=error)
+    return lifecycle.internal_error(row, error)

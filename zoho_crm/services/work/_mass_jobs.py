@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from django.db.models import QuerySet
@@ -17,15 +17,26 @@ from zoho_crm.exceptions import (
     PermissionDeniedError,
     RequestRefusedError,
     TransientError,
+    UnknownOutcomeError,
     ZohoError,
 )
 from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob, Move, holds
 from zoho_crm.services.lifecycle import body_hash
 from zoho_crm.services.mass_convert import effect_of, jobs, min_job_size
-from zoho_crm.services.work._context import WorkContext
-from zoho_crm.services.work._pool import PendingCall
+from zoho_crm.services.work._context import Step
+from zoho_crm.services.work._requests import (
+    All,
+    Call,
+    ReadLead,
+    Result,
+    Transaction,
+    Turn,
+    UnexpectedError,
+    Work,
+    WorkItem,
+)
 from zoho_crm.services.work._send import move_before_sending
-from zoho_crm.types import Effect, JobState
+from zoho_crm.types import Effect, JobState, Lead
 
 logger = logging.getLogger(__name__)
 
@@ -33,21 +44,10 @@ JobStatus = MassConversionJob.Status
 Status = LeadConversion.Status
 #: Jobs of a connection that may be open at the same time.
 MAX_OPEN_JOBS = 2
+#: The key of the job whose leads are being read.
+NEXT_JOB = "next job"
 #: Rows that are moved together when they no longer wait for a job.
 WRITE_BATCH_ROWS = 500
-
-
-@dataclass(kw_only=True)
-class JobDraft:
-    """A job whose leads are being read before it is posted."""
-
-    run: MassConversion
-    effect: Effect
-    rows: list[LeadConversion]
-    #: When the read was started, on the monotonic clock.
-    started: float = field(default_factory=time.monotonic)
-    #: The claims of the rows whose lead has not changed.
-    claims: list[Move] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,51 +59,38 @@ class StartedJob:
     error: ZohoError | None = None
 
 
-class MassJobsStep:
-    """Drafts, posts and polls the jobs of a connection."""
+class MassJobsStep(Step):
+    """Polls the open jobs of a connection, and starts the next one."""
 
-    def __init__(self, context: WorkContext) -> None:
-        self._context = context
-        #: The refresh after which due jobs were read last.
-        self._refresh_count = 0
-        self._draft: JobDraft | None = None
-        #: Primary keys of the jobs that are being polled.
-        self._polling: set[int] = set()
-
-    def start_calls(self) -> None:
-        """Post the drafted job, poll due jobs, and draft the next job, while calls are free."""
-        if self._draft and not self._is_being_read(self._draft):
-            draft, self._draft = self._draft, None
-            self._post(draft)
-            self._refresh_count = 0  # another job may be possible
-        if self._context.free_calls and self._refresh_count != self._context.refresh_count:
-            self._refresh_count = self._context.refresh_count
-            self._draft_next_job(self._poll())
-
-    # Drafting
-
-    def _draft_next_job(self, open_jobs: int) -> None:
-        if self._draft or not self._context.free_calls or open_jobs >= MAX_OPEN_JOBS:
+    def due(self) -> Iterator[WorkItem]:
+        """Yield the polls that are due, and the next job if another one may be open."""
+        if not self._is_refreshed():
             return
+        open_jobs = MassConversionJob.objects.filter(
+            connection=self._context.connection, ended_at=None
+        )
+        open_jobs = open_jobs.defer("effect", "counts").order_by("due_at")
+        found = list(open_jobs.annotate(is_due=holds(due_at__lte=DbNow())))
+        for job in found:
+            if job.is_due and job.status == JobStatus.ACCEPTED:
+                yield WorkItem(self._poll(job), key=job)
+        if len(found) < MAX_OPEN_JOBS and not self._context.is_begun(NEXT_JOB):
+            yield from self._next_job()
+
+    def _next_job(self) -> Iterator[WorkItem]:
+        """Yield the next job of the first run that has enough rows with the same effect."""
         for run in self._context.active_runs(Status.READY):
             if not run.is_armed:
                 continue
             if not run.may_use_jobs:
-                self._send_singly(self._rows_waiting_for_job(run)[:WRITE_BATCH_ROWS])
-            elif self._context.canaries_passed(run) and self._draft_job(run):
-                return
-
-    def _draft_job(self, run: MassConversion) -> bool:
-        """Draft a job of the first rows with the same effect; return whether there are enough."""
-        rows = self._rows_with_same_effect(run)
-        effect = effect_of(rows[0], run.rules) if len(rows) >= min_job_size() else None
-        if effect is None:
-            self._send_singly(rows)
-            return False
-        self._draft = JobDraft(run=run, effect=effect, rows=rows)
-        move_for = partial(move_before_sending, sent=body_hash(effect_body(effect)))
-        self._context.read_leads(rows, move_for, partial(self._take_move, self._draft))
-        return True
+                send_singly(self._rows_waiting_for_job(run)[:WRITE_BATCH_ROWS])
+            elif self._context.canaries_passed(run):
+                rows = self._rows_with_same_effect(run)
+                effect = effect_of(rows[0], run.rules) if len(rows) >= min_job_size() else None
+                if effect:
+                    yield WorkItem(self._convert(run, effect, rows), *rows, key=NEXT_JOB)
+                    return
+                send_singly(rows)
 
     def _rows_with_same_effect(self, run: MassConversion) -> list[LeadConversion]:
         """Return the first rows that wait for a job and have the effect of the first of them."""
@@ -126,104 +113,93 @@ class MassJobsStep:
         rows = rows.exclude(effect="").exclude(pk__in=self._context.rows_in_flight())
         return rows.defer("options_snapshot").order_by("pk")
 
-    def _send_singly(self, rows: Iterable[LeadConversion]) -> None:
-        """Make rows due for single calls: a job is not allowed, or costs more for so few."""
-        values = {"effect": "", "due_at": DbNow()}
-        LeadConversion.objects.move(
-            Move(row=row, to=Status.READY, values=values, details={"singly": True}) for row in rows
-        )
-
-    def _take_move(self, draft: JobDraft, row: LeadConversion, move: Move | None) -> None:
-        if move and move.to == Status.RUNNING:
-            draft.claims.append(move)
-            self._context.kept_row_ids.add(row.pk)
-        else:
-            self._context.collect(row, move)
-
-    def _is_being_read(self, draft: JobDraft) -> bool:
-        return bool({row.pk for row in draft.rows} & self._context.pool.row_ids())
-
-    # Posting
-
-    def _post(self, draft: JobDraft) -> None:
-        """Claim the rows of a draft and start a job, if it was read recently and is big enough."""
-        context, settings = self._context, self._context.settings
-        context.kept_row_ids -= {row.pk for row in draft.rows}
-        is_stale = draft.started < time.monotonic() - settings.CALL_DEADLINE
-        if is_stale or len(draft.claims) < min_job_size():
+    def _convert(self, run: MassConversion, effect: Effect, rows: list[LeadConversion]) -> Work:
+        """Read the leads of at most 50 rows once more, claim the rows, and start a job for them."""
+        claims: list[Move] = []
+        read_at, sent = time.monotonic(), body_hash(effect_body(effect))
+        yield All([WorkItem(read_again(row, sent, claims), row) for row in rows])
+        if len(claims) < min_job_size():
             return
-        latest = time.monotonic() + settings.LEASE - settings.CALL_DEADLINE
-        run, effect = draft.run, draft.effect
-        job, rows = jobs.create(run, effect, draft.claims, only_if=context.may_be_claimed)
-        if rows:
-            on_result, on_error = partial(self._on_started, job), partial(self._on_error, job)
-            call = PendingCall(rows=tuple(rows), on_result=on_result, on_error=on_error)
-            context.pool.start(call, partial(start_job, context.client, rows, effect, latest))
+        latest: float | None = yield Turn(read_at=read_at)
+        if latest is None:
+            return
+        may_be_claimed = self._context.may_be_claimed
+        job, members = yield Transaction(
+            partial(jobs.create, run, effect, claims, only_if=may_be_claimed)
+        )
+        self._look_again()  # another job may be possible
+        if members:
+            start = partial(start_job, rows=members, effect=effect, latest=latest)
+            yield from self._post(job, members, start)
 
-    def _on_started(self, job: MassConversionJob, call: PendingCall, started: StartedJob) -> None:
-        self._context.health.record_success()
-        rows = [row for row in call.rows if row is not started.refused_row]
-        jobs.mark_accepted(job, rows, started.job_id)
-        if started.refused_row and started.error:
-            jobs.send_singly(started.refused_row, started.error)
-
-    def _on_error(self, job: MassConversionJob, call: PendingCall, error: BaseException) -> None:
-        """Record that a job was refused, certainly not processed, or that its answer was lost."""
-        context, rows = self._context, list(call.rows)
-        if isinstance(error, PermissionDeniedError):
-            MassConversion.objects.filter(pk=job.mass_conversion_id).update(may_use_jobs=False)
-        if isinstance(error, RequestRefusedError | AlreadyConvertedError | PermissionDeniedError):
-            jobs.mark_refused(job, rows, error)
-        elif isinstance(error, TransientError | AuthorizationError):
-            context.health.record_failure(error, started=call.started)
-            jobs.mark_not_processed(job, rows, error)
-        else:
+    def _post(
+        self,
+        job: MassConversionJob,
+        rows: list[LeadConversion],
+        start: Callable[[ZohoClient], StartedJob],
+    ) -> Work:
+        """Have Zoho start a job, and record whether it was accepted or what became of it."""
+        refusals = (RequestRefusedError, AlreadyConvertedError, PermissionDeniedError)
+        try:
+            started: StartedJob = yield Call(start, answers=refusals)
+            members = [row for row in rows if row is not started.refused_row]
+            yield Transaction(partial(jobs.mark_accepted, job, members, started.job_id))
+            if started.refused_row and started.error:
+                yield Transaction(partial(jobs.send_singly, started.refused_row, started.error))
+        except refusals as error:
+            if isinstance(error, PermissionDeniedError):
+                runs = MassConversion.objects.filter(pk=job.mass_conversion_id)
+                yield Transaction(partial(runs.update, may_use_jobs=False))
+            yield Transaction(partial(jobs.mark_refused, job, rows, error))
+        except (TransientError, AuthorizationError) as error:
+            yield Transaction(partial(jobs.mark_not_processed, job, rows, error))
+        except (UnknownOutcomeError, UnexpectedError) as error:
             logger.error("Job %s has no clear answer", job.pk, exc_info=error)
             # It may be the second request of ``start_job``, whose start is not known here.
-            jobs.mark_answer_lost(job, rows, in_flight=context.settings.CALL_DEADLINE)
+            in_flight = self._context.settings.CALL_DEADLINE
+            yield Transaction(partial(jobs.mark_answer_lost, job, rows, in_flight=in_flight))
 
-    # Polling
+    def _poll(self, job: MassConversionJob) -> Work:
+        """Read the state of a job, and record it."""
+        try:
+            state: JobState = yield Call(
+                lambda client: client.jobs.state(job.zoho_job_id),
+                answers=(RequestRefusedError, PermissionDeniedError),
+            )
+            yield Transaction(partial(jobs.save_state, job, state))
+        except RequestRefusedError:
+            yield Transaction(partial(jobs.mark_not_found, job))
+        except (ZohoError, UnexpectedError) as error:
+            # A missing permission is no reason to back off: its leads can be read without it.
+            is_ours = isinstance(error, UnexpectedError)
+            logger.warning("Job %s could not be polled: %s", job.pk, error, exc_info=is_ours)
+            yield Transaction(partial(jobs.postpone_poll, job))
 
-    def _poll(self) -> int:
-        """Start polls of the due jobs while calls are free; return the number of open jobs."""
-        context = self._context
-        open_jobs = MassConversionJob.objects.filter(connection=context.connection, ended_at=None)
-        open_jobs = open_jobs.defer("effect", "counts").order_by("due_at")
-        found = list(open_jobs.annotate(is_due=holds(due_at__lte=DbNow())))
-        for job in found:
-            is_due = job.is_due and job.status == JobStatus.ACCEPTED
-            if is_due and job.pk not in self._polling and context.free_calls:
-                self._polling.add(job.pk)
-                on_result = partial(self._on_polled, job)
-                on_error = partial(self._on_poll_error, job)
-                call = PendingCall(rows=(), on_result=on_result, on_error=on_error)
-                context.pool.start(call, partial(context.client.jobs.state, job.zoho_job_id))
-        return len(found)
 
-    def _on_polled(self, job: MassConversionJob, _call: PendingCall, state: JobState) -> None:
-        self._polling.discard(job.pk)
-        self._context.health.record_success()
-        jobs.save_state(job, state)
+def read_again(row: LeadConversion, sent: str, claims: list[Move]) -> Work:
+    """
+    Read the lead of a row that is to be sent in a job, and add its claim if it has not changed.
 
-    def _on_poll_error(
-        self, job: MassConversionJob, call: PendingCall, error: BaseException
-    ) -> None:
-        self._polling.discard(job.pk)
-        if isinstance(error, RequestRefusedError):
-            jobs.mark_not_found(job)
-            return
-        if isinstance(error, PermissionDeniedError):
-            # No back-off: its leads can be read without it, and other work must not wait.
-            logger.warning("Job %s may not be polled: %s", job.pk, error.code)
-        elif isinstance(error, ZohoError):
-            self._context.health.record_failure(error, started=call.started)
-        else:
-            logger.error("Job %s could not be polled", job.pk, exc_info=error)
-        jobs.postpone_poll(job)
+    :param sent: SHA-256 of the body of the job's request
+    """
+    lead: Lead | None = yield ReadLead(row)
+    move = move_before_sending(row, lead, sent=sent)
+    if move.to == Status.RUNNING:
+        claims.append(move)
+    else:
+        yield Result(move)
+
+
+def send_singly(rows: Iterable[LeadConversion]) -> None:
+    """Make rows due for single calls: a job is not allowed, or costs more for so few."""
+    values = {"effect": "", "due_at": DbNow()}
+    LeadConversion.objects.move(
+        Move(row=row, to=Status.READY, values=values, details={"singly": True}) for row in rows
+    )
 
 
 def start_job(
-    client: ZohoClient, rows: list[LeadConversion], effect: Effect, latest: float
+    client: ZohoClient, *, rows: list[LeadConversion], effect: Effect, latest: float
 ) -> StartedJob:
     """
     Start a job for these rows; if Zoho refuses it because of one row, start it without that row.

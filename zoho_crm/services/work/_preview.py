@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,27 +10,19 @@ from django.utils.timezone import localdate
 
 from zoho_crm import matching
 from zoho_crm.client import ZohoClient
-from zoho_crm.matching import Decision, DecisionContext, Policy, Preview
-from zoho_crm.models import LeadConversion, Move
+from zoho_crm.matching import DecisionContext, Policy, Preview
+from zoho_crm.models import LeadConversion
 from zoho_crm.services import lifecycle, mass_convert
 from zoho_crm.services.policies import context_for, find_policy
 from zoho_crm.services.preview import assess_with_options, needs_no_options
-from zoho_crm.services.work._context import MAX_LEADS_PER_READ, WorkContext
-from zoho_crm.services.work._pool import PendingCall
+from zoho_crm.services.work._context import MAX_LEADS_PER_READ, Step, WorkContext
+from zoho_crm.services.work._requests import Call, ReadLead, Result, Work, WorkItem
 from zoho_crm.types import Lead
 
 Status = LeadConversion.Status
 #: Leads of the first read of a slice. Later reads have twice as many leads as options were read so
 #: far, so that few leads were read in vain when the slice ends.
 FIRST_READ_LEADS = 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreviewResult:
-    """The move of a previewed row, and the decision of its own policy, if it makes one."""
-
-    move: Move
-    decision: Decision | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,83 +64,57 @@ class RulesCache:
         return Rules(policy=policy, context=DecisionContext(today=localdate()), reads_owners=True)
 
 
-class PreviewStep:
+class PreviewStep(Step):
     """Previews due NEW rows."""
 
     def __init__(self, context: WorkContext) -> None:
-        self._context = context
-        #: Rows whose lead was read and whose options are to be read.
-        self._without_options: deque[tuple[LeadConversion, Lead]] = deque()
+        super().__init__(context)
         self._rules = RulesCache()
         self._options_read = 0
 
-    def start_calls(self) -> None:
-        """Start reads of options while calls are free, and of more leads when few are left."""
-        if len(self._without_options) < self._context.free_calls:
-            self._read_leads()
-        while self._without_options and self._context.free_calls:
-            row, lead = self._without_options.popleft()
-            self._context.kept_row_ids.discard(row.pk)
-            self._read_options(row, lead)
+    def due(self) -> Iterator[WorkItem]:
+        """Yield what is to be done for due NEW rows, if few of those that were found wait."""
+        if len(self.waiting) < self._context.free_calls:
+            limit = min(MAX_LEADS_PER_READ, max(FIRST_READ_LEADS, 2 * self._options_read))
+            for row in self._context.due_rows(Status.NEW, limit=limit):
+                yield WorkItem(self._preview(row), row)
 
-    def _read_leads(self) -> None:
-        limit = min(MAX_LEADS_PER_READ, max(FIRST_READ_LEADS, 2 * self._options_read))
-        rows = self._context.due_rows(Status.NEW, limit=limit)
-        if rows:
-            leads: dict[int, Lead] = {}
-            move_for, take_move = partial(self._move_for, leads), partial(self._take_move, leads)
-            self._context.read_leads(rows, move_for, take_move)
-
-    def _move_for(
-        self, leads: dict[int, Lead], row: LeadConversion, lead: Lead | None
-    ) -> Move | None:
-        """Return the move that the lead alone determines, or keep the lead if it needs options."""
-        if needs_no_options(lead) or lead is None:
+    def _preview(self, row: LeadConversion) -> Work:
+        """Read the lead, then its conversion options if needed, and record verdict and plan."""
+        lead: Lead | None = yield ReadLead(row)
+        if lead is None or needs_no_options(lead):
             # No policy decides about a lead that cannot be converted; a run stores more with it.
             rules = self._rules.rules_of_run(row)
-            return preview_result(row, matching.assess(lead), rules).move
-        if row.empty_reads:
-            return lifecycle.found_again(row)
-        leads[row.pk] = lead
-        return None
-
-    def _take_move(self, leads: dict[int, Lead], row: LeadConversion, move: Move | None) -> None:
-        self._context.collect(row, move)
-        if row.pk in leads:
-            self._context.kept_row_ids.add(row.pk)
-            self._without_options.append((row, leads.pop(row.pk)))
-
-    def _read_options(self, row: LeadConversion, lead: Lead) -> None:
-        client, rules = self._context.client, self._rules.rules_for(row)
-        self._options_read += 1
-
-        def read() -> PreviewResult:
-            preview = assess_with_options(client, lead)
-            return preview_result(row, preview, rules and rules.with_context(client, preview))
-
-        postpone = self._context.postpone
-        call = PendingCall(rows=(row,), on_result=self._on_result, on_error=postpone)
-        self._context.pool.start(call, read)
-
-    def _on_result(self, _call: PendingCall, result: PreviewResult) -> None:
-        self._context.health.record_success()
-        self._context.moves.append(result.move)
-        if result.decision:
-            self._context.decisions[result.move.row.pk] = result.decision
+            yield preview_result(row, matching.assess(lead), rules)
+        elif row.empty_reads:
+            yield Result(lifecycle.found_again(row))
+        else:
+            rules = self._rules.rules_for(row)
+            preview, rules = yield Call(partial(read_options, lead=lead, rules=rules))
+            self._options_read += 1
+            yield preview_result(row, preview, rules)
 
 
-def preview_result(row: LeadConversion, preview: Preview, rules: Rules | None) -> PreviewResult:
+def read_options(
+    client: ZohoClient, *, lead: Lead, rules: Rules | None
+) -> tuple[Preview, Rules | None]:
+    """Read a lead's conversion options, and what the decision about its preview depends on."""
+    preview = assess_with_options(client, lead)
+    return preview, rules and rules.with_context(client, preview)
+
+
+def preview_result(row: LeadConversion, preview: Preview, rules: Rules | None) -> Result:
     """Return the move of a previewed row, with the decision of its run or of its own policy."""
     if preview.lead is None and lifecycle.may_appear_later(row):
-        return PreviewResult(move=lifecycle.not_found_yet(row))
+        return Result(lifecycle.not_found_yet(row))
     if rules and row.mass_conversion:
         move = mass_convert.previewed_in_run(row, preview, rules.policy, rules.context)
-        return PreviewResult(move=move)
+        return Result(move)
     move = lifecycle.previewed(row, preview)
     if rules is None or move.to != Status.PREVIEWED or row.decided_by_id is not None:
-        return PreviewResult(move=move)
+        return Result(move)
     decision = matching.decide_by(rules.policy, preview, rules.context)
     if decision.reason:
         move = replace(move, values={**move.values, "reason": decision.reason})
     is_made = decision.plan is not None or decision.skip
-    return PreviewResult(move=move, decision=decision if is_made else None)
+    return Result(move, decision if is_made else None)

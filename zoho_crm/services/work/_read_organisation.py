@@ -3,56 +3,55 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from functools import partial
 
 from zoho_crm.client import ZohoClient
-from zoho_crm.exceptions import AccessTokenRejectedError, TransientError
+from zoho_crm.exceptions import (
+    AccessTokenRejectedError,
+    AuthorizationError,
+    RequestRefusedError,
+    ZohoError,
+)
 from zoho_crm.services import organisations
-from zoho_crm.services.work._context import WorkContext
-from zoho_crm.services.work._pool import PendingCall
+from zoho_crm.services.work._context import Step
+from zoho_crm.services.work._requests import Call, Transaction, UnexpectedError, Work, WorkItem
 from zoho_crm.types import Organisation
 
 logger = logging.getLogger(__name__)
 
 
-class ReadOrganisationStep:
+class ReadOrganisationStep(Step):
     """Reads edition, licences and mapped fields, if that is due when the slice begins."""
 
-    def __init__(self, context: WorkContext) -> None:
-        self._context = context
-        self._is_done = False
+    def due(self) -> Iterator[WorkItem]:
+        """Yield the read, if it is due and was not tried in this slice."""
+        is_new = not self._last_refresh
+        if self._is_refreshed() and is_new and organisations.is_due(self._context.connection.pk):
+            yield WorkItem(self._read_organisation())
 
-    def start_calls(self) -> None:
-        """Start the read if it is due and a call is free."""
-        context = self._context
-        if self._is_done or not context.free_calls:
-            return
-        self._is_done = True
-        if organisations.is_due(context.connection.pk):
-            call = PendingCall(rows=(), on_result=self._on_result, on_error=self._on_error)
-            context.pool.start(call, partial(_read, context.client))
-
-    def _on_result(
-        self, _call: PendingCall, read: tuple[Organisation, tuple[str, ...] | None]
-    ) -> None:
+    def _read_organisation(self) -> Work:
+        """Read the organisation and the mapped fields, and store them."""
         connection = self._context.connection
-        self._context.health.record_success()
-        if read[0].id == connection.org_id:
-            organisations.store(connection.pk, organisations.columns(*read))
-        else:
-            logger.error("The token of %s is of the organisation %s", connection, read[0].id)
-            organisations.postpone(connection.pk)
+        postpone = partial(organisations.postpone, connection.pk)
+        try:
+            # The leads can be worked without it: a missing permission is no reason to back off.
+            found, fields = yield Call(
+                read_organisation, answers=(AuthorizationError, RequestRefusedError)
+            )
+            if found.id == connection.org_id:
+                columns = organisations.columns(found, fields)
+                yield Transaction(partial(organisations.store, connection.pk, columns))
+            else:
+                logger.error("The token of %s is of the organisation %s", connection, found.id)
+                yield Transaction(postpone)
+        except AccessTokenRejectedError:
+            self._look_again()
+        except (ZohoError, UnexpectedError) as error:
+            logger.warning("Organisation of %s could not be read: %s", connection, error)
+            yield Transaction(postpone)
 
-    def _on_error(self, call: PendingCall, error: BaseException) -> None:
-        # The leads can be worked without it, so a missing permission is no reason to back off.
-        if isinstance(error, TransientError):
-            self._context.health.record_failure(error, started=call.started)
-        if isinstance(error, AccessTokenRejectedError):
-            self._is_done = False
-            return
-        logger.warning("Organisation of %s could not be read: %s", self._context.connection, error)
-        organisations.postpone(self._context.connection.pk)
 
-
-def _read(client: ZohoClient) -> tuple[Organisation, tuple[str, ...] | None]:
+def read_organisation(client: ZohoClient) -> tuple[Organisation, tuple[str, ...] | None]:
+    """Read the organisation, and its mapped lead fields if the user may."""
     return client.organisation(), organisations.mapped_fields(client)

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from zoho_crm.models import LeadConversion, Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.settle import IN_DOUBT
-from zoho_crm.services.work._context import WorkContext
+from zoho_crm.services.work._context import Step
+from zoho_crm.services.work._requests import ReadLead, Result, Work, WorkItem
 from zoho_crm.types import Lead
 
 
-class SettleStep:
-    """Reads due rows that are in doubt, up to 100 leads with one call."""
+class SettleStep(Step):
+    """Settles due rows that are in doubt."""
 
-    def __init__(self, context: WorkContext) -> None:
-        self._context = context
-
-    def start_calls(self) -> None:
-        """Start a call that reads the leads of due rows in doubt, if a call is free."""
-        if not self._context.free_calls:
-            return
+    def due(self) -> Iterator[WorkItem]:
+        """Yield what is to be done for due rows in doubt."""
         unneeded = ("lead_snapshot", "options_snapshot", "plan")
-        rows = self._context.due_rows(*IN_DOUBT, defer=unneeded)
-        if rows:
-            self._context.read_leads(rows, move_after_read_back, self._context.collect)
+        for row in self._context.due_rows(*IN_DOUBT, defer=unneeded):
+            yield WorkItem(settle(row), row)
+
+
+def settle(row: LeadConversion) -> Work:
+    """Read the lead of a row in doubt, and record what that shows."""
+    lead: Lead | None = yield ReadLead(row)
+    yield Result(move_after_read_back(row, lead))
 
 
 def move_after_read_back(row: LeadConversion, lead: Lead | None) -> Move:

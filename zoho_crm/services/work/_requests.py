@@ -1,0 +1,115 @@
+"""What the generators of the work loop yield, and the errors and answers that they receive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from zoho_crm.exceptions import ZohoError
+from zoho_crm.matching import Decision
+from zoho_crm.models import LeadConversion, Move
+
+if TYPE_CHECKING:
+    from zoho_crm.services.work._context import Step
+
+
+@dataclass(frozen=True)
+class ReadLead:
+    """Read the lead of a row, with up to 99 others; the answer is ``None`` if there is none."""
+
+    row: LeadConversion
+
+
+@dataclass(frozen=True)
+class Call:
+    """Call Zoho in a thread, as soon as a call is free; the answer is what the function returns."""
+
+    #: Is given a ``ZohoClient``, which signs its calls with the access token of that moment.
+    function: Callable[[Any], Any]
+    #: The errors that are answers of Zoho's to this call, and say nothing about the connection.
+    answers: tuple[type[ZohoError], ...] = ()
+    #: Whether it counts for the concurrency limit; if not, it is started at once.
+    is_zoho_call: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """
+    Wait for a free call, which the next ``Call`` of this generator starts at once.
+
+    The answer is the time on the monotonic clock after which nothing may be sent any more. It is
+    ``None`` if the row was not claimed, or the read is older than ``CALL_DEADLINE`` by now.
+    """
+
+    #: When the read began that the generator relies on, on the monotonic clock.
+    read_at: float
+    #: The move of its row to RUNNING, if the loop is to write it: in sets, before any of the calls.
+    claim: Move | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """Record a move, which the loop writes in sets; the generator does not wait for that."""
+
+    move: Move
+    #: The decision of the row's own policy on the preview that the move stores.
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """Write to the tables at once, in a transaction of its own; repeated after an outage."""
+
+    write: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class All:
+    """Run these generators, each about one row, and go on when all of them have ended."""
+
+    items: Sequence[WorkItem]
+
+
+Request: TypeAlias = ReadLead | Call | Turn | Result | Transaction | All
+#: What happens to a row, or to a job, from the first read to the last result.
+Work: TypeAlias = Generator[Request, Any, None]
+
+
+class UnexpectedError(Exception):
+    """Raised in a generator if our code failed in its call, or if a value cannot be stored."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(type(cause).__name__)
+        self.cause = self.__cause__ = cause
+
+
+class WorkItem:
+    """A generator that the loop has begun, or is about to begin, and what it waits for."""
+
+    def __init__(self, work: Work, *rows: LeadConversion, key: Hashable = None) -> None:
+        self._work = work
+        #: What it is about besides rows; no other generator about the same is begun meanwhile.
+        self.key = key
+        #: The rows that an unexpected error in the generator costs.
+        self.rows = rows
+        self.step: Step
+        self.request: Request | None = None
+        #: Whether it had its turn, so that its next call starts at once and it is never closed.
+        self.has_turn = False
+        #: Whether its lead is to be read by a call of its own.
+        self.reads_alone = False
+        #: The generator that waits for this one, and the number that this one waits for.
+        self.parent: WorkItem | None = None
+        self.children = 0
+
+    def advance(self, value: Any, error: BaseException | None) -> None:
+        """Hand over an answer, or raise an error in the generator; set its next request."""
+        try:
+            self.request = self._work.send(value) if error is None else self._work.throw(error)
+        except StopIteration:
+            self.request = None
+
+    def close(self) -> None:
+        """End the generator where it waits."""
+        self._work.close()
