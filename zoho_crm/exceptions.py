@@ -96,6 +96,27 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
     ),
     "no_access_token": _("Zoho gave no access token."),
     "INVALID_ID": _("“%(id)s” is not the id of a lead: an id is a number of up to 19 digits."),
+    "bad_record_id": _("“%(id)s” is not the id of a record: an id is a number of up to 19 digits."),
+    "bad_module_name": _("“%(name)s” is not the API name of a module."),
+    "bad_field_name": _("“%(name)s” is not the API name of a field."),
+    "unusable_type": _("%(api_name)s cannot be compared with, or set to, a value of this type."),
+    "unusable_empty": _("%(api_name)s cannot be compared with an empty text."),
+    "unusable_control": _("The text for %(api_name)s has a control character; remove it."),
+    "unusable_backslash": _(
+        "The text for %(api_name)s has a backslash, whose meaning Zoho CRM does not say; "
+        "look for the part before it."
+    ),
+    "unusable_number": _("The number for %(api_name)s is not finite."),
+    "unusable_zone": _("The time for %(api_name)s has no time zone; use an aware datetime."),
+    "number_of_values": _(
+        "%(api_name)s can be compared with 1 to %(limit)s values at a time, not with %(number)s."
+    ),
+    "criteria_too_long": _(
+        "A search takes at most %(conditions)s conditions and %(characters)s characters."
+    ),
+    "search_limit": _(
+        "A search gives no more than %(limit)s records, so some may be missing; narrow it down."
+    ),
     "no_key": _("ZOHO_CRM['ENCRYPTION_KEYS'] is empty; make a key with: manage.py zoho_new_key"),
     "bad_key": _(
         "The encryption key %(key_id)s is no Fernet key; make one with: manage.py zoho_new_key"

@@ -6,7 +6,7 @@ import dataclasses
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -141,6 +141,32 @@ class Reference:
 
     id: str
     name: str = ""
+
+
+class Record(Mapping[str, Any]):
+    """
+    A record of a module: a mapping of the API names that were read to their values, with ``id``.
+
+    ``repr`` shows its id and no value, since values are about people; ``dict(record)`` has them.
+    """
+
+    __slots__ = ("_values", "id")
+
+    def __init__(self, record_id: str, values: Mapping[str, Any]) -> None:
+        self.id = record_id
+        self._values = values
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Record(id={self.id!r}, {len(self)} fields)"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,6 +90,11 @@ def test_any_answer_to_a_read_is_a_value_or_one_of_our_errors(status: int, body:
         client.deal_fields,
         client.mapped_lead_fields,
         client.leads.page,
+        lambda: client.records("Contacts").get("1"),
+        lambda: client.records("Contacts").get_many(["1"], fields=["Phone"]),
+        lambda: list(client.records("Contacts").list(fields=["Phone"])),
+        lambda: list(client.records("Contacts").search(email="jo@brandt.example")),
+        client.records("Contacts").count,
     ]
 
     # A read changes nothing, so that nothing about it is in doubt.

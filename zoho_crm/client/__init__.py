@@ -10,9 +10,11 @@ from zoho_crm.client._accounts import AccountsClient, Credentials
 from zoho_crm.client._api import Api, ignore_call
 from zoho_crm.client._auth import TokenAuth, ZohoAuth
 from zoho_crm.client._convert import convert_body
+from zoho_crm.client._criteria import Criteria, field
 from zoho_crm.client._crm import MAX_USERS, ZohoClient
 from zoho_crm.client._leads import LeadPage, is_endless
 from zoho_crm.client._mass import MAX_LEADS_PER_JOB, effect_body, job_body, refused_index
+from zoho_crm.client._records import RecordsClient
 from zoho_crm.client._transport import Limits, open_session
 
 __all__ = [
@@ -21,12 +23,15 @@ __all__ = [
     "AccountsClient",
     "Api",
     "Credentials",
+    "Criteria",
     "LeadPage",
     "Limits",
+    "RecordsClient",
     "TokenAuth",
     "ZohoAuth",
     "ZohoClient",
     "convert_body",
+    "field",
     "refused_index",
     "effect_body",
     "job_body",

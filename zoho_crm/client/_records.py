@@ -1,17 +1,44 @@
 """
-Records of any module, with their fields as texts.
+Records of any module: read by id, list, count, search.
 
 https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
+https://www.zoho.com/crm/developer/docs/api/v8/search-records.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
+from zoho_crm.client._answers import id_of
 from zoho_crm.client._api import Api
-from zoho_crm.client._leads import text_of
-from zoho_crm.types import JsonObject
+from zoho_crm.client._criteria import Criteria, criteria_text
+from zoho_crm.client._leads import MAX_PAGE_TOKEN_LENGTH, is_endless
+from zoho_crm.client._names import field_names, module_name, record_id
+from zoho_crm.exceptions import RequestRefusedError, ServerError
+from zoho_crm.types import JsonObject, Record
+
+#: Zoho's limits of a read.
+MAX_FIELDS_PER_READ = 50
+MAX_IDS_PER_CALL = 100
+RECORDS_PER_PAGE = 200
+#: Zoho's limit of what a search finds, as pages.
+MAX_SEARCH_PAGES = 10
+#: Fields by which a list can be sorted.
+SORTABLE = frozenset({"id", "Created_Time", "Modified_Time"})
+_PHONE = re.compile(r"\+?[0-9\s().\-/]{3,50}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One page of records; the token of the last page is empty."""
+
+    records: tuple[Record, ...]
+    next_page_token: str = ""
+    has_more: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,21 +46,225 @@ class RecordsClient:
     """The records of one module."""
 
     api: Api
+    #: API name of the module, such as ``Contacts``.
     module: str
 
-    def get_many(
-        self, record_ids: Iterable[str], *, fields: Iterable[str]
-    ) -> dict[str, Mapping[str, str]]:
-        """Read fields of at most 100 records by id; a record that was not found is left out."""
-        wanted = list(record_ids)
-        if not wanted:
-            return {}  # without ids Zoho would return the newest records
-        query = {"ids": ",".join(wanted), "fields": ",".join(fields)}
-        return self.api.read(f"/crm/v8/{self.module}", _records, **query)
+    def __post_init__(self) -> None:
+        module_name(self.module)
+
+    def get(self, id: str, *, fields: Iterable[str] = ()) -> Record | None:
+        """
+        Read one record, a converted lead too; ``None`` if there is none of that id.
+
+        :param fields: API names of the fields to read; all by default
+        :raises RequestRefusedError: if the id is not a number of at most 19 digits
+        """
+        names = field_names(fields)
+        query = {"fields": ",".join(names)} if names else {}
+        page = self._read(f"/{record_id(id)}", **query, **self._converted_too())
+        return next(iter(page.records), None)
+
+    def get_many(self, ids: Iterable[str], *, fields: Iterable[str]) -> dict[str, Record]:
+        """
+        Read records by id, converted leads too; one that was not found is left out.
+
+        :param ids: any number of ids, of which 100 are read in a call
+        :param fields: API names of 1 to 50 fields to read
+        :raises RequestRefusedError: if an id is not a number of at most 19 digits
+        """
+        query = {"fields": _list_fields(fields), **self._converted_too()}
+        found: dict[str, Record] = {}
+        for part in chunks(map(record_id, ids), MAX_IDS_PER_CALL):
+            page = self._read(ids=",".join(part), **query)
+            found |= {record.id: record for record in page.records}
+        return found
+
+    def list(
+        self, *, fields: Iterable[str], sort_by: str = "", converted: bool | None = False
+    ) -> Iterator[Record]:
+        """
+        Return an iterator over all records of the module, up to Zoho's limit of 100,000.
+
+        Pages of 200 are read as they are needed. Records that are created meanwhile may be missing.
+
+        :param fields: API names of 1 to 50 fields to read
+        :param sort_by: ``id``, ``Created_Time`` or ``Modified_Time``, with ``-`` in front for the
+            last one first; by default the newest first, which is the cheapest order
+        :param converted: whether to list converted leads instead of open ones; ``None``: both
+        :raises RequestRefusedError: while iterating, if there are more than 100,000
+        """
+        query = {"fields": _list_fields(fields), "per_page": str(RECORDS_PER_PAGE)}
+        return self._list({**query, **_order(sort_by), **_converted(converted)})
+
+    def count(self, criteria: Criteria | None = None) -> int:
+        """
+        Return the number of records, or of those that fit criteria. It costs 50 credits.
+
+        The number lags behind changes by minutes, and what Zoho's ``equals`` finds is not checked.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
+        """
+        query = {} if criteria is None else {"criteria": criteria_text(criteria)}
+        return self.api.read(f"/crm/v8/{self.module}/actions/count", _count, **query)
+
+    def search(
+        self,
+        *,
+        email: str = "",
+        phone: str = "",
+        word: str = "",
+        criteria: Criteria | None = None,
+        fields: Iterable[str] = (),
+        converted: bool | None = False,
+    ) -> Iterator[Record]:
+        """
+        Return an iterator over the records with an address, a number or a word, or by criteria.
+
+        One that was written a moment ago may be missing. Zoho also finds records whose values only
+        contain what is searched: they are left out here.
+
+        :param email: a whole address, in any case
+        :param phone: a whole number: the same digits, however they are grouped
+        :param word: at least two letters, in any field
+        :param criteria: of at most 10 conditions, see ``field``
+        :param fields: API names of the fields to read; all by default
+        :param converted: as in ``list``
+        :raises ValueError: if none, or more than one, of the first four is given
+        :raises RequestRefusedError: while iterating, if there are more than 2,000
+        """
+        text = None if criteria is None else criteria_text(criteria)
+        given = {"email": email, "phone": phone, "word": word, "criteria": text}
+        query = {name: value for name, value in given.items() if value}
+        if len(query) != 1:
+            raise ValueError("Search by one of: email, phone, word, criteria.")
+        query |= _converted(converted)
+        names = field_names(fields)
+        if email or phone:  # it is not known which fields Zoho compared, so all of them are read
+            fits = _has_address(email) if email else _has_number(phone)
+            return _only(names, self._search(query, fits))
+        compared = [] if criteria is None else [each.field for each in criteria.conditions()]
+        if names:
+            query["fields"] = ",".join(dict.fromkeys([*names, *compared]))
+        return self._search(query, _fits_all if criteria is None else criteria.fits)
+
+    def _list(self, query: Mapping[str, str]) -> Iterator[Record]:
+        page, seen = self._read(**query), {""}
+        yield from page.records
+        while token := page.next_page_token:
+            if is_endless(token, seen):
+                raise ServerError(code="endless_list")
+            seen.add(token)
+            page = self._read(**query, page_token=token)
+            yield from page.records
+
+    def _search(self, query: Mapping[str, str], fits: Callable[[Record], bool]) -> Iterator[Record]:
+        """
+        Yield each record once, though a change may push one from a page to the next.
+
+        A last page that is full is the end of what Zoho gives, not of what there is.
+        """
+        seen: set[str] = set()
+        for number in range(1, MAX_SEARCH_PAGES + 1):
+            place = {"page": str(number), "per_page": str(RECORDS_PER_PAGE)}
+            page = self._read("/search", **query, **place)
+            for record in page.records:
+                if record.id not in seen and fits(record):
+                    yield record
+                seen.add(record.id)
+            if not page.has_more and (number < MAX_SEARCH_PAGES or not _is_full(page)):
+                return
+        limit = MAX_SEARCH_PAGES * RECORDS_PER_PAGE
+        raise RequestRefusedError(code="search_limit", details={"limit": limit})
+
+    def _read(self, path: str = "", /, **query: str) -> Page:
+        return self.api.read(f"/crm/v8/{self.module}{path}", _page, **query)
+
+    def _converted_too(self) -> dict[str, str]:
+        """Return the parameter without which Zoho leaves out converted leads."""
+        return {"converted": "both"} if self.module == "Leads" else {}
 
 
-def _records(body: JsonObject) -> dict[str, Mapping[str, str]]:
-    return {
-        str(record["id"]): {name: text_of(value) for name, value in record.items()}
-        for record in body.get("data") or []
-    }
+def chunks(items: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Yield the items in tuples of at most ``size``."""
+    iterator = iter(items)
+    while chunk := tuple(islice(iterator, size)):
+        yield chunk
+
+
+def _list_fields(fields: Iterable[str]) -> str:
+    names = field_names(fields)
+    if not 1 <= len(names) <= MAX_FIELDS_PER_READ:
+        raise ValueError(f"Name 1 to {MAX_FIELDS_PER_READ} fields to read, not {len(names)}.")
+    return ",".join(names)
+
+
+def _order(sort_by: str) -> dict[str, str]:
+    if not sort_by:
+        return {}
+    name = sort_by.removeprefix("-")
+    if name not in SORTABLE:
+        raise ValueError(f"Sort by one of: {', '.join(sorted(SORTABLE))}.")
+    return {"sort_by": name, "sort_order": "desc" if sort_by.startswith("-") else "asc"}
+
+
+def _converted(converted: bool | None) -> dict[str, str]:
+    if converted is False:
+        return {}  # Zoho's default
+    return {"converted": "true" if converted else "both"}
+
+
+def _fits_all(record: Record) -> bool:
+    return True
+
+
+def _only(names: tuple[str, ...], records: Iterator[Record]) -> Iterator[Record]:
+    """Yield the records with these fields and their ids; with all fields if there are no names."""
+    wanted = {*names, "id"}
+    for record in records:
+        kept = {name: value for name, value in record.items() if name in wanted or not names}
+        yield Record(record.id, kept)
+
+
+def _has_address(email: str) -> Callable[[Record], bool]:
+    wanted = email.strip().casefold()
+    return lambda record: any(
+        isinstance(value, str) and value.strip().casefold() == wanted for value in record.values()
+    )
+
+
+def _has_number(phone: str) -> Callable[[Record], bool]:
+    wanted = _digits(phone)
+    return lambda record: any(
+        isinstance(value, str) and name != "id" and _is_number(value) and _digits(value) == wanted
+        for name, value in record.items()
+    )
+
+
+def _is_number(text: str) -> bool:
+    return _PHONE.fullmatch(text.strip()) is not None
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdecimal, text))
+
+
+def _page(body: JsonObject) -> Page:
+    info: Any = body.get("info") or {}
+    return Page(
+        records=tuple(map(_record, body.get("data") or [])),
+        next_page_token=str(info.get("next_page_token") or "")[:MAX_PAGE_TOKEN_LENGTH],
+        has_more=bool(info.get("more_records")),
+    )
+
+
+def _is_full(page: Page) -> bool:
+    return len(page.records) >= RECORDS_PER_PAGE
+
+
+def _record(values: JsonObject) -> Record:
+    values["id"] = id_of(values["id"])
+    return Record(values["id"], values)
+
+
+def _count(body: JsonObject) -> int:
+    return int(body["count"]) if body else 0
