@@ -320,6 +320,17 @@ def test_names_that_are_longer_than_a_column_are_cut(zoho: Simulator) -> None:
     assert connection.tokens.get().user_name == "M" * 200
 
 
+@pytest.mark.parametrize("name", ["", "  ", "\t\n"])
+def test_a_connection_has_a_name_by_which_people_can_call_it(zoho: Simulator, name: str) -> None:
+    connection = by_code(zoho, name=name)
+
+    assert connection.name == zoho.organisation.name
+
+
+def test_a_name_is_stored_as_every_database_takes_it(zoho: Simulator) -> None:
+    assert by_code(zoho, name=" Head\0office ").name == "Head\ufffdoffice"
+
+
 # Known already
 
 

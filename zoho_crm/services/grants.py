@@ -22,7 +22,7 @@ from zoho_crm.exceptions import AccessTokenRejectedError, GrantRefusedError, Ser
 from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, atomic, from_now
 from zoho_crm.services import organisations, refreshing
 from zoho_crm.services._zoho import api
-from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User
+from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User, storable
 
 
 def data_center(code: str) -> DataCenter:
@@ -241,7 +241,7 @@ def _columns(token: Token, grant: Grant) -> dict[str, Any]:
 
 
 def _free_name(name: str, grant: Grant) -> str:
-    wanted = (name or grant.organisation.name or grant.organisation.id)[:100]
+    wanted = storable(name.strip() or grant.organisation.name or grant.organisation.id, 100)
     if not Connection.objects.filter(name=wanted).exists():
         return wanted
     return f"{wanted[:40]} ({grant.center.code} {grant.environment} {grant.organisation.id})"
