@@ -40,7 +40,8 @@ class ZohosAdapter(SimulatorAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> Any:
         body = request.body or b""
         form = body if isinstance(body, str) else body.decode()
-        known = any(token in form for token in self.zohos.sandbox.world.grants.refresh_tokens)
+        grants = self.zohos.sandbox.world.grants
+        known = any(token in form for token in (*grants.refresh_tokens, *grants.codes))
         is_sandbox = urlsplit(request.url or "").hostname == urlsplit(EU.sandbox).hostname
         use_sandbox = known or is_sandbox
         self.simulator = self.zohos.sandbox if use_sandbox else self.zohos.production

@@ -18,7 +18,7 @@ from zoho_crm.models import Connection, SdkToken, Token
 from zoho_crm.services import sdk_tokens
 from zoho_crm.services.adopt import adopt
 from zoho_crm.services.connect import check_connection, with_grant_code
-from zoho_crm.services.export_tokens import SDK_COLUMNS
+from zoho_crm.services.export_tokens import SDK_COLUMNS, export_tokens
 from zoho_crm.services.import_tokens import (
     ImportOptions,
     Result,
@@ -259,6 +259,36 @@ def test_a_local_zoho_has_one_origin_for_all(zoho: Simulator, tmp_path: Path) ->
 
     assert done.result == Result.IMPORTED
     assert places() == {("local", "sandbox")}
+
+
+# What is given back
+
+
+def test_the_store_of_the_sdk_finds_each_exported_token_by_its_name(
+    zohos: Zohos, tmp_path: Path
+) -> None:
+    """Of tokens with one name it takes the first: that of production, whatever is meant."""
+    for zoho, environment in ((zohos.production, "production"), (zohos.sandbox, "sandbox")):
+        connect(zoho, environment)
+    Token.objects.create(
+        connection=Connection.objects.get(environment="sandbox"),
+        user_id=Token.objects.values_list("user_id", flat=True)[0],
+        user_email=MARA,
+        client_id="1000.OTHER",
+    )
+    other = Token.objects.get(client_id="1000.OTHER")
+    secrets = {name: Secret(f"1000.{name}") for name in ("client_secret", "refresh_token")}
+    Token.objects.filter(pk=other.pk).update(**other.encrypted_columns(**secrets))
+
+    export_tokens(path=tmp_path / "export.csv")
+
+    found = {token.user: token for token in read_file(tmp_path / "export.csv")}
+    zgid = zohos.production.organisation.id[-9:]
+    assert {name: (each.api_domain, each.client_id) for name, each in found.items()} == {
+        f"{MARA}:{zgid}:eu-production": (EU.production, CLIENT_ID),
+        f"{MARA}:{zgid}:eu-sandbox:{CLIENT_ID}": (EU.sandbox, CLIENT_ID),
+        f"{MARA}:{zgid}:eu-sandbox:1000.OTHER": (EU.sandbox, "1000.OTHER"),
+    }
 
 
 # What the organisation says

@@ -104,16 +104,32 @@ def _user_names(tokens: Sequence[Token]) -> list[str]:
     """
     Return the name of each token's user: the one that a program gave, else the e-mail address.
 
-    ``FileStore`` finds tokens by name, so one that several have gets the organisation.
+    ``FileStore`` finds tokens by name alone, and takes the first one. So a name that several have
+    gets the organisation, then the data center and environment, then the client, until none is
+    left.
     """
     given = SdkToken.objects.filter(token__in=tokens).exclude(user_name="").order_by("-pk")
     names_given = dict(given.values_list("token_id", "user_name"))
     names = [names_given.get(each.pk) or each.user_email or each.user_id for each in tokens]
-    uses = Counter(names)
-    return [
-        name if uses[name] == 1 else f"{name}:{token.connection.zgid or token.connection.org_id}"
-        for name, token in zip(names, tokens, strict=True)
-    ]
+    for part in (_organisation_of, _place_of, _client_of):
+        uses = Counter(names)
+        names = [
+            name if uses[name] == 1 else f"{name}:{part(token)}"
+            for name, token in zip(names, tokens, strict=True)
+        ]
+    return names
+
+
+def _organisation_of(token: Token) -> str:
+    return token.connection.zgid or token.connection.org_id
+
+
+def _place_of(token: Token) -> str:
+    return f"{token.connection.data_center}-{token.connection.environment}"
+
+
+def _client_of(token: Token) -> str:
+    return token.client_id
 
 
 def _row(number: int, token: Token, user_name: str) -> list[Secret]:
