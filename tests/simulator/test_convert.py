@@ -489,6 +489,10 @@ def test_owners_are_notified_only_if_requested(caller: Caller, sim: Simulator) -
         ),
         ({"move_attachments_to": {"api_name": "Deals"}}, bad("move_attachments_to.api_name")),
         (
+            {"Deals": {**DEAL, "$move_attachments": "true"}},
+            bad("Deals.$move_attachments", expected_data_type="boolean"),
+        ),
+        (
             {"carry_over_tags": {"Contacts": [{"name": "fair"}]}},
             bad("carry_over_tags.Contacts", expected_data_type="jsonarray"),
         ),

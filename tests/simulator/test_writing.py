@@ -127,7 +127,6 @@ def test_a_unique_field_refuses_a_duplicate(caller: Caller, sim: Simulator) -> N
         ([], "INVALID_DATA"),
         ({}, "MANDATORY_NOT_FOUND"),
         ({"data": []}, "INVALID_DATA"),
-        ({"data": [{}] * 101}, "LIMIT_EXCEEDED"),
     ],
 )
 def test_bodies_of_another_shape_are_refused_at_the_root(
@@ -136,6 +135,86 @@ def test_bodies_of_another_shape_are_refused_at_the_root(
     answer = caller.post("/Leads", body)
 
     assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_more_than_a_hundred_items_are_refused_in_the_list(caller: Caller, method: str) -> None:
+    answer = caller.call(method, "/crm/v8/Leads", json={"data": [{}] * 101})
+
+    assert answer.status_code == 400
+    assert item_of(answer) == {
+        "code": "LIMIT_EXCEEDED",
+        "details": {"maximum_length": 100, "api_name": "data"},
+        "message": "count of records in your request exceeds the limit",
+        "status": "error",
+    }
+
+
+@pytest.mark.parametrize("name", ["Owner", "Account_Name", "Layout"])
+@pytest.mark.parametrize("value", ["Mara Lind", "7130042000000225013", 77])
+def test_a_reference_is_an_object(caller: Caller, name: str, value: Any) -> None:
+    answer = caller.post("/Contacts", {"data": [{"Last_Name": "A", name: value}]})
+
+    assert item_of(answer)["details"] == {
+        "expected_data_type": "jsonobject",
+        "api_name": name,
+        "json_path": f"$.data[0].{name}",
+    }
+
+
+def test_a_reference_has_an_id(caller: Caller, sim: Simulator) -> None:
+    user_id = sim.organisation.users[1]["id"]
+
+    nameless = caller.post("/Leads", {"data": [{"Last_Name": "A", "Owner": {"name": "Mara"}}]})
+    number = caller.post("/Leads", {"data": [{"Last_Name": "A", "Owner": {"id": int(user_id)}}]})
+
+    assert item_of(nameless)["details"] == {"api_name": "Owner", "json_path": "$.data[0].Owner"}
+    assert number.status_code == 201
+
+
+STANDARD, PARTNERS = "Standard (Standard)", "Partners (Standard)"
+
+
+@pytest.mark.parametrize(
+    ("deal", "field", "mapped"),
+    [
+        ({"Stage": "Dreaming", "Pipeline": STANDARD}, "Stage", "Pipeline"),
+        ({"Stage": "Needs Analysis", "Pipeline": PARTNERS}, "Stage", "Pipeline"),
+        ({"Stage": "Qualification", "Pipeline": "Made up"}, "Pipeline", "Layout"),
+    ],
+)
+def test_the_stage_of_a_new_deal_is_one_of_its_pipeline(
+    caller: Caller, sim: Simulator, deal: dict[str, str], field: str, mapped: str
+) -> None:
+    answer = caller.post("/Deals", {"data": [{"Deal_Name": "Roll-out", **deal}]})
+
+    assert item_of(answer)["code"] == "MAPPING_MISMATCH"
+    assert item_of(answer)["details"] == {
+        "mapped_field": mapped,
+        "api_name": field,
+        "json_path": f"$.data[0].{field}",
+    }
+    assert not sim.records["Deals"]
+
+
+def test_an_update_keeps_stage_and_pipeline_together(caller: Caller, sim: Simulator) -> None:
+    deal = sim.add("Deals", Deal_Name="Roll-out", Stage="Needs Analysis", Pipeline=STANDARD)
+    bare = sim.add("Deals", Deal_Name="Bare")
+
+    wrong = caller.put(f"/Deals/{deal.id}", {"data": [{"Pipeline": PARTNERS}]})
+    right = caller.put(f"/Deals/{deal.id}", {"data": [{"Stage": "Closed Won"}]})
+    both = caller.put(f"/Deals/{deal.id}", {"data": [{"Pipeline": PARTNERS}]})
+    free = caller.put("/Deals", {"data": [{"id": bare.id, "Stage": "Closed Won"}]})
+
+    codes = [item_of(answer)["code"] for answer in (wrong, right, both, free)]
+    assert codes == ["MAPPING_MISMATCH", "SUCCESS", "SUCCESS", "SUCCESS"]
+
+
+def test_without_pipelines_a_stage_is_one_of_the_picklist(caller: Caller, sim: Simulator) -> None:
+    sim.organisation.pipelines = []
+    deal = {"Deal_Name": "Roll-out", "Stage": "Dreaming"}
+
+    assert item_of(caller.post("/Deals", {"data": [deal]}))["code"] == "INVALID_DATA"
 
 
 def test_a_record_is_updated(any_caller: Caller) -> None:
@@ -182,10 +261,9 @@ def test_an_update_may_keep_its_own_unique_value(caller: Caller, sim: Simulator)
             "NOT_APPROVED",
             "Cannot update record that is not approved yet",
         ),
-        ({"$review": {"id": "1"}}, "NOT_REVIEWED", "record in review"),
     ],
 )
-def test_a_record_under_approval_or_review_cannot_be_updated(
+def test_a_record_converted_or_under_approval_is_refused_at_the_root(
     caller: Caller, sim: Simulator, values: dict[str, Any], code: str, message: str
 ) -> None:
     lead = sim.add_lead(**values)
@@ -194,6 +272,42 @@ def test_a_record_under_approval_or_review_cannot_be_updated(
 
     assert answer.status_code == 400
     assert (answer.json()["code"], answer.json()["message"]) == (code, message)
+
+
+def test_a_record_in_review_is_refused_in_the_list(caller: Caller, sim: Simulator) -> None:
+    lead = sim.add_lead(**{"$review": {"id": "1"}})
+
+    answer = caller.put(f"/Leads/{lead.id}", {"data": [{"Company": "New"}]})
+
+    assert answer.status_code == 400
+    assert item_of(answer) == {
+        "code": "NOT_REVIEWED",
+        "details": {},
+        "message": "record in review",
+        "status": "error",
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"Converted__s": True}, "CONVERTED_RECORD"),
+        ({"$approval_state": "approval_process_pending"}, "NOT_APPROVED"),
+        ({"$review": {"id": "1"}}, "NOT_REVIEWED"),
+        ({"Locked__s": True}, "RECORD_LOCKED"),
+    ],
+)
+def test_a_refused_record_among_others_is_an_item(
+    any_caller: Caller, values: dict[str, Any], code: str
+) -> None:
+    good, bad = any_caller.simulator.add_lead(), any_caller.simulator.add_lead(**values)
+    items = [{"id": record.id, "Company": "New"} for record in (good, bad, good)]
+
+    answer = any_caller.put("/Leads", {"data": items})
+
+    assert answer.status_code == 207
+    assert [item["code"] for item in answer.json()["data"]] == ["SUCCESS", code, "SUCCESS"]
+    assert (good["Company"], bad["Company"] == "New") == ("New", False)
 
 
 def test_a_locked_record_cannot_be_updated(caller: Caller, sim: Simulator) -> None:
@@ -226,7 +340,27 @@ def test_an_update_can_require_an_unmodified_record(
     )
 
     assert answer.status_code == status
-    assert status == 200 or answer.json()["details"]["id"] == lead.id
+    assert status == 200 or item_of(answer)["code"] == "ALREADY_MODIFIED"
+    assert item_of(answer)["details"]["id"] == lead.id
+
+
+def test_each_item_of_an_update_can_require_an_unmodified_record(
+    caller: Caller, sim: Simulator
+) -> None:
+    old, new = sim.add_lead(), sim.add_lead()
+    old["Modified_Time"] = "2026-01-01T09:00:00+01:00"
+    new["Modified_Time"] = "2026-02-01T09:00:00+01:00"
+
+    answer = caller.call(
+        "PUT",
+        "/crm/v8/Leads",
+        json={"data": [{"id": record.id, "Company": "New"} for record in (old, new)]},
+        headers={"If-Unmodified-Since": "2026-01-15T00:00:00+01:00"},
+    )
+
+    assert answer.status_code == 207
+    codes = [item["code"] for item in answer.json()["data"]]
+    assert codes == ["SUCCESS", "ALREADY_MODIFIED"]
 
 
 def test_records_are_deleted(any_caller: Caller) -> None:
@@ -244,6 +378,18 @@ def test_records_are_deleted(any_caller: Caller) -> None:
     }
     assert many.json()["data"][0]["message"] == "record not deleted"
     assert not any_caller.simulator.records["Leads"]
+
+
+def test_an_unknown_record_is_not_deleted_at_the_root(caller: Caller) -> None:
+    answer = caller.call("DELETE", "/crm/v8/Leads/418003")
+
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "code": "INVALID_DATA",
+        "details": {"resource_path_index": 1},
+        "message": "record not deleted",
+        "status": "error",
+    }
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 from zoho_crm.simulator.refusals import ItemRefusedError
 
 Json = dict[str, Any]
+NOT_APPROVED = "Cannot update record that is not approved yet"
 
 
 def bad_value(name: str, path: str, message: str = "invalid data", **more: Any) -> ItemRefusedError:
@@ -37,7 +38,7 @@ def not_subordinate() -> ItemRefusedError:
 
 
 def stage_not_in_pipeline(under: str) -> ItemRefusedError:
-    """Return ``MAPPING_MISMATCH``; its path lacks ``.Deals`` at Zoho, too."""
+    """Return ``MAPPING_MISMATCH``; in a conversion its path lacks ``.Deals`` at Zoho, too."""
     details = {"mapped_field": "Pipeline", "api_name": "Stage", "json_path": f"{under}.Stage"}
     return ItemRefusedError("MAPPING_MISMATCH", "Pipeline doesn't contain the Stage", details)
 
@@ -69,9 +70,29 @@ def record_locked(path: str) -> ItemRefusedError:
     return ItemRefusedError("RECORD_LOCKED", message, details)
 
 
-def record_not_approved(path: str) -> ItemRefusedError:
+def record_not_approved(path: str, message: str = "record not approved") -> ItemRefusedError:
+    return ItemRefusedError("NOT_APPROVED", message, {"api_name": "id", "json_path": path})
+
+
+def converted_record(path: str) -> ItemRefusedError:
     details = {"api_name": "id", "json_path": path}
-    return ItemRefusedError("NOT_APPROVED", "record not approved", details)
+    return ItemRefusedError("CONVERTED_RECORD", "can't update the converted record", details)
+
+
+def record_in_review() -> ItemRefusedError:
+    return ItemRefusedError("NOT_REVIEWED", "record in review")
+
+
+def already_modified(details: Json) -> ItemRefusedError:
+    """Return ``ALREADY_MODIFIED``, which makes an answer 412 if every item has it."""
+    message = "record updated time has already passed if-unmodified-since time"
+    return ItemRefusedError("ALREADY_MODIFIED", message, details)
+
+
+def too_many_items(name: str, limit: int) -> ItemRefusedError:
+    message = "count of records in your request exceeds the limit"
+    details = {"maximum_length": limit, "api_name": name}
+    return ItemRefusedError("LIMIT_EXCEEDED", message, details)
 
 
 def locked_lead() -> ItemRefusedError:

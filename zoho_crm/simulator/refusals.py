@@ -199,14 +199,16 @@ def at_root(refusal: ItemRefusedError) -> RefusedError:
     return RefusedError(Answer.json(refusal.item, status=400))
 
 
-def too_many_items(name: str, limit: int) -> RefusedError:
-    message = "count of records in your request exceeds the limit"
-    details = {"maximum_length": limit, "api_name": name}
-    return refuse(400, "LIMIT_EXCEEDED", message, details)
+def in_list(under: str, refusal: ItemRefusedError) -> RefusedError:
+    """Return the refusal of a whole request in the form of an item's: the only one of a list."""
+    return RefusedError(Answer.json({under: [refusal.item]}, status=400))
 
 
-def already_modified(details: Json) -> RefusedError:
-    return refuse(412, "ALREADY_MODIFIED", "record already modified", details)
+# https://www.zoho.com/crm/developer/docs/api/v8/delete-records.html
+
+
+def not_deleted() -> RefusedError:
+    return refuse(400, "INVALID_DATA", "record not deleted", {"resource_path_index": 1})
 
 
 # https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html

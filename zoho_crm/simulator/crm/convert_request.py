@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoho_crm.simulator import item_refusals, refusals, schema
+from zoho_crm.simulator import item_refusals, refusals
 from zoho_crm.simulator.crm.items import items_of
 from zoho_crm.simulator.crm.matching import matches
-from zoho_crm.simulator.crm.values import check_value
+from zoho_crm.simulator.crm.values import check_stage, check_value
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record
 from zoho_crm.simulator.request_context import RequestContext
@@ -186,23 +186,14 @@ def checked_deal(organisation: Organisation, deal: Json, under: str) -> Json:
     for name in needed_deal_fields(organisation):
         if deal.get(name) in (None, ""):
             raise item_refusals.missing_value(name, f"{path}.{name}")
+    if not isinstance(deal.get("$move_attachments", False), bool):
+        name = "$move_attachments"
+        raise item_refusals.wrong_type(name, f"{path}.{name}", "boolean")
     for name, value in deal.items():
         check_value("Deals", name, value, f"{path}.{name}")
-    _check_stage(organisation, deal, under)
+    check_stage(organisation, deal, path, mapping=under)
     _check_contact_role(organisation, deal, under)
     return deal
-
-
-def _check_stage(organisation: Organisation, deal: Json, under: str) -> None:
-    if not organisation.pipelines:
-        if deal["Stage"] not in schema.STAGES:
-            raise item_refusals.bad_value("Stage", f"{under}.Deals.Stage")
-        return
-    stages = organisation.stages_of(deal["Pipeline"])
-    if stages is None:
-        raise item_refusals.pipeline_not_in_layout(under)
-    if deal["Stage"] not in stages:
-        raise item_refusals.stage_not_in_pipeline(under)
 
 
 def _check_contact_role(organisation: Organisation, deal: Json, under: str) -> None:

@@ -34,7 +34,7 @@ def items_of(context: RequestContext, under: str = "data") -> list[Any]:
     """
     Return the items that the body lists under a key.
 
-    :raises RefusedError: for none, and for more than a hundred
+    :raises RefusedError: at the root for none, in the list itself for more than a hundred
     """
     items = object_of(context).get(under)
     if items is None:
@@ -42,7 +42,7 @@ def items_of(context: RequestContext, under: str = "data") -> list[Any]:
     if not isinstance(items, list) or not items:
         raise refusals.at_root(item_refusals.wrong_type(under, f"$.{under}", "jsonarray"))
     if len(items) > MAX_ITEMS:
-        raise refusals.too_many_items(under, MAX_ITEMS)
+        raise refusals.in_list(under, item_refusals.too_many_items(under, MAX_ITEMS))
     return items
 
 
@@ -58,7 +58,13 @@ def act_on_each(
     statuses = {result["status"] for result in results}
     if statuses == {"success"}:
         return Answer.json({under: results}, status=done)
-    return Answer.json({under: results}, status=207 if "success" in statuses else 400)
+    return Answer.json({under: results}, status=207 if "success" in statuses else _refused(results))
+
+
+def _refused(results: list[Json]) -> int:
+    """Return the status of an answer without a success."""
+    codes = {result["code"] for result in results}
+    return 412 if codes == {"ALREADY_MODIFIED"} else 400
 
 
 def _result(item: Any, path: str, act: Callable[[Json, str], Json]) -> Json:

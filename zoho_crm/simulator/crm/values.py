@@ -32,19 +32,20 @@ def check_value(module: str, name: str, value: object, path: str) -> None:
         raise item_refusals.too_long(name, path, known.length)
     if known.type in _FORMS and not _FORMS[known.type](value):
         raise item_refusals.wrong_type(name, path, expected)
-    if known.type == "lookup" and isinstance(value, dict) and not is_id(value.get("id")):
+    if known.type in _REFERENCES and isinstance(value, dict) and not is_id(str(value.get("id"))):
         raise item_refusals.bad_value(name, path)
     if name == "Probability" and isinstance(value, int) and not 0 <= value <= 100:
         raise item_refusals.bad_value(name, path)
 
 
+_REFERENCES = ("lookup", "ownerlookup", "layout")
 _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(("text", "email", "phone", "website", "textarea", "picklist"), (str, "text")),
     "date": (str, "date"),
     "datetime": (str, "datetime"),
     "boolean": (bool, "boolean"),
     "integer": (int, "integer"),
-    "lookup": (dict, "jsonobject"),
+    **dict.fromkeys(_REFERENCES, (dict, "jsonobject")),
     "multiselectpicklist": (list, "jsonarray"),
     **dict.fromkeys(("currency", "double", "percent"), ((int, float), "double")),
 }
@@ -75,6 +76,29 @@ _FORMS: Mapping[str, Callable[[object], bool]] = {
     "datetime": _is_datetime,
     "multiselectpicklist": _are_texts,
 }
+
+
+def check_stage(
+    organisation: Organisation, deal: Mapping[str, Any], path: str, *, mapping: str = ""
+) -> None:
+    """
+    Check that a deal's stage is one of its pipeline, or of all if there are no pipelines.
+
+    A deal without a pipeline or a stage, which an update may meet, has nothing to check.
+
+    :param path: the JSON path of the deal
+    :param mapping: the JSON path in a ``MAPPING_MISMATCH``, if it is another one
+    :raises ItemRefusedError: ``MAPPING_MISMATCH``, or ``INVALID_DATA`` without pipelines
+    """
+    if not organisation.pipelines:
+        if deal["Stage"] not in (None, *schema.STAGES):
+            raise item_refusals.bad_value("Stage", f"{path}.Stage")
+        return
+    stages = organisation.stages_of(deal["Pipeline"])
+    if stages is None and deal["Pipeline"] is not None:
+        raise item_refusals.pipeline_not_in_layout(mapping or path)
+    if stages is not None and deal["Stage"] not in (None, *stages):
+        raise item_refusals.stage_not_in_pipeline(mapping or path)
 
 
 def check_unique(

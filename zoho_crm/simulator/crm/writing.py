@@ -16,7 +16,7 @@ from zoho_crm.simulator import item_refusals, refusals, schema
 from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.crm.items import MAX_ITEMS, act_on_each, items_of
 from zoho_crm.simulator.crm.reading import checked_id, parse_datetime, table_of
-from zoho_crm.simulator.crm.values import check_unique, check_value
+from zoho_crm.simulator.crm.values import check_stage, check_unique, check_value
 from zoho_crm.simulator.ids import is_id
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record, Table
@@ -37,6 +37,8 @@ def insert(world: World, context: RequestContext) -> Answer:
         for name in _mandatory(world.organisation, table.module):
             if values.get(name) in (None, ""):
                 raise item_refusals.missing_value(name, f"{path}.{name}")
+        if table.module == "Deals":
+            check_stage(world.organisation, values, path)
         check_unique(world.organisation, table.module, values, path)
         record = world.organisation.add(table.module, values, at=context.now)
         return _success(record, "record added")
@@ -50,10 +52,14 @@ def update_one(world: World, context: RequestContext) -> Answer:
     record = table.get(checked_id(context))
     if record is None:
         raise refusals.unknown_record()
-    _check_writable(record)
-    _check_unmodified(record, context)
-    items = [{**item, "id": record.id} for item in items_of(context)[:1]]
+    _check_path_record(record)
+    items = [with_id(item, record) for item in items_of(context)[:1]]
     return act_on_each(items, _updater(world, context, table))
+
+
+def with_id(item: Any, record: Record) -> Any:
+    """Return an item of the body with the id of the path; what is no object stays."""
+    return {**item, "id": record.id} if isinstance(item, dict) else item
 
 
 def update_many(world: World, context: RequestContext) -> Answer:
@@ -68,20 +74,35 @@ def _updater(world: World, context: RequestContext, table: Table) -> Callable[[J
         record = table.get(str(item["id"]))
         if record is None:
             raise item_refusals.bad_value("id", f"{path}.id", "the id given seems to be invalid")
-        if record["Locked__s"]:
-            raise item_refusals.record_locked(f"{path}.id")
-        _check_writable(record)
-        values = _writable_values(world.organisation, table.module, item, path)
-        check_unique(world.organisation, table.module, values, path, but=record)
-        _write(world.organisation, record, values, context.now)
+        _update(world.organisation, context, record, item, path)
         return _success(record, "record updated")
 
     return update
 
 
+def _update(
+    organisation: Organisation, context: RequestContext, record: Record, item: Json, path: str
+) -> None:
+    """
+    Write the values of an item to a record.
+
+    :raises ItemRefusedError: if the record or a value does not allow it
+    """
+    check_writable(record, path)
+    _check_unmodified(record, context)
+    module = record.table.module if record.table else ""
+    values = _writable_values(organisation, module, item, path)
+    check_unique(organisation, module, values, path, but=record)
+    if module == "Deals" and {"Stage", "Pipeline"} & values.keys():
+        check_stage(organisation, {**record.all_values(), **values}, path)
+    _write(organisation, record, values, context.now)
+
+
 def delete(world: World, context: RequestContext) -> Answer:
-    """``DELETE /{module}/{id}`` and ``DELETE /{module}?ids=…``"""
+    """``DELETE /{module}/{id}``, whose refusals are at the root, and ``DELETE /{module}?ids=…``"""
     table = table_of(world, context)
+    if "id" in context.path and checked_id(context) not in table:
+        raise refusals.not_deleted()
     ids = [context.path["id"]] if "id" in context.path else context.query.get("ids", "").split(",")
     if ids == [""]:
         raise refusals.missing_param("ids")
@@ -135,11 +156,11 @@ def _resolved(organisation: Organisation, module: str, name: str, value: Any, pa
         return value
     found: Json | None
     if name == "Owner":
-        user = organisation.user(value["id"])
+        user = organisation.user(str(value["id"]))
         found = user and organisation.owner(user)
     elif name == "Layout":
         layouts = organisation.layouts_of(module)
-        found = next((each for each in layouts if each["id"] == value["id"]), None)
+        found = next((each for each in layouts if each["id"] == str(value["id"])), None)
     elif name in _LOOKUP_MODULES:
         record = organisation.records[_LOOKUP_MODULES[name]].get(str(value["id"]))
         found = dict(record.lookup()) if record else None
@@ -163,24 +184,38 @@ def _write(organisation: Organisation, record: Record, values: Json, now: dateti
     organisation.change(record, values, at=now)
 
 
-def _check_writable(record: Record) -> None:
+def _check_path_record(record: Record) -> None:
     """
-    Refuse to change a record in its present state.
+    Refuse to change the record that the path names, in the form that only a single update has.
 
-    :raises RefusedError: converted, not approved, in review
+    :raises RefusedError: converted, not approved
     """
     if record.get("Converted__s"):
         raise refusals.converted_record()
     if record["$approval_state"] != "approved":
-        raise refusals.lead_not_approved("Cannot update record that is not approved yet")
+        raise refusals.lead_not_approved(item_refusals.NOT_APPROVED)
+
+
+def check_writable(record: Record, path: str) -> None:
+    """
+    Refuse to change a record in its present state.
+
+    :raises ItemRefusedError: converted, locked, not approved, in review
+    """
+    if record.get("Converted__s"):
+        raise item_refusals.converted_record(f"{path}.id")
+    if record["Locked__s"]:
+        raise item_refusals.record_locked(f"{path}.id")
+    if record["$approval_state"] != "approved":
+        raise item_refusals.record_not_approved(f"{path}.id", item_refusals.NOT_APPROVED)
     if record["$review"]:
-        raise refusals.lead_in_review()
+        raise item_refusals.record_in_review()
 
 
 def _check_unmodified(record: Record, context: RequestContext) -> None:
     given = context.call.headers.get("if-unmodified-since")
     if given and datetime.fromisoformat(record["Modified_Time"]) > parse_datetime(given):
-        raise refusals.already_modified(_record_details(record))
+        raise item_refusals.already_modified(_record_details(record))
 
 
 def _success(record: Record, message: str) -> Json:
