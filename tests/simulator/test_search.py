@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,6 @@ def people(sim: Simulator) -> dict[str, str]:
         ("(Annual_Revenue:less_than:1000)", {"Albrecht"}),
         ("(Annual_Revenue:less_equal:1000)", {"Albrecht", "Alba"}),
         ("(Annual_Revenue:between:950,2000)", {"Alba"}),
-        ("(Last_Name:less_than:Alc)", {"Albrecht", "Alba"}),
         ("((Last_Name:starts_with:Al)and(Company:starts_with:Nord))", {"Albrecht"}),
         ("(Last_Name:equals:Okafor)or(Last_Name:equals:Alba)", {"Alba", "Okafor"}),
         (
@@ -45,6 +45,10 @@ def people(sim: Simulator) -> dict[str, str]:
         ),
         (r"(Company:equals:Nordwind \(Nord\)\, GmbH)", {"Albrecht"}),
         ("(Converted__s:equals:false)", {"Albrecht", "Alba", "Okafor"}),
+        ("(Annual_Revenue:equals:900.0)", {"Albrecht"}),
+        ("(Annual_Revenue:equals:9)", set()),
+        ("(Created_Time:greater_than:2000-01-01T00:00:00Z)", {"Albrecht", "Alba", "Okafor"}),
+        ("(Created_Time:less_than:2000-01-01T00:00:00-08:00)", set()),
     ],
 )
 def test_criteria_find(
@@ -61,20 +65,128 @@ def test_criteria_find(
     [
         "Last_Name:equals:A",
         "(Last_Name:equals)",
-        "(Last_Name:resembles:A)",
-        "(Made_Up:equals:A)",
         "(Last_Name:equals:A",
         "((Last_Name:equals:A)",
         "(Last_Name:equals:A))",
         "((Last_Name:equals:A)xor(Last_Name:equals:B))",
-        "(Annual_Revenue:between:1)",
-        "and".join(["(Last_Name:equals:A)"] * 11),
     ],
 )
 def test_criteria_that_cannot_be_read_are_refused(caller: Caller, criteria: str) -> None:
     answer = caller.get("/Leads/search", criteria=criteria)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_QUERY")
+    assert answer.json()["details"] == {"param_name": "criteria"}
+
+
+@pytest.mark.parametrize(
+    ("criteria", "details"),
+    [
+        (
+            "(Last_Name:resembles:A)",
+            {
+                "reason": "invalid operator found",
+                "api_name": "Last_Name",
+                "operator": "resembles",
+            },
+        ),
+        (
+            "(Last_Name:less_than:Alc)",
+            {
+                "reason": "invalid operator found",
+                "api_name": "Last_Name",
+                "operator": "less_than",
+            },
+        ),
+        (
+            "(Made_Up:equals:A)",
+            {
+                "reason": "the field is not available for search",
+                "api_name": "Made_Up",
+                "operator": "equals",
+            },
+        ),
+        (
+            "(Annual_Revenue:between:1)",
+            {"reason": "invalid value for search", "api_name": "Annual_Revenue", "value": "1"},
+        ),
+        (
+            "(Converted__s:equals:no)",
+            {"reason": "invalid value for search", "api_name": "Converted__s", "value": "no"},
+        ),
+        (
+            "(Created_Time:equals:2027-01-01T00:00:00)",
+            {
+                "reason": "invalid value for search",
+                "api_name": "Created_Time",
+                "value": "2027-01-01T00:00:00",
+            },
+        ),
+    ],
+)
+def test_a_refused_condition_is_named_with_the_reason(
+    caller: Caller, criteria: str, details: dict[str, str]
+) -> None:
+    answer = caller.get("/Leads/search", criteria=criteria)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_QUERY")
+    assert answer.json()["details"] == details
+
+
+def test_a_hundred_values_are_allowed_in_a_list(caller: Caller) -> None:
+    hundred = ",".join(["A"] * 100)
+
+    assert caller.get("/Leads/search", criteria=f"(Last_Name:in:{hundred})").status_code == 204
+    more = caller.get("/Leads/search", criteria=f"(Last_Name:in:{hundred},A)")
+    assert more.json()["message"] == 'Only 100 values are allowed in "IN" criteria'
+
+
+def test_fifteen_conditions_are_allowed(caller: Caller) -> None:
+    fifteen, sixteen = ("and".join(["(Last_Name:equals:A)"] * number) for number in (15, 16))
+
+    assert caller.get("/Leads/search", criteria=fifteen).status_code == 204
+    answer = caller.get("/Leads/search", criteria=sixteen)
+    assert (answer.status_code, answer.json()["code"]) == (400, "CRITERIA_LIMIT_EXCEEDED")
+
+
+@pytest.mark.parametrize("wanted", ["4940123", "(040) 123", "40-12", "+49 40 12"])
+def test_a_phone_is_found_by_its_digits(caller: Caller, sim: Simulator, wanted: str) -> None:
+    lead = sim.add_lead(Phone="+49 (0)40 123" if wanted.startswith("(") else "+49 40/123")
+
+    answer = caller.get("/Leads/search", phone=wanted, fields="id")
+
+    assert answer.json()["data"] == [{"id": lead.id}]
+
+
+def test_a_module_without_phones_cannot_be_searched_by_phone(caller: Caller) -> None:
+    assert caller.get("/Deals/search", phone="40123").json()["code"] == "FIELD_TYPE_UNAVAILABLE"
+
+
+@pytest.mark.parametrize(
+    ("field", "up"),
+    [
+        ("Last_Name", ["Alba", "Albrecht", "Okafor"]),
+        ("Annual_Revenue", ["Okafor", "Albrecht", "Alba"]),
+        ("id", ["Albrecht", "Alba", "Okafor"]),
+    ],
+)
+def test_a_search_is_sorted_by_any_sortable_field(
+    caller: Caller, people: dict[str, str], field: str, up: list[str]
+) -> None:
+    query = {"criteria": "(Company:not_equal:x)", "fields": "Last_Name", "sort_by": field}
+
+    rising = caller.get("/Leads/search", **query, sort_order="asc").json()
+    falling = caller.get("/Leads/search", **query).json()
+
+    assert [lead["Last_Name"] for lead in rising["data"]] == up
+    assert [lead["Last_Name"] for lead in falling["data"]] == up[::-1]
+    assert (rising["info"]["sort_by"], rising["info"]["sort_order"]) == (field, "asc")
+
+
+@pytest.mark.parametrize("name", ["Description", "Tag", "Made_Up"])
+def test_a_search_is_not_sorted_by_other_fields(caller: Caller, name: str) -> None:
+    answer = caller.get("/Leads/search", word="abc", sort_by=name)
+
+    assert answer.json()["details"] == {"param_name": "sort_by"}
 
 
 def test_an_email_a_phone_and_a_word_are_found_in_part(
@@ -127,17 +239,24 @@ def test_a_search_has_pages(caller: Caller, people: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "code"),
+    ("query", "code", "details"),
     [
-        ({}, "EXPECTED_PARAM_MISSING"),
-        ({"word": "a"}, "INVALID_DATA"),
-        ({"word": "abc", "page": "11"}, "LIMIT_REACHED"),
+        (
+            {},
+            "EXPECTED_PARAM_MISSING",
+            {"param_names": ["criteria", "email", "phone", "word"]},
+        ),
+        ({"word": "a"}, "INVALID_DATA", {"param_name": "word"}),
+        ({"word": "abc", "page": "11"}, "LIMIT_REACHED", {"limit": "2000"}),
+        ({"word": "abc", "sort_order": "up"}, "INVALID_DATA", {"param_name": "sort_order"}),
     ],
 )
 def test_a_search_refuses_invalid_parameters(
-    caller: Caller, query: dict[str, str], code: str
+    caller: Caller, query: dict[str, str], code: str, details: dict[str, Any]
 ) -> None:
-    assert caller.get("/Leads/search", **query).json()["code"] == code
+    answer = caller.get("/Leads/search", **query).json()
+
+    assert (answer["code"], answer["details"]) == (code, details)
 
 
 def test_the_index_may_lag(start: Callable[..., Caller]) -> None:

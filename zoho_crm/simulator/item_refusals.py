@@ -100,6 +100,11 @@ def locked_lead() -> ItemRefusedError:
     return ItemRefusedError("RECORD_LOCKED", message, {"resource_path_index": 1})
 
 
+def locked_for_tags() -> ItemRefusedError:
+    message = "Sorry, you cannot perform this operation as the record is locked."
+    return ItemRefusedError("RECORD_LOCKED", message, {"action": "record_locking"})
+
+
 def several_problems(problems: list[ItemRefusedError]) -> ItemRefusedError:
     errors = [problem.item for problem in problems]
     message = "Multiple errors in the request"

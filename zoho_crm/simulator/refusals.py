@@ -7,6 +7,7 @@ list: `status codes <https://www.zoho.com/crm/developer/docs/api/v8/status-codes
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from zoho_crm.simulator.calls import Answer
@@ -60,6 +61,12 @@ def wrong_method() -> RefusedError:
 def wrong_version() -> RefusedError:
     message = "The API is not supported in this version"
     return refuse(400, "API_NOT_SUPPORTED", message, {"supported_version": 8.0})
+
+
+def not_imitated(method: str, path: str) -> RefusedError:
+    """Return 501, which Zoho does not use: the simulator lacks this address of Zoho's."""
+    message = "This address exists at Zoho, but the simulator does not imitate it."
+    return refuse(501, "NOT_IMITATED", message, {"method": method, "path": path})
 
 
 def wrong_host() -> RefusedError:
@@ -131,6 +138,26 @@ def missing_param(name: str) -> RefusedError:
     return refuse(400, "REQUIRED_PARAM_MISSING", message, {"param_name": name})
 
 
+def missing_module(key: str) -> RefusedError:
+    """
+    Return ``REQUIRED_PARAM_MISSING`` for ``module``, which stands under ``key``.
+
+    https://github.com/zoho/crm-oas/tree/main/v8.0/layouts
+    """
+    message = "One of the expected parameter is missing"
+    return refuse(400, "REQUIRED_PARAM_MISSING", message, {key: "module"})
+
+
+def bad_status(index: int, supported: Sequence[str]) -> RefusedError:
+    """
+    Return ``INVALID_DATA`` for the status of modules.
+
+    https://github.com/zoho/crm-oas/tree/main/v8.0/modules
+    """
+    details = {"index": index, "supported_values": list(supported), "param_name": "status"}
+    return refuse(400, "INVALID_DATA", "The status given is invalid.", details)
+
+
 def bad_param(name: str) -> RefusedError:
     return refuse(400, "INVALID_DATA", "invalid data", {"param_name": name})
 
@@ -184,11 +211,43 @@ def missing_search_param(*names: str) -> RefusedError:
 
 
 def search_limit() -> RefusedError:
-    return refuse(400, "LIMIT_REACHED", "only the first 2000 records can be found")
+    """Return ``LIMIT_REACHED``; its limit is a text at Zoho, too."""
+    message = "maximum response iteration limit reached"
+    return refuse(400, "LIMIT_REACHED", message, {"limit": "2000"})
 
 
-def invalid_query() -> RefusedError:
+def too_short_word(name: str) -> RefusedError:
+    message = "provide atleast 2 letters for search"
+    return refuse(400, "INVALID_DATA", message, {"param_name": name})
+
+
+def no_field_of_type() -> RefusedError:
+    return refuse(400, "FIELD_TYPE_UNAVAILABLE", "this data type is not found in this module")
+
+
+def malformed_criteria() -> RefusedError:
     return refuse(400, "INVALID_QUERY", "Invalid query formed", {"param_name": "criteria"})
+
+
+def invalid_condition(reason: str, name: str, **more: Any) -> RefusedError:
+    """Return ``INVALID_QUERY`` for one condition, with the reason and the field."""
+    details = {"reason": reason, "api_name": name, **more}
+    return refuse(400, "INVALID_QUERY", "Invalid query formed", details)
+
+
+def too_many_search_values(limit: int) -> RefusedError:
+    message = f'Only {limit} values are allowed in "IN" criteria'
+    return refuse(400, "INVALID_QUERY", message, {"param_name": "criteria"})
+
+
+def too_many_conditions(limit: int) -> RefusedError:
+    """
+    Return ``CRITERIA_LIMIT_EXCEEDED``.
+
+    https://github.com/zoho/crm-oas/tree/main/v8.0/module_search
+    """
+    message = f"no of criterium that can be given exceed the limit {limit}"
+    return refuse(400, "CRITERIA_LIMIT_EXCEEDED", message)
 
 
 # https://www.zoho.com/crm/developer/docs/api/v8/update-records.html

@@ -21,6 +21,10 @@ NAME_FIELDS = {
 }
 
 
+_UNSORTABLE = ("textarea", "multiselectpicklist", "tag", "profileimage", "layout")
+_UNFILTERABLE = ("textarea", "profileimage")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """One field of a module; ``contact``, ``account``, ``deal`` are the fields it is mapped to."""
@@ -34,12 +38,28 @@ class Field:
     account: str | None = None
     deal: str | None = None
     choices: tuple[str, ...] = ()
+    target: str = ""
+    """The module that a look-up refers to."""
     #: Whether it is one that an organisation added.
     custom: bool = False
 
     @property
     def label(self) -> str:
         return self.name.removesuffix("__s").replace("_", " ")
+
+    @property
+    def sortable(self) -> bool:
+        """Return whether a search may be sorted by the field."""
+        return self.type not in _UNSORTABLE
+
+    @property
+    def filterable(self) -> bool:
+        """Return whether views and COQL may select by the field."""
+        return self.type not in _UNFILTERABLE
+
+    @property
+    def searchable(self) -> bool:
+        return self.type not in ("profileimage", "layout")
 
     @property
     def mapping(self) -> dict[str, str | None]:
@@ -137,9 +157,9 @@ _LEADS = (
     _typed("Converted__s", "boolean", 5, read_only=True),
     _typed("Converted_Date_Time", "datetime", 120, read_only=True),
     _typed("Lead_Conversion_Time", "integer", 9, read_only=True),
-    _typed("Converted_Account", "lookup", 120, read_only=True),
-    _typed("Converted_Contact", "lookup", 120, read_only=True),
-    _typed("Converted_Deal", "lookup", 120, read_only=True),
+    _typed("Converted_Account", "lookup", 120, read_only=True, target="Accounts"),
+    _typed("Converted_Contact", "lookup", 120, read_only=True, target="Contacts"),
+    _typed("Converted_Deal", "lookup", 120, read_only=True, target="Deals"),
     _typed("Enrich_Status__s", "picklist", 120, read_only=True),
     _typed("Last_Enriched_Time__s", "datetime", 120, read_only=True),
 )
@@ -147,7 +167,7 @@ _CONTACTS = (
     _text("First_Name", 40),
     _text("Last_Name", 80, mandatory=True),
     _text("Title", 100),
-    _typed("Account_Name", "lookup", 120),
+    _typed("Account_Name", "lookup", 120, target="Accounts"),
     _typed("Email", "email", 100),
     _typed("Secondary_Email", "email", 100),
     _typed("Phone", "phone", 30),
@@ -180,9 +200,9 @@ _DEALS = (
     _typed("Stage", "picklist", 120, mandatory=True, choices=STAGES),
     _typed("Pipeline", "picklist", 120),
     _typed("Amount", "currency", 16),
-    _typed("Account_Name", "lookup", 120),
-    _typed("Contact_Name", "lookup", 120),
-    _typed("Campaign_Source", "lookup", 120),
+    _typed("Account_Name", "lookup", 120, target="Accounts"),
+    _typed("Contact_Name", "lookup", 120, target="Contacts"),
+    _typed("Campaign_Source", "lookup", 120, target="Campaigns"),
     _typed("Type", "picklist", 120),
     _typed("Probability", "integer", 3),
     _typed("Lead_Source", "picklist", 120, choices=SOURCES),

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from zoho_crm.simulator import refusals, schema
-from zoho_crm.simulator.records import Record, normalized
+from zoho_crm.simulator.crm.comparing import comparable
+from zoho_crm.simulator.records import Record
 
-MAX_CONDITIONS = 10
+MAX_CONDITIONS = 15
 MAX_VALUES = 100
 #: Escaped characters are shifted into the private use area while the text is parsed.
 _ESCAPE_OFFSET = 0xE000
@@ -25,14 +26,14 @@ def parse(module: str, text: str) -> Condition:
     """
     Return a predicate that tells whether a record of the module fits the criteria.
 
-    :raises RefusedError: ``INVALID_QUERY``
+    :raises RefusedError: ``INVALID_QUERY``, ``CRITERIA_LIMIT_EXCEEDED``
     """
     escaped = re.sub(r"\\(.)", lambda found: chr(_ESCAPE_OFFSET + ord(found[1])), text.strip())
     if len(re.findall(r"\((?!\s*\()", escaped)) > MAX_CONDITIONS:
-        raise refusals.invalid_query()
+        raise refusals.too_many_conditions(MAX_CONDITIONS)
     condition, rest = _sequence(module, escaped)
     if rest:
-        raise refusals.invalid_query()
+        raise refusals.malformed_criteria()
     return condition
 
 
@@ -47,7 +48,7 @@ def _sequence(module: str, text: str) -> tuple[Condition, str]:
 
 def _group(module: str, text: str) -> tuple[Condition, str]:
     if not text.startswith("("):
-        raise refusals.invalid_query()
+        raise refusals.malformed_criteria()
     inner = text[1:].lstrip()
     if inner.startswith("("):
         condition, rest = _sequence(module, inner)
@@ -55,7 +56,7 @@ def _group(module: str, text: str) -> tuple[Condition, str]:
         body, closed, rest = inner.partition(")")
         condition, rest = _condition(module, body), closed + rest
     if not rest.startswith(")"):
-        raise refusals.invalid_query()
+        raise refusals.malformed_criteria()
     return condition, rest[1:]
 
 
@@ -71,16 +72,32 @@ def _condition(module: str, text: str) -> Condition:
     name, _, rest = text.partition(":")
     operator, _, given = rest.partition(":")
     field = schema.field(module, name.strip())
-    if field is None or operator not in _OPERATORS or not given:
-        raise refusals.invalid_query()
-    values = [_unescaped(each) for each in given.split(",")][:MAX_VALUES]
-    if operator not in ("in", "between"):
-        values = [_unescaped(given)]
-    if operator == "between" and len(values) != 2:
-        raise refusals.invalid_query()
-    test = _OPERATORS[operator]
-    exact = field.type == "picklist"
-    return lambda record: test(_comparable(record.get(field.name)), values, exact)
+    if not operator or not given:
+        raise refusals.malformed_criteria()
+    if field is None:
+        reason = "the field is not available for search"
+        raise refusals.invalid_condition(reason, name.strip(), operator=operator)
+    if operator not in _operators_of(field.type):
+        reason = "invalid operator found"
+        raise refusals.invalid_condition(reason, field.name, operator=operator)
+    values = _values(field, operator, given)
+    in_part = operator == "equals" and field.type in _FOUND_IN_PART
+    test = _contains if in_part else _OPERATORS[operator]
+    return lambda record: test(comparable(field.type, record.get(field.name)), values)
+
+
+def _values(field: schema.Field, operator: str, given: str) -> list[Any]:
+    several = operator in ("in", "between")
+    texts = [_unescaped(each) for each in (given.split(",") if several else [given])]
+    if len(texts) > MAX_VALUES:
+        raise refusals.too_many_search_values(MAX_VALUES)
+    try:
+        if operator == "between" and len(texts) != 2:
+            raise ValueError(given)
+        return [comparable(field.type, text) for text in texts]
+    except ValueError:
+        reason = "invalid value for search"
+        raise refusals.invalid_condition(reason, field.name, value=_unescaped(given)) from None
 
 
 def _unescaped(text: str) -> str:
@@ -89,37 +106,45 @@ def _unescaped(text: str) -> str:
     ).strip()
 
 
-def _comparable(value: Any) -> str:
-    """Return what is compared: the id of a look-up, the text of everything else."""
-    return normalized(value.get("id") if isinstance(value, dict) else value)
-
-
-def _equals(value: str, values: list[str], exact: bool) -> bool:
-    """Return whether a pick list equals the value, or whether another field contains it."""
-    return (
-        value == normalized(values[0]) if exact else bool(value) and normalized(values[0]) in value
-    )
-
-
-def _compare(value: str, other: str) -> int:
-    """Return -1, 0 or 1: two numbers are compared as numbers, all else, like ISO dates, as text."""
-    try:
-        left, right = float(value), float(other)
-    except ValueError:
-        return (value > normalized(other)) - (value < normalized(other))
-    return (left > right) - (left < right)
-
-
-_OPERATORS: Mapping[str, Callable[[str, list[str], bool], bool]] = {
-    "equals": _equals,
-    "not_equal": lambda value, values, exact: value != normalized(values[0]),
-    "starts_with": lambda value, values, exact: value.startswith(normalized(values[0])),
-    "in": lambda value, values, exact: value in map(normalized, values),
-    "between": lambda value, values, exact: (
-        bool(value) and _compare(value, values[0]) >= 0 >= _compare(value, values[1])
-    ),
-    "greater_than": lambda value, values, exact: bool(value) and _compare(value, values[0]) > 0,
-    "greater_equal": lambda value, values, exact: bool(value) and _compare(value, values[0]) >= 0,
-    "less_than": lambda value, values, exact: bool(value) and _compare(value, values[0]) < 0,
-    "less_equal": lambda value, values, exact: bool(value) and _compare(value, values[0]) <= 0,
+#: Each test gets the value of a record, which is None if there is none, and those of the condition.
+_OPERATORS: Mapping[str, Callable[[Any, list[Any]], bool]] = {
+    "equals": lambda value, wanted: value == wanted[0],
+    "not_equal": lambda value, wanted: value != wanted[0],
+    "starts_with": lambda value, wanted: value is not None and value.startswith(wanted[0]),
+    "in": lambda value, wanted: value in wanted,
+    "between": lambda value, wanted: value is not None and wanted[0] <= value <= wanted[1],
+    "greater_than": lambda value, wanted: value is not None and value > wanted[0],
+    "greater_equal": lambda value, wanted: value is not None and value >= wanted[0],
+    "less_than": lambda value, wanted: value is not None and value < wanted[0],
+    "less_equal": lambda value, wanted: value is not None and value <= wanted[0],
 }
+
+
+def _contains(value: Any, wanted: list[Any]) -> bool:
+    """Return whether a text contains another, which is what ``equals`` means for most texts."""
+    return value is not None and wanted[0] in value
+
+
+#: The types of which ``equals`` finds values that contain the wanted one.
+_FOUND_IN_PART = ("text", "textarea", "email", "phone", "website", "multiselectpicklist", "tag")
+_COMPARED = (
+    *("equals", "not_equal", "in", "between"),
+    *("greater_than", "greater_equal", "less_than", "less_equal"),
+)
+#: The operators of each type: Zoho's table, which says nothing about the types that it lacks.
+_OPERATORS_BY_TYPE: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("text", "email", "phone", "website", "multiselectpicklist"),
+        ("equals", "not_equal", "starts_with", "in"),
+    ),
+    "textarea": ("equals", "not_equal", "starts_with"),
+    **dict.fromkeys(("picklist", "lookup", "ownerlookup"), ("equals", "not_equal", "in")),
+    "boolean": ("equals", "not_equal"),
+    **dict.fromkeys(
+        ("date", "datetime", "integer", "bigint", "double", "currency", "percent"), _COMPARED
+    ),
+}
+
+
+def _operators_of(kind: str) -> tuple[str, ...]:
+    return _OPERATORS_BY_TYPE.get(kind, ("equals", "not_equal"))
