@@ -132,20 +132,170 @@ def test_pipelines_have_stages(caller: Caller, sim: Simulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "name"),
+    ("path", "details"),
     [
-        ("/settings/pipeline", "layout_id"),
-        ("/settings/fields", "module"),
-        ("/settings/layouts", "module"),
-        ("/settings/tags", "module"),
+        ("/settings/pipeline", {"param_name": "layout_id"}),
+        ("/settings/fields", {"param_name": "module"}),
+        ("/settings/layouts", {"param_name": "module"}),
+        ("/settings/tags", {"param": "module"}),
     ],
 )
-def test_metadata_requires_its_parameter(caller: Caller, path: str, name: str) -> None:
+def test_metadata_requires_its_parameter(
+    caller: Caller, path: str, details: dict[str, str]
+) -> None:
     answer = caller.get(path)
 
     assert answer.status_code == 400
     assert answer.json()["code"] == "REQUIRED_PARAM_MISSING"
-    assert answer.json()["details"] == {"param_name": name}
+    assert answer.json()["details"] == details
+
+
+FIELD_KEYS = """
+    additional_column address api_name association_details associated_module auto_number
+    businesscard_supported child_fields colour_code_enabled_by_system column_name convert_mapping
+    created_source created_time crypt currency custom_field customizable_properties data_type
+    decimal_place display_field display_format display_format_properties display_label display_type
+    email_parser enable_colour_code external field_label field_read_only filterable formula
+    global_picklist hipaa_compliance hipaa_compliance_enabled history_tracking
+    history_tracking_enabled id json_type layout_associations length lookup mass_update
+    modified_time multi_module_lookup multiselectlookup operation_type parent_field
+    pick_list_values pick_list_values_sorted_lexically private profiles public range read_only
+    rollup_summary searchable separator sortable system_mandatory tooltip type ui_type unique
+    view_type virtual_field visible webhook
+"""
+
+
+@pytest.mark.parametrize("module", ["Leads", "Contacts", "Accounts", "Deals"])
+def test_a_field_has_the_documented_keys(caller: Caller, module: str) -> None:
+    fields = only(caller.get("/settings/fields", module=module), "fields")
+
+    assert [field["api_name"] for field in fields if set(FIELD_KEYS.split()) - field.keys()] == []
+
+
+def test_a_field_tells_what_can_be_done_with_it(caller: Caller) -> None:
+    fields = {
+        field["api_name"]: field
+        for field in only(caller.get("/settings/fields", module="Deals"), "fields")
+    }
+
+    flags = {
+        name: [fields[name][flag] for flag in ("searchable", "filterable", "sortable")]
+        for name in ("Deal_Name", "Description", "Interests", "Record_Image")
+    }
+    assert flags == {
+        "Deal_Name": [True, True, True],
+        "Description": [True, False, False],
+        "Interests": [True, True, False],
+        "Record_Image": [False, False, False],
+    }
+    assert (fields["Amount"]["decimal_place"], fields["Stage"]["decimal_place"]) == (2, None)
+    assert fields["Owner"]["field_read_only"] is True
+    assert fields["Owner"]["read_only"] is False
+    assert fields["Stage"]["profiles"][0]["permission_type"] == "read_write"
+
+
+def test_a_look_up_names_its_module(caller: Caller, sim: Simulator) -> None:
+    fields = {
+        field["api_name"]: field["lookup"]
+        for field in only(caller.get("/settings/fields", module="Deals"), "fields")
+    }
+
+    account = fields["Account_Name"]["module"]
+    assert (account["api_name"], account["id"]) == (
+        "Accounts",
+        sim.organisation.modules["Accounts"]["id"],
+    )
+    assert fields["Account_Name"]["api_name"] == "Deals"
+    assert fields["Campaign_Source"]["module"]["api_name"] == "Campaigns"
+    assert fields["Deal_Name"] == {}
+
+
+def test_a_layout_field_has_its_place(caller: Caller) -> None:
+    (layout,) = only(caller.get("/settings/layouts", module="Deals"), "layouts")
+
+    keys = "required sequence_number section_id show_type category element_type validation_rule"
+    fields = layout["sections"][0]["fields"]
+    assert all(set(keys.split()) <= field.keys() for field in fields)
+    assert [field["sequence_number"] for field in fields] == list(range(1, len(fields) + 1))
+
+
+def test_a_module_has_the_documented_keys(caller: Caller, sim: Simulator) -> None:
+    (listed, *_) = only(caller.get("/settings/modules"), "modules")
+    (detailed,) = only(caller.get("/settings/modules/Leads"), "modules")
+
+    keys = "sequence_number modified_time profiles quick_create access_type lookupable per_page"
+    assert set(keys.split()) - listed.keys() == {"per_page"}
+    assert set(keys.split()) <= detailed.keys()
+    assert listed["profiles"] == [sim.organisation.current_user["profile"]]
+    assert detailed["display_field"] == "Full_Name"
+    assert "$approval_state" in detailed["$properties"]
+    assert detailed["custom_view"]["id"] == sim.organisation.custom_views["Leads"]
+
+
+def test_a_module_is_read_by_name_or_id(any_caller: Caller) -> None:
+    own = any_caller.simulator.organisation
+
+    for key in ("Tasks", own.modules["Tasks"]["id"]):
+        (module,) = only(any_caller.get(f"/settings/modules/{key}"), "modules")
+        assert module["api_name"] == "Tasks"
+    assert any_caller.get("/settings/modules/Dragons").json()["code"] == "INVALID_MODULE"
+
+
+def test_one_layout_field_and_role_is_read_by_id(any_caller: Caller) -> None:
+    own = any_caller.simulator.organisation
+    fair, role = own.layout_with_choice["id"], own.contact_roles[2]
+    email = own.field_id("Leads", "Email")
+
+    (layout,) = only(any_caller.get(f"/settings/layouts/{fair}", module="Leads"), "layouts")
+    (field,) = only(any_caller.get(f"/settings/fields/{email}", module="Leads"), "fields")
+    roles = only(any_caller.get(f"/Contacts/roles/{role['id']}"), "contact_roles")
+
+    assert (layout["name"], field["api_name"], roles) == ("Trade fair", "Email", [role])
+
+
+@pytest.mark.parametrize(
+    "path", ["/settings/layouts/77?module=Leads", "/settings/fields/77?module=Leads"]
+)
+def test_unknown_ids_of_metadata_are_204(caller: Caller, path: str) -> None:
+    assert caller.get(path).status_code == 204
+    assert caller.get("/Contacts/roles/77").status_code == 204
+    assert caller.get(path.partition("?")[0]).json()["code"] == "REQUIRED_PARAM_MISSING"
+
+
+def test_an_unknown_status_of_modules_is_named(caller: Caller) -> None:
+    answer = caller.get("/settings/modules", status="visible,gone").json()
+
+    assert (answer["code"], answer["details"]["index"]) == ("INVALID_DATA", 1)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/actions/watch"),
+        ("POST", "/actions/watch"),
+        ("POST", "/files"),
+        ("GET", "/settings/related_lists"),
+        ("POST", "/settings/fields"),
+        ("POST", "/Leads/1/actions/change_owner"),
+        ("GET", "/Leads/1/Locking_Information__s"),
+    ],
+)
+def test_what_only_zoho_has_is_501(any_caller: Caller, method: str, path: str) -> None:
+    answer = any_caller.call(method, f"/crm/v8{path}")
+
+    assert answer.status_code == 501
+    assert answer.json() == {
+        "code": "NOT_IMITATED",
+        "details": {"method": method, "path": f"/crm/v8{path}"},
+        "message": "This address exists at Zoho, but the simulator does not imitate it.",
+        "status": "error",
+    }
+
+
+def test_what_nobody_has_is_404(caller: Caller) -> None:
+    answer = caller.get("/settings/dragons/of/the/north")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "INVALID_URL_PATTERN")
 
 
 def test_metadata_of_an_unknown_module_is_refused(caller: Caller) -> None:
@@ -273,8 +423,14 @@ def test_tags_are_added_to_records(caller: Caller, sim: Simulator) -> None:
         {"tags": [{"name": "q2"}], "ids": [first.id, second.id, "1"], "over_write": True},
     )
 
-    assert one.json()["data"][0]["details"] == {"id": first.id, "tags": ["fair", "q1"]}
-    assert (one.json()["success_count"], one.json()["locked_count"]) == ("1", "0")
+    known = sim.organisation.tags["Leads"]
+    assert one.json()["data"][0]["details"] == {
+        "id": first.id,
+        "tags": [known["fair"], known["q1"]],
+    }
+    assert one.json().keys() == {"data"}
+    assert known["fair"].keys() == {"name", "id", "color_code"}
+    assert (both.json()["success_count"], both.json()["locked_count"]) == ("2", "0")
     assert [item["status"] for item in both.json()["data"]] == ["success", "success", "error"]
     assert [tag["name"] for tag in first["Tag"]] == ["q2"]
 
@@ -296,3 +452,89 @@ def test_tags_that_cannot_be_added(caller: Caller, sim: Simulator, body: Any, te
 
     assert answer.status_code == 400
     assert text in answer.text
+
+
+def test_tags_are_removed_from_records(any_caller: Caller) -> None:
+    sim = any_caller.simulator
+    fair, old = (sim.organisation.tag("Leads", name) for name in ("fair", "old"))
+    first, second = sim.add_lead(Tag=[fair, old]), sim.add_lead(Tag=[old])
+
+    one = any_caller.post(f"/Leads/{first.id}/actions/remove_tags", {"tags": [{"name": "old"}]})
+    many = any_caller.post(
+        "/Leads/actions/remove_tags",
+        {"tags": [{"id": old["id"], "name": "ignored"}], "ids": [first.id, second.id]},
+    )
+
+    assert one.json()["data"][0]["details"] == {"id": first.id, "tags": [fair]}
+    assert [item["details"]["tags"] for item in many.json()["data"]] == [[fair], []]
+    assert many.json()["success_count"] == "2"
+    assert (first["Tag"], second["Tag"]) == ([fair], [])
+
+
+def test_the_tags_of_a_locked_record_stay(caller: Caller, sim: Simulator) -> None:
+    lead = sim.add_lead(Locked__s=True)
+    tags = {"tags": [{"name": "fair"}]}
+
+    added = caller.post(f"/Leads/{lead.id}/actions/add_tags", tags)
+    removed = caller.post(f"/Leads/{lead.id}/actions/remove_tags", tags)
+    many = caller.post("/Leads/actions/add_tags", {**tags, "ids": [lead.id]})
+
+    assert (added.status_code, added.json()["code"]) == (400, "RECORD_LOCKED")
+    assert removed.json()["data"][0]["code"] == "RECORD_LOCKED"
+    assert (many.json()["success_count"], many.json()["locked_count"]) == ("0", "1")
+
+
+def test_ids_may_be_the_text_of_a_list(caller: Caller, sim: Simulator) -> None:
+    lead = sim.add_lead()
+
+    answer = caller.post(
+        "/Leads/actions/add_tags", {"tags": [{"name": "fair"}], "ids": f'["{lead.id}"]'}
+    )
+
+    assert answer.json()["success_count"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("tag", "details"),
+    [
+        (
+            {"name": "x" * 26},
+            {"maximum_length": 25, "api_name": "name", "json_path": "$.tags[*].name"},
+        ),
+        ({"id": "1"}, {"api_name": "id", "json_path": "$.tags[*].id"}),
+    ],
+)
+def test_a_name_that_is_no_tag_is_refused_in_the_list_of_tags(
+    caller: Caller, sim: Simulator, tag: dict[str, str], details: dict[str, Any]
+) -> None:
+    lead = sim.add_lead()
+
+    answer = caller.post(f"/Leads/{lead.id}/actions/add_tags", {"tags": [tag]})
+
+    assert answer.status_code == 400
+    assert answer.json()["tags"][0]["details"] == details
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"tags": "fair", "ids": ["1"]}, "INVALID_DATA"),
+        ({"tags": [{"name": "fair"}], "ids": []}, "INVALID_DATA"),
+        ({"tags": [{"name": "fair"}], "ids": "a,b"}, "INVALID_DATA"),
+        ({"tags": [{"name": "fair"}]}, "MANDATORY_NOT_FOUND"),
+    ],
+)
+def test_tags_need_a_list_of_tags_and_of_ids(
+    caller: Caller, body: dict[str, Any], code: str
+) -> None:
+    answer = caller.post("/Leads/actions/add_tags", body)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, code)
+
+
+def test_fifty_tagged_records_cost_a_credit(caller: Caller, sim: Simulator) -> None:
+    ids = [sim.add_lead().id for _ in range(51)]
+
+    caller.post("/Leads/actions/add_tags", {"tags": [{"name": "fair"}], "ids": ids})
+
+    assert sim.stats()["credits_used"] == 2

@@ -11,6 +11,7 @@ from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 ITEMS_PER_CREDIT = 10
+TAGGED_RECORDS_PER_CREDIT = 50
 API_ACCESS = "Crm_Implied_Api_Access"
 #: The operations that include each one: https://www.zoho.com/crm/developer/docs/api/v8/scopes.html
 _CONTAINED_IN = {
@@ -84,18 +85,24 @@ def cost(context: RequestContext) -> int:
     """
     Return the credits of a call.
 
-    5 for a conversion, 3 for a list by custom view, 1 for each ten records of an insert or update.
+    5 for a conversion, 3 for a list by custom view, 1 for each ten records of an insert or update,
+    1 for each fifty that get tags.
     """
+    if context.route.kind == "tags":
+        return max(1, ceil(_length_of(context, "ids") / TAGGED_RECORDS_PER_CREDIT))
     if context.route.kind == "list" and "cvid" in context.query:
         return 3
     return max(context.route.credits, ceil(_items_in(context) / ITEMS_PER_CREDIT))
 
 
 def _items_in(context: RequestContext) -> int:
-    if context.route.kind not in ("insert", "update"):
-        return 0
+    return _length_of(context, "data") if context.route.kind in ("insert", "update") else 0
+
+
+def _length_of(context: RequestContext, name: str) -> int:
+    """Return the length of a list in the body, 0 if there is none."""
     body = context.call.json()
-    items = body.get("data") if isinstance(body, dict) else None
+    items = body.get(name) if isinstance(body, dict) else None
     return len(items) if isinstance(items, list) else 0
 
 

@@ -43,6 +43,8 @@ REQUEST_KINDS = (
     "insert",
     "update",
     "delete",
+    "tags",
+    "not_imitated",
     "deal_roles",
     "authorize",
     "serverinfo",

@@ -14,40 +14,50 @@ from typing import Any
 
 from zoho_crm.simulator import refusals, schema
 from zoho_crm.simulator.calls import Answer
+from zoho_crm.simulator.crm.field_metadata import field_json, layout_field_json
+from zoho_crm.simulator.crm.module_metadata import detailed_module_json, module_json
+from zoho_crm.simulator.crm.reading import checked_id
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
 
-_JSON_TYPES = {
-    "lookup": "jsonobject",
-    "ownerlookup": "jsonobject",
-    "layout": "jsonobject",
-    "tag": "jsonarray",
-    "boolean": "boolean",
-    "integer": "integer",
-    **dict.fromkeys(("currency", "double", "percent"), "double"),
-    "multiselectpicklist": "jsonarray",
-}
+_STATUSES = ("visible", "user_hidden", "system_hidden", "scheduled_for_deletion")
 
 
 def modules(world: World, context: RequestContext) -> Answer:
     """``GET /settings/modules[?status=…]``"""
     wanted = context.query.get("status", "visible,user_hidden").split(",")
-    found = [each for each in world.organisation.modules.values() if each["status"] in wanted]
+    for number, status in enumerate(wanted):
+        if status not in _STATUSES:
+            raise refusals.bad_status(number, _STATUSES)
+    own = world.organisation
+    found = [
+        module_json(own, name) for name, each in own.modules.items() if each["status"] in wanted
+    ]
     return Answer.json({"modules": found}) if found else Answer.no_content()
 
 
-def module_of(world: World, context: RequestContext) -> str:
+def module(world: World, context: RequestContext) -> Answer:
+    """``GET /settings/modules/{name}``, by API name or id."""
+    own, wanted = world.organisation, context.path["name"]
+    name = next((name for name in own.modules if wanted in (name, own.modules[name]["id"])), None)
+    if name is None:
+        raise refusals.unknown_module()
+    return Answer.json({"modules": [detailed_module_json(own, name)]})
+
+
+def module_of(world: World, context: RequestContext, key: str = "param_name") -> str:
     """
     Return the module that the parameter ``module`` names.
 
+    :param key: under which the refusal names a missing parameter; it differs between addresses
     :raises RefusedError: without it, and for a module without records
     """
     name = context.query.get("module")
     if not name:
-        raise refusals.missing_param("module")
+        raise refusals.missing_module(key)
     if name not in world.organisation.records:
         raise refusals.bad_module_param()
     return name
@@ -57,52 +67,18 @@ def fields(world: World, context: RequestContext) -> Answer:
     """``GET /settings/fields?module=…``"""
     module = module_of(world, context)
     own = world.organisation
-    return Answer.json({"fields": [_field(own, module, each) for each in schema.FIELDS[module]]})
+    return Answer.json(
+        {"fields": [field_json(own, module, each) for each in schema.FIELDS[module]]}
+    )
 
 
-def _field(organisation: Organisation, module: str, field: schema.Field) -> Json:
-    unique = field.name in organisation.unique[module]
-    may_write = not field.read_only
-    return {
-        "api_name": field.name,
-        "field_label": field.label,
-        "display_label": field.label,
-        "data_type": field.type,
-        "json_type": _JSON_TYPES.get(field.type, "string"),
-        "length": field.length,
-        "system_mandatory": field.mandatory,
-        "custom_field": field.custom,
-        "visible": True,
-        "read_only": field.read_only,
-        "field_read_only": field.read_only,
-        "unique": {"case_sensitive": False} if unique else {},
-        "pick_list_values": _choices(organisation, module, field),
-        "lookup": {},
-        "operation_type": {
-            "web_create": may_write,
-            "web_update": may_write,
-            "api_create": may_write,
-            "api_update": may_write,
-        },
-        "convert_mapping": field.mapping if module == "Leads" else None,
-        "id": organisation.field_id(module, field.name),
-        "default_value": None,
-    }
-
-
-def _choices(organisation: Organisation, module: str, field: schema.Field) -> list[Json]:
-    return [
-        {
-            "display_value": choice,
-            "actual_value": choice,
-            "reference_value": choice,
-            "sequence_number": number,
-            "id": organisation.field_id(module, f"{field.name}={choice}"),
-            "type": "used",
-            "colour_code": None,
-        }
-        for number, choice in enumerate(field.choices, 1)
-    ]
+def field(world: World, context: RequestContext) -> Answer:
+    """``GET /settings/fields/{id}?module=…``: 204 for an unknown one."""
+    module, wanted = module_of(world, context), checked_id(context)
+    own = world.organisation
+    found = [each for each in schema.FIELDS[module] if own.field_id(module, each.name) == wanted]
+    shown = [field_json(own, module, each) for each in found]
+    return Answer.json({"fields": shown}) if shown else Answer.no_content()
 
 
 def layouts(world: World, context: RequestContext) -> Answer:
@@ -112,6 +88,14 @@ def layouts(world: World, context: RequestContext) -> Answer:
     return Answer.json({"layouts": [_layout(own, module, each) for each in own.layouts_of(module)]})
 
 
+def layout(world: World, context: RequestContext) -> Answer:
+    """``GET /settings/layouts/{id}?module=…``: 204 for an unknown one."""
+    module, wanted = module_of(world, context), checked_id(context)
+    own = world.organisation
+    found = [_layout(own, module, each) for each in own.layouts_of(module) if each["id"] == wanted]
+    return Answer.json({"layouts": found}) if found else Answer.no_content()
+
+
 def _layout(organisation: Organisation, module: str, layout: Json) -> Json:
     section = {
         "display_label": f"{module} Information",
@@ -119,25 +103,35 @@ def _layout(organisation: Organisation, module: str, layout: Json) -> Json:
         "name": f"{module} Information",
         "sequence_number": 1,
         "id": organisation.field_id(module, f"section of {layout['name']}"),
-        "fields": [_layout_field(organisation, module, each) for each in schema.FIELDS[module]],
+        "type": "used",
+        "generated_type": "default",
+        "column_count": 2,
+        "tab_traversal": "left_to_right",
+        "isSubformSection": False,
+        "fields": [
+            layout_field_json(organisation, module, each, number)
+            for number, each in enumerate(schema.FIELDS[module], 1)
+        ],
     }
     mapping = {"convert_mapping": _targets(organisation)} if module == "Leads" else {}
     return {
         **layout,
         "api_name": layout["name"].replace(" ", "_"),
+        "display_label": layout["name"],
         "status": "active",
         "visible": True,
+        "source": "crm",
+        "generated_type": "system",
+        "created_for": None,
+        "created_time": None,
+        "created_by": None,
+        "modified_time": None,
+        "modified_by": None,
+        "has_more_profiles": False,
         "profiles": [{**organisation.current_user["profile"], "default": True}],
         "sections": [section],
         **mapping,
     }
-
-
-def _layout_field(organisation: Organisation, module: str, field: schema.Field) -> Json:
-    known = _field(organisation, module, field)
-    if module == "Deals" and field.name == "Pipeline":
-        known["pick_list_values"] = organisation.pipelines
-    return {**known, "required": organisation.is_required(module, field.name)}
 
 
 def _targets(organisation: Organisation) -> Json:
@@ -174,6 +168,12 @@ def contact_roles(world: World, context: RequestContext) -> Answer:
     """``GET /Contacts/roles``"""
     found = world.organisation.contact_roles
     return Answer.json({"contact_roles": found}) if found else Answer.no_content()
+
+
+def contact_role(world: World, context: RequestContext) -> Answer:
+    """``GET /Contacts/roles/{id}``: 204 for an unknown one."""
+    found = world.organisation.contact_role(checked_id(context))
+    return Answer.json({"contact_roles": [found]}) if found else Answer.no_content()
 
 
 def duplicate_check(world: World, context: RequestContext) -> Answer:

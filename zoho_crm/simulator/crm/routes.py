@@ -8,6 +8,7 @@ from zoho_crm.simulator.crm import (
     mass,
     matching,
     metadata,
+    not_imitated,
     reading,
     search,
     tags,
@@ -45,6 +46,24 @@ def _settings(method: str, path: str, handler: Handler, scope: str) -> Route:
     return _route(method, f"/settings/{path}", "metadata", handler, f"settings.{scope}")
 
 
+def _tag_routes(action: str, handler: Handler) -> tuple[Route, ...]:
+    """Return the routes of an action with tags: for the record in the path, and for many."""
+    scope = "modules.{module}.CREATE"
+    paths = (f"/{{module}}/{{id}}/actions/{action}", f"/{{module}}/actions/{action}")
+    return tuple(_route("POST", path, "tags", handler, scope) for path in paths)
+
+
+def _not_imitated(method: str, path: str) -> Route:
+    """Return a route that answers 501 to everybody."""
+    return Route(
+        method=method,
+        path=BASE + path,
+        kind="not_imitated",
+        handler=not_imitated.refuse,
+        public=True,
+    )
+
+
 _VIEW = "Crm_Implied_View_{module}"
 
 #: The first one that matches is used.
@@ -53,8 +72,11 @@ ROUTES = (
     _route("GET", "/users/{id}", "users", users.get_user, "users.READ"),
     _route("GET", "/org", "org", users.organisation, "org.READ"),
     _settings("GET", "modules", metadata.modules, "modules.READ"),
+    _settings("GET", "modules/{name}", metadata.module, "modules.READ"),
     _settings("GET", "fields", metadata.fields, "fields.READ"),
+    _settings("GET", "fields/{id}", metadata.field, "fields.READ"),
     _settings("GET", "layouts", metadata.layouts, "layouts.READ"),
+    _settings("GET", "layouts/{id}", metadata.layout, "layouts.READ"),
     _settings("GET", "pipeline", metadata.pipelines, "pipeline.READ"),
     _settings("GET", "tags", tags.list_tags, "tags.READ"),
     _settings("POST", "tags", tags.create_tags, "tags.CREATE"),
@@ -65,6 +87,9 @@ ROUTES = (
         "duplicate_check_preference.READ",
     ),
     _route("GET", "/Contacts/roles", "metadata", metadata.contact_roles, "modules.contacts.READ"),
+    _route(
+        "GET", "/Contacts/roles/{id}", "metadata", metadata.contact_role, "modules.contacts.READ"
+    ),
     _route(
         "GET",
         "/Deals/{id}/Contact_Roles",
@@ -125,6 +150,9 @@ ROUTES = (
         permission=_VIEW,
         heavy=True,
     ),
+    *_tag_routes("add_tags", tags.add_tags),
+    *_tag_routes("remove_tags", tags.remove_tags),
+    *(_not_imitated(method, path) for method, path in not_imitated.ADDRESSES),
     _route("GET", "/{module}", "list", reading.get_many, "modules.{module}.READ", permission=_VIEW),
     _route(
         "GET", "/{module}/{id}", "get", reading.get_one, "modules.{module}.READ", permission=_VIEW
@@ -134,18 +162,4 @@ ROUTES = (
     _route("PUT", "/{module}/{id}", "update", writing.update_one, "modules.{module}.UPDATE"),
     _route("DELETE", "/{module}", "delete", writing.delete, "modules.{module}.DELETE"),
     _route("DELETE", "/{module}/{id}", "delete", writing.delete, "modules.{module}.DELETE"),
-    _route(
-        "POST",
-        "/{module}/actions/add_tags",
-        "update",
-        tags.add_tags,
-        "modules.{module}.CREATE",
-    ),
-    _route(
-        "POST",
-        "/{module}/{id}/actions/add_tags",
-        "update",
-        tags.add_tags,
-        "modules.{module}.CREATE",
-    ),
 )

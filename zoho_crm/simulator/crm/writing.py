@@ -24,8 +24,6 @@ from zoho_crm.simulator.request_context import RequestContext
 from zoho_crm.simulator.world import World
 
 Json = dict[str, Any]
-#: The modules of the look-ups whose records are simulated.
-_LOOKUP_MODULES = {"Contact_Name": "Contacts", "Account_Name": "Accounts"}
 
 
 def insert(world: World, context: RequestContext) -> Answer:
@@ -154,6 +152,7 @@ def _resolved(organisation: Organisation, module: str, name: str, value: Any, pa
         return _tags(organisation, module, value or [], path)
     if not isinstance(value, dict) or "id" not in value:
         return value
+    known = schema.field(module, name)
     found: Json | None
     if name == "Owner":
         user = organisation.user(str(value["id"]))
@@ -161,8 +160,8 @@ def _resolved(organisation: Organisation, module: str, name: str, value: Any, pa
     elif name == "Layout":
         layouts = organisation.layouts_of(module)
         found = next((each for each in layouts if each["id"] == str(value["id"])), None)
-    elif name in _LOOKUP_MODULES:
-        record = organisation.records[_LOOKUP_MODULES[name]].get(str(value["id"]))
+    elif known and known.target in organisation.records:
+        record = organisation.records[known.target].get(str(value["id"]))
         found = dict(record.lookup()) if record else None
     else:
         return value
