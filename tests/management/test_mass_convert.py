@@ -682,6 +682,21 @@ def test_runs_are_listed_the_newest_first(run: Run, connection: Connection, ids_
     assert table.splitlines()[0].split()[:3] == ["run", "name", "connection"]
 
 
+def test_a_run_of_a_disconnected_organisation_says_what_it_waits_for(
+    run: Run, connection: Connection, zoho: Simulator, ids_file: Path
+) -> None:
+    number = in_review(run, ids_file, [zoho.story("no_match")])["run"]
+    Connection.objects.update(status=Connection.Status.DISABLED)
+
+    ran = start(run, number, 1, "--wait")
+
+    assert ran.code == 4
+    assert f"“{connection}” has to be connected again" in ran.err
+    found = run("zoho_doctor", "--format=json").lines
+    [finding] = [line for line in found if line["check"] == f"connection {connection}"]
+    assert "0 of its leads and 1 of its mass conversions" in finding["message"]
+
+
 @pytest.mark.parametrize("action", ["show", "run", "pause", "resume", "cancel", "retry", "export"])
 def test_a_run_that_does_not_exist_is_wrong_use(
     run: Run, connection: Connection, action: str

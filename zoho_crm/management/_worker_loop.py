@@ -236,9 +236,8 @@ def is_workable(connection_id: int) -> bool:
 def report_blocked_connections(rows: QuerySet[LeadConversion], problems: Problems) -> None:
     """Add a problem for each connection that blocks some of these rows, with its reason."""
     connection_ids = rows.values("connection")
-    lost = Connection.objects.annotate(lacks_default=tokens.lacks_default()).filter(
-        pk__in=connection_ids, status=Connection.Status.NEEDS_RECONNECT
-    )
+    connections = Connection.objects.annotate(lacks_default=tokens.lacks_default())
+    lost = connections.filter(pk__in=connection_ids).exclude(status=Connection.Status.ACTIVE)
     for connection in lost:
         message = _("“%s” has to be connected again; its leads wait: manage.py zoho_connect")
         if connection.lacks_default:

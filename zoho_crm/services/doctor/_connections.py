@@ -21,6 +21,7 @@ from zoho_crm.models import (
     ConnectionWork,
     DbNow,
     LeadConversion,
+    MassConversion,
     SdkFailure,
     SdkToken,
     Token,
@@ -156,11 +157,15 @@ def _without_default(connection: Connection) -> Finding:
 
 
 def _disabled(check: str, connection: Connection) -> Finding:
-    waiting = LeadConversion.objects.unfinished().filter(connection=connection).count()
-    if not waiting:
+    leads = LeadConversion.objects.unfinished().filter(connection=connection).count()
+    runs = MassConversion.objects.filter(connection=connection, due_at__isnull=False).count()
+    if not (leads or runs):
         return ok(check, _("disabled"))
-    message = _("It is disabled, and %s of its leads are still in progress.") % waiting
-    return warn(check, message, _connect_again())
+    message = _(
+        "It is disabled, and %(leads)s of its leads and %(runs)s of its mass conversions are still "
+        "in progress."
+    )
+    return warn(check, message % {"leads": leads, "runs": runs}, _connect_again())
 
 
 def _status_at_zoho(check: str, connection: Connection) -> Finding:
