@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -477,6 +478,17 @@ def test_zoho_is_asked_whether_a_connection_works(
 
     assert finding["result"] == result
     assert "zoho_status --test" in finding["fix"]
+
+
+def test_an_organisation_of_another_environment_is_noticed(
+    run: Run, connection: Connection, zoho: Simulator
+) -> None:
+    zoho.world.settings = replace(zoho.world.settings, environment="sandbox")
+
+    finding = findings(run)[f"connection {connection}"]
+
+    assert finding["result"] == "fail"
+    assert "sandbox" in finding["message"]
 
 
 def test_a_permission_that_was_taken_back_is_noticed(

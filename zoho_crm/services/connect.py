@@ -277,12 +277,9 @@ def check_connection(
         )
         return describe_error(error)
     connection.record_event(ConnectionEvent.Kind.TESTED, by=by, ok=True, **tested)
-    if found.id != connection.org_id:
-        return _("This is another organisation: %s.") % found.name
-    if found.environment not in {connection.environment, None}:
-        return _("This is a %s organisation now.") % found.environment
-    if user is not None:
-        return ""
+    difference = organisations.difference(connection, found)
+    if difference or user is not None:
+        return difference
     read = organisations.columns(found, organisations.mapped_fields(client))
     organisations.store(connection_id, read)
     work.end_backoff(connection_id=connection_id)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection, DbNow, from_now
@@ -37,6 +39,15 @@ def columns(organisation: Organisation, mapped_fields: tuple[str, ...] | None) -
         "organisation_due_at": from_now(READ_AGAIN_SECONDS),
         **fields,
     }
+
+
+def difference(connection: Connection, found: Organisation) -> str:
+    """Return why an organisation is not that of a connection, as a sentence; empty if it is."""
+    if found.id != connection.org_id:
+        return _("This is another organisation: %s.") % found.name
+    if found.environment not in {connection.environment, None}:
+        return _("This is a %s organisation now.") % found.environment
+    return ""
 
 
 def is_due(connection_id: int) -> bool:

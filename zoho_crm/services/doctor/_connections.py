@@ -27,7 +27,7 @@ from zoho_crm.models import (
     Token,
     holds,
 )
-from zoho_crm.services import clients, connect, keys, tokens, users
+from zoho_crm.services import clients, connect, keys, organisations, tokens, users
 from zoho_crm.services.doctor._findings import Finding, fail, local_time, ok, warn
 from zoho_crm.services.presentation import backoff_text, describe_error
 
@@ -171,12 +171,14 @@ def _disabled(check: str, connection: Connection) -> Finding:
 def _status_at_zoho(check: str, connection: Connection) -> Finding:
     """Read the organisation, which fails if the consent was withdrawn at Zoho."""
     try:
-        clients.client_for(connection).organisation()
+        found = clients.client_for(connection).organisation()
     except (AuthorizationError, ImproperlyConfigured) as error:
         return fail(check, describe_error(error), _fix_for(error), is_connection=True)
     except ZohoError as error:
         fix = _("Nothing is lost. Ask again with: manage.py zoho_status --test")
         return warn(check, _("Zoho could not be asked: %s") % describe_error(error), fix)
+    if difference := organisations.difference(connection, found):
+        return fail(check, difference, _connect_again(), is_connection=True)
     return ok(check, _("works"))
 
 
