@@ -108,7 +108,7 @@ class TokenAdmin(PagesAdmin):
 
 def default_page(pages: PagesAdmin, request: HttpRequest, token: Token) -> HttpResponse:
     """Show what it means that this user is the default; on POST make it so."""
-    names = {"name": token.connection, "user": users.name_of(token)}
+    names = {"name": token.connection, "user": token.user_label}
 
     def make_default() -> None:
         users.make_default(token_id=token.pk, by=signed_in_user(request))
@@ -142,7 +142,7 @@ def disconnect_page(pages: PagesAdmin, request: HttpRequest, token: Token) -> Ht
             token,
             partial(users.disconnect_user, token_id=token.pk, by=by),
             log=_("Disconnected."),
-            done=_("The consent of %s was revoked; the history stays.") % users.name_of(token),
+            done=_("The consent of %s was revoked; the history stays.") % token.user_label,
             failed=_("Not disconnected; nothing was deleted. %s"),
         )
     return _render(
@@ -159,7 +159,7 @@ def disconnect_page(pages: PagesAdmin, request: HttpRequest, token: Token) -> Ht
 def _render(
     pages: PagesAdmin, request: HttpRequest, token: Token, template: str, **context: Any
 ) -> HttpResponse:
-    context |= {"original": token, "user_name": users.name_of(token)}
+    context |= {"original": token, "user_name": token.user_label}
     return pages.render_page(request, template, cancel=pages.record_url(request, token), **context)
 
 

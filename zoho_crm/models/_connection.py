@@ -240,7 +240,12 @@ class Token(GrantModel):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user_email or self.user_id} ({self.client_id[:12]}…)"
+        return f"{self.user_label} ({self.client_id[:12]}…)"
+
+    @property
+    def user_label(self) -> str:
+        """The e-mail address of its user, or Zoho's id of a user without one."""
+        return self.user_email or self.user_id
 
 
 class SdkToken(GrantModel):

@@ -110,7 +110,7 @@ def _user_names(tokens: Sequence[Token]) -> list[str]:
     """
     given = SdkToken.objects.filter(token__in=tokens).exclude(user_name="").order_by("-pk")
     names_given = dict(given.values_list("token_id", "user_name"))
-    names = [names_given.get(each.pk) or each.user_email or each.user_id for each in tokens]
+    names = [names_given.get(each.pk) or each.user_label for each in tokens]
     for part in (_organisation_of, _place_of, _client_of):
         uses = Counter(names)
         names = [

@@ -172,7 +172,7 @@ def save(
         token = _store(connection, grant, as_default=as_default, from_sdk=from_sdk)
         if not Connection.objects.filter(is_default=True).exists():
             connection.set_default()
-        details = {} if as_default else {"user": token.user_email or token.user_id}
+        details = {} if as_default else {"user": token.user_label}
         kind = kinds.RECONNECTED if known else kinds.CONNECTED
         connection.record_event(kind, by=by, **details)
     return token

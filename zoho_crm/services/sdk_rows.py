@@ -20,7 +20,6 @@ from zoho_crm.conf import conf
 from zoho_crm.datacenters import api_domain_of_token, origin_of, places_of
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.models import DbNow, SdkToken, Token, batches
-from zoho_crm.services import users
 from zoho_crm.services.connections import data_center_of
 from zoho_crm.types import NO_SECRET, Secret, storable
 
@@ -60,7 +59,7 @@ def row_for(token: Token, user_name: str = "") -> SdkToken:
 
 def name_of(token: Token) -> str:
     """Return the name that the SDK gives a user."""
-    return f"{users.name_of(token)}:{token.connection.zgid}"
+    return f"{token.user_label}:{token.connection.zgid}"
 
 
 def api_domain_of(answered: str, chosen: str) -> str:
@@ -69,10 +68,12 @@ def api_domain_of(answered: str, chosen: str) -> str:
 
 
 def rows() -> QuerySet[SdkToken]:
+    """Return all rows, with their tokens and the time of the database at which they are read."""
     return SdkToken.objects.select_related("token__connection").annotate(read_at=DbNow())
 
 
 def row_of_id(sdk_id: str) -> SdkToken | None:
+    """Return the row of an id of the SDK; ``None`` if there is none, or it is no id."""
     is_id = sdk_id.isascii() and sdk_id.isdecimal() and len(sdk_id) <= MAX_ID_DIGITS
     return next(iter(rows().filter(pk=int(sdk_id))), None) if is_id else None
 
@@ -122,6 +123,7 @@ def row_to_update(given: SdkGrant) -> SdkToken | None:
 
 
 def _rows_of_user(wanted: SdkGrant) -> list[SdkToken]:
+    """Return the rows with this name, and those of tokens whose user Zoho names so."""
     named = list(rows().filter(user_name_hash=digest(wanted.user_name)).order_by("pk"))
     email = wanted.user_name.rpartition(":")[0] or wanted.user_name
     emails = {email, wanted.user_name}
@@ -184,6 +186,7 @@ def _places(api_domain: str) -> set[tuple[str, str]]:
 
 
 def values(row: SdkToken) -> SdkGrant:
+    """Return what is stored of a grant, in its token or in the row."""
     source: Token | SdkToken = row.token or row
     secrets = {
         name: source.reveal(name) if getattr(source, f"{name}_cipher") else NO_SECRET
@@ -220,14 +223,17 @@ def check_readable(row: Token | SdkToken) -> None:
 
 
 def digest(text: str) -> str:
+    """Return the SHA-256 by which a user's name is looked up."""
     return crypto.digest(Secret(text))
 
 
 def name_columns(user_name: str) -> dict[str, str]:
+    """Return the columns for the name that a program gives a user."""
     return {"user_name": storable(user_name), "user_name_hash": digest(user_name)}
 
 
 def plain_columns(given: SdkGrant) -> dict[str, Any]:
+    """Return the columns of a grant that is kept, without its secrets."""
     return {
         **name_columns(given.user_name),
         "client_id": storable(given.client_id),

@@ -191,4 +191,4 @@ def _delete(row: SdkToken) -> None:
             status = users.without_default(connection)
             Connection.objects.filter(pk=connection.pk).update(status=status)
         kind = ConnectionEvent.Kind.FORGOTTEN
-        connection.record_event(kind, tokens=1, user=users.name_of(token))
+        connection.record_event(kind, tokens=1, user=token.user_label)

@@ -187,7 +187,7 @@ class _TokenOf(refreshing.StoredGrant[Token]):
     def _lost(self, token: Token | None) -> ConnectionLostError:
         """Return the error for a token that does not work, or is not there."""
         if token and self.token_id and not token.is_default:
-            user, connection = token.user_email or token.user_id, token.connection.name
+            user, connection = token.user_label, token.connection.name
             return ConnectionLostError(
                 code="user_lost", details={"user": user, "connection": connection}
             )
@@ -210,7 +210,7 @@ def _mark_lost(token: Token, owner: str, error: ConnectionLostError) -> bool:
             active.update(status=Connection.Status.NEEDS_RECONNECT)
             token.connection.record_event(ConnectionEvent.Kind.LOST, code=error.code)
         else:
-            kind, user = ConnectionEvent.Kind.USER_LOST, token.user_email or token.user_id
+            kind, user = ConnectionEvent.Kind.USER_LOST, token.user_label
             token.connection.record_event(kind, code=error.code, user=user)
     logger.warning("Connection %s lost: %s", token.connection_id, error.code)
     return True

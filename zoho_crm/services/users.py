@@ -29,14 +29,14 @@ def make_default(*, token_id: int, by: AbstractBaseUser | None = None) -> Token:
         connection.lock()
         token.refresh_from_db(fields=["status", "is_default"])
         if token.status != Token.Status.ACTIVE:
-            details = {"user": name_of(token), "connection": connection.name}
+            details = {"user": token.user_label, "connection": connection.name}
             raise ConnectionLostError(code="user_lost", details=details)
         if not token.is_default:
             connection.tokens.filter(is_default=True).update(is_default=False)
             Token.objects.filter(pk=token.pk).update(is_default=True)
             Connection.objects.filter(pk=connection.pk).update(status=Connection.Status.ACTIVE)
             kind = ConnectionEvent.Kind.DEFAULT_USER
-            connection.record_event(kind, by=by, user=name_of(token))
+            connection.record_event(kind, by=by, user=token.user_label)
     work.end_backoff(connection_id=connection.pk)
     return Token.objects.select_related("connection").get(pk=token_id)
 
@@ -64,7 +64,7 @@ def disconnect_user(*, token_id: int, by: AbstractBaseUser | None = None) -> Tok
         if token.is_default:
             Connection.objects.filter(pk=connection.pk).update(status=without_default(connection))
         kind = ConnectionEvent.Kind.USER_DISCONNECTED
-        connection.record_event(kind, by=by, user=name_of(token))
+        connection.record_event(kind, by=by, user=token.user_label)
     return Token.objects.select_related("connection").get(pk=token_id)
 
 
@@ -75,15 +75,10 @@ def without_default(connection: Connection) -> Connection.Status:
     return statuses.NEEDS_RECONNECT if others.exists() else statuses.DISABLED
 
 
-def name_of(token: Token) -> str:
-    """Return the e-mail address of a token's user, or Zoho's id of a user without one."""
-    return token.user_email or token.user_id
-
-
 def other_users(connection: Connection) -> list[str]:
     """Return the users of a connection whose tokens work, except the default one, in words."""
     others = connection.tokens.filter(status=Token.Status.ACTIVE, is_default=False)
-    return [name_of(token) for token in others.order_by("user_email", "pk")]
+    return [token.user_label for token in others.order_by("user_email", "pk")]
 
 
 def revoke(token: Token) -> None:

@@ -86,8 +86,8 @@ class Command(ZohoCommand):
         row = {
             "connection": connection.name,
             "org_id": connection.org_id,
-            "user": users.name_of(token),
-            "previous_user": users.name_of(previous) if previous else None,
+            "user": token.user_label,
+            "previous_user": previous.user_label if previous else None,
             "executed": execute,
         }
         output = self.open_output(options)

@@ -13,7 +13,7 @@ from zoho_crm.management._command import ZohoCommand, add_user_argument, named_c
 from zoho_crm.management._exits import wrong_use
 from zoho_crm.models import Connection
 from zoho_crm.services import connect, tokens
-from zoho_crm.services.users import disconnect_user, name_of
+from zoho_crm.services.users import disconnect_user
 
 FIELDS = ("connection", "org_id", "status", "waiting", "forgotten", "executed")
 USER_FIELDS = ("connection", "org_id", "user", "was_default", "status", "executed")
@@ -84,7 +84,7 @@ class Command(ZohoCommand):
         row = {
             "connection": connection.name,
             "org_id": connection.org_id,
-            "user": name_of(chosen[0]),
+            "user": chosen[0].user_label,
             "was_default": chosen[0].is_default,
             "status": connection.status,
             "executed": execute,
