@@ -14,6 +14,7 @@ from zoho_crm.models import (
     LeadConversion,
     LeadConversionEvent,
     Move,
+    NumberByRow,
     from_now,
 )
 
@@ -349,3 +350,36 @@ def test_sets_that_overlap_leave_each_row_to_one_of_them(new_row):
     for mine, reason in zip(made, ["first", "second"], strict=True):
         assert {columns(move.row, "reason") for move in mine} <= {(reason,)}
     assert all(journal(row) == [(1, Status.READY, Status.RUNNING)] for row in rows)
+
+
+# Statements
+
+
+@pytest.mark.skipif(connections["default"].vendor != "sqlite", reason="others have statistics")
+def test_rows_are_found_by_their_primary_keys_and_not_among_all_of_their_status(new_row):
+    rows = [new_row() for _ in range(20)]
+    plans = []
+
+    def explain(execute, sql, params, many, context):
+        if sql.startswith("UPDATE"):
+            cursor = connections["default"].connection.execute(
+                f"EXPLAIN QUERY PLAN {sql.replace('%s', '?')}", params
+            )
+            plans.extend(row[3] for row in cursor)
+        return execute(sql, params, many, context)
+
+    with connections["default"].execute_wrapper(explain):
+        LeadConversion.objects.move([Move(row=row, to=Status.SKIPPED) for row in rows])
+
+    assert plans == ["SEARCH zoho_crm_leadconversion USING INTEGER PRIMARY KEY (rowid=?)"]
+
+
+def test_a_number_for_each_row_is_written_with_one_statement(new_row, django_assert_num_queries):
+    leader, *rows = [new_row(status=Status.PREVIEWED) for _ in range(4)]
+    follows = NumberByRow({row.pk: leader.pk for row in rows[:2]})
+    moves = [Move(row=row, to=Status.PREVIEWED, values={"follows": follows}) for row in rows]
+
+    with django_assert_num_queries(4):  # of which two are the savepoint's
+        assert LeadConversion.objects.move(moves) == moves
+
+    assert [columns(row, "follows")[0] for row in rows] == [leader.pk, leader.pk, None]

@@ -26,7 +26,7 @@ from zoho_crm.models._mass import (
     MassConversionLine,
     Policy,
 )
-from zoho_crm.models._moves import IN_PROGRESS, TRANSITIONS, Move
+from zoho_crm.models._moves import IN_PROGRESS, TRANSITIONS, Move, NumberByRow
 from zoho_crm.models._time import DbNow, from_now, holds
 from zoho_crm.models._usage import ApiUsage
 from zoho_crm.models._work import ConnectionWork
@@ -48,6 +48,7 @@ __all__ = [
     "MassConversionJob",
     "MassConversionLine",
     "Move",
+    "NumberByRow",
     "Policy",
     "GrantModel",
     "SdkFailure",

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Q
+from django.db.models.expressions import Expression
+from django.db.models.sql.compiler import SQLCompiler
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.models._bulk import insert_copies, insert_with_time, update_rows
 from zoho_crm.models._database import PrimaryQuerySet
-from zoho_crm.models._time import DbNow
+from zoho_crm.models._time import DbNow, holds
 from zoho_crm.types import JsonObject, storable
 
 if TYPE_CHECKING:
@@ -99,6 +103,38 @@ class Move:
                 setattr(self.row, name, value)
 
 
+class NumberByRow(Expression):
+    """
+    A number for each row, by its primary key; null for other rows.
+
+    To set a column of many rows with one statement. With Django's ``Case`` that takes a hundred
+    times as long: it compiles a condition and a value for each row.
+    """
+
+    def __init__(self, numbers: Mapping[int, int | None]) -> None:
+        super().__init__(output_field=models.BigIntegerField())
+        self._numbers = numbers
+        self._key: Any = F("pk")
+
+    # Moves with the same instance are written together; Django would compare all numbers.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    def get_source_expressions(self) -> list[Any]:
+        return [self._key]
+
+    def set_source_expressions(self, exprs: Sequence[Any]) -> None:
+        (self._key,) = exprs
+
+    def as_sql(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper
+    ) -> tuple[str, tuple[Any, ...]]:
+        key, params = compiler.compile(self._key)
+        whens = " WHEN %s THEN %s" * len(self._numbers)
+        numbers = chain.from_iterable(self._numbers.items())
+        return f"CASE {key}{whens} END", (*params, *numbers)
+
+
 class LeadConversionQuerySet(PrimaryQuerySet["LeadConversion"]):
     """Add, move and select lead conversions; no other code changes a status or a version."""
 
@@ -132,7 +168,9 @@ class LeadConversionQuerySet(PrimaryQuerySet["LeadConversion"]):
         first = group[0]
         claim_id = uuid.uuid4().hex
         as_read = Q(pk__in=[move.row.pk for move in group], version=first.from_version)
-        as_read &= Q(status=first.from_status)
+        # An expression, which no index has: the rows are found by their primary keys, not among
+        # all of this status.
+        as_read &= Q(holds(status=first.from_status))
         common = first.values if len(group) == 1 else _common_values(group)
         count = self.filter(as_read if only_if is None else as_read & only_if).update(
             status=first.to, version=F("version") + 1, claim_id=claim_id, **common
