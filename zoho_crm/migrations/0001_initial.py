@@ -964,13 +964,13 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="leadconversion",
             index=models.Index(
-                fields=["mass_conversion", "contact_key"], name="zoho_crm_same_contact"
+                fields=["mass_conversion", "contact_key", "id"], name="zoho_crm_same_contact"
             ),
         ),
         migrations.AddIndex(
             model_name="leadconversion",
             index=models.Index(
-                fields=["mass_conversion", "account_key"], name="zoho_crm_same_account"
+                fields=["mass_conversion", "account_key", "id"], name="zoho_crm_same_account"
             ),
         ),
         migrations.AddIndex(

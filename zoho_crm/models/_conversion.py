@@ -174,8 +174,12 @@ class LeadConversion(PrimaryModel):
             models.Index(fields=["status", "announced_at"], name="zoho_crm_leads_to_announce"),
             models.Index(fields=["mass_conversion", "status"], name="zoho_crm_rows_of_a_run"),
             models.Index(fields=["mass_conversion", "finished_at"], name="zoho_crm_last_outcomes"),
-            models.Index(fields=["mass_conversion", "contact_key"], name="zoho_crm_same_contact"),
-            models.Index(fields=["mass_conversion", "account_key"], name="zoho_crm_same_account"),
+            models.Index(
+                fields=["mass_conversion", "contact_key", "id"], name="zoho_crm_same_contact"
+            ),
+            models.Index(
+                fields=["mass_conversion", "account_key", "id"], name="zoho_crm_same_account"
+            ),
             models.Index(
                 fields=["mass_conversion", "similar_key", "account_key"],
                 name="zoho_crm_similar_companies",
