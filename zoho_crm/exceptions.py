@@ -21,9 +21,10 @@ The errors of this app, sorted by who can put them right.
   + AlreadyConvertedError .......... the app: read what it became
   + UnknownOutcomeError ............ the app: settle before acting again
 
-Every TransientError can safely be tried again: the request was certainly not processed, or may be
-repeated. Wrong settings are Django's ``ImproperlyConfigured`` (``WrongSettingsError`` where it may
-be stored), outside this tree, so that ``except ZohoError`` never hides them.
+Every TransientError can safely be tried again, and ``may_repeat`` says so: the request was
+certainly not processed, or may be repeated. Wrong settings are Django's ``ImproperlyConfigured``
+(``WrongSettingsError`` where it may be stored), outside this tree, so that ``except ZohoError``
+never hides them.
 
 The words of an error are made when it is shown, in the language that is active then. An error that
 may be stored has no message of its own, but a code and the values of the code's message.
@@ -108,6 +109,11 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
     ),
     "unusable_number": _("The number for %(api_name)s is not finite."),
     "unusable_zone": _("The time for %(api_name)s has no time zone; use an aware datetime."),
+    "unusable_text": _("The text for %(api_name)s has a NUL or half a character; remove it."),
+    "no_record": _("A record is a mapping of names of fields to values."),
+    "not_sent": _(
+        "This was not sent, because an earlier part of the same records failed as a whole."
+    ),
     "number_of_values": _(
         "%(api_name)s can be compared with 1 to %(limit)s values at a time, not with %(number)s."
     ),
@@ -205,6 +211,8 @@ class ZohoError(CodedError):
     """Base class of all errors of this app that Zoho, a user or an administrator can cause."""
 
     default_message = _("Zoho CRM could not do what was asked.")
+    #: Whether the same request may be sent again as it is, and nothing would be done twice.
+    may_repeat: ClassVar[bool] = False
 
     @property
     def problems(self) -> list[JsonObject]:
@@ -222,6 +230,7 @@ class TransientError(ZohoError):
     """Raised when a request certainly was not processed, or may be repeated."""
 
     default_message = _("Zoho CRM cannot do this now; it will be tried again.")
+    may_repeat = True
 
 
 class TransportError(TransientError):

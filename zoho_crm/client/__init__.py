@@ -16,6 +16,7 @@ from zoho_crm.client._leads import LeadPage, is_endless
 from zoho_crm.client._mass import MAX_LEADS_PER_JOB, effect_body, job_body, refused_index
 from zoho_crm.client._records import RecordsClient
 from zoho_crm.client._transport import Limits, open_session
+from zoho_crm.client._writes import WriteResult
 
 __all__ = [
     "MAX_LEADS_PER_JOB",
@@ -28,6 +29,7 @@ __all__ = [
     "Limits",
     "RecordsClient",
     "TokenAuth",
+    "WriteResult",
     "ZohoAuth",
     "ZohoClient",
     "convert_body",

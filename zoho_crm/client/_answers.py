@@ -103,6 +103,32 @@ def check_answer(response: Response, body: JsonObject, *, repeatable: bool) -> J
     return body
 
 
+def item_answers(
+    response: Response, body: JsonObject, *, number: int, repeatable: bool
+) -> list[JsonObject | ZohoError]:
+    """
+    Return the results of a request about several items, in its order; a refused one as its error.
+
+    :param number: of items in the request
+    :param repeatable: as in ``check_answer``
+    :raises ZohoError: if Zoho refused the request as a whole, or did not answer about each item
+    """
+    items = _objects(body.get("data")) if not _is_refusal(body) else []
+    if len(items) == number and all(_is_refusal(item) or _is_success(item) for item in items):
+        status = response.status_code
+        return [
+            _item_error(item, status, repeatable) if _is_refusal(item) else item for item in items
+        ]
+    if all(map(_is_refusal, items)):
+        check_answer(response, body, repeatable=repeatable)
+    raise unknown_form(repeatable=repeatable)
+
+
+def unknown_form(*, repeatable: bool) -> ZohoError:
+    """Return the error for an answer of success that does not have the documented form."""
+    return (ServerError if repeatable else UnknownOutcomeError)(code="unknown_form")
+
+
 def parse_answer(parse: Callable[[JsonObject], Value], body: JsonObject) -> Value:
     """
     Return the value that ``parse`` makes of the body of a successful answer.
@@ -229,6 +255,16 @@ def _refusals(body: JsonObject) -> list[JsonObject]:
     return [item for item in next(refused, []) if _is_refusal(item)]
 
 
+def _objects(value: Any) -> list[JsonObject]:
+    """Return the items of a list in an answer, of which one that is no object is empty."""
+    items = value if isinstance(value, list) else []
+    return [item if isinstance(item, dict) else {} for item in items]
+
+
+def _is_success(item: JsonObject) -> bool:
+    return item.get("code") == "SUCCESS"
+
+
 def _is_refusal(part: Any) -> bool:
     return isinstance(part, dict) and "code" in part and part.get("status") == "error"
 
@@ -239,16 +275,30 @@ def _error(refusals: list[JsonObject], response: Response, *, repeatable: bool) 
     if len(refusals) > 1:
         details = {**details, "errors": refusals}
     code, status = _code(body), response.status_code
-    kind = ERRORS_BY_CODE.get(code) or ERRORS_BY_STATUS.get(status)
-    if kind is None:
-        kind = RequestRefusedError if body.get("code") and status < 500 else ServerError
-    if kind is ServerError and not repeatable:
-        kind = UnknownOutcomeError
+    kind = _kind(body, status, repeatable=repeatable)
     if kind is RateLimitError and _are_used_up(credits_remaining(response)):
         # Zoho's message is not used: it is the same for every 429.
         return CreditsExhaustedError(code=code, http_status=status, details=details)
-    message = text_of(body.get("message"), MAX_MESSAGE_LENGTH) if code else f"HTTP {status}"
-    return kind(message, code=code, http_status=status, details=details)
+    return kind(_message(body, status), code=code, http_status=status, details=details)
+
+
+def _item_error(refusal: JsonObject, status: int, repeatable: bool) -> ZohoError:
+    """Return the error for one item of a request; the HTTP status is that of all items."""
+    kind = _kind(refusal, status, repeatable=repeatable)
+    message, details = _message(refusal, status), _details(refusal)
+    return kind(message, code=_code(refusal), http_status=status, details=details)
+
+
+def _kind(refusal: JsonObject, status: int, *, repeatable: bool) -> type[ZohoError]:
+    kind = ERRORS_BY_CODE.get(_code(refusal)) or ERRORS_BY_STATUS.get(status)
+    if kind is None:
+        kind = RequestRefusedError if refusal.get("code") and status < 500 else ServerError
+    return UnknownOutcomeError if kind is ServerError and not repeatable else kind
+
+
+def _message(refusal: JsonObject, status: int) -> str:
+    text = text_of(refusal.get("message"), MAX_MESSAGE_LENGTH)
+    return text if _code(refusal) else f"HTTP {status}"
 
 
 def _code(body: JsonObject) -> str:

@@ -14,6 +14,7 @@ from requests.auth import AuthBase
 from zoho_crm.client._answers import (
     check_answer,
     credits_remaining,
+    item_answers,
     no_answer,
     object_in,
     parse_answer,
@@ -24,7 +25,7 @@ from zoho_crm.client._transport import (
     sending_only_if,
     surely_not_sent,
 )
-from zoho_crm.exceptions import TransportError
+from zoho_crm.exceptions import TransportError, ZohoError
 from zoho_crm.types import HiddenVariables, JsonObject, json_text
 
 Value = TypeVar("Value")
@@ -91,6 +92,41 @@ class Api:
         :raises TransientError: if it was certainly not processed, or is ``repeatable``
         :raises UnknownOutcomeError: if it is not ``repeatable`` and may have been processed
         """
+        response, body = self._send(
+            method,
+            path,
+            repeatable=repeatable,
+            may_send=may_send,
+            auth=auth,
+            secrets=secrets,
+            **parts,
+        )
+        return check_answer(response, body, repeatable=repeatable)
+
+    def call_items(
+        self, method: str, path: str, *, number: int, repeatable: bool, **parts: Any
+    ) -> list[JsonObject | ZohoError]:
+        """
+        Send one request about several items, and return the result or the error of each.
+
+        :param number: of items in the request
+        :param repeatable: as in ``call``, and so are the errors
+        """
+        response, body = self._send(method, path, repeatable=repeatable, **parts)
+        return item_answers(response, body, number=number, repeatable=repeatable)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool,
+        may_send: Callable[[], bool] = always,
+        auth: AuthBase | None = None,
+        secrets: Collection[str] = (),
+        **parts: Any,
+    ) -> tuple[requests.Response, JsonObject]:
+        """Send one request, and return its answer with the object in the body."""
         if method != "GET":
             self.before_change()
         if not may_send():
@@ -108,7 +144,7 @@ class Api:
         self._note_credits(credits_remaining(response), sent=sent)
         was_too_many = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
         self.on_call(kind_of(method, path), was_too_many)
-        return check_answer(response, body, repeatable=repeatable)
+        return response, body
 
     def read(self, path: str, parse: Callable[[JsonObject], Value], **query: str) -> Value:
         """

@@ -55,6 +55,6 @@ def record_id(text: str) -> str:
 
     :raises RequestRefusedError: if it is not a number of at most 19 digits
     """
-    if not is_record_id(text):
-        raise RequestRefusedError(code="bad_record_id", details={"id": text[:SHOWN_LENGTH]})
+    if not isinstance(text, str) or not is_record_id(text):
+        raise RequestRefusedError(code="bad_record_id", details={"id": str(text)[:SHOWN_LENGTH]})
     return text

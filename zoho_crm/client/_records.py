@@ -1,5 +1,5 @@
 """
-Records of any module: read by id, list, count, search.
+Records of any module: read by id, list, count, search, create, update, delete.
 
 https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
 https://www.zoho.com/crm/developer/docs/api/v8/search-records.html
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -18,6 +19,14 @@ from zoho_crm.client._api import Api
 from zoho_crm.client._criteria import Criteria, criteria_text
 from zoho_crm.client._leads import MAX_PAGE_TOKEN_LENGTH, is_endless
 from zoho_crm.client._names import field_names, module_name, record_id
+from zoho_crm.client._values import text_of_value
+from zoho_crm.client._writes import (
+    Deletion,
+    Write,
+    WriteResult,
+    identified_values,
+    record_values,
+)
 from zoho_crm.exceptions import RequestRefusedError, ServerError
 from zoho_crm.types import JsonObject, Record
 
@@ -105,7 +114,7 @@ class RecordsClient:
         https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
         """
         query = {} if criteria is None else {"criteria": criteria_text(criteria)}
-        return self.api.read(f"/crm/v8/{self.module}/actions/count", _count, **query)
+        return self.api.read(f"{self._path}/actions/count", _count, **query)
 
     def search(
         self,
@@ -147,6 +156,79 @@ class RecordsClient:
             query["fields"] = ",".join(dict.fromkeys([*names, *compared]))
         return self._search(query, _fits_all if criteria is None else criteria.fits)
 
+    def create(
+        self,
+        records: Iterable[Mapping[str, Any]],
+        *,
+        trigger: Iterable[str] | None = None,
+        assignment_rule: str = "",
+    ) -> tuple[WriteResult, ...]:
+        """
+        Create records, and return the result or the error of each, in their order.
+
+        100 records go in a call, each with a deadline. If the first call fails as a whole, its
+        error is raised; if a later one does, it is the error of its records, and what would follow
+        is not sent. If the iterable raises, what it gave before is sent first.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html
+
+        :param records: values by API name: JSON, dates, aware times, decimals, records
+        :param trigger: names of the automations to run, ``workflow`` for one; all by default
+        :param assignment_rule: id of the assignment rule that gives the records their owners
+        :raises UnknownOutcomeError: if the first call may have been processed; do not repeat it
+        """
+        keys = _keys(trigger, assignment_rule)
+        write = Write(api=self.api, method="POST", path=self._path, action="insert", keys=keys)
+        return write.all(records, record_values)
+
+    def update(
+        self,
+        records: Iterable[Mapping[str, Any]],
+        *,
+        trigger: Iterable[str] | None = None,
+        if_unmodified_since: datetime | None = None,
+    ) -> tuple[WriteResult, ...]:
+        """
+        Update records, and return the result or the error of each, as ``create`` does.
+
+        Only the fields that are given change; ``None`` empties one. A lost answer may be repeated,
+        for which workflows run again, unless a record has rows without an id, which would be added
+        again.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/update-records.html
+
+        :param records: values by API name, with ``id``
+        :param trigger: as in ``create``
+        :param if_unmodified_since: records that were changed later are refused, with the code
+            ``ALREADY_MODIFIED``
+        """
+        write = Write(
+            api=self.api,
+            method="PUT",
+            path=self._path,
+            action="update",
+            keys=_keys(trigger),
+            headers=_condition(if_unmodified_since),
+        )
+        return write.all(records, identified_values)
+
+    def delete(self, ids: Iterable[str], *, run_workflows: bool = True) -> tuple[WriteResult, ...]:
+        """
+        Delete records, and return the result or the error of each, as ``create`` does.
+
+        They stay in the recycle bin for 60 days. A lost answer may be repeated: what was deleted is
+        then refused as unknown.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/delete-records.html
+        """
+        return Deletion(api=self.api, path=self._path, run_workflows=run_workflows).all(
+            ids, record_id
+        )
+
+    @property
+    def _path(self) -> str:
+        return f"/crm/v8/{self.module}"
+
     def _list(self, query: Mapping[str, str]) -> Iterator[Record]:
         page, seen = self._read(**query), {""}
         yield from page.records
@@ -177,7 +259,7 @@ class RecordsClient:
         raise RequestRefusedError(code="search_limit", details={"limit": limit})
 
     def _read(self, path: str = "", /, **query: str) -> Page:
-        return self.api.read(f"/crm/v8/{self.module}{path}", _page, **query)
+        return self.api.read(f"{self._path}{path}", _page, **query)
 
     def _converted_too(self) -> dict[str, str]:
         """Return the parameter without which Zoho leaves out converted leads."""
@@ -189,6 +271,21 @@ def chunks(items: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
     iterator = iter(items)
     while chunk := tuple(islice(iterator, size)):
         yield chunk
+
+
+def _keys(trigger: Iterable[str] | None, assignment_rule: str = "") -> JsonObject:
+    """Return what the body of a write has besides its records."""
+    if isinstance(trigger, str):
+        raise TypeError("The automations are a list, not one text.")
+    keys: JsonObject = {} if trigger is None else {"trigger": [*trigger]}
+    return {**keys, "lar_id": record_id(assignment_rule)} if assignment_rule else keys
+
+
+def _condition(unmodified_since: datetime | None) -> dict[str, str]:
+    """Return the header of a write that depends on when records were changed."""
+    if unmodified_since is None:
+        return {}
+    return {"If-Unmodified-Since": text_of_value("if_unmodified_since", unmodified_since)}
 
 
 def _list_fields(fields: Iterable[str]) -> str:
