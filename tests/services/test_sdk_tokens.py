@@ -7,9 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+import requests
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection as database
 from django.db import connections
@@ -18,6 +19,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.grants import granted
 from tests.in_memory import skip_in_memory
 from zoho_crm import crypto
+from zoho_crm.contrib.pytest import SimulatorAdapter, transport
 from zoho_crm.exceptions import (
     ConnectionLostError,
     RequestRefusedError,
@@ -414,6 +416,60 @@ def test_a_kept_grant_that_only_the_sdk_can_renew_is_left_to_it(zoho: Simulator)
         sdk_id = sdk_tokens.save(replace(grant, user_name=""))
         assert found(sdk_id).access_token == grant.access_token
     assert refreshed(zoho) == 0
+
+
+def test_a_kept_grant_that_another_process_moved_or_deleted_is_read_again(zoho: Simulator) -> None:
+    grant = grant_of(zoho)
+    zoho.fail("org", "error_before")
+    sdk_id = sdk_tokens.save(grant)
+    read_before = SdkToken.objects.get()
+    SdkToken.objects.update(asked_at=None)
+    found(sdk_id)
+
+    assert kept_grants.usable(read_before).token == Token.objects.get()
+    SdkToken.objects.all().delete()
+    assert kept_grants.usable(read_before).token is None
+
+
+class MeanwhileAdapter(SimulatorAdapter):
+    """Does something once, while Zoho is asked for the organisation."""
+
+    to_do: ClassVar[list[Callable[[], Any]]] = []
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **more: Any) -> Any:
+        if (request.url or "").endswith("/org") and self.to_do:
+            self.to_do.pop()()
+        return super().send(request, *args, **more)
+
+
+def meanwhile() -> MeanwhileAdapter:
+    return MeanwhileAdapter(transport().simulator)
+
+
+def test_a_grant_that_is_saved_while_zoho_is_asked_is_not_lost(
+    zoho: Simulator, settings: Any
+) -> None:
+    zoho.fail("org", "error_before")
+    sdk_id = sdk_tokens.save(grant_of(zoho))
+    newer = replace(grant_of(zoho, scope=NO_ORGANISATION), id=sdk_id)
+    SdkToken.objects.update(asked_at=None)
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "TRANSPORT": f"{__name__}.meanwhile"}
+    MeanwhileAdapter.to_do.append(lambda: sdk_tokens.save(newer))
+
+    sdk_tokens.find_by_id(sdk_id)
+
+    assert not MeanwhileAdapter.to_do
+    assert newer.refresh_token in [each.refresh_token for each in sdk_tokens.stored()]
+
+
+def test_a_refresh_token_without_its_client_is_kept(zoho: Simulator) -> None:
+    grant = grant_of(zoho)
+    bare = replace(grant, refresh_token=Secret(""), client_id="", client_secret=Secret(""))
+    sdk_id = sdk_tokens.save(bare)
+
+    assert sdk_tokens.save(replace(bare, refresh_token=grant.refresh_token)) == sdk_id
+    assert found(sdk_id).refresh_token == grant.refresh_token
+    assert not Token.objects.exists()
 
 
 def test_a_kept_grant_that_zoho_takes_back_is_said_and_can_be_replaced(zoho: Simulator) -> None:

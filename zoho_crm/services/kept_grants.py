@@ -170,12 +170,13 @@ def _asked(row: SdkToken) -> SdkToken:
     try:
         token = _adopted(kept)
     except (ZohoError, ImproperlyConfigured, DatabaseError) as error:
-        SdkToken.objects.filter(pk=row.pk).update(problem=_problem(error))
+        sdk_rows.write(row, {"problem": _problem(error)})
         return row
     moved = dict.fromkeys(("client_secret", "access_token", "refresh_token"), NO_SECRET)
     columns = {**row.encrypted_columns(**moved), "token": token, "problem": "", "client_id": ""}
-    SdkToken.objects.filter(pk=row.pk).update(**columns)
-    return sdk_rows.rows().get(pk=row.pk)
+    # A grant that was saved meanwhile is another one, and stays.
+    SdkToken.objects.filter(pk=row.pk, generation=row.generation).update(**columns)
+    return sdk_rows.row_of_id(str(row.pk)) or row
 
 
 def _adopted(given: SdkGrant) -> Token:
