@@ -223,11 +223,12 @@ def test_an_access_token_that_has_expired_is_no_trouble(run: Run, connection: Co
 
 def test_a_lost_connection_needs_a_person(run: Run, connection: Connection) -> None:
     Connection.objects.update(status=Connection.Status.NEEDS_RECONNECT)
-    Token.objects.update(expires_at=None)
+    Token.objects.update(expires_at=from_now(-60))
 
     ran = run("zoho_status")
 
     assert ran.code == 4
+    assert "renewed when needed" not in ran.out
     assert f"“{connection}” needs a person" in ran.err
 
 

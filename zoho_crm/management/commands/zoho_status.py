@@ -47,7 +47,7 @@ COLUMNS = {
     "status": lambda row: row["shown"],
     "place": lambda row: f"{row['data_center']} {row['environment']}",
     "organisation": lambda row: row["org_id"],
-    "access token": lambda row: _token(row["token_expires_at"]),
+    "access token": lambda row: _token(row),
     "due": lambda row: str(row["due"]),
     "unknown": lambda row: str(row["unknown"]),
     "needs review": lambda row: str(row["needs_review"]),
@@ -165,8 +165,9 @@ def _time(moment: datetime) -> str:
     return date_format(timezone.localtime(moment), "TIME_FORMAT")
 
 
-def _token(expires_at: str | None) -> str:
-    if expires_at is None:
+def _token(row: Row) -> str:
+    expires_at = row["token_expires_at"]
+    if expires_at is None or row["status"] != Connection.Status.ACTIVE:
         return "–"
     moment = datetime.fromisoformat(expires_at)
     # An expired access token is no problem: it is renewed when it is needed.
