@@ -293,6 +293,7 @@ def test_a_run_knows_who_may_get_records(run: Run, connection: Connection, zoho:
         (["--deal-name", "x"], "--stage"),
         (["--stage", "Qualification"], "--deal-name"),
         (["--deal-name", "x", "--stage", "Nope"], "it has: Qualification"),
+        (["--deal-name", "{Compani}", "--stage", "Qualification"], "“{Compani}” is no field"),
         (
             ["--deal-name", "x", "--stage", "Qualification", "--pipeline", "Nope"],
             "known are: Standard",

@@ -112,7 +112,12 @@ def test_the_default_pipeline_is_the_first_where_none_is_marked() -> None:
 
 
 TEMPLATE = DealTemplate(name="{Company}", stage="Last", amount=Decimal(5))
-EASY = Choices(pipelines=KNOWN.pipelines, contact_roles=KNOWN.contact_roles, users=KNOWN.users)
+EASY = Choices(
+    pipelines=KNOWN.pipelines,
+    contact_roles=KNOWN.contact_roles,
+    users=KNOWN.users,
+    lead_fields=("Company",),
+)
 
 
 def test_the_deal_of_a_policy_without_a_pipeline_gets_the_default_one() -> None:
@@ -131,6 +136,7 @@ def test_the_deal_of_a_policy_without_a_pipeline_gets_the_default_one() -> None:
         ({"tags_to": ("Deals",)}, "tags_to"),
         ({"attachments_to": "Deals"}, "attachments_to"),
         ({"deal": DealTemplate(name="x", stage="Meeting")}, "Stage"),
+        ({"deal": DealTemplate(name="{Compani} – {Company}", stage="Last")}, "Deal_Name"),
         ({"deal": DealTemplate(name="x", stage="Last", contact_role="8")}, "Contact_Role"),
     ],
 )

@@ -12,13 +12,14 @@ from zoho_crm.client._auth import TokenAuth, ZohoAuth
 from zoho_crm.client._convert import convert_body
 from zoho_crm.client._criteria import Criteria, field
 from zoho_crm.client._crm import MAX_USERS, ZohoClient
-from zoho_crm.client._leads import LeadPage, is_endless
+from zoho_crm.client._leads import LEAD_FIELDS, LeadPage, is_endless
 from zoho_crm.client._mass import MAX_LEADS_PER_JOB, effect_body, job_body, refused_index
 from zoho_crm.client._records import RecordsClient
 from zoho_crm.client._transport import Limits, open_session
 from zoho_crm.client._writes import WriteResult
 
 __all__ = [
+    "LEAD_FIELDS",
     "MAX_LEADS_PER_JOB",
     "MAX_USERS",
     "AccountsClient",

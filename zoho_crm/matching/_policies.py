@@ -66,9 +66,14 @@ class DealTemplate:
         )
 
     @property
+    def placeholders(self) -> frozenset[str]:
+        """Return the API names of the fields of a lead that the name contains."""
+        return frozenset(_PLACEHOLDER.findall(self.name))
+
+    @property
     def is_same_for_all(self) -> bool:
         """Return whether the name contains no placeholder."""
-        return _PLACEHOLDER.search(self.name) is None
+        return not self.placeholders
 
 
 #: The actions that may be chosen for each rule of a policy.

@@ -18,7 +18,7 @@ from django.core.cache import cache
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from zoho_crm.client import MAX_USERS, ZohoClient
+from zoho_crm.client import LEAD_FIELDS, MAX_USERS, ZohoClient
 from zoho_crm.exceptions import PermissionDeniedError, PlanError, RequestRefusedError
 from zoho_crm.models import Connection
 from zoho_crm.services import clients
@@ -62,6 +62,8 @@ class Choices:
     other_deal_fields: tuple[DealField, ...] = ()
     contact_roles: tuple[Reference, ...] = ()
     users: tuple[User, ...] = ()
+    #: API names of the fields that are read of leads; empty if they are not known.
+    lead_fields: tuple[str, ...] = ()
     #: Why parts of them could not be read, by a key of ``ABSENCE_TEXTS``.
     absences: Mapping[str, CodedText] = field(default_factory=dict)
 
@@ -132,7 +134,12 @@ def choices(connection: Connection, *, with_deal: bool = True) -> Choices:
     if not with_deal:
         return users
     deal = _cached(connection, "deal", _fetch_deal_choices)
-    return replace(deal, users=users.users, absences={**users.absences, **deal.absences})
+    return replace(
+        deal,
+        users=users.users,
+        lead_fields=("Full_Name", *LEAD_FIELDS, *connection.mapped_fields),
+        absences={**users.absences, **deal.absences},
+    )
 
 
 def check_owner(user_id: str, choices: Choices, *, field: str = "owner_id") -> None:

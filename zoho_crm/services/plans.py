@@ -184,8 +184,15 @@ def _fit_template(deal: DealTemplate, known: Choices) -> tuple[DealTemplate, lis
         message = _("Deals of this organisation also need: %s. A policy cannot give that.")
         text = message % ", ".join(error.details["label"] or error.field for error in missing)
         errors.append(PlanError(text, code="deal_needs", details={"field": "deal"}))
+    if known.lead_fields:
+        errors += map(_no_lead_field, sorted(deal.placeholders.difference(known.lead_fields)))
     words = {word: values[name] for word, name in TEMPLATE_FIELDS.items() if name in values}
     return replace(deal, **words), errors
+
+
+def _no_lead_field(name: str) -> PlanError:
+    message = _("“{%s}” is no field of leads that is read, so it would always be empty.")
+    return PlanError(message % name, code="no_lead_field", details={"field": "Deal_Name"})
 
 
 # What fits a verdict
