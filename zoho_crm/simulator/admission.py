@@ -12,6 +12,7 @@ from zoho_crm.simulator.world import World
 
 ITEMS_PER_CREDIT = 10
 TAGGED_RECORDS_PER_CREDIT = 50
+_ITEM_KINDS = ("insert", "update", "upsert")
 API_ACCESS = "Crm_Implied_Api_Access"
 #: The operations that include each one: https://www.zoho.com/crm/developer/docs/api/v8/scopes.html
 _CONTAINED_IN = {
@@ -96,7 +97,7 @@ def cost(context: RequestContext) -> int:
 
 
 def _items_in(context: RequestContext) -> int:
-    return _length_of(context, "data") if context.route.kind in ("insert", "update") else 0
+    return _length_of(context, "data") if context.route.kind in _ITEM_KINDS else 0
 
 
 def _length_of(context: RequestContext, name: str) -> int:

@@ -101,9 +101,10 @@ class ControlApi:
         with self.engine.lock:
             self.world.organisation.change(record, values)
 
-    def delete(self, module: str, record_id: str) -> None:
+    def delete(self, module: str, record_id: str, *, is_permanent: bool = False) -> None:
+        """Delete a record as a user of Zoho CRM does: to the recycle bin, or from there, too."""
         with self.engine.lock:
-            del self.records[module][record_id]
+            self.world.organisation.remove(module, record_id, is_permanent=is_permanent)
 
     def convert_elsewhere(self, lead_id: str) -> None:
         """Convert a lead as a user of Zoho CRM does, outside the API."""

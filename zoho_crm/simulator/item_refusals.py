@@ -33,6 +33,11 @@ def missing_value(name: str, path: str) -> ItemRefusedError:
     return ItemRefusedError("MANDATORY_NOT_FOUND", "required field not found", details)
 
 
+def unknown_module() -> ItemRefusedError:
+    message = "the module name given seems to be invalid"
+    return ItemRefusedError("INVALID_MODULE", message, {"resource_path_index": 0})
+
+
 def not_subordinate() -> ItemRefusedError:
     return bad_value("Owner", "$.data[0].Owner", "Non Subordinate User Found")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,17 @@ from zoho_crm.simulator.records import Record, Table
 from zoho_crm.simulator.schema import RECORD_MODULES, field
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deletion:
+    """One record that is gone, when and by whom it was deleted."""
+
+    record: Record
+    at: datetime
+    by: Json
+    is_permanent: bool = False
+    """Whether it was deleted from the recycle bin, too."""
 
 
 class Organisation:
@@ -43,7 +55,14 @@ class Organisation:
         self.layout_with_choice = {"name": "Trade fair", "id": self.ids.next()}
         #: The id of the custom view of each module that shows all records, for ``cvid``.
         self.custom_views = {module: self.ids.next() for module in RECORD_MODULES}
+        self.portal_user_types = defaults.portal_user_types(self.ids)
+        self._begin_empty()
+
+    def _begin_empty(self) -> None:
+        """Set what an organisation has none of at first: records, and what belongs to them."""
         self.records = {module: Table(module) for module in RECORD_MODULES}
+        #: Deleted records by module, in the order of deletion.
+        self.deletions: dict[str, list[Deletion]] = {module: [] for module in RECORD_MODULES}
         #: Unique fields by module, in the order in which they are compared.
         self.unique: dict[str, list[str]] = {module: [] for module in RECORD_MODULES}
         #: Tags by module and name.
@@ -54,8 +73,7 @@ class Organisation:
         self.denied: set[str] = set()
         #: The role of each contact in a deal, by deal and contact.
         self.deal_roles: dict[str, dict[str, Json]] = defaultdict(dict)
-        #: The types of portal users, and the type of each contact who is one, by contact id.
-        self.portal_user_types = defaults.portal_user_types(self.ids)
+        #: The type of each contact who is a portal user, by contact id.
         self.portal_users: dict[str, Json] = {}
         #: File names by record id.
         self.attachments: dict[str, list[str]] = defaultdict(list)
@@ -148,6 +166,29 @@ class Organisation:
         for name, value in values.items():
             record[name] = value
         record["Modified_Time"] = zoho_time(moment)
+
+    def remove(
+        self,
+        module: str,
+        record_id: str,
+        *,
+        at: datetime | None = None,
+        is_permanent: bool = False,
+    ) -> None:
+        """
+        Delete a record; it stays known as deleted.
+
+        :raises KeyError: if there is no such record
+        """
+        record = self.records[module][record_id]
+        del self.records[module][record_id]
+        deletion = Deletion(
+            record=record,
+            at=at or self.clock.now(),
+            by=self.author(),
+            is_permanent=is_permanent,
+        )
+        self.deletions[module].append(deletion)
 
     def as_of(self, record: Record, moment: datetime) -> Record:
         """Return the record as it was at an instant, or as it was created if it is younger."""

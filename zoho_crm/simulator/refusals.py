@@ -263,6 +263,15 @@ def in_list(under: str, refusal: ItemRefusedError) -> RefusedError:
     return RefusedError(Answer.json({under: [refusal.item]}, status=400))
 
 
+# https://www.zoho.com/crm/developer/docs/api/v8/get-deleted-records.html
+
+
+def unknown_type_of_deleted() -> RefusedError:
+    message = "Please check whether the input values are correct"
+    details = {"param_name": "type"}
+    return in_list("data", ItemRefusedError("PATTERN_NOT_MATCHED", message, details))
+
+
 # https://www.zoho.com/crm/developer/docs/api/v8/delete-records.html
 
 

@@ -209,7 +209,7 @@ def _converted(factory: StoryFactory) -> Record:
 
 def _deleted(factory: StoryFactory) -> Record:
     lead = factory.lead()
-    del factory.organisation.records["Leads"][lead.id]
+    factory.organisation.remove("Leads", lead.id)
     return lead
 
 

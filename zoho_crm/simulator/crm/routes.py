@@ -5,6 +5,7 @@ from __future__ import annotations
 from zoho_crm.simulator.crm import (
     conversion,
     deal_roles,
+    deleted,
     mass,
     matching,
     metadata,
@@ -12,6 +13,7 @@ from zoho_crm.simulator.crm import (
     reading,
     search,
     tags,
+    upsert,
     users,
     writing,
 )
@@ -153,6 +155,31 @@ ROUTES = (
     *_tag_routes("add_tags", tags.add_tags),
     *_tag_routes("remove_tags", tags.remove_tags),
     *(_not_imitated(method, path) for method, path in not_imitated.ADDRESSES),
+    _route(
+        "GET",
+        "/{module}/actions/count",
+        "count",
+        search.count,
+        "modules.{module}.READ",
+        permission=_VIEW,
+        cost=50,
+    ),
+    _route(
+        "GET",
+        "/{module}/deleted",
+        "deleted",
+        deleted.list_deleted,
+        "modules.{module}.READ",
+        permission=_VIEW,
+    ),
+    _route(
+        "POST",
+        "/{module}/upsert",
+        "upsert",
+        upsert.upsert,
+        "modules.{module}.CREATE",
+        "modules.{module}.UPDATE",
+    ),
     _route("GET", "/{module}", "list", reading.get_many, "modules.{module}.READ", permission=_VIEW),
     _route(
         "GET", "/{module}/{id}", "get", reading.get_one, "modules.{module}.READ", permission=_VIEW

@@ -34,13 +34,34 @@ def search(world: World, context: RequestContext) -> Answer:
     key, order = _checked_order(table, context)
     if page * per_page > MAX_SEARCH_RESULTS:
         raise refusals.search_limit()
-    found = _sorted(table, list(_found(world, context, table)), key, order)
+    found = list(_found(world, context, table, _condition(context, table)))
+    found = _sorted(table, found, key, order)
     shown, info = page_slice(context, found[:MAX_SEARCH_RESULTS])
     if not shown:
         return Answer.no_content()
     fields = [name for name in context.query.get("fields", "").split(",") if name]
     data = [project(record, fields) if fields else record.all_values() for record in shown]
     return Answer.json({"data": data, "info": {**info, "sort_by": key, "sort_order": order}})
+
+
+def count(world: World, context: RequestContext) -> Answer:
+    """
+    ``GET /{module}/actions/count``: all records, or those that a search would find.
+
+    https://www.zoho.com/crm/developer/docs/api/v8/get-record-count.html
+    """
+    table = table_of(world, context)
+    ways = [name for name in (*_SEARCH_PARAMETERS, "cvid") if context.query.get(name)]
+    if len(ways) > 1:
+        raise refusals.ambiguous(*ways)
+    if ways == ["cvid"] and context.query["cvid"] != world.organisation.custom_views[table.module]:
+        raise refusals.bad_param("cvid")
+    fits = _condition(context, table) if ways and ways != ["cvid"] else _every
+    return Answer.json({"count": sum(1 for _ in _found(world, context, table, fits))})
+
+
+def _every(record: Record) -> bool:
+    return True
 
 
 def _checked_order(table: Table, context: RequestContext) -> tuple[str, str]:
@@ -66,8 +87,10 @@ def _sorted(table: Table, records: list[Record], key: str, order: str) -> list[R
     return records if order == "asc" else records[::-1]
 
 
-def _found(world: World, context: RequestContext, table: Table) -> Iterator[Record]:
-    fits = _condition(context, table)
+def _found(
+    world: World, context: RequestContext, table: Table, fits: Condition
+) -> Iterator[Record]:
+    """Yield the records that fit, as this call sees them; the index lags behind writes."""
     view = record_view(world, context)
     indexed_until = context.now - timedelta(seconds=world.settings.search_lag)
     approval = context.query.get("approval_state")

@@ -31,17 +31,28 @@ def insert(world: World, context: RequestContext) -> Answer:
     table = table_of(world, context)
 
     def add(item: Json, path: str) -> Json:
-        values = _writable_values(world.organisation, table.module, item, path)
-        for name in _mandatory(world.organisation, table.module):
-            if values.get(name) in (None, ""):
-                raise item_refusals.missing_value(name, f"{path}.{name}")
-        if table.module == "Deals":
-            check_stage(world.organisation, values, path)
-        check_unique(world.organisation, table.module, values, path)
-        record = world.organisation.add(table.module, values, at=context.now)
-        return _success(record, "record added")
+        record = add_record(world.organisation, context, table.module, item, path)
+        return success(record, "record added")
 
     return act_on_each(items_of(context), add, done=201)
+
+
+def add_record(
+    organisation: Organisation, context: RequestContext, module: str, item: Json, path: str
+) -> Record:
+    """
+    Add a record with the values of an item.
+
+    :raises ItemRefusedError: if a value is missing or invalid
+    """
+    values = _writable_values(organisation, module, item, path)
+    for name in _mandatory(organisation, module):
+        if values.get(name) in (None, ""):
+            raise item_refusals.missing_value(name, f"{path}.{name}")
+    if module == "Deals":
+        check_stage(organisation, values, path)
+    check_unique(organisation, module, values, path)
+    return organisation.add(module, values, at=context.now)
 
 
 def update_one(world: World, context: RequestContext) -> Answer:
@@ -62,7 +73,19 @@ def with_id(item: Any, record: Record) -> Any:
 
 def update_many(world: World, context: RequestContext) -> Answer:
     """``PUT /{module}``: each item has its id."""
-    return act_on_each(items_of(context), _updater(world, context, table_of(world, context)))
+    table = listed_table_of(world, context)
+    return act_on_each(items_of(context), _updater(world, context, table))
+
+
+def listed_table_of(world: World, context: RequestContext) -> Table:
+    """
+    Return the table of the module in the path of a call that refuses everything in its list.
+
+    :raises RefusedError: ``INVALID_MODULE``
+    """
+    if context.path["module"] not in world.organisation.records:
+        raise refusals.in_list("data", item_refusals.unknown_module())
+    return table_of(world, context)
 
 
 def _updater(world: World, context: RequestContext, table: Table) -> Callable[[Json, str], Json]:
@@ -72,13 +95,13 @@ def _updater(world: World, context: RequestContext, table: Table) -> Callable[[J
         record = table.get(str(item["id"]))
         if record is None:
             raise item_refusals.bad_value("id", f"{path}.id", "the id given seems to be invalid")
-        _update(world.organisation, context, record, item, path)
-        return _success(record, "record updated")
+        update_record(world.organisation, context, record, item, path)
+        return success(record, "record updated")
 
     return update
 
 
-def _update(
+def update_record(
     organisation: Organisation, context: RequestContext, record: Record, item: Json, path: str
 ) -> None:
     """
@@ -90,6 +113,9 @@ def _update(
     _check_unmodified(record, context)
     module = record.table.module if record.table else ""
     values = _writable_values(organisation, module, item, path)
+    for name in _mandatory(organisation, module):
+        if name in values and values[name] in (None, ""):
+            raise item_refusals.missing_value(name, f"{path}.{name}")
     check_unique(organisation, module, values, path, but=record)
     if module == "Deals" and {"Stage", "Pipeline"} & values.keys():
         check_stage(organisation, {**record.all_values(), **values}, path)
@@ -112,7 +138,7 @@ def delete(world: World, context: RequestContext) -> Answer:
     def remove(item: Json, path: str) -> Json:
         if item["id"] not in table:
             raise refusals.ItemRefusedError("INVALID_DATA", "record not deleted", item)
-        del table[item["id"]]
+        world.organisation.remove(table.module, item["id"], at=context.now)
         return refusals.success("record deleted", item)
 
     return act_on_each([{"id": each} for each in ids], remove)
@@ -217,7 +243,7 @@ def _check_unmodified(record: Record, context: RequestContext) -> None:
         raise item_refusals.already_modified(_record_details(record))
 
 
-def _success(record: Record, message: str) -> Json:
+def success(record: Record, message: str) -> Json:
     details = {**_record_details(record), "$approval_state": record["$approval_state"]}
     return refusals.success(message, details)
 
