@@ -33,6 +33,14 @@ class RemoteSimulator:
         """Return how many leads the ledger has as converted."""
         return int(self._ask("converted"))
 
+    def answer_slowly(self) -> None:
+        """Let calls and jobs take as long as the settings say, until ``answer_at_once``."""
+        self._ask("answer slowly")
+
+    def answer_at_once(self) -> None:
+        """Let calls and jobs take no longer than they need."""
+        self._ask("answer at once")
+
     def _ask(self, what: str) -> Any:
         self._pipe.send(what)
         return self._pipe.recv()
@@ -53,11 +61,11 @@ class RecordingSimulator(Simulator):
 
 
 @contextmanager
-def remote_simulator(leads: int) -> Iterator[RemoteSimulator]:
+def remote_simulator(leads: int, **settings: float) -> Iterator[RemoteSimulator]:
     """Run a simulator with ``leads`` leads, and as many for the replay, until the block ends."""
     context = get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, leads), daemon=True)
+    process = context.Process(target=_serve, args=(there, leads, settings), daemon=True)
     process.start()
     there.close()  # otherwise recv() would not fail when the process ends
     try:
@@ -67,12 +75,14 @@ def remote_simulator(leads: int) -> Iterator[RemoteSimulator]:
         process.join()
 
 
-def _serve(pipe: Connection, leads: int) -> None:
+def _serve(pipe: Connection, leads: int, settings: dict[str, Any]) -> None:
     simulator = RecordingSimulator(SimulatorSettings(leads=0, concurrency=25))
     made = [simulator.add_lead()["id"] for _ in range(2 * leads)]
     answers = {
         "calls": lambda: simulator.calls,
         "converted": lambda: len(simulator.ledger()["conversions"]),
+        "answer slowly": lambda: simulator.tune(**settings),
+        "answer at once": lambda: simulator.tune(**dict.fromkeys(settings, 0.0)),
     }
     with Server(simulator) as server:
         handle = {"origin": server.origin, "grant_code": simulator.grant_code()}
