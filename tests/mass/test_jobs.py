@@ -11,8 +11,9 @@ from django.utils.timezone import now
 
 from tests.mass.bench import Bench, Stage, policy
 from zoho_crm.matching import DealTemplate
-from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob
+from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob, from_now
 from zoho_crm.services import mass_convert
+from zoho_crm.types import JobStage, JobState
 
 pytestmark = pytest.mark.slow
 
@@ -202,6 +203,75 @@ def test_other_leads_go_first_if_the_first_ones_come_to_nothing(bench: Bench) ->
     bench.until_ended(run)
 
     assert bench.routes() == {"convert": CANARIES, "mass": FEW}
+
+
+# Polls
+
+
+def job_of(run: MassConversion, **columns: Any) -> MassConversionJob:
+    defaults = {"posted_at": DbNow(), "effect": {}, **columns}
+    return MassConversionJob.objects.create(
+        mass_conversion=run, connection=run.connection, **defaults
+    )
+
+
+def seconds_to_poll(job: MassConversionJob) -> float:
+    found = MassConversionJob.objects.annotate(now=DbNow()).get(pk=job.pk)
+    assert found.due_at is not None
+    return (found.due_at - found.now).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("durations", "seconds"),
+    [
+        ([], 0.5),
+        ([800], 200),
+        ([400, 4_000, 800], 100),
+        ([100, *21 * [1_200]], 300),
+    ],
+    ids=["the first job", "one before", "the shortest", "a short one of long ago"],
+)
+def test_a_job_is_polled_after_a_quarter_of_the_shortest_of_the_last_jobs(
+    bench: Bench, settings: Any, durations: list[float], seconds: float
+) -> None:
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "READ_SPACING": 60}
+    run = bench.prepare(bench.leads(1))
+    for number, took in enumerate(reversed(durations)):
+        ended = -10_000 * (number + 1)
+        times = {"posted_at": from_now(ended - took), "ended_at": from_now(ended)}
+        job_of(run, status=JobStatus.FINISHED, **times)
+    job = job_of(run)
+
+    mass_convert.jobs.mark_accepted(job, [], "1")
+
+    assert seconds - 20 < seconds_to_poll(job) <= seconds
+
+
+def test_each_poll_of_a_job_waits_half_as_long_again_as_the_one_before(
+    bench: Bench, settings: Any
+) -> None:
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "READ_SPACING": 60}
+    run = bench.prepare(bench.leads(1))
+    job_of(run, status=JobStatus.FINISHED, posted_at=from_now(-400), ended_at=DbNow())
+    job = job_of(run, status=JobStatus.ACCEPTED)
+    waits = []
+
+    for _poll in range(3):
+        job.refresh_from_db()
+        mass_convert.jobs.save_state(job, JobState(stage=JobStage.IN_PROGRESS))
+        waits.append(seconds_to_poll(job))
+
+    assert waits == pytest.approx([150, 225, 300], abs=20)  # at most five times READ_SPACING
+
+
+def test_polls_of_short_jobs_come_sooner_from_job_to_job(bench: Bench) -> None:
+    bench.finished(bench.leads(CANARIES + 4 * 50))
+
+    durations = [
+        (job.ended_at - job.posted_at).total_seconds() for job in jobs(bench) if job.ended_at
+    ]
+    assert len(durations) == 4
+    assert durations[-1] < durations[0]
 
 
 # Leads that a job does not convert

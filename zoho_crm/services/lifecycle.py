@@ -61,10 +61,10 @@ NO_PERSONAL_DATA: Values = {
 }
 
 
-def retry_delay(retry_count: int, first: float = FIRST_RETRY_SECONDS) -> float:
-    """Return the seconds to wait after so many retries in a row, doubled with each of them."""
+def retry_delay(retry_count: int, first: float = FIRST_RETRY_SECONDS, growth: float = 2.0) -> float:
+    """Return the seconds to wait after so many retries in a row; each multiplies them."""
     longest = MAX_RETRY_DELAY_IN_READ_SPACINGS * conf().READ_SPACING
-    return min(first * 2.0 ** min(retry_count, 20), longest)
+    return min(first * growth ** min(retry_count, 20), longest)
 
 
 def payload_hash(row: LeadConversion) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from datetime import timedelta
-from statistics import median
 from typing import Any
 
 from django.db.models import Q
@@ -28,10 +26,14 @@ from zoho_crm.types import ConversionPlan, Effect, JobState, Lead, as_json
 
 JobStatus = MassConversionJob.Status
 Status = LeadConversion.Status
-#: Seconds until a job is polled for the first time, at least.
-MIN_FIRST_POLL_SECONDS = 2.0
-#: The last jobs of a connection whose median duration is the wait before the first poll.
+#: Seconds until the first job of a connection is polled for the first time.
+FIRST_POLL_SECONDS = 0.5
+#: Later ones are polled after this share of the shortest of so many jobs before, but not earlier.
+FIRST_POLL_SHARE = 0.25
 DURATION_SAMPLE_JOBS = 21
+MIN_POLL_SECONDS = 0.05
+#: How much longer the wait before each further poll is.
+POLL_GROWTH = 1.5
 
 
 # Which rows can be sent in a job
@@ -125,7 +127,7 @@ def mark_accepted(job: MassConversionJob, rows: list[LeadConversion], zoho_job_i
     values: dict[str, Any] = {"in_doubt": True, "due_at": None, "retry_count": 0}
     values |= {"quiet_until": from_now(conf().JOB_HORIZON)}
     details = {"job_id": zoho_job_id}
-    first_poll = from_now(_usual_duration(job.connection_id))
+    first_poll = from_now(_poll_delay(job.connection_id, polls=0))
     with atomic():
         _update(job, status=JobStatus.ACCEPTED, zoho_job_id=zoho_job_id, due_at=first_poll)
         LeadConversion.objects.move(
@@ -175,7 +177,7 @@ def save_state(job: MassConversionJob, state: JobState) -> None:
     if state.is_final:
         finish(job, JobStatus.FINISHED, counts=counts)
     else:
-        wait = lifecycle.retry_delay(job.polls)
+        wait = _poll_delay(job.connection_id, polls=job.polls + 1)
         _update(job, counts=counts, polls=job.polls + 1, due_at=from_now(wait))
 
 
@@ -241,11 +243,18 @@ def _update(job: MassConversionJob, **values: Any) -> None:
     MassConversionJob.objects.filter(pk=job.pk, ended_at=None).update(**values)
 
 
-def _usual_duration(connection_id: int) -> float:
-    """Return the median duration of the connection's last jobs in seconds, or the least wait."""
+def _poll_delay(connection_id: int, *, polls: int) -> float:
+    """
+    Return the seconds to the next poll of a job, after so many polls of it.
+
+    A job has ended at some time between the last poll that found it running and the one that found
+    it done. The time up to that poll is taken for its duration: so a first poll that comes too late
+    for short jobs comes earlier for the next, as it is at a quarter of the shortest duration.
+    """
     ended = MassConversionJob.objects.filter(
         connection_id=connection_id, status=JobStatus.FINISHED
     ).order_by("-ended_at")
     times = ended.values_list("posted_at", "ended_at")[:DURATION_SAMPLE_JOBS]
-    durations = [(end - begun) / timedelta(seconds=1) for begun, end in times if end]
-    return max(MIN_FIRST_POLL_SECONDS, median(durations)) if durations else MIN_FIRST_POLL_SECONDS
+    durations = [(end - begun).total_seconds() for begun, end in times if end]
+    first = min(durations) * FIRST_POLL_SHARE if durations else FIRST_POLL_SECONDS
+    return lifecycle.retry_delay(polls, max(first, MIN_POLL_SECONDS), POLL_GROWTH)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Hashable, Iterable
 from datetime import datetime
 from functools import cached_property
+from math import inf
 from typing import Any, TypeVar
 
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
@@ -77,7 +78,8 @@ class WorkContext:
     @property
     def free_calls(self) -> int:
         """The number of calls to Zoho that may start now."""
-        return max(0, self.health.limit.calls - self.pool.zoho_calls)
+        limit = 0 if self.health.needs_token else self.health.limit.calls
+        return max(0, limit - self.pool.zoho_calls)
 
     def rows_in_flight(self) -> set[int]:
         """Return the primary keys of rows that a generator is about, or a move to be written."""
@@ -162,6 +164,8 @@ class Step:
         self._context = context
         #: The generators that wait for a call, or for others.
         self.waiting: list[WorkItem] = []
+        #: When something will be due that is not yet, on the monotonic clock.
+        self.due_at = inf
         self._last_refresh = 0
 
     def due(self) -> Iterable[WorkItem]:

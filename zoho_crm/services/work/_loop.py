@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from functools import partial
+from math import inf
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -58,6 +59,8 @@ STEPS = (
 )
 #: The longest wait for results in one pass of the loop.
 MAX_WAIT_SECONDS = 0.2
+#: If nothing will be due for so long, the loop ends: the next one costs less than to wait.
+MAX_IDLE_SECONDS = 0.25
 #: The longest time between two refreshes; with a small ``SLICE`` it is shorter.
 MAX_REFRESH_SECONDS = 0.5
 #: Moves that are written together, and the longest time that a move waits for others.
@@ -124,8 +127,16 @@ class WorkLoop:
             self._refresh_and_start_calls()
 
     def _is_finished(self) -> bool:
-        is_run_due = any(run.is_due for run in self._context.runs) and not self._is_stopping()
-        return self._context.pool.is_idle and not is_run_due
+        return self._context.pool.is_idle and self._seconds_until_due() > MAX_IDLE_SECONDS
+
+    def _seconds_until_due(self) -> float:
+        """Return the seconds until the next call may be due; infinite if none may start then."""
+        context = self._context
+        if self._is_stopping() or not context.free_calls:
+            return inf
+        if context.pool.is_idle and any(run.is_due for run in context.runs):
+            return 0.0
+        return max(0.0, min(step.due_at for step in self._steps) - time.monotonic())
 
     def _is_stopping(self) -> bool:
         """Return whether no more calls may start: stop signal, back-off, or end of the slice."""
@@ -350,7 +361,8 @@ class WorkLoop:
 
     def _collect_results(self) -> None:
         """Handle the results of finished calls, write moves in batches, and renew the lease."""
-        timeout = min(MAX_WAIT_SECONDS, self._context.settings.LEASE / 8)
+        longest = min(MAX_WAIT_SECONDS, self._context.settings.LEASE / 8)
+        timeout = min(longest, self._seconds_until_due())
         for pending, future in self._context.pool.finished(timeout=timeout):
             self._take_results(pending, future)
         self._hand_over()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 
 from django.db.models import QuerySet
 
@@ -20,7 +21,7 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
     ZohoError,
 )
-from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob, Move, holds
+from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob, Move
 from zoho_crm.services.lifecycle import body_hash
 from zoho_crm.services.mass_convert import effect_of, jobs, min_job_size
 from zoho_crm.services.work._context import Step
@@ -64,16 +65,21 @@ class MassJobsStep(Step):
 
     def due(self) -> Iterator[WorkItem]:
         """Yield the polls that are due, and the next job if another one may be open."""
-        if not self._is_refreshed():
+        if not self._is_refreshed() and time.monotonic() < self.due_at:
             return
         open_jobs = MassConversionJob.objects.filter(
             connection=self._context.connection, ended_at=None
         )
-        open_jobs = open_jobs.defer("effect", "counts").order_by("due_at")
-        found = list(open_jobs.annotate(is_due=holds(due_at__lte=DbNow())))
+        found = list(open_jobs.defer("effect", "counts").annotate(now=DbNow()).order_by("due_at"))
+        self.due_at = inf
         for job in found:
-            if job.is_due and job.status == JobStatus.ACCEPTED:
-                yield WorkItem(self._poll(job), key=job)
+            is_open = job.status == JobStatus.ACCEPTED and not self._context.is_begun(job)
+            if is_open and job.due_at:
+                seconds = (job.due_at - job.now).total_seconds()
+                if seconds <= 0:
+                    yield WorkItem(self._poll(job), key=job)
+                else:
+                    self.due_at = min(self.due_at, time.monotonic() + seconds)
         if len(found) < MAX_OPEN_JOBS and not self._context.is_begun(NEXT_JOB):
             yield from self._next_job()
 
@@ -144,6 +150,7 @@ class MassJobsStep(Step):
             started: StartedJob = yield Call(start, answers=refusals)
             members = [row for row in rows if row is not started.refused_row]
             yield Transaction(partial(jobs.mark_accepted, job, members, started.job_id))
+            self._look_again()  # for its first poll
             if started.refused_row and started.error:
                 yield Transaction(partial(jobs.send_singly, started.refused_row, started.error))
         except refusals as error:
@@ -167,6 +174,7 @@ class MassJobsStep(Step):
                 answers=(RequestRefusedError, PermissionDeniedError),
             )
             yield Transaction(partial(jobs.save_state, job, state))
+            self._look_again()  # for the next poll, or another job
         except RequestRefusedError:
             yield Transaction(partial(jobs.mark_not_found, job))
         except (ZohoError, UnexpectedError) as error:

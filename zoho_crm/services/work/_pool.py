@@ -53,6 +53,8 @@ class CallPool:
 
     def finished(self, *, timeout: float) -> list[tuple[PendingCall, Future[Any]]]:
         """Wait at most so many seconds for a result, and return the finished calls."""
+        if self.is_idle:
+            time.sleep(timeout)
         futures: list[Future[Any]] = []
         with suppress(Empty):
             while len(futures) < len(self._pending):
