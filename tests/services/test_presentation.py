@@ -37,6 +37,7 @@ from zoho_crm.services.presentation import (
     error_code_text,
     error_text,
     explain_plan,
+    followed_by,
     given_text,
     reason_of,
     reason_text,
@@ -411,3 +412,17 @@ def test_a_missing_permission_is_named_where_a_connection_backs_off() -> None:
 )
 def test_the_reason_of_a_preview_is_shown_in_words(verdict: str, reason: str, shown: str) -> None:
     assert reason_text(LeadConversion(verdict=verdict, reason=reason)) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("invalid oauth scope", "invalid oauth scope. Grant it."),
+        ("GET x: lost (errno 104)", "GET x: lost (errno 104). Grant it."),
+        ("It is late. ", "It is late. Grant it."),
+        ("Is it late?", "Is it late? Grant it."),
+    ],
+)
+def test_a_message_before_another_sentence_ends_in_a_full_stop(text: str, shown: str) -> None:
+    assert followed_by(text, "Grant it.") == shown
+    assert followed_by(text, "") == text.rstrip()

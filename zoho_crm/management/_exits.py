@@ -21,7 +21,7 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
 )
 from zoho_crm.management._output import visible
-from zoho_crm.services.presentation import describe_error
+from zoho_crm.services.presentation import describe_error, followed_by
 
 
 class ExitCode(IntEnum):
@@ -97,10 +97,7 @@ def exit_code_of(error: Exception) -> ExitCode:
 def error_text(error: Exception) -> str:
     """Return the message of an error and, where there is one, the advice what to do next."""
     advice = next((text for kind, text in _advice().items() if isinstance(error, kind)), "")
-    what = describe_error(error).rstrip()
-    # Messages of Zoho's, and those of the network, do not end in a full stop.
-    stop = "." if advice and (what[-1:].isalnum() or what.endswith(")")) else ""
-    return visible(f"{what}{stop} {advice}".strip())
+    return visible(followed_by(describe_error(error), advice))
 
 
 def _advice() -> dict[type[Exception], str]:

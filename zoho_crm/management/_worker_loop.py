@@ -22,7 +22,7 @@ from zoho_crm.management._lock_waits import short_lock_waits
 from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, MassConversion
 from zoho_crm.services import signals, tokens, work
 from zoho_crm.services.outages import OUTAGE_ERRORS, is_outage
-from zoho_crm.services.presentation import backoff_text
+from zoho_crm.services.presentation import backoff_text, followed_by
 
 #: Seconds between two attempts while another process holds the lease of the connection.
 POLL_SECONDS = 0.5
@@ -249,10 +249,9 @@ def report_blocked_connections(rows: QuerySet[LeadConversion], problems: Problem
     for state in _blocked_connections().filter(pk__in=connection_ids).select_related("connection"):
         facts = {"connection": state.connection, "why": backoff_text(state)}
         if state.backoff_kind == ConnectionWork.BackoffKind.PERSON:
-            message = _(
-                "“%(connection)s” needs a person: %(why)s Then: manage.py zoho_status --test"
-            )
-            problems.add(ExitCode.NEEDS_PERSON, message % facts)
+            message = _("“%(connection)s” needs a person: %(why)s") % facts
+            then = _("Then: manage.py zoho_status --test")
+            problems.add(ExitCode.NEEDS_PERSON, followed_by(message, then))
         else:
             message = _("“%(connection)s” waits, and tries again by itself: %(why)s")
             problems.add(ExitCode.LIMIT, message % facts)

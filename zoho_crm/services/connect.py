@@ -42,7 +42,7 @@ from zoho_crm.models import (
 from zoho_crm.services import clients, grants, organisations, users, work
 from zoho_crm.services._transactions import outside_transaction
 from zoho_crm.services._zoho import api
-from zoho_crm.services.presentation import describe_error
+from zoho_crm.services.presentation import describe_error, followed_by
 from zoho_crm.types import Environment, HiddenVariables, Secret, TokenGrant, storable
 
 #: Seconds within which a person has to give consent.
@@ -420,7 +420,7 @@ def _revoked_on_error(accounts: AccountsClient, given: TokenGrant) -> Iterator[N
     except ZohoError as error:
         is_settled = True
         raise type(error)(
-            f"{error} {_revoke(accounts, given)}",
+            followed_by(str(error), _revoke(accounts, given)),
             code=error.code,
             http_status=error.http_status,
             details=error.details,

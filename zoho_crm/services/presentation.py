@@ -567,6 +567,13 @@ def describe_error(error: BaseException) -> str:
     return refusal_text(str(error), error.problems if isinstance(error, ZohoError) else ())
 
 
+def followed_by(text: str, next_sentence: str) -> str:
+    """Return two sentences, the first with a full stop, which Zoho's messages often lack."""
+    text = text.rstrip()
+    stop = "." if next_sentence and (text[-1:].isalnum() or text.endswith(")")) else ""
+    return f"{text}{stop} {next_sentence}".strip()
+
+
 def event_text(event: LeadConversionEvent) -> str:
     """Return the code and the fields of the error that an event stores; empty if it has none."""
     details = event.details
