@@ -23,14 +23,16 @@ from django.utils.log import AdminEmailHandler
 from django.utils.timezone import now
 from django.views.debug import ExceptionReporter
 
+from tests.grants import granted
 from tests.parameters import mostly_long
 from tests.reporter import OUTSIDE, Place, Tracer, links_of, shown_by
 from zoho_crm import crypto
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY
 from zoho_crm.exceptions import ZohoError
-from zoho_crm.models import Connection, Token
-from zoho_crm.services import clients, connect, keys, tokens
+from zoho_crm.models import Connection, SdkToken, Token
+from zoho_crm.services import clients, connect, keys, sdk_tokens, tokens
 from zoho_crm.services.export_tokens import export_tokens
+from zoho_crm.services.sdk_rows import SdkGrant
 from zoho_crm.services.users import disconnect_user
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from zoho_crm.types import Secret
@@ -125,6 +127,28 @@ class Site:
         options = (f"--from-file={path}", "--no-verify", "--execute")
         return lambda: call_command("zoho_import_tokens", *options, stdout=io.StringIO())
 
+    def sdk_save(self) -> Callable[[], object]:
+        """A program that uses Zoho's SDK saves a grant."""
+        grant = self._grant_of_sdk()
+        return lambda: sdk_tokens.save(grant)
+
+    def sdk_kept(self) -> Callable[[], object]:
+        """It finds one of which Zoho does not say whose it is, and which is to be renewed."""
+        sdk_id = sdk_tokens.save(self._grant_of_sdk(scope="ZohoCRM.modules.ALL"))
+        SdkToken.objects.update(expires_at=now() - LONG_AGO, asked_at=None)
+        return lambda: sdk_tokens.find_by_id(sdk_id)
+
+    def _grant_of_sdk(self, **code: str) -> SdkGrant:
+        given = granted(self.zoho, **code)
+        return SdkGrant(
+            client_id=CLIENT_ID,
+            client_secret=Secret(CLIENT_SECRET),
+            refresh_token=Secret(given["refresh_token"]),
+            access_token=Secret(given["access_token"]),
+            api_domain=self.zoho.origin,
+            expires_at=now() + LONG_AGO,
+        )
+
     def _new_file(self) -> Path:
         return self.directory / str(len(list(self.directory.iterdir())))
 
@@ -140,7 +164,7 @@ class Site:
 
 PATHS = ["by_code", "by_command", "by_page", "start", "callback", "refresh", "api_call"]
 PATHS += ["rejected", "disconnect", "disconnect_user", "rotate", "forget"]
-PATHS += ["export_tokens", "import_tokens"]
+PATHS += ["export_tokens", "import_tokens", "sdk_save", "sdk_kept"]
 
 
 @pytest.fixture
