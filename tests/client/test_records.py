@@ -329,6 +329,17 @@ def test_a_record_that_moves_to_the_next_page_is_found_once() -> None:
         next(found)
 
 
+def test_records_are_counted(transport: Transport, crm: ZohoClient) -> None:
+    for city in ("Bonn", "Bonn", "Ulm"):
+        transport.simulator.add("Accounts", Account_Name="Nordwind", Billing_City=city)
+    transport.simulator.advance(900)
+    accounts = crm.records("Accounts")
+
+    assert accounts.count() == 3
+    assert accounts.count(field("Billing_City") == "Bonn") == 2
+    assert accounts.count(field("Billing_City") == "Köln") == 0
+
+
 @pytest.mark.parametrize(("body", "number"), [(b'{"count": 42}', 42), (b'{"count": 0}', 0)])
 def test_records_are_counted_by_criteria(body: bytes, number: int) -> None:
     canned = Canned(200, body)

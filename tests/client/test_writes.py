@@ -272,6 +272,88 @@ def test_a_time_without_zone_is_no_condition(transport: Transport, crm: ZohoClie
     assert calls_of(transport.simulator, "PUT") == 0
 
 
+# Upsert
+
+
+def test_an_upsert_updates_what_is_known_and_creates_the_rest(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    zoho = transport.simulator
+    ada = zoho.add("Contacts", Last_Name="King", Email="ada@engine.example", Phone="1")
+
+    known, new = crm.records("Contacts").upsert(
+        [
+            {"Last_Name": "Lovelace", "Email": "ada@engine.example"},
+            {"Last_Name": "Babbage", "Email": "charles@engine.example"},
+        ],
+        duplicate_check_fields=["Email"],
+    )
+
+    stored = zoho.records["Contacts"]
+    assert (known.id, known.action, known.duplicate_field) == (ada.id, "update", "Email")
+    assert (new.action, new.duplicate_field, new.error) == ("insert", "", None)
+    assert (stored[ada.id]["Last_Name"], stored[ada.id]["Phone"]) == ("Lovelace", "1")
+    assert stored[new.id]["Last_Name"] == "Babbage"
+
+
+def test_many_records_are_upserted_and_each_that_is_refused_has_its_error(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    zoho = transport.simulator
+    for number in range(0, 230, 2):
+        zoho.add("Contacts", Last_Name="old", Email=f"{number}@engine.example")
+    records: list[dict[str, Any]] = [
+        {"Last_Name": "new", "Email": f"{number}@engine.example"} for number in range(230)
+    ]
+    records[101]["Last_Name"] = "x" * 81
+
+    results = crm.records("Contacts").upsert(records, duplicate_check_fields=["Email"])
+
+    expected = [("update", "insert")[number % 2] for number in range(230)]
+    expected[101] = ""
+    assert [result.action for result in results] == expected
+    assert {number: code for number, code in enumerate(codes(results)) if code} == {
+        101: "INVALID_DATA"
+    }
+    assert len(zoho.records["Contacts"]) == 229
+
+
+def test_the_lost_answer_to_an_upsert_is_in_doubt_and_the_next_one_finds_the_record(
+    transport: Transport,
+) -> None:
+    zoho, crm = transport.simulator, transport.client()
+    zoho.fail("any", "close_after")
+    records = [{"Last_Name": "King", "Email": "ada@engine.example"}]
+
+    with pytest.raises(UnknownOutcomeError) as caught:
+        crm.records("Contacts").upsert(records)
+    [result] = crm.records("Contacts").upsert(records)
+
+    assert caught.value.may_repeat is False
+    assert result.action == "update"
+    assert len(zoho.records["Contacts"]) == 1
+
+
+def test_an_upsert_names_its_fields_and_conditions() -> None:
+    canned = Canned(400, b'{"code": "X", "status": "error", "message": ""}')
+    with pytest.raises(RequestRefusedError):
+        client_of(canned).records("Leads").upsert(
+            [{"Last_Name": "King"}],
+            duplicate_check_fields=("Email", "Key"),
+            trigger=[],
+            if_unmodified_since=datetime(2027, 1, 1, tzinfo=UTC),
+        )
+
+    [request] = canned.requests
+    assert str(request.url).endswith("/crm/v8/Leads/upsert")
+    assert json.loads(request.body or b"") == {
+        "data": [{"Last_Name": "King"}],
+        "duplicate_check_fields": ["Email", "Key"],
+        "trigger": [],
+    }
+    assert request.headers["If-Unmodified-Since"] == "2027-01-01T00:00:00+00:00"
+
+
 # Delete
 
 
@@ -451,6 +533,7 @@ def test_any_answer_to_a_write_is_results_or_one_of_our_errors(status: int, body
     for write in (
         lambda: contacts.create([{"Last_Name": "A"}]),
         lambda: contacts.update([{"id": "1"}]),
+        lambda: contacts.upsert([{"Last_Name": "A"}]),
         lambda: contacts.delete(["1"]),
     ):
         try:

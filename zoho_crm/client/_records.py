@@ -212,6 +212,38 @@ class RecordsClient:
         )
         return write.all(records, identified_values)
 
+    def upsert(
+        self,
+        records: Iterable[Mapping[str, Any]],
+        *,
+        duplicate_check_fields: Iterable[str] = (),
+        trigger: Iterable[str] | None = None,
+        assignment_rule: str = "",
+        if_unmodified_since: datetime | None = None,
+    ) -> tuple[WriteResult, ...]:
+        """
+        Update the record that a value identifies, or create it; results are as of ``create``.
+
+        ``action`` says which. An upsert of leads does not see converted ones: it creates another.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/upsert-records.html
+
+        :param duplicate_check_fields: API names of the fields to compare first, of unique fields or
+            Zoho's own, such as ``Email``; by default Zoho's own, then the unique ones
+        :param trigger: as in ``create``, and so is ``assignment_rule``
+        :param if_unmodified_since: as in ``update``
+        """
+        names = [*field_names(duplicate_check_fields)]
+        checked: JsonObject = {"duplicate_check_fields": names} if names else {}
+        write = Write(
+            api=self.api,
+            method="POST",
+            path=f"{self._path}/upsert",
+            keys={**checked, **_keys(trigger, assignment_rule)},
+            headers=_condition(if_unmodified_since),
+        )
+        return write.all(records, record_values)
+
     def delete(self, ids: Iterable[str], *, run_workflows: bool = True) -> tuple[WriteResult, ...]:
         """
         Delete records, and return the result or the error of each, as ``create`` does.

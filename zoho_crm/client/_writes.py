@@ -59,8 +59,8 @@ class Write:
     api: Api
     method: str
     path: str
-    #: What is done to a record if the answer does not say it.
-    action: str
+    #: What is done to a record, if it is not the answer that says it.
+    action: str = ""
     #: What the body has besides the records.
     keys: JsonObject = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
