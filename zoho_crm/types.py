@@ -209,6 +209,27 @@ class Lead:
         return cls(**{**stored, **parts, "converted": converted and Converted(**converted)})
 
 
+class PersonKind(StrEnum):
+    """What a record about a person is."""
+
+    LEAD = "lead"
+    CONVERTED_LEAD = "converted_lead"
+    CONTACT = "contact"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """A lead or a contact with a certain e-mail address."""
+
+    kind: PersonKind
+    id: str
+    name: str = ""
+    #: The company of a lead, or the name of a contact's account.
+    company: str = ""
+    #: The records that a converted lead became.
+    converted: Converted | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Match:
     """An existing contact or account that a lead can be attached to."""

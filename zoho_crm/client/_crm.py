@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 from zoho_crm.client._answers import count_of, id_of, text_of
 from zoho_crm.client._api import Api
 from zoho_crm.client._leads import MAX_NAME_LENGTH, LeadsClient
 from zoho_crm.client._mass import JobsClient
+from zoho_crm.client._people import person_of_contact, person_of_lead
 from zoho_crm.client._records import RecordsClient
 from zoho_crm.exceptions import ServerError
 from zoho_crm.types import (
@@ -18,6 +19,7 @@ from zoho_crm.types import (
     Environment,
     JsonObject,
     Organisation,
+    Person,
     Pipeline,
     Reference,
     Stage,
@@ -52,6 +54,21 @@ class ZohoClient:
     def records(self, module: str) -> RecordsClient:
         """Return the endpoints of a module's records, such as ``Contacts``."""
         return RecordsClient(api=self.api, module=module)
+
+    def find_person(self, email: str) -> tuple[Person, ...]:
+        """
+        Find the leads, converted ones too, and the contacts with exactly this address.
+
+        Leads come first. One that was written a moment ago may be missing.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/search-records.html
+
+        :raises ValueError: if the address is empty
+        :raises RequestRefusedError: if Zoho refuses it, or finds too many that contain it
+        """
+        leads = self.records("Leads").search(email=email, converted=None)
+        contacts = self.records("Contacts").search(email=email)
+        return tuple(chain(map(person_of_lead, leads), map(person_of_contact, contacts)))
 
     def organisation(self) -> Organisation:
         """Return the organisation: https://www.zoho.com/crm/developer/docs/api/v8/get-org-data.html."""

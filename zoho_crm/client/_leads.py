@@ -240,7 +240,7 @@ def _checked(lead_id: str) -> str:
 def _page(body: JsonObject) -> LeadPage:
     info = _object(body.get("info"))
     return LeadPage(
-        leads=tuple(map(_lead, body.get("data") or [])),
+        leads=tuple(map(lead_of, body.get("data") or [])),
         next_page_token=str(info.get("next_page_token") or "")[:MAX_PAGE_TOKEN_LENGTH],
         has_more=bool(info.get("more_records")),
     )
@@ -269,7 +269,8 @@ def text_of(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _lead(record: JsonObject) -> Lead:
+def lead_of(record: JsonObject) -> Lead:
+    """Return the lead of an answer."""
     shown = {name: text_of(value) for name, value in record.items() if name not in _HIDDEN}
     return Lead(
         id=str(record["id"])[:MAX_ID_LENGTH],
