@@ -25,6 +25,8 @@ from django.utils.timezone import localdate
 from zoho_crm.matching import POLICIES, DecisionContext, Preview
 from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.services import convert, mass_convert
+from zoho_crm.services.mass_convert._decisions import previewed_in_run
+from zoho_crm.services.mass_convert._steps import advance_runs
 from zoho_crm.types import Lead, Verdict
 
 #: Limits: seconds of one step, and of all steps until the run can be started.
@@ -105,7 +107,7 @@ def previewed_run(kind: str, rows: int, groups: int) -> MassConversion:
     for start in range(0, rows, PREVIEW_BATCH_ROWS):
         batch = run.rows.filter(lead_id__in=ids[start : start + PREVIEW_BATCH_ROWS])
         LeadConversion.objects.move(
-            mass_convert.previewed_in_run(row, preview(kind, row, groups), policy, context)
+            previewed_in_run(row, preview(kind, row, groups), policy, context)
             for row in batch.select_related("mass_conversion")
         )
     if database.vendor == "postgresql":
@@ -128,7 +130,7 @@ def take_steps(run: MassConversion) -> Steps:
     is_due = True
     while is_due:
         wall, cpu = time.monotonic(), time.process_time()
-        is_due = mass_convert.advance_runs(run.connection_id)[0].is_due
+        is_due = advance_runs(run.connection_id)[0].is_due
         steps.wall.append(time.monotonic() - wall)
         steps.cpu.append(time.process_time() - cpu)
     run.refresh_from_db()

@@ -10,7 +10,8 @@ from django.urls import reverse
 
 from tests.admin.pages import Page
 from zoho_crm.matching import POLICIES, Policy
-from zoho_crm.models import Connection, DbNow, LeadConversion, MassConversion
+from zoho_crm.models import Connection, LeadConversion, MassConversion
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import mass_convert, work
 from zoho_crm.simulator import Simulator
 

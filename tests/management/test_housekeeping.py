@@ -11,11 +11,11 @@ from zoho_crm.models import (
     ApiUsage,
     Connection,
     ConnectionEvent,
-    DbNow,
     LeadConversion,
     LeadConversionEvent,
     from_now,
 )
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import usage
 from zoho_crm.services.permissions import GROUPS, MANAGERS, OPERATORS, VIEWERS
 from zoho_crm.simulator import Simulator

@@ -9,8 +9,10 @@ import pytest
 from django.utils.timezone import now
 
 from tests.mass.bench import Bench, Stage
-from zoho_crm.models import LeadConversion, MassConversion, Move
+from zoho_crm.models import LeadConversion, MassConversion
+from zoho_crm.models._moves import Move
 from zoho_crm.services import mass_convert
+from zoho_crm.services.mass_convert._circuit_breaker import check_circuit_breaker
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +45,7 @@ def outcomes(bench: Bench) -> Any:
             row.save()
         last = rows[-1]
         last.status = Status.RUNNING
-        mass_convert.check_circuit_breaker([Move(row=last, to=Status(statuses[-1]))])
+        check_circuit_breaker([Move(row=last, to=Status(statuses[-1]))])
         run.refresh_from_db()
         return run
 
@@ -111,7 +113,7 @@ def test_refusals_before_the_last_resume_count_no_more(outcomes: Any) -> None:
 
     row = run.rows.first()
     row.status = Status.RUNNING
-    mass_convert.check_circuit_breaker([Move(row=row, to=Status.FAILED)])
+    check_circuit_breaker([Move(row=row, to=Status.FAILED)])
 
     run.refresh_from_db()
     assert (run.paused_reason, run.paused_details) == ("", {})

@@ -24,7 +24,8 @@ from tests.mass.test_groups import (
 from tests.parameters import mostly_long
 from zoho_crm.matching import DecisionContext, Preview
 from zoho_crm.models import LeadConversion, MassConversion
-from zoho_crm.services import convert, mass_convert
+from zoho_crm.services import convert
+from zoho_crm.services.mass_convert._decisions import previewed_in_run
 
 pytestmark = pytest.mark.slow
 
@@ -38,8 +39,7 @@ def previewed(bench: Bench, previews: list[Preview]) -> MassConversion:
     run = bench.prepare(by_lead)
     context = DecisionContext(today=localdate())
     LeadConversion.objects.move(
-        mass_convert.previewed_in_run(row, by_lead[row.lead_id], bench.policy, context)
-        for row in run.rows.all()
+        previewed_in_run(row, by_lead[row.lead_id], bench.policy, context) for row in run.rows.all()
     )
     return run
 

@@ -25,6 +25,8 @@ from zoho_crm.matching import Action, DecisionContext, Preview
 from zoho_crm.models import LeadConversion, LeadConversionEvent, MassConversion
 from zoho_crm.services import convert, mass_convert
 from zoho_crm.services.mass_convert import _groups, _steps
+from zoho_crm.services.mass_convert._decisions import previewed_in_run
+from zoho_crm.services.mass_convert._steps import advance_runs
 from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict
 
 pytestmark = pytest.mark.slow
@@ -316,7 +318,7 @@ def in_review(bench: Bench) -> Callable[[Iterable[Preview]], MassConversion]:
         run = bench.prepare(by_lead)
         context = DecisionContext(today=localdate())
         LeadConversion.objects.move(
-            mass_convert.previewed_in_run(row, by_lead[row.lead_id], bench.policy, context)
+            previewed_in_run(row, by_lead[row.lead_id], bench.policy, context)
             for row in run.rows.all()
         )
         take_steps(run)
@@ -338,7 +340,7 @@ def preview(number: int, company: str, email: str = "", account: str = "") -> Pr
 def take_steps(run: MassConversion) -> int:
     """Take steps until the run waits for a person; return their number."""
     for number in range(1, MAX_STEPS):
-        mass_convert.advance_runs(run.connection_id)
+        advance_runs(run.connection_id)
         run.refresh_from_db()
         if run.due_at is None:
             assert run.stage == Stage.REVIEW
@@ -359,7 +361,7 @@ def test_the_number_of_statements_does_not_depend_on_that_of_the_groups(
         run = in_review(preview(1000 * groups + index, name) for index, name in enumerate(names))
         decide_all(run)
         with CaptureQueriesContext(connections["default"]) as queries:
-            mass_convert.advance_runs(run.connection_id)
+            advance_runs(run.connection_id)
         assert take_steps(run) == 1
         return len(queries)
 
@@ -393,7 +395,7 @@ def test_a_step_ends_soon_and_the_run_cannot_be_started_before_the_last(
     monkeypatch.setattr(_groups, "STEP_SECONDS", 0)
     monkeypatch.setattr(_groups, "BATCH_ROWS", 5)
 
-    mass_convert.advance_runs(run.connection_id)
+    advance_runs(run.connection_id)
     with pytest.raises(StaleDecisionError, match="still being taken in"):
         bench.start(run)
 
@@ -409,8 +411,8 @@ def test_the_steps_of_many_runs_are_shared_out(
         decide_all(run)
     monkeypatch.setattr(_steps, "MAX_STEPS_SECONDS", 0)
 
-    due = [sum(run.is_due for run in mass_convert.advance_runs(runs[0].connection_id))]
-    due += [sum(run.is_due for run in mass_convert.advance_runs(runs[0].connection_id))]
+    due = [sum(run.is_due for run in advance_runs(runs[0].connection_id))]
+    due += [sum(run.is_due for run in advance_runs(runs[0].connection_id))]
 
     assert due == [2, 1]
 
@@ -465,7 +467,7 @@ def test_decisions_between_the_steps_leave_nothing_to_group(
         decide_all(run)
         for row in random.sample(list(run.rows.order_by("pk")), 8):
             for _step in range(random.randrange(8)):
-                mass_convert.advance_runs(run.connection_id)
+                advance_runs(run.connection_id)
             decide_somehow(random, bench.row(row.lead_id), bench.person)
         take_steps(run)
         assert groups.stored(run) == groups.regrouped(run)

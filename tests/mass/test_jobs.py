@@ -11,8 +11,10 @@ from django.utils.timezone import now
 
 from tests.mass.bench import Bench, Stage, policy
 from zoho_crm.matching import DealTemplate
-from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob, from_now
+from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob, from_now
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import mass_convert
+from zoho_crm.services.mass_convert import _jobs
 from zoho_crm.types import JobStage, JobState
 
 pytestmark = pytest.mark.slow
@@ -242,7 +244,7 @@ def test_a_job_is_polled_after_a_quarter_of_the_shortest_of_the_last_jobs(
         job_of(run, status=JobStatus.FINISHED, **times)
     job = job_of(run)
 
-    mass_convert.jobs.mark_accepted(job, [], "1")
+    _jobs.mark_accepted(job, [], "1")
 
     assert seconds - 20 < seconds_to_poll(job) <= seconds
 
@@ -258,7 +260,7 @@ def test_each_poll_of_a_job_waits_half_as_long_again_as_the_one_before(
 
     for _poll in range(3):
         job.refresh_from_db()
-        mass_convert.jobs.save_state(job, JobState(stage=JobStage.IN_PROGRESS))
+        _jobs.save_state(job, JobState(stage=JobStage.IN_PROGRESS))
         waits.append(seconds_to_poll(job))
 
     assert waits == pytest.approx([150, 225, 300], abs=20)  # at most five times READ_SPACING

@@ -10,7 +10,8 @@ import pytest
 
 from tests.mass.bench import Bench, Stage
 from zoho_crm.exceptions import RequestRefusedError
-from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionLine
+from zoho_crm.models import LeadConversion, MassConversion, MassConversionLine
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import convert, mass_convert, preview
 
 Status = LeadConversion.Status

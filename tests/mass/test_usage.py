@@ -11,7 +11,7 @@ from django.utils.timezone import now
 from tests.mass.bench import Bench
 from zoho_crm.models import ApiUsage, Connection, ConnectionWork
 from zoho_crm.services import usage
-from zoho_crm.services.mass_convert.jobs import min_job_size
+from zoho_crm.services.mass_convert._jobs import min_job_size
 
 
 def counted(bench: Bench) -> dict[str, tuple[int, int, int]]:

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from zoho_crm.models import Connection, DbNow, LeadConversion, from_now
+from zoho_crm.models import Connection, LeadConversion, from_now
+from zoho_crm.models._time import DbNow
 
 pytestmark = pytest.mark.django_db
 

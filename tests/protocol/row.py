@@ -13,7 +13,8 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
 )
 from zoho_crm.matching import POLICIES, DecisionContext, assess, decide_by
-from zoho_crm.models import LeadConversion, Move
+from zoho_crm.models import LeadConversion
+from zoho_crm.models._moves import Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.work._send import move_before_sending
 from zoho_crm.services.work._settle import move_after_read_back

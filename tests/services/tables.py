@@ -11,7 +11,9 @@ from django.db.models import BooleanField, Case, F, When
 from tests.services.model import ExpectedRow
 from tests.services.truth import MATCH, Truth
 from zoho_crm.matching import Preview, assess
-from zoho_crm.models import Connection, DbNow, LeadConversion, LeadConversionEvent, Move
+from zoho_crm.models import Connection, LeadConversion, LeadConversionEvent
+from zoho_crm.models._moves import Move
+from zoho_crm.models._time import DbNow
 from zoho_crm.services.preview import get_or_create_row
 from zoho_crm.services.settle import with_is_conclusive
 from zoho_crm.types import ConversionOptions, Converted, Environment, Lead, Match

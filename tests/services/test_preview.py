@@ -8,7 +8,8 @@ from zoho_crm.exceptions import (
     SecretUnreadableError,
     TransientError,
 )
-from zoho_crm.models import DbNow, LeadConversion
+from zoho_crm.models import LeadConversion
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import convert, work
 from zoho_crm.services.preview import preview, stored_preview
 from zoho_crm.types import ConversionPlan, as_json

@@ -5,7 +5,8 @@ from django.db.models import F
 
 from tests.protocol.row import Row
 from zoho_crm.exceptions import TransientError
-from zoho_crm.models import DbNow, LeadConversion, from_now
+from zoho_crm.models import LeadConversion, from_now
+from zoho_crm.models._time import DbNow
 from zoho_crm.services.settle import settle, with_is_conclusive
 from zoho_crm.types import ConversionPlan, as_json
 

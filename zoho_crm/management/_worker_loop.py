@@ -19,7 +19,8 @@ from django.utils.translation import ngettext
 from zoho_crm.conf import conf
 from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.management._lock_waits import short_lock_waits
-from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, MassConversion
+from zoho_crm.models import Connection, ConnectionWork, LeadConversion, MassConversion
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import signals, tokens, work
 from zoho_crm.services.outages import OUTAGE_ERRORS, is_outage
 from zoho_crm.services.presentation import backoff_text, followed_by

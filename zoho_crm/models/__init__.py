@@ -26,29 +26,25 @@ from zoho_crm.models._mass import (
     MassConversionLine,
     Policy,
 )
-from zoho_crm.models._moves import IN_PROGRESS, TRANSITIONS, Move, NumberByRow
-from zoho_crm.models._time import DbNow, from_now, holds
+from zoho_crm.models._moves import IN_PROGRESS
+from zoho_crm.models._time import from_now, holds
 from zoho_crm.models._usage import ApiUsage
 from zoho_crm.models._work import ConnectionWork
 
 __all__ = [
     "IN_PROGRESS",
     "REFUSED_FIELD",
-    "TRANSITIONS",
     "ApiUsage",
     "AuthorizationRequest",
     "Connection",
     "ConnectionEvent",
     "ConnectionWork",
-    "DbNow",
     "EncryptedModel",
     "LeadConversion",
     "LeadConversionEvent",
     "MassConversion",
     "MassConversionJob",
     "MassConversionLine",
-    "Move",
-    "NumberByRow",
     "Policy",
     "GrantModel",
     "SdkFailure",

@@ -34,11 +34,11 @@ from zoho_crm.models import (
     AuthorizationRequest,
     Connection,
     ConnectionEvent,
-    DbNow,
     Token,
     atomic,
     from_now,
 )
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import clients, grants, organisations, users, work
 from zoho_crm.services._transactions import outside_transaction
 from zoho_crm.services._zoho import api

@@ -13,7 +13,8 @@ from django.db import DatabaseError
 from zoho_crm import matching
 from zoho_crm.exceptions import StaleDecisionError
 from zoho_crm.matching import Decision
-from zoho_crm.models import LeadConversion, Move, atomic
+from zoho_crm.models import LeadConversion, atomic
+from zoho_crm.models._moves import Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.outages import VALUE_ERRORS, is_outage
 from zoho_crm.services.policies import policy_named

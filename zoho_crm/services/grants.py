@@ -19,7 +19,8 @@ from zoho_crm.client import Credentials, TokenAuth, ZohoClient
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import DataCenter
 from zoho_crm.exceptions import AccessTokenRejectedError, GrantRefusedError, ServerError
-from zoho_crm.models import Connection, ConnectionEvent, DbNow, Token, atomic, from_now
+from zoho_crm.models import Connection, ConnectionEvent, Token, atomic, from_now
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import organisations, refreshing
 from zoho_crm.services._zoho import api
 from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User, storable

@@ -26,7 +26,8 @@ from zoho_crm.exceptions import (
     WrongSettingsError,
     ZohoError,
 )
-from zoho_crm.models import ConnectionEvent, DbNow, SdkToken, Token, atomic, from_now
+from zoho_crm.models import ConnectionEvent, SdkToken, Token, atomic, from_now
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import grants, refreshing, sdk_rows
 from zoho_crm.services._transactions import in_transaction
 from zoho_crm.services._zoho import api

@@ -20,7 +20,9 @@ from zoho_crm.client import convert_body
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import AlreadyConvertedError, PlanError, RequestRefusedError, ZohoError
 from zoho_crm.matching import Preview, check_plan, propose
-from zoho_crm.models import DbNow, LeadConversion, Move, from_now
+from zoho_crm.models import LeadConversion, from_now
+from zoho_crm.models._moves import Move
+from zoho_crm.models._time import DbNow
 from zoho_crm.types import (
     ConversionPlan,
     Converted,

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import ZohoError
-from zoho_crm.models import Connection, DbNow, from_now
+from zoho_crm.models import Connection, from_now
+from zoho_crm.models._time import DbNow
 from zoho_crm.types import Organisation
 
 #: Seconds until a worker reads them again, and until it does so after an error.

@@ -10,7 +10,8 @@ from zoho_crm.client import ZohoClient
 from zoho_crm.datacenters import LOCAL
 from zoho_crm.exceptions import AlreadyConvertedError, RequestRefusedError, TransportError
 from zoho_crm.matching import Preview
-from zoho_crm.models import Connection, DbNow, LeadConversion, atomic
+from zoho_crm.models import Connection, LeadConversion, atomic
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import clients, lifecycle
 from zoho_crm.types import Environment, Lead, Verdict, is_record_id
 

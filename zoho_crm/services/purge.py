@@ -14,17 +14,17 @@ from zoho_crm.models import (
     ApiUsage,
     AuthorizationRequest,
     ConnectionEvent,
-    DbNow,
     LeadConversion,
     LeadConversionEvent,
     MassConversion,
     MassConversionLine,
-    Move,
     SdkFailure,
     SdkToken,
     Token,
     from_now,
 )
+from zoho_crm.models._moves import Move
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import lifecycle
 from zoho_crm.services.presentation import REASONS
 from zoho_crm.types import Verdict

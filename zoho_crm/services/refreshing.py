@@ -24,7 +24,8 @@ from zoho_crm.exceptions import (
     TransportError,
     ZohoError,
 )
-from zoho_crm.models import ConnectionEvent, DbNow, GrantModel, from_now
+from zoho_crm.models import ConnectionEvent, GrantModel, from_now
+from zoho_crm.models._time import DbNow
 from zoho_crm.services._transactions import beside_transaction, in_transaction
 from zoho_crm.types import Secret, TokenGrant
 

@@ -11,7 +11,8 @@ import logging
 from django.db import DatabaseError, InterfaceError
 
 from zoho_crm import crypto
-from zoho_crm.models import DbNow, SdkFailure, atomic
+from zoho_crm.models import SdkFailure, atomic
+from zoho_crm.models._time import DbNow
 from zoho_crm.services.sdk_rows import SdkGrant, digest
 from zoho_crm.types import storable
 

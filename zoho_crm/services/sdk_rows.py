@@ -19,7 +19,8 @@ from zoho_crm import crypto
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import api_domain_of_token, origin_of, places_of
 from zoho_crm.exceptions import RequestRefusedError
-from zoho_crm.models import DbNow, SdkToken, Token, batches
+from zoho_crm.models import SdkToken, Token, batches
+from zoho_crm.models._time import DbNow
 from zoho_crm.services.connections import data_center_of
 from zoho_crm.types import NO_SECRET, Secret, storable
 

@@ -17,7 +17,8 @@ from django.db.models import F
 from zoho_crm import crypto
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import RequestRefusedError, ZohoError
-from zoho_crm.models import Connection, ConnectionEvent, DbNow, SdkToken, Token, atomic
+from zoho_crm.models import Connection, ConnectionEvent, SdkToken, Token, atomic
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import kept_grants, refreshing, sdk_failures, sdk_rows, tokens, users
 from zoho_crm.services.sdk_rows import SdkGrant
 

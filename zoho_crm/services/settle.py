@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-from zoho_crm.models import DbNow, LeadConversion, holds
+from zoho_crm.models import LeadConversion, holds
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import clients, lifecycle
 
 IN_DOUBT = (LeadConversion.Status.UNKNOWN, LeadConversion.Status.SCHEDULED)

@@ -15,14 +15,8 @@ from django.db.models import Model, Q, QuerySet
 from django.dispatch import Signal
 
 from zoho_crm.conf import conf
-from zoho_crm.models import (
-    Connection,
-    ConnectionEvent,
-    DbNow,
-    LeadConversion,
-    MassConversion,
-    from_now,
-)
+from zoho_crm.models import Connection, ConnectionEvent, LeadConversion, MassConversion, from_now
+from zoho_crm.models._time import DbNow
 from zoho_crm.signals import connection_lost, lead_converted, mass_conversion_finished
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,8 @@ from django.db.models import F, Sum
 from django.db.models.functions import TruncHour
 
 from zoho_crm.conf import conf
-from zoho_crm.models import ApiUsage, Connection, DbNow, database, from_now
+from zoho_crm.models import ApiUsage, Connection, database, from_now
+from zoho_crm.models._time import DbNow
 from zoho_crm.services._transactions import in_transaction
 
 DAY_SECONDS = 86_400

@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 from zoho_crm.management._command import ZohoCommand, add_user_argument, named_connection
 from zoho_crm.management._exits import ExitCode, Problems, wrong_use
 from zoho_crm.management._output import Row, Style
-from zoho_crm.models import Connection, ConnectionWork, DbNow, LeadConversion, Token, holds
+from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Token, holds
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import connect, doctor, tokens
 from zoho_crm.services.doctor import Finding
 from zoho_crm.services.presentation import coded_text

@@ -19,7 +19,6 @@ from zoho_crm.exceptions import (
 from zoho_crm.models import (
     Connection,
     ConnectionWork,
-    DbNow,
     LeadConversion,
     MassConversion,
     SdkFailure,
@@ -27,6 +26,7 @@ from zoho_crm.models import (
     Token,
     holds,
 )
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import clients, connect, keys, organisations, tokens, users
 from zoho_crm.services.doctor._findings import Finding, fail, local_time, ok, warn
 from zoho_crm.services.presentation import backoff_text, describe_error

@@ -11,7 +11,8 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from zoho_crm.models import DbNow, database
+from zoho_crm.models import database
+from zoho_crm.models._time import DbNow
 from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
 
 APP = "zoho_crm"

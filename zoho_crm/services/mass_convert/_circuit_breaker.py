@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from django.db.models import QuerySet
 
-from zoho_crm.models import LeadConversion, MassConversion, Move
+from zoho_crm.models import LeadConversion, MassConversion
+from zoho_crm.models._moves import Move
 from zoho_crm.types import CodedText
 
 logger = logging.getLogger(__name__)

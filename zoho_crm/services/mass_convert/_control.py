@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import PlanError, RequestRefusedError, StaleDecisionError
 from zoho_crm.matching import Policy
-from zoho_crm.models import DbNow, LeadConversion, MassConversion
+from zoho_crm.models import LeadConversion, MassConversion
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import lifecycle
 from zoho_crm.services.mass_convert._counts import decided_count
 from zoho_crm.services.mass_convert._decisions import WRITE_BATCH_ROWS, in_review

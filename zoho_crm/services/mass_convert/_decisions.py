@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError, StaleDecisionError
 from zoho_crm.matching import Action, Decision, DecisionContext, Policy, Preview
-from zoho_crm.models import LeadConversion, MassConversion, Move, atomic, batches
+from zoho_crm.models import LeadConversion, MassConversion, atomic, batches
+from zoho_crm.models._moves import Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.plans import actions_for
 from zoho_crm.services.preview import stored_preview

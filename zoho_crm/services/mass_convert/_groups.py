@@ -22,7 +22,8 @@ from typing import Any, TypeAlias
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
-from zoho_crm.models import LeadConversion, MassConversion, Move, NumberByRow, atomic, holds
+from zoho_crm.models import LeadConversion, MassConversion, atomic, holds
+from zoho_crm.models._moves import Move, NumberByRow
 
 Grouping = LeadConversion.Grouping
 Joins = LeadConversion.Joins

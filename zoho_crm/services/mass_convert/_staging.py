@@ -10,14 +10,9 @@ from typing import Any
 from django.db.models import QuerySet
 
 from zoho_crm.client import is_endless
-from zoho_crm.models import (
-    DbNow,
-    LeadConversion,
-    MassConversion,
-    MassConversionLine,
-    Move,
-    atomic,
-)
+from zoho_crm.models import LeadConversion, MassConversion, MassConversionLine, atomic
+from zoho_crm.models._moves import Move
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import lifecycle
 from zoho_crm.services.lead_ids import read_lead_ids
 from zoho_crm.services.leads import matches_filters

@@ -11,21 +11,15 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from zoho_crm.matching import Policy
-from zoho_crm.models import (
-    IN_PROGRESS,
-    DbNow,
-    LeadConversion,
-    MassConversion,
-    Move,
-    from_now,
-    holds,
-)
+from zoho_crm.models import IN_PROGRESS, LeadConversion, MassConversion, from_now, holds
+from zoho_crm.models._moves import Move
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import lifecycle
 from zoho_crm.services.mass_convert._circuit_breaker import CANARY_ROWS, canaries_passed
 from zoho_crm.services.mass_convert._counts import counts
 from zoho_crm.services.mass_convert._decisions import WRITE_BATCH_ROWS
 from zoho_crm.services.mass_convert._groups import regroup
-from zoho_crm.services.mass_convert.jobs import effect_key, effect_of
+from zoho_crm.services.mass_convert._jobs import effect_key, effect_of
 from zoho_crm.types import ConversionPlan
 
 Stage = MassConversion.Stage

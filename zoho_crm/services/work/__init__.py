@@ -24,13 +24,14 @@ from zoho_crm.conf import conf
 from zoho_crm.models import (
     Connection,
     ConnectionWork,
-    DbNow,
     LeadConversion,
     MassConversion,
     MassConversionJob,
 )
-from zoho_crm.services import lifecycle, mass_convert, tokens
+from zoho_crm.models._time import DbNow
+from zoho_crm.services import lifecycle, tokens
 from zoho_crm.services._transactions import outside_transaction
+from zoho_crm.services.mass_convert import _jobs
 from zoho_crm.services.outages import OUTAGE_ERRORS
 from zoho_crm.services.work._health import NO_BACKOFF
 from zoho_crm.services.work._loop import WorkLoop
@@ -61,7 +62,7 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     columns: dict[str, Any] = {}
     try:
         _mark_orphans_unknown(connection_id)
-        mass_convert.jobs.give_up_overdue(connection_id)
+        _jobs.give_up_overdue(connection_id)
         columns = WorkLoop(lease, stop or Event()).run()
     except OUTAGE_ERRORS:
         close_old_connections()  # so that the lease is released on a new one

@@ -17,11 +17,11 @@ from zoho_crm.models import (
     ConnectionWork,
     LeadConversion,
     MassConversion,
-    Move,
     from_now,
     holds,
 )
-from zoho_crm.services import mass_convert
+from zoho_crm.models._moves import Move
+from zoho_crm.services.mass_convert._circuit_breaker import canaries_passed
 from zoho_crm.services.settle import with_is_conclusive
 from zoho_crm.services.work._health import ConnectionHealth
 from zoho_crm.services.work._pool import CallPool
@@ -152,7 +152,7 @@ class WorkContext:
     def canaries_passed(self, run: MassConversion) -> bool:
         """Return whether the first leads of a run have outcomes; stays so until it is resumed."""
         key = (run.pk, run.counted_from)
-        if key not in self._runs_past_canaries and mass_convert.canaries_passed(run):
+        if key not in self._runs_past_canaries and canaries_passed(run):
             self._runs_past_canaries.add(key)
         return key in self._runs_past_canaries
 

@@ -21,9 +21,12 @@ from django.db import close_old_connections
 
 from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import AccessTokenRejectedError, CreditsExhaustedError, ZohoError
-from zoho_crm.models import ConnectionWork, LeadConversion, Move
-from zoho_crm.services import lifecycle, mass_convert, usage
+from zoho_crm.models import ConnectionWork, LeadConversion
+from zoho_crm.models._moves import Move
+from zoho_crm.services import lifecycle, usage
 from zoho_crm.services.convert import write_moves, write_moves_singly
+from zoho_crm.services.mass_convert._circuit_breaker import check_circuit_breaker
+from zoho_crm.services.mass_convert._steps import advance_runs, mark_due
 from zoho_crm.services.outages import OUTAGE_ERRORS, VALUE_ERRORS, is_outage
 from zoho_crm.services.work._context import MAX_LEADS_PER_READ, Step, WorkContext, priority
 from zoho_crm.services.work._health import PROBE_SECONDS
@@ -174,7 +177,7 @@ class WorkLoop:
         """Write all moves, then start calls for what is due in the tables now."""
         self._hand_over()
         self._write()
-        mass_convert.mark_due(self._moved_runs)
+        mark_due(self._moved_runs)
         self._moved_runs.clear()
         self._refresh_at = 0.0
         self._start_calls()
@@ -199,7 +202,7 @@ class WorkLoop:
         context = self._context
         seconds = min(MAX_REFRESH_SECONDS, context.settings.SLICE / 10)
         self._refresh_at = time.monotonic() + seconds
-        context.refresh(mass_convert.advance_runs(context.connection.pk))
+        context.refresh(advance_runs(context.connection.pk))
         if usage.is_used_up(context.connection, context.health.credits_remaining):
             # Only the credits that are reserved for other programs remain.
             context.health.back_off(PROBE_SECONDS, CreditsExhaustedError(code="reserve"))
@@ -406,7 +409,7 @@ class WorkLoop:
                 if is_outage(error):
                     raise
                 context.moves = write_moves_singly(context.moves, context.decisions)
-            mass_convert.check_circuit_breaker(context.moves)
+            check_circuit_breaker(context.moves)
             self._moved_runs |= {move.row.mass_conversion_id or 0 for move in context.moves}
             context.moves, context.decisions = [], {}
         self._write_at = time.monotonic() + MAX_WRITE_DELAY_SECONDS

@@ -21,9 +21,12 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
     ZohoError,
 )
-from zoho_crm.models import DbNow, LeadConversion, MassConversion, MassConversionJob, Move
+from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob
+from zoho_crm.models._moves import Move
+from zoho_crm.models._time import DbNow
 from zoho_crm.services.lifecycle import body_hash
-from zoho_crm.services.mass_convert import effect_of, jobs, min_job_size
+from zoho_crm.services.mass_convert import _jobs
+from zoho_crm.services.mass_convert._jobs import effect_of, min_job_size
 from zoho_crm.services.work._context import Step
 from zoho_crm.services.work._requests import (
     All,
@@ -131,7 +134,7 @@ class MassJobsStep(Step):
             return
         may_be_claimed = self._context.may_be_claimed
         job, members = yield Transaction(
-            partial(jobs.create, run, effect, claims, only_if=may_be_claimed)
+            partial(_jobs.create, run, effect, claims, only_if=may_be_claimed)
         )
         self._look_again()  # another job may be possible
         if members:
@@ -149,22 +152,22 @@ class MassJobsStep(Step):
         try:
             started: StartedJob = yield Call(start, answers=refusals)
             members = [row for row in rows if row is not started.refused_row]
-            yield Transaction(partial(jobs.mark_accepted, job, members, started.job_id))
+            yield Transaction(partial(_jobs.mark_accepted, job, members, started.job_id))
             self._look_again()  # for its first poll
             if started.refused_row and started.error:
-                yield Transaction(partial(jobs.send_singly, started.refused_row, started.error))
+                yield Transaction(partial(_jobs.send_singly, started.refused_row, started.error))
         except refusals as error:
             if isinstance(error, PermissionDeniedError):
                 runs = MassConversion.objects.filter(pk=job.mass_conversion_id)
                 yield Transaction(partial(runs.update, may_use_jobs=False))
-            yield Transaction(partial(jobs.mark_refused, job, rows, error))
+            yield Transaction(partial(_jobs.mark_refused, job, rows, error))
         except (TransientError, AuthorizationError) as error:
-            yield Transaction(partial(jobs.mark_not_processed, job, rows, error))
+            yield Transaction(partial(_jobs.mark_not_processed, job, rows, error))
         except (UnknownOutcomeError, UnexpectedError) as error:
             logger.error("Job %s has no clear answer", job.pk, exc_info=error)
             # It may be the second request of ``start_job``, whose start is not known here.
             in_flight = self._context.settings.CALL_DEADLINE
-            yield Transaction(partial(jobs.mark_answer_lost, job, rows, in_flight=in_flight))
+            yield Transaction(partial(_jobs.mark_answer_lost, job, rows, in_flight=in_flight))
 
     def _poll(self, job: MassConversionJob) -> Work:
         """Read the state of a job, and record it."""
@@ -173,15 +176,15 @@ class MassJobsStep(Step):
                 lambda client: client.jobs.state(job.zoho_job_id),
                 answers=(RequestRefusedError, PermissionDeniedError),
             )
-            yield Transaction(partial(jobs.save_state, job, state))
+            yield Transaction(partial(_jobs.save_state, job, state))
             self._look_again()  # for the next poll, or another job
         except RequestRefusedError:
-            yield Transaction(partial(jobs.mark_not_found, job))
+            yield Transaction(partial(_jobs.mark_not_found, job))
         except (ZohoError, UnexpectedError) as error:
             # A missing permission is no reason to back off: its leads can be read without it.
             is_ours = isinstance(error, UnexpectedError)
             logger.warning("Job %s could not be polled: %s", job.pk, error, exc_info=is_ours)
-            yield Transaction(partial(jobs.postpone_poll, job))
+            yield Transaction(partial(_jobs.postpone_poll, job))
 
 
 def read_again(row: LeadConversion, sent: str, claims: list[Move]) -> Work:

@@ -12,7 +12,8 @@ from zoho_crm import matching
 from zoho_crm.client import ZohoClient
 from zoho_crm.matching import DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion
-from zoho_crm.services import lifecycle, mass_convert
+from zoho_crm.services import lifecycle
+from zoho_crm.services.mass_convert._decisions import previewed_in_run
 from zoho_crm.services.policies import context_for, find_policy
 from zoho_crm.services.preview import assess_with_options, needs_no_options
 from zoho_crm.services.work._context import MAX_LEADS_PER_READ, Step, WorkContext
@@ -108,7 +109,7 @@ def preview_result(row: LeadConversion, preview: Preview, rules: Rules | None) -
     if preview.lead is None and lifecycle.may_appear_later(row):
         return Result(lifecycle.not_found_yet(row))
     if rules and row.mass_conversion:
-        move = mass_convert.previewed_in_run(row, preview, rules.policy, rules.context)
+        move = previewed_in_run(row, preview, rules.policy, rules.context)
         return Result(move)
     move = lifecycle.previewed(row, preview)
     if rules is None or move.to != Status.PREVIEWED or row.decided_by_id is not None:

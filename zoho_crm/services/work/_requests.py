@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.matching import Decision
-from zoho_crm.models import LeadConversion, Move
+from zoho_crm.models import LeadConversion
+from zoho_crm.models._moves import Move
 
 if TYPE_CHECKING:
     from zoho_crm.services.work._context import Step

@@ -19,7 +19,8 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
 )
 from zoho_crm.matching import Preview
-from zoho_crm.models import LeadConversion, Move
+from zoho_crm.models import LeadConversion
+from zoho_crm.models._moves import Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.preview import fetch_preview, stored_preview
 from zoho_crm.services.work._context import MAX_LEADS_PER_READ, Step, WorkContext

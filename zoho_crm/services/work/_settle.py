@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from zoho_crm.models import LeadConversion, Move
+from zoho_crm.models import LeadConversion
+from zoho_crm.models._moves import Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.settle import IN_DOUBT
 from zoho_crm.services.work._context import Step

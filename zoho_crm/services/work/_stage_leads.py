@@ -8,8 +8,9 @@ from functools import partial
 
 from zoho_crm.client import LeadPage
 from zoho_crm.exceptions import RequestRefusedError, ZohoError
-from zoho_crm.models import DbNow, MassConversion, from_now
-from zoho_crm.services import mass_convert
+from zoho_crm.models import MassConversion, from_now
+from zoho_crm.models._time import DbNow
+from zoho_crm.services.mass_convert._staging import FIRST_PAGE, stage_page
 from zoho_crm.services.presentation import reason_of
 from zoho_crm.services.work._context import Step
 from zoho_crm.services.work._requests import Call, Transaction, UnexpectedError, Work, WorkItem
@@ -46,13 +47,13 @@ class StageLeadsStep(Step):
                 lambda client: client.leads.page(fields=fields, page_token=token),
                 answers=(RequestRefusedError,),
             )
-            stage = partial(mass_convert.stage_page, run, page.leads)
+            stage = partial(stage_page, run, page.leads)
             yield Transaction(partial(stage, next_page_token=page.next_page_token))
         except RequestRefusedError as error:
             # A person has to look at it; after a resume it starts from the first page.
             reason = reason_of(error)
             pause = {"paused_reason": reason.code, "paused_details": reason.details}
-            yield Transaction(partial(rows.update, **pause, **mass_convert.FIRST_PAGE, due_at=None))
+            yield Transaction(partial(rows.update, **pause, **FIRST_PAGE, due_at=None))
         except (ZohoError, UnexpectedError) as error:
             if isinstance(error, UnexpectedError):
                 logger.error("Open leads for run %s could not be read", run.pk, exc_info=error)

@@ -12,15 +12,9 @@ from django.db.models import Q
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.matching import Policy
-from zoho_crm.models import (
-    DbNow,
-    LeadConversion,
-    MassConversion,
-    MassConversionJob,
-    Move,
-    atomic,
-    from_now,
-)
+from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob, atomic, from_now
+from zoho_crm.models._moves import Move
+from zoho_crm.models._time import DbNow
 from zoho_crm.services import lifecycle
 from zoho_crm.types import ConversionPlan, Effect, JobState, Lead, as_json
 
