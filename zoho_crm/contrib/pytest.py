@@ -97,7 +97,11 @@ def _call(request: requests.PreparedRequest, timeout: Any) -> Call:
     seconds = timeout[1] if isinstance(timeout, tuple) else timeout
     if isinstance(timeout, Timeout):
         seconds = timeout.total
-    body = request.body or b""
+    body: Any = request.body or b""
+    if hasattr(body, "read"):
+        body = body.read()
+    elif not isinstance(body, (str, bytes)):
+        body = b"".join(body)
     return Call.to(
         request.method or "GET",
         request.url or "",

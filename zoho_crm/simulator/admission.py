@@ -12,6 +12,8 @@ from zoho_crm.simulator.world import World
 
 ITEMS_PER_CREDIT = 10
 TAGGED_RECORDS_PER_CREDIT = 50
+#: ``limit n`` or ``limit m, n`` at the end of a query.
+_LIMIT = re.compile(r"limit\s+(\d{1,9})(?:\s*,\s*(\d{1,9}))?[^']*$", re.IGNORECASE)
 _ITEM_KINDS = ("insert", "update", "upsert")
 API_ACCESS = "Crm_Implied_Api_Access"
 #: The operations that include each one: https://www.zoho.com/crm/developer/docs/api/v8/scopes.html
@@ -87,8 +89,10 @@ def cost(context: RequestContext) -> int:
     Return the credits of a call.
 
     5 for a conversion, 3 for a list by custom view, 1 for each ten records of an insert or update,
-    1 for each fifty that get tags.
+    1 for each fifty that get tags, 1 to 3 for a query by its ``limit``.
     """
+    if context.route.kind == "coql":
+        return _credits_of_rows(context)
     if context.route.kind == "tags":
         return max(1, ceil(_length_of(context, "ids") / TAGGED_RECORDS_PER_CREDIT))
     if context.route.kind == "list" and "cvid" in context.query:
@@ -98,6 +102,14 @@ def cost(context: RequestContext) -> int:
 
 def _items_in(context: RequestContext) -> int:
     return _length_of(context, "data") if context.route.kind in _ITEM_KINDS else 0
+
+
+def _credits_of_rows(context: RequestContext) -> int:
+    body = context.call.json()
+    text = str(body.get("select_query")) if isinstance(body, dict) else ""
+    found = _LIMIT.search(text)
+    rows = int(found[2] or found[1]) if found else 0
+    return 1 if rows <= 200 else 2 if rows <= 1_000 else 3
 
 
 def _length_of(context: RequestContext, name: str) -> int:

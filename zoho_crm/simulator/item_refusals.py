@@ -38,6 +38,13 @@ def unknown_module() -> ItemRefusedError:
     return ItemRefusedError("INVALID_MODULE", message, {"resource_path_index": 0})
 
 
+def no_text_of_note(path: str) -> ItemRefusedError:
+    names = ("Note_Content", "Note_Title")
+    expected = [{"api_name": name, "json_path": f"{path}.{name}"} for name in names]
+    message = "should contain either content or title"
+    return ItemRefusedError("EXPECTED_FIELD_MISSING", message, {"expected_fields": expected})
+
+
 def not_subordinate() -> ItemRefusedError:
     return bad_value("Owner", "$.data[0].Owner", "Non Subordinate User Found")
 

@@ -27,11 +27,25 @@ class Deletion:
     """Whether it was deleted from the recycle bin, too."""
 
 
+class Attachment(str):
+    """The name of an attached file or link, with its other values and the file's content."""
+
+    values: Record
+    content: bytes
+
+    def __new__(cls, name: str, values: Record, content: bytes) -> Attachment:
+        attachment = super().__new__(cls, name)
+        attachment.values, attachment.content = values, content
+        return attachment
+
+
 class Organisation:
     """Records, users and metadata; plain attributes that tests may read and write."""
 
     #: Whether mass convert demands ``assign_to``: Zoho's page says so, its OpenAPI does not.
     mass_convert_needs_assign_to = True
+    #: The size of the largest attachment.
+    max_attachment_bytes = 100 * 1024 * 1024
     #: Whether the target of attachments needs its id: one of Zoho's OpenAPI descriptions says so.
     convert_needs_module_id = False
 
@@ -75,7 +89,9 @@ class Organisation:
         self.deal_roles: dict[str, dict[str, Json]] = defaultdict(dict)
         #: The type of each contact who is a portal user, by contact id.
         self.portal_users: dict[str, Json] = {}
-        #: File names by record id.
+        #: Notes by id.
+        self.notes: dict[str, Record] = {}
+        #: File names by record id; those that were uploaded are :class:`Attachment`.
         self.attachments: dict[str, list[str]] = defaultdict(list)
         #: E-mails sent by conversions: ``{"to", "about"}``, an address and a record id.
         self.notifications: list[Json] = []

@@ -275,8 +275,48 @@ def unknown_type_of_deleted() -> RefusedError:
 # https://www.zoho.com/crm/developer/docs/api/v8/delete-records.html
 
 
-def not_deleted() -> RefusedError:
-    return refuse(400, "INVALID_DATA", "record not deleted", {"resource_path_index": 1})
+def not_deleted(index: int = 1) -> RefusedError:
+    return refuse(400, "INVALID_DATA", "record not deleted", {"resource_path_index": index})
+
+
+# https://www.zoho.com/crm/developer/docs/api/v8/get-related-records.html
+
+
+def unknown_related_id(index: int) -> RefusedError:
+    message = "the related id given seems to be invalid"
+    return refuse(400, "INVALID_DATA", message, {"resource_path_index": index})
+
+
+def unknown_related_list() -> RefusedError:
+    message = "The related name given seems to be invalid"
+    return refuse(400, "INVALID_DATA", message, {"resource_path_index": 2})
+
+
+# https://www.zoho.com/crm/developer/docs/api/v8/upload-attachment.html
+
+
+def no_file() -> RefusedError:
+    details = {"api_name": "file"}
+    return refuse(400, "MANDATORY_NOT_FOUND", "required field not found", details)
+
+
+def file_too_large() -> RefusedError:
+    message = "Please check if the size of the file is in the correct range"
+    return refuse(413, "FILE_SIZE_MORE_THAN_ALLOWED_SIZE", message)
+
+
+def refused_file() -> RefusedError:
+    message = "files of this type cannot be attached"
+    return refuse(400, "INVALID_DATA", message, {"api_name": "file"})
+
+
+def bad_attachment_url() -> RefusedError:
+    return refuse(400, "INVALID_URL_PATTERN", "the given attachment URL is incorrect")
+
+
+def linked_attachment() -> RefusedError:
+    message = "As it is a linked attachment, you can not download it"
+    return refuse(400, "DOWNLOAD_NOT_ALLOWED", message)
 
 
 # https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html

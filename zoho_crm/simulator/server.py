@@ -19,6 +19,7 @@ from zoho_crm.simulator.simulator import Simulator
 from zoho_crm.simulator.world import Addresses
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
+MAX_UPLOAD_BYTES = 110 * 1024 * 1024
 
 
 class Server:
@@ -132,15 +133,16 @@ class _HTTPHandler(BaseHTTPRequestHandler):
         return False
 
     def _serve(self) -> None:
+        path, _, query = self.path.partition("?")
         size = self.headers.get("Content-Length", "0")
         is_number = size.isascii() and size.isdigit()
-        if not is_number or int(size) > MAX_BODY_BYTES or "Transfer-Encoding" in self.headers:
+        limit = MAX_UPLOAD_BYTES if path.endswith("/Attachments") else MAX_BODY_BYTES
+        if not is_number or int(size) > limit or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             return self._deliver(too_large().answer)
         body = self.rfile.read(int(size))
         if len(body) < int(size):  # the client closed the connection
             return self._close_connection()
-        path, _, query = self.path.partition("?")
         call = Call(
             method=self.command,
             path=path,

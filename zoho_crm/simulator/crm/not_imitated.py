@@ -16,7 +16,7 @@ ADDRESSES = (
     ("*", "/actions/watch"),
     ("*", "/__composite_requests"),
     ("*", "/files"),
-    ("*", "/Notes/{id}/Attachments"),
+    ("*", "/Notes/{note_id}/Attachments"),
     ("*", "/settings/recycle_bin"),
     ("*", "/settings/related_lists"),
     ("*", "/settings/custom_views"),
@@ -46,7 +46,6 @@ ADDRESSES = (
     ("*", "/{module}/{id}/actions/get_related_records_count"),
     ("*", "/{module}/{id}/actions/share"),
     ("*", "/{module}/{id}/Locking_Information__s"),
-    ("*", "/{module}/{id}/Emails"),
     ("*", "/{module}/{id}/photo"),
     ("POST", "/settings/modules"),
     ("POST", "/settings/fields"),
@@ -56,6 +55,14 @@ ADDRESSES = (
     ("POST", "/Contacts/roles"),
     ("POST", "/settings/pipeline"),
     ("POST", "/users"),
+)
+
+#: Linking records, for which the simulator lacks the modules; these paths fit many others.
+RELATIONS = (
+    ("PUT", "/{module}/{id}/{list}"),
+    ("DELETE", "/{module}/{id}/{list}"),
+    ("PUT", "/{module}/{id}/{list}/{related_id}"),
+    ("DELETE", "/{module}/{id}/{list}/{related_id}"),
 )
 
 

@@ -7,7 +7,7 @@ Sorting and paging of lists.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -53,14 +53,23 @@ def sorted_records(world: World, context: RequestContext, table: Table) -> Seque
 
     :raises RefusedError: for another field or order, and for an unknown ``cvid``
     """
-    query = context.query
     _check_view(world, context)
+    return in_order(context, table.data.values())
+
+
+def in_order(context: RequestContext, oldest_first: Iterable[Record]) -> Sequence[Record]:
+    """
+    Return records in the order of ``sort_by`` and ``sort_order``.
+
+    :raises RefusedError: for another field or order
+    """
+    query = context.query
     key, order = query.get("sort_by", "id"), query.get("sort_order", "desc")
     if key not in _SORTABLE:
         raise refusals.bad_param("sort_by")
     if order not in ("asc", "desc"):
         raise refusals.bad_param("sort_order")
-    records = list(table.data.values())  # oldest first, so by id
+    records = list(oldest_first)  # so by id
     if key != "id":
         records.sort(key=lambda record: datetime.fromisoformat(record[key]))
     return records if order == "asc" else records[::-1]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from zoho_crm.simulator.crm import (
+    attachments,
     conversion,
+    coql,
     deal_roles,
     deleted,
     mass,
     matching,
     metadata,
     not_imitated,
+    notes,
     reading,
+    related,
     search,
     tags,
     upsert,
@@ -53,6 +57,53 @@ def _tag_routes(action: str, handler: Handler) -> tuple[Route, ...]:
     scope = "modules.{module}.CREATE"
     paths = (f"/{{module}}/{{id}}/actions/{action}", f"/{{module}}/actions/{action}")
     return tuple(_route("POST", path, "tags", handler, scope) for path in paths)
+
+
+def _note_routes() -> tuple[Route, ...]:
+    """Return the routes of all notes, and of the notes of a record."""
+    handlers = {
+        "GET": (notes.list_notes, notes.get_note, "notes", "READ"),
+        "POST": (notes.create_notes, None, "note_write", "CREATE"),
+        "PUT": (notes.update_notes, notes.update_notes, "note_write", "UPDATE"),
+        "DELETE": (notes.delete_notes, notes.delete_notes, "note_write", "DELETE"),
+    }
+    routes = []
+    for base, module in (("", ()), ("/{module}/{id}", ("modules.{module}.READ",))):
+        for method, (of_many, of_one, kind, operation) in handlers.items():
+            scopes = (f"modules.notes.{operation}", *module)
+            routes.append(_route(method, f"{base}/Notes", kind, of_many, *scopes))
+            if of_one:
+                routes.append(_route(method, f"{base}/Notes/{{note_id}}", kind, of_one, *scopes))
+    return tuple(routes)
+
+
+def _attachment_routes() -> tuple[Route, ...]:
+    base = "/{module}/{id}/Attachments"
+    one = f"{base}/{{attachment_id}}"
+    module = "modules.{module}.READ"
+    return (
+        _route(
+            "GET",
+            base,
+            "attachments",
+            attachments.list_attachments,
+            "modules.attachments.READ",
+            module,
+        ),
+        _route("POST", base, "upload", attachments.upload, "modules.attachments.CREATE", module),
+        _route("GET", one, "download", attachments.download, "modules.attachments.READ", module),
+        *(
+            _route(
+                "DELETE",
+                path,
+                "attachments",
+                attachments.delete,
+                "modules.attachments.DELETE",
+                module,
+            )
+            for path in (base, one)
+        ),
+    )
 
 
 def _not_imitated(method: str, path: str) -> Route:
@@ -152,9 +203,12 @@ ROUTES = (
         permission=_VIEW,
         heavy=True,
     ),
+    *_note_routes(),
+    *_attachment_routes(),
     *_tag_routes("add_tags", tags.add_tags),
     *_tag_routes("remove_tags", tags.remove_tags),
     *(_not_imitated(method, path) for method, path in not_imitated.ADDRESSES),
+    _route("POST", "/coql", "coql", coql.query, "coql.READ", heavy=True),
     _route(
         "GET",
         "/{module}/actions/count",
@@ -189,4 +243,23 @@ ROUTES = (
     _route("PUT", "/{module}/{id}", "update", writing.update_one, "modules.{module}.UPDATE"),
     _route("DELETE", "/{module}", "delete", writing.delete, "modules.{module}.DELETE"),
     _route("DELETE", "/{module}/{id}", "delete", writing.delete, "modules.{module}.DELETE"),
+    _route(
+        "GET",
+        "/{module}/{id}/{list}",
+        "related",
+        related.list_related,
+        "modules.{module}.READ",
+        "modules.{list}.READ",
+        permission=_VIEW,
+    ),
+    _route(
+        "GET",
+        "/{module}/{id}/{list}/{related_id}",
+        "related",
+        related.get_related,
+        "modules.{module}.READ",
+        "modules.{list}.READ",
+        permission=_VIEW,
+    ),
+    *(_not_imitated(method, path) for method, path in not_imitated.RELATIONS),
 )
