@@ -337,7 +337,7 @@ def test_a_project_with_little_more_than_users_and_sessions_connects() -> None:
         [sys.executable, "-W", "error", "-m", "tests.hosts.bare"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
