@@ -123,6 +123,9 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
     "search_limit": _(
         "A search gives no more than %(limit)s records, so some may be missing; narrow it down."
     ),
+    "query_limit": _(
+        "A sorted or grouped query gives no more than %(limit)s rows, and there are more."
+    ),
     "no_key": _("ZOHO_CRM['ENCRYPTION_KEYS'] is empty; make a key with: manage.py zoho_new_key"),
     "bad_key": _(
         "The encryption key %(key_id)s is no Fernet key; make one with: manage.py zoho_new_key"

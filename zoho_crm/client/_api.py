@@ -79,12 +79,14 @@ class Api:
         may_send: Callable[[], bool] = always,
         auth: AuthBase | None = None,
         secrets: Collection[str] = (),
+        is_read: bool = False,
         **parts: Any,
     ) -> JsonObject:
         """
         Send one request and return the body of its answer.
 
         :param repeatable: whether the request may be sent twice
+        :param is_read: whether it changes nothing at Zoho, though it is no GET request
         :param may_send: called first, and again when connected; if ``False``, nothing is sent
         :param auth: used instead of this object's own
         :param secrets: names of the answer's values that are secrets: a text becomes a ``Secret``
@@ -99,6 +101,7 @@ class Api:
             may_send=may_send,
             auth=auth,
             secrets=secrets,
+            is_read=is_read,
             **parts,
         )
         return check_answer(response, body, repeatable=repeatable)
@@ -124,10 +127,11 @@ class Api:
         may_send: Callable[[], bool] = always,
         auth: AuthBase | None = None,
         secrets: Collection[str] = (),
+        is_read: bool = False,
         **parts: Any,
     ) -> tuple[requests.Response, JsonObject]:
         """Send one request, and return its answer with the object in the body."""
-        if method != "GET":
+        if method != "GET" and not is_read:
             self.before_change()
         if not may_send():
             raise TransportError(f"{method} {self.host}{path}: too late to be sent")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, count
@@ -9,6 +10,7 @@ from typing import Any
 
 from zoho_crm.client._answers import count_of, id_of, text_of
 from zoho_crm.client._api import Api
+from zoho_crm.client._coql import Parameter, parse_query, rows_of
 from zoho_crm.client._leads import MAX_NAME_LENGTH, LeadsClient
 from zoho_crm.client._mass import JobsClient
 from zoho_crm.client._people import person_of_contact, person_of_lead
@@ -54,6 +56,23 @@ class ZohoClient:
     def records(self, module: str) -> RecordsClient:
         """Return the endpoints of a module's records, such as ``Contacts``."""
         return RecordsClient(api=self.api, module=module)
+
+    def coql(self, query: str, **values: Parameter) -> Iterator[JsonObject]:
+        """
+        Return an iterator over the rows that a query finds, each a mapping as Zoho sends it.
+
+        ``coql("select Last_Name from Leads where Email = :email", email=…)``: values are quoted
+        here. Without an order of its own the query reads all rows by id, else 10,000.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/Get-Records-through-COQL-Query.html
+
+        :param values: of the parameters; a list or tuple, of at most 50, is for ``in``
+        :raises ValueError: if it is no query
+        :raises TypeError: if a parameter has no value, or a value no parameter
+        :raises RequestRefusedError: for a value that Zoho may misread; while iterating, if Zoho
+            refuses the query, or there are more rows than it reads
+        """
+        return rows_of(self.api, parse_query(query, values))
 
     def find_person(self, email: str) -> tuple[Person, ...]:
         """

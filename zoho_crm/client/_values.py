@@ -37,10 +37,10 @@ def text_of_value(field: str, value: Comparable) -> str:
         return value.isoformat()
     if not isinstance(value, str):
         raise unusable(field, "type")
-    if not value.strip():
-        raise unusable(field, "empty")
     if any(unicodedata.category(character) in _UNPRINTABLE for character in value):
         raise unusable(field, "control")
+    if not value.strip():
+        raise unusable(field, "empty")
     return value
 
 
