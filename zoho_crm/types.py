@@ -209,6 +209,19 @@ class Lead:
         return cls(**{**stored, **parts, "converted": converted and Converted(**converted)})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A note of a record."""
+
+    id: str
+    title: str = ""
+    content: str = ""
+    #: The user who wrote it.
+    author: Reference | None = None
+    created_at: datetime | None = None
+    modified_at: datetime | None = None
+
+
 class PersonKind(StrEnum):
     """What a record about a person is."""
 

@@ -10,6 +10,8 @@ from zoho_crm.types import is_record_id
 
 #: Characters of a wrong name or id that its error shows.
 SHOWN_LENGTH = 40
+#: Zoho's limit of fields in a list.
+MAX_FIELDS_PER_READ = 50
 _MODULE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}", re.ASCII)
 #: Parts of a field's name are joined by dots: ``Account_Name.Phone``.
 _FIELD = re.compile(r"\$?[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*", re.ASCII)
@@ -47,6 +49,20 @@ def field_names(names: Iterable[str]) -> tuple[str, ...]:
     if isinstance(names, str):
         raise TypeError("Names of fields are a list, not one text.")
     return tuple(dict.fromkeys(map(field_name, names)))
+
+
+def list_fields(names: Iterable[str]) -> str:
+    """
+    Return the parameter ``fields`` of a list.
+
+    :param names: API names of 1 to 50 fields
+    :raises ValueError: if they are more, or none
+    :raises RequestRefusedError: if one of them is no API name
+    """
+    wanted = field_names(names)
+    if not 1 <= len(wanted) <= MAX_FIELDS_PER_READ:
+        raise ValueError(f"Name 1 to {MAX_FIELDS_PER_READ} fields to read, not {len(wanted)}.")
+    return ",".join(wanted)
 
 
 def record_id(text: str) -> str:

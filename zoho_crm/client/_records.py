@@ -14,40 +14,30 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from zoho_crm.client._answers import id_of
 from zoho_crm.client._api import Api
+from zoho_crm.client._around import RecordClient
 from zoho_crm.client._criteria import Criteria, criteria_text
-from zoho_crm.client._leads import MAX_PAGE_TOKEN_LENGTH, is_endless
-from zoho_crm.client._names import field_names, module_name, record_id
+from zoho_crm.client._names import field_names, list_fields, module_name, record_id
+from zoho_crm.client._pages import RECORDS_PER_PAGE, Page, page_of, read_pages
 from zoho_crm.client._values import text_of_value
 from zoho_crm.client._writes import (
     Deletion,
+    Tagging,
     Write,
     WriteResult,
     identified_values,
     record_values,
 )
-from zoho_crm.exceptions import RequestRefusedError, ServerError
+from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.types import JsonObject, Record
 
-#: Zoho's limits of a read.
-MAX_FIELDS_PER_READ = 50
+#: Zoho's limit of ids in a read.
 MAX_IDS_PER_CALL = 100
-RECORDS_PER_PAGE = 200
 #: Zoho's limit of what a search finds, as pages.
 MAX_SEARCH_PAGES = 10
 #: Fields by which a list can be sorted.
 SORTABLE = frozenset({"id", "Created_Time", "Modified_Time"})
 _PHONE = re.compile(r"\+?[0-9\s().\-/]{3,50}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """One page of records; the token of the last page is empty."""
-
-    records: tuple[Record, ...]
-    next_page_token: str = ""
-    has_more: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +71,7 @@ class RecordsClient:
         :param fields: API names of 1 to 50 fields to read
         :raises RequestRefusedError: if an id is not a number of at most 19 digits
         """
-        query = {"fields": _list_fields(fields), **self._converted_too()}
+        query = {"fields": list_fields(fields), **self._converted_too()}
         found: dict[str, Record] = {}
         for part in chunks(map(record_id, ids), MAX_IDS_PER_CALL):
             page = self._read(ids=",".join(part), **query)
@@ -102,8 +92,8 @@ class RecordsClient:
         :param converted: whether to list converted leads instead of open ones; ``None``: both
         :raises RequestRefusedError: while iterating, if there are more than 100,000
         """
-        query = {"fields": _list_fields(fields), "per_page": str(RECORDS_PER_PAGE)}
-        return self._list({**query, **_order(sort_by), **_converted(converted)})
+        query = {"fields": list_fields(fields), **_order(sort_by), **_converted(converted)}
+        return read_pages(self.api, self._path, query)
 
     def count(self, criteria: Criteria | None = None) -> int:
         """
@@ -257,19 +247,43 @@ class RecordsClient:
             ids, record_id
         )
 
+    def add_tags(
+        self, ids: Iterable[str], names: Iterable[str], *, replace: bool = False
+    ) -> tuple[WriteResult, ...]:
+        """
+        Add tags to records, and return the result or the error of each, as ``create`` does.
+
+        A tag that does not exist is created. A lost answer may be repeated.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/add-tags.html
+
+        :param names: of tags, each of at most 25 characters
+        :param replace: whether they replace the tags that a record has
+        """
+        keys = {**_tags(names), "over_write": replace}
+        path = f"{self._path}/actions/add_tags"
+        return Tagging(api=self.api, path=path, keys=keys).all(ids, record_id)
+
+    def remove_tags(self, ids: Iterable[str], names: Iterable[str]) -> tuple[WriteResult, ...]:
+        """
+        Remove tags from records, and return the result or the error of each, as ``add_tags``.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/remove-tags.html
+        """
+        path = f"{self._path}/actions/remove_tags"
+        return Tagging(api=self.api, path=path, keys=_tags(names)).all(ids, record_id)
+
+    def record(self, id: str) -> RecordClient:
+        """
+        Return the endpoints of what belongs to one record: its notes, related lists.
+
+        :raises RequestRefusedError: if the id is not a number of at most 19 digits
+        """
+        return RecordClient(api=self.api, module=self.module, id=id)
+
     @property
     def _path(self) -> str:
         return f"/crm/v8/{self.module}"
-
-    def _list(self, query: Mapping[str, str]) -> Iterator[Record]:
-        page, seen = self._read(**query), {""}
-        yield from page.records
-        while token := page.next_page_token:
-            if is_endless(token, seen):
-                raise ServerError(code="endless_list")
-            seen.add(token)
-            page = self._read(**query, page_token=token)
-            yield from page.records
 
     def _search(self, query: Mapping[str, str], fits: Callable[[Record], bool]) -> Iterator[Record]:
         """
@@ -285,13 +299,13 @@ class RecordsClient:
                 if record.id not in seen and fits(record):
                     yield record
                 seen.add(record.id)
-            if not page.has_more and (number < MAX_SEARCH_PAGES or not _is_full(page)):
+            if not page.has_more and (number < MAX_SEARCH_PAGES or not page.is_full):
                 return
         limit = MAX_SEARCH_PAGES * RECORDS_PER_PAGE
         raise RequestRefusedError(code="search_limit", details={"limit": limit})
 
     def _read(self, path: str = "", /, **query: str) -> Page:
-        return self.api.read(f"{self._path}{path}", _page, **query)
+        return self.api.read(f"{self._path}{path}", page_of, **query)
 
     def _converted_too(self) -> dict[str, str]:
         """Return the parameter without which Zoho leaves out converted leads."""
@@ -313,18 +327,17 @@ def _keys(trigger: Iterable[str] | None, assignment_rule: str = "") -> JsonObjec
     return {**keys, "lar_id": record_id(assignment_rule)} if assignment_rule else keys
 
 
+def _tags(names: Iterable[str]) -> JsonObject:
+    if isinstance(names, str):
+        raise TypeError("The names of tags are a list, not one text.")
+    return {"tags": [{"name": name} for name in names]}
+
+
 def _condition(unmodified_since: datetime | None) -> dict[str, str]:
     """Return the header of a write that depends on when records were changed."""
     if unmodified_since is None:
         return {}
     return {"If-Unmodified-Since": text_of_value("if_unmodified_since", unmodified_since)}
-
-
-def _list_fields(fields: Iterable[str]) -> str:
-    names = field_names(fields)
-    if not 1 <= len(names) <= MAX_FIELDS_PER_READ:
-        raise ValueError(f"Name 1 to {MAX_FIELDS_PER_READ} fields to read, not {len(names)}.")
-    return ",".join(names)
 
 
 def _order(sort_by: str) -> dict[str, str]:
@@ -375,24 +388,6 @@ def _is_number(text: str) -> bool:
 
 def _digits(text: str) -> str:
     return "".join(filter(str.isdecimal, text))
-
-
-def _page(body: JsonObject) -> Page:
-    info: Any = body.get("info") or {}
-    return Page(
-        records=tuple(map(_record, body.get("data") or [])),
-        next_page_token=str(info.get("next_page_token") or "")[:MAX_PAGE_TOKEN_LENGTH],
-        has_more=bool(info.get("more_records")),
-    )
-
-
-def _is_full(page: Page) -> bool:
-    return len(page.records) >= RECORDS_PER_PAGE
-
-
-def _record(values: JsonObject) -> Record:
-    values["id"] = id_of(values["id"])
-    return Record(values["id"], values)
 
 
 def _count(body: JsonObject) -> int:

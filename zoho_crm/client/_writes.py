@@ -112,6 +112,32 @@ class Deletion:
         ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tagging:
+    """The call that adds tags to records, or removes them, which may be repeated."""
+
+    api: Api
+    path: str
+    keys: JsonObject
+
+    def all(self, ids: Iterable[str], prepare: Callable[[str], str]) -> tuple[WriteResult, ...]:
+        """Change the tags of all records, as ``write_all``."""
+        return write_all(ids, prepare, self._send)
+
+    def _send(self, ids: Sequence[str]) -> list[WriteResult]:
+        answers = self.api.call_items(
+            "POST",
+            self.path,
+            number=len(ids),
+            repeatable=True,
+            json={**self.keys, "ids": list(ids)},
+        )
+        return [
+            _result(answer, record_id, "update", True)
+            for record_id, answer in zip(ids, answers, strict=True)
+        ]
+
+
 def write_all(
     given: Iterable[Given],
     prepare: Callable[[Given], Sent],

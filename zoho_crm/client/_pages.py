@@ -1,0 +1,66 @@
+"""
+Pages of records, which a token continues.
+
+https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zoho_crm.client._answers import id_of
+from zoho_crm.client._api import Api
+from zoho_crm.client._leads import MAX_PAGE_TOKEN_LENGTH, is_endless
+from zoho_crm.exceptions import ServerError
+from zoho_crm.types import JsonObject, Record
+
+#: Zoho's limit of a page.
+RECORDS_PER_PAGE = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One page of records; the token of the last page is empty."""
+
+    records: tuple[Record, ...]
+    next_page_token: str = ""
+    has_more: bool = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many records as a page can have."""
+        return len(self.records) >= RECORDS_PER_PAGE
+
+
+def read_pages(api: Api, path: str, query: Mapping[str, str]) -> Iterator[Record]:
+    """
+    Yield the records of all pages, each read when it is needed.
+
+    :raises ServerError: if Zoho repeats a page, or the list does not end
+    """
+    fixed = {**query, "per_page": str(RECORDS_PER_PAGE)}
+    page, seen = api.read(path, page_of, **fixed), {""}
+    yield from page.records
+    while token := page.next_page_token:
+        if is_endless(token, seen):
+            raise ServerError(code="endless_list")
+        seen.add(token)
+        page = api.read(path, page_of, **fixed, page_token=token)
+        yield from page.records
+
+
+def page_of(body: JsonObject) -> Page:
+    """Return the page in the body of an answer."""
+    info: Any = body.get("info") or {}
+    return Page(
+        records=tuple(map(_record, body.get("data") or [])),
+        next_page_token=str(info.get("next_page_token") or "")[:MAX_PAGE_TOKEN_LENGTH],
+        has_more=bool(info.get("more_records")),
+    )
+
+
+def _record(values: JsonObject) -> Record:
+    values["id"] = id_of(values["id"])
+    return Record(values["id"], values)
