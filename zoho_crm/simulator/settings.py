@@ -31,6 +31,9 @@ class SimulatorSettings:
     credits: int = 5_000_000
     #: Seconds that a *mass convert* job takes for each lead.
     job_seconds_per_lead: float = 0.0
+    #: Seconds that a *bulk read* job takes, and the most rows of one.
+    bulk_seconds: float = 0.0
+    bulk_rows: int = 200_000
     #: Seconds until a search finds a write.
     search_lag: float = 0.0
     #: The value of ``org.type``: production, sandbox or developer.

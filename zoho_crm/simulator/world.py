@@ -9,6 +9,7 @@ from heapq import heappop, heappush
 from itertools import count
 from urllib.parse import urlsplit
 
+from zoho_crm.simulator.bulk_jobs import BulkJob
 from zoho_crm.simulator.clock import Clock
 from zoho_crm.simulator.jobs import Job, Spellings
 from zoho_crm.simulator.ledger import Ledger
@@ -81,6 +82,9 @@ class World:
         self.page_tokens: dict[str, PagePosition] = {}
         #: Mass convert jobs by id, kept for ever: Zoho documents no expiry.
         self.jobs: dict[str, Job] = {}
+        #: Bulk read jobs by id, and the instants of the downloads of the last minute.
+        self.bulk_jobs: dict[str, BulkJob] = {}
+        self.bulk_downloads: list[datetime] = []
         self.spellings = Spellings()
         self._events: list[ScheduledEvent] = []
         self._numbers = count()

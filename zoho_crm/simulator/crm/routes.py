@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoho_crm.simulator.crm import (
     attachments,
+    bulk_read,
     conversion,
     coql,
     deal_roles,
@@ -102,6 +103,30 @@ def _attachment_routes() -> tuple[Route, ...]:
                 module,
             )
             for path in (base, one)
+        ),
+    )
+
+
+def _bulk_routes() -> tuple[Route, ...]:
+    """Return the routes of bulk read, which has a base path of its own."""
+    base, scope = "/crm/bulk/v8/read", ("ZohoCRM.bulk.READ",)
+    job = f"{base}/{{id}}"
+    return (
+        Route(
+            method="POST",
+            path=base,
+            kind="bulk_create",
+            handler=bulk_read.create,
+            scopes=scope,
+            credits=50,
+        ),
+        Route(method="GET", path=job, kind="bulk_status", handler=bulk_read.status, scopes=scope),
+        Route(
+            method="GET",
+            path=f"{job}/result",
+            kind="bulk_result",
+            handler=bulk_read.result,
+            scopes=scope,
         ),
     )
 
@@ -208,6 +233,7 @@ ROUTES = (
     *_tag_routes("add_tags", tags.add_tags),
     *_tag_routes("remove_tags", tags.remove_tags),
     *(_not_imitated(method, path) for method, path in not_imitated.ADDRESSES),
+    *_bulk_routes(),
     _route("POST", "/coql", "coql", coql.query, "coql.READ", heavy=True),
     _route(
         "GET",
