@@ -9,6 +9,7 @@ import pytest
 from django.core.management import load_command_class
 
 from zoho_crm.simulator import control_api, faults, story
+from zoho_crm.simulator.crm.routes import BASE, ROUTES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text()
 
@@ -59,3 +60,17 @@ def test_every_option_of_the_command_is_listed() -> None:
     documented = [cell.split()[0] for cell in first_cells("Start it")]
 
     assert documented == own[start : end + 1]
+
+
+def addresses() -> list[str]:
+    """Return every address that is imitated, as the page writes it."""
+    known = (route for route in ROUTES if route.kind != "not_imitated")
+    return [f"{route.method} {route.path.removeprefix(BASE)}" for route in known]
+
+
+@pytest.mark.parametrize("address", addresses())
+def test_every_address_tells_which_form_it_follows(address: str) -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("|") and f"`{address}`" in line]
+
+    assert len(rows) == 1
+    assert re.search("page|OpenAPI", rows[0])

@@ -47,6 +47,7 @@ REQUEST_KINDS = (
     "deleted",
     "count",
     "coql",
+    "timeline",
     "bulk_create",
     "bulk_status",
     "bulk_result",

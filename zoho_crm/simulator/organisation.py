@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,14 @@ class Deletion:
     by: Json
     is_permanent: bool = False
     """Whether it was deleted from the recycle bin, too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """One change of a record: when, and its values before."""
+
+    at: datetime
+    before: Json
 
 
 class Attachment(str):
@@ -96,7 +105,7 @@ class Organisation:
         #: E-mails sent by conversions: ``{"to", "about"}``, an address and a record id.
         self.notifications: list[Json] = []
         self._field_ids: dict[tuple[str, str], str] = {}
-        self._history: dict[str, list[tuple[datetime, Json]]] = {}
+        self._history: dict[str, list[Change]] = {}
 
     @property
     def current_user(self) -> Json:
@@ -178,7 +187,8 @@ class Organisation:
     def change(self, record: Record, values: Json, *, at: datetime | None = None) -> None:
         """Write values to a record and keep the former ones for stale reads."""
         moment = at or self.clock.now()
-        self._history.setdefault(record.id, []).append((moment, dict(record.data)))
+        change = Change(at=moment, before=dict(record.data))
+        self._history.setdefault(record.id, []).append(change)
         for name, value in values.items():
             record[name] = value
         record["Modified_Time"] = zoho_time(moment)
@@ -206,10 +216,14 @@ class Organisation:
         )
         self.deletions[module].append(deletion)
 
+    def changes_of(self, record: Record) -> Sequence[Change]:
+        """Return the changes of a record, the first first."""
+        return self._history.get(record.id, [])
+
     def as_of(self, record: Record, moment: datetime) -> Record:
         """Return the record as it was at an instant, or as it was created if it is younger."""
-        past = self._history.get(record.id, [])
-        before = next((values for changed_at, values in past if changed_at > moment), None)
+        past = self.changes_of(record)
+        before = next((change.before for change in past if change.at > moment), None)
         if before is None:
             return record
         old = Record(before)

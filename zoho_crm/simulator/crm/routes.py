@@ -18,6 +18,7 @@ from zoho_crm.simulator.crm import (
     related,
     search,
     tags,
+    timeline,
     upsert,
     users,
     writing,
@@ -234,6 +235,14 @@ ROUTES = (
     *_tag_routes("remove_tags", tags.remove_tags),
     *(_not_imitated(method, path) for method, path in not_imitated.ADDRESSES),
     *_bulk_routes(),
+    _route(
+        "GET",
+        "/{module}/{id}/__timeline",
+        "timeline",
+        timeline.timeline,
+        "modules.{module}.READ",
+        permission=_VIEW,
+    ),
     _route("POST", "/coql", "coql", coql.query, "coql.READ", heavy=True),
     _route(
         "GET",
