@@ -25,6 +25,7 @@ SCOPES = (
     "ZohoCRM.users.READ",
     "ZohoCRM.org.READ",
     "ZohoSearch.securesearch.READ",
+    "ZohoCRM.coql.READ",
 )
 
 

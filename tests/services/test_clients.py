@@ -8,10 +8,12 @@ import pytest
 import requests
 
 from tests.services.test_tokens import refreshes, stored
+from zoho_crm.conf import SCOPES
 from zoho_crm.contrib.pytest import SimulatorAdapter
 from zoho_crm.exceptions import AuthorizationError, ConnectionLostError
 from zoho_crm.models import Connection
 from zoho_crm.services.clients import auth_for, client_for, client_with_token
+from zoho_crm.services.connect import with_grant_code
 from zoho_crm.services.connections import default_connection
 from zoho_crm.services.tokens import access_token
 from zoho_crm.simulator import Simulator
@@ -115,3 +117,30 @@ def test_calls_to_hosts_of_other_products_are_signed_if_the_settings_name_them(
     answer = session.get(f"https://{host}/", auth=auth_for(connection))
 
     assert ("Authorization" in answer.request.headers) is signed
+
+
+def test_the_scopes_that_are_asked_for_are_enough_for_all_endpoints_of_records(
+    zoho: Simulator, db: None
+) -> None:
+    connection = with_grant_code(code=zoho.grant_code(",".join(SCOPES)), data_center="local")
+    client = client_for(connection)
+    contacts = client.records("Contacts")
+
+    [created] = contacts.create([{"Last_Name": "King"}])
+    contact = contacts.record(created.id)
+    contact.add_note("text")
+    contacts.update([{"id": created.id, "Phone": "1"}])
+    contacts.upsert([{"Last_Name": "King", "Email": "ada@engine.example"}])
+    contacts.add_tags([created.id], ["fair"])
+    contacts.remove_tags([created.id], ["fair"])
+
+    assert len(list(contact.notes())) == 1
+    assert list(contact.related("Deals", fields=["Deal_Name"])) == []
+    assert (
+        len(list(client.coql("select id from Contacts where Last_Name = :name", name="King"))) == 2
+    )
+    assert len(list(contacts.list(fields=["Phone"]))) == 2
+    assert contacts.count() >= 0
+    assert client.find_person("nobody@engine.example") == ()
+    [deleted] = contacts.delete([created.id])
+    assert deleted.error is None
