@@ -16,6 +16,7 @@ from zoho_crm.matching import POLICIES, DecisionContext, assess, decide_by
 from zoho_crm.models import LeadConversion
 from zoho_crm.models._moves import Move
 from zoho_crm.services import lifecycle
+from zoho_crm.services.work._preview import preview_result
 from zoho_crm.services.work._send import move_before_sending
 from zoho_crm.services.work._settle import move_after_read_back
 from zoho_crm.types import Converted, Lead, Scheduled, as_json
@@ -92,7 +93,7 @@ def _moved(row: Row, move: Move) -> Row:
 def previewed(row: Row, found: str) -> Row:
     """A worker previews the lead; nothing matches, and its policy approves in the same breath."""
     preview = assess(SEEN[found])
-    seen = _moved(row, lifecycle.previewed(_in_memory(row), preview))
+    seen = _moved(row, preview_result(_in_memory(row), preview, None).move)
     plan = decide_by(POLICIES["careful"], preview, DecisionContext(today=date(2027, 1, 1))).plan
     if plan is None or seen.status != "PREVIEWED":
         return seen

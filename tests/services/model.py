@@ -100,7 +100,7 @@ class ExpectedRow:
     def previewed_by_worker(self, view: str, truth: Truth) -> None:
         """A worker previews it; then a policy approves its plan, if it has one."""
         if view == "nothing" and self.empty_reads + 1 < EMPTY_READS_BELIEVED:
-            self._move("NEW", NOW)
+            self._move("NEW", RETRY_SPAN)
             self.empty_reads += 1
             return
         decided = self.decided
@@ -169,7 +169,7 @@ class ExpectedRow:
         if view == "converted":
             self.read_converted()
         elif view == "nothing" and self.empty_reads + 1 < EMPTY_READS_BELIEVED:
-            self._move("READY", NOW)
+            self._move("READY", RETRY_SPAN)
             self.empty_reads += 1
         elif view == "nothing" or (self.shown and self.shown[0] != truth.edits):
             self.reset_to_new()

@@ -139,6 +139,14 @@ def test_a_failed_read_is_repeated_after_doubling_delays(retry_count, wait):
     assert move.values["retry_count"] == min(retry_count + 1, 100)
 
 
+@pytest.mark.parametrize(("empty_reads", "wait"), [(0, 2), (1, 4), (2, 8)])
+@pytest.mark.parametrize("status", ["NEW", "READY"])
+def test_a_read_that_finds_no_lead_is_repeated_after_doubling_delays(status, empty_reads, wait):
+    move = lifecycle.not_found_yet(row(status, empty_reads=empty_reads))
+
+    assert made(move) == {"status": status, "due_at": wait, "empty_reads": empty_reads + 1}
+
+
 @pytest.mark.parametrize("status", ["NEW", "READY", "UNKNOWN", "SCHEDULED"])
 def test_a_failed_read_changes_nothing_else(status):
     move = lifecycle.postponed(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from threading import Barrier, Event, Thread
 
 import pytest
@@ -51,6 +52,17 @@ def run(connection):
 
 
 @pytest.fixture
+def run_to_the_end(run, later):
+    """Work the connection until nothing is due any more, and let time pass between the slices."""
+
+    def run_again_and_again(**more):
+        while (seconds := run(**more)) is not None:
+            later(seconds + 0.01)
+
+    return run_again_and_again
+
+
+@pytest.fixture
 def watched():
     """Call a function and return all results that a query has meanwhile."""
 
@@ -73,18 +85,24 @@ def watched():
 
 
 @pytest.fixture
-def during_a_conversion(zoho):
-    """Call a function while Zoho is about to answer the next conversion, however long it takes."""
+def during_a_call(zoho):
+    """Call a function while Zoho is about to answer the next call, however long it takes."""
 
-    def arrange(function):
+    def arrange(function, operation):
         def sleep(_seconds):
             function()
             connections.close_all()
 
-        zoho.fail("convert", "delay", seconds=0.1)
+        zoho.fail(operation, "delay", seconds=0.1)
         zoho.engine.sleep = sleep
 
     return arrange
+
+
+@pytest.fixture
+def during_a_conversion(during_a_call):
+    """Call a function while Zoho is about to answer the next conversion."""
+    return partial(during_a_call, operation="convert")
 
 
 def adjust(settings, **values):
@@ -238,11 +256,12 @@ def test_no_more_calls_are_in_flight_than_the_setting_allows(ready, run, setting
     ],
 )
 def test_a_policy_converts_what_it_decides_and_leaves_the_rest_to_a_person(
-    requested, run, policy, case, status
+    requested, run_to_the_end, policy, case, status
 ):
     row = requested(case, policy)
 
-    assert run() is None
+    run_to_the_end()
+
     assert now(row).status == status
     assert now(row).approved_by is None
 
@@ -291,29 +310,51 @@ def test_a_lead_that_was_converted_elsewhere_since_is_not_sent(ready, run, zoho)
     assert sent(zoho) == []
 
 
-def test_a_lead_that_was_deleted_since_is_not_found(ready, run, zoho):
+def test_a_lead_that_was_deleted_since_is_not_found(ready, run_to_the_end, zoho):
     row = ready()
     zoho.delete("Leads", row.lead_id)
 
-    run()
+    run_to_the_end()
 
     assert (now(row).status, now(row).verdict) == (Status.PREVIEWED, "NOT_FOUND")
     assert sent(zoho) == []
 
 
 def test_an_answer_without_content_does_not_yet_mean_that_there_is_no_such_lead(
-    requested, run, zoho
+    requested, run_to_the_end, zoho
 ):
     rows = [requested() for _ in range(3)]
     zoho.fail("leads_list", "empty", times=3)
 
-    assert run() is None
+    run_to_the_end()
 
     assert set(statuses(rows)) == {Status.CONVERTED}
 
 
 @pytest.mark.parametrize("begin", ["requested", "ready"])
-def test_only_empty_reads_in_a_row_mean_that_there_is_no_such_lead(request, begin, run, zoho):
+def test_a_lead_that_no_read_shows_yet_is_read_again_after_doubling_delays(
+    request, begin, run, later, settings, zoho
+):
+    adjust(settings, READ_SPACING=2)
+    row = request.getfixturevalue(begin)()
+    zoho.fail("leads_list", "empty", times=3)
+
+    for delay in (2, 4, 8):
+        before = calls(zoho)
+        run()
+        assert calls(zoho) == before + 1
+        written_at = row.events.latest("version").at
+        assert round((now(row).due_at - written_at).total_seconds()) == delay
+        later(delay)
+
+    run()
+    assert now(row).status == Status.CONVERTED
+
+
+@pytest.mark.parametrize("begin", ["requested", "ready"])
+def test_only_empty_reads_in_a_row_mean_that_there_is_no_such_lead(
+    request, begin, run, run_to_the_end, later, zoho
+):
     row = request.getfixturevalue(begin)()
     status = now(row).status
 
@@ -322,9 +363,10 @@ def test_only_empty_reads_in_a_row_mean_that_there_is_no_such_lead(request, begi
             zoho.fail("leads_list", "empty", times=1)
         before = calls(zoho)
         run(stop=StopCondition(lambda before=before: calls(zoho) > before))  # ends after the read
+        later(2)
 
     assert now(row).status == status
-    assert run() is None
+    run_to_the_end()
     assert now(row).status == Status.CONVERTED
 
 
@@ -505,6 +547,25 @@ def test_a_connection_that_is_disabled_meanwhile_sends_no_more(
 
     assert sorted(statuses(rows)) == [Status.CONVERTED, Status.READY, Status.READY]
     assert len(sent(zoho)) == 1
+
+
+@pytest.mark.parametrize("stopped_by", ["disabled", "another worker"])
+def test_a_worker_that_may_claim_no_row_asks_zoho_nothing_more(
+    ready, run, during_a_call, zoho, stopped_by
+):
+    rows = [ready() for _ in range(3)]
+    if stopped_by == "disabled":
+        columns = {"status": Connection.Status.DISABLED}
+        during_a_call(lambda: Connection.objects.update(**columns), "leads_list")
+    else:
+        columns = {"lease_owner": "another", "lease_number": F("lease_number") + 1}
+        during_a_call(lambda: ConnectionWork.objects.update(**columns), "leads_list")
+    before = calls(zoho)
+
+    run()
+
+    assert set(statuses(rows)) == {Status.READY}
+    assert calls(zoho) == before + 1
 
 
 def test_a_worker_keeps_its_lease_while_it_waits_for_an_answer(

@@ -203,8 +203,9 @@ def may_appear_later(row: LeadConversion) -> bool:
 
 
 def not_found_yet(row: LeadConversion) -> Move:
-    """Return the move after a read that did not find the lead: the row is due again now."""
-    values: Values = {"empty_reads": row.empty_reads + 1, **_due_column(row, DbNow())}
+    """Return the move after a read that did not find the lead: it is read again after a delay."""
+    due = _due_column(row, from_now(retry_delay(row.empty_reads)))
+    values: Values = {"empty_reads": row.empty_reads + 1, **due}
     return Move(row=row, to=Status(row.status), values=values, details={"read": "nothing"})
 
 

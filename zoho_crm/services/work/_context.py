@@ -90,11 +90,19 @@ class WorkContext:
         """Return whether there is a generator with this key that had no turn yet."""
         return any(item.key == key and not item.has_turn for item in self.items)
 
+    def may_go_on(self) -> bool:
+        """Return whether the lease is held and the connection may be worked."""
+        return self._active_lease().exists()
+
+    def _active_lease(self, for_seconds: float = 0) -> QuerySet[ConnectionWork]:
+        """Return the held lease of an active connection; empty if it is not held or active."""
+        lease = self.lease.held(for_seconds=for_seconds)
+        return lease.filter(connection__status=Connection.Status.ACTIVE)
+
     @cached_property
     def may_be_claimed(self) -> Q:
         """The condition for a claim: the lease is held, and no pause holds the row back."""
-        lease = self.lease.held(for_seconds=self.settings.CALL_DEADLINE)
-        lease = lease.filter(connection__status=Connection.Status.ACTIVE)
+        lease = self._active_lease(self.settings.CALL_DEADLINE)
         converting = MassConversion.objects.filter(
             stage=MassConversion.Stage.CONVERTING, paused_reason=""
         )

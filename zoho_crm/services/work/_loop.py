@@ -184,11 +184,11 @@ class WorkLoop:
 
     def _start_calls(self) -> None:
         """Begin what is due, after a refresh if it is time, and start calls; none if it stops."""
+        if time.monotonic() >= self._refresh_at and not self._is_stopping():
+            self._refresh()
         if self._is_stopping():
             self._close_waiting()
             return
-        if time.monotonic() >= self._refresh_at:
-            self._refresh()
         if self._has_token():
             for step in self._steps:
                 if self._context.free_calls:
@@ -206,6 +206,10 @@ class WorkLoop:
         if usage.is_used_up(context.connection, context.health.credits_remaining):
             # Only the credits that are reserved for other programs remain.
             context.health.back_off(PROBE_SECONDS, CreditsExhaustedError(code="reserve"))
+        if not context.may_go_on():
+            # No claim would be written, and its row would be read again and again.
+            logger.warning("Connection %s is not worked any more", context.connection.pk)
+            self._end = 0.0
 
     def _has_token(self) -> bool:
         """Return whether there is an access token; get one if not, once no call is pending."""
