@@ -222,6 +222,30 @@ class Note:
     modified_at: datetime | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class FieldChange:
+    """The change of one field of a record; the values are as Zoho sends them."""
+
+    field: str
+    old: Any = None
+    new: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimelineEvent:
+    """Something that happened to a record."""
+
+    id: str
+    #: Zoho's word, such as ``added``, ``updated``, ``tag_added``.
+    action: str
+    #: Where it was done, such as ``crm_ui``, ``crm_api``, ``convert``.
+    source: str = ""
+    at: datetime | None = None
+    #: The user who did it.
+    by: Reference | None = None
+    changes: tuple[FieldChange, ...] = ()
+
+
 class PersonKind(StrEnum):
     """What a record about a person is."""
 

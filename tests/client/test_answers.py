@@ -98,6 +98,7 @@ def test_any_answer_to_a_read_is_a_value_or_one_of_our_errors(status: int, body:
         lambda: client.find_person("jo@brandt.example"),
         lambda: list(client.coql("select id from Leads where id is not null")),
         lambda: list(client.records("Contacts").record("1").notes()),
+        lambda: list(client.records("Contacts").record("1").timeline()),
     ]
 
     # A read changes nothing, so that nothing about it is in doubt.

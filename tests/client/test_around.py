@@ -8,7 +8,7 @@ from tests.client.canned import Canned, client_of
 from tests.client.conftest import Transport
 from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import RequestRefusedError, UnknownOutcomeError
-from zoho_crm.types import Note, Reference
+from zoho_crm.types import FieldChange, Note, Reference, TimelineEvent
 
 
 def test_notes_are_added_and_read(transport: Transport, crm: ZohoClient) -> None:
@@ -122,3 +122,41 @@ def test_what_cannot_be_an_id_has_nothing_around_it(crm: ZohoClient) -> None:
         crm.records("Accounts").record("1/../2")
 
     assert caught.value.code == "bad_record_id"
+
+
+def test_the_timeline_says_what_changed_and_by_whom(transport: Transport, crm: ZohoClient) -> None:
+    contacts = crm.records("Contacts")
+    [created] = contacts.create([{"Last_Name": "King", "Phone": "1"}])
+    contacts.update([{"id": created.id, "Phone": "2"}])
+
+    events = {event.action: event for event in contacts.record(created.id).timeline()}
+
+    updated = events["updated"]
+    assert {"added", "updated"} <= events.keys()
+    assert updated.source == "crm_api"
+    assert updated.by
+    assert updated.by.name == "Mara Lind"
+    assert updated.at
+    assert FieldChange(field="Phone", old="1", new="2") in updated.changes
+
+
+def test_a_long_timeline_is_read_page_by_page(in_process: Transport) -> None:
+    contacts = in_process.client().records("Contacts")
+    [created] = contacts.create([{"Last_Name": "King"}])
+    for number in range(230):
+        contacts.update([{"id": created.id, "Phone": str(number)}])
+
+    events = list(contacts.record(created.id).timeline())
+
+    assert len({event.id for event in events}) == len(events) == 231
+
+
+def test_a_timeline_without_people_or_changes_is_read() -> None:
+    body = (
+        b'{"__timeline": [{"id": "1", "action": "added", "done_by": null, "field_history": null,'
+        b' "audited_time": "2027-02-01T09:00:00"}], "info": {}}'
+    )
+
+    [event] = client_of(Canned(200, body)).records("Leads").record("1").timeline()
+
+    assert event == TimelineEvent(id="1", action="added")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -199,6 +200,15 @@ def id_of(value: Any) -> str:
     if not is_record_id(text):
         raise ValueError("no id of a record")
     return text
+
+
+def time_of(value: Any) -> datetime | None:
+    """Return a time in an answer, with its zone; ``None`` if the value is none."""
+    try:
+        time = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return time if time.utcoffset() is not None else None
 
 
 def id_or_empty(value: Any) -> str:

@@ -1,5 +1,5 @@
 """
-What belongs to one record: its notes, and records of related lists.
+What belongs to one record: its notes, related lists and timeline.
 
 https://www.zoho.com/crm/developer/docs/api/v8/get-notes.html
 https://www.zoho.com/crm/developer/docs/api/v8/get-related-records.html
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
-from zoho_crm.client._answers import id_or_empty, text_of
+from zoho_crm.client._answers import text_of, time_of
 from zoho_crm.client._api import Api
 from zoho_crm.client._names import list_fields, module_name, record_id
 from zoho_crm.client._pages import read_pages
+from zoho_crm.client._timeline import read_timeline, user_of
 from zoho_crm.client._writes import Write, record_values
-from zoho_crm.types import JsonObject, Note, Record, Reference
+from zoho_crm.types import JsonObject, Note, Record, TimelineEvent
 
 NOTE_FIELDS = (
     "Note_Title",
@@ -26,8 +26,6 @@ NOTE_FIELDS = (
     "Created_Time",
     "Modified_Time",
 )
-#: Characters that are read of a user's name.
-MAX_NAME_LENGTH = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +75,16 @@ class RecordClient:
         query = {"fields": list_fields(fields)}
         return read_pages(self.api, f"{self._path}/{module_name(name)}", query)
 
+    def timeline(self) -> Iterator[TimelineEvent]:
+        """
+        Return an iterator over what happened to the record, in Zoho's order.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/timeline-of-a-record.html
+
+        :raises RequestRefusedError: while iterating, if there is no such record
+        """
+        return read_timeline(self.api, f"{self._path}/__timeline")
+
     @property
     def _path(self) -> str:
         return f"/crm/v8/{self.module}/{self.id}"
@@ -88,21 +96,7 @@ def _note(record: Record) -> Note:
         id=record.id,
         title=text_of(record.get("Note_Title")),
         content=text_of(record.get("Note_Content")),
-        author=_user(author) if isinstance(author, dict) else None,
-        created_at=_time(record.get("Created_Time")),
-        modified_at=_time(record.get("Modified_Time")),
+        author=user_of(author) if isinstance(author, dict) else None,
+        created_at=time_of(record.get("Created_Time")),
+        modified_at=time_of(record.get("Modified_Time")),
     )
-
-
-def _user(value: JsonObject) -> Reference:
-    name = text_of(value.get("name"), MAX_NAME_LENGTH)
-    return Reference(id=id_or_empty(value.get("id")), name=name)
-
-
-def _time(value: object) -> datetime | None:
-    """Return a time with its zone; ``None`` if the value is none."""
-    try:
-        time = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return time if time.utcoffset() is not None else None

@@ -6,9 +6,9 @@ https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from zoho_crm.client._answers import id_of
 from zoho_crm.client._api import Api
@@ -18,6 +18,17 @@ from zoho_crm.types import JsonObject, Record
 
 #: Zoho's limit of a page.
 RECORDS_PER_PAGE = 200
+
+
+class HasToken(Protocol):
+    """A page of any list."""
+
+    @property
+    def next_page_token(self) -> str:
+        """The token of the next page; empty if this is the last one."""
+
+
+AnyPage = TypeVar("AnyPage", bound=HasToken)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +52,30 @@ def read_pages(api: Api, path: str, query: Mapping[str, str]) -> Iterator[Record
     :raises ServerError: if Zoho repeats a page, or the list does not end
     """
     fixed = {**query, "per_page": str(RECORDS_PER_PAGE)}
-    page, seen = api.read(path, page_of, **fixed), {""}
-    yield from page.records
+    for page in pages(lambda token: api.read(path, page_of, **fixed, **token)):
+        yield from page.records
+
+
+def pages(read: Callable[[dict[str, str]], AnyPage]) -> Iterator[AnyPage]:
+    """
+    Yield all pages of a list.
+
+    :param read: reads a page, given the parameter with its token; the first one without
+    :raises ServerError: if Zoho repeats a page, or the list does not end
+    """
+    page, seen = read({}), {""}
+    yield page
     while token := page.next_page_token:
         if is_endless(token, seen):
             raise ServerError(code="endless_list")
         seen.add(token)
-        page = api.read(path, page_of, **fixed, page_token=token)
-        yield from page.records
+        page = read({"page_token": token})
+        yield page
+
+
+def token_in(info: Any) -> str:
+    """Return the token of the next page from the ``info`` of an answer; empty if there is none."""
+    return str((info or {}).get("next_page_token") or "")[:MAX_PAGE_TOKEN_LENGTH]
 
 
 def page_of(body: JsonObject) -> Page:
@@ -56,7 +83,7 @@ def page_of(body: JsonObject) -> Page:
     info: Any = body.get("info") or {}
     return Page(
         records=tuple(map(_record, body.get("data") or [])),
-        next_page_token=str(info.get("next_page_token") or "")[:MAX_PAGE_TOKEN_LENGTH],
+        next_page_token=token_in(info),
         has_more=bool(info.get("more_records")),
     )
 
