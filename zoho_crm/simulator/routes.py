@@ -10,6 +10,7 @@ from functools import lru_cache
 from zoho_crm.simulator import refusals
 from zoho_crm.simulator.calls import Call
 from zoho_crm.simulator.crm.routes import ROUTES as CRM_ROUTES
+from zoho_crm.simulator.ids import is_id
 from zoho_crm.simulator.oauth import consent, endpoints
 from zoho_crm.simulator.request_context import Handler, Route
 
@@ -63,13 +64,18 @@ def _by_method(routes: Mapping[str, Route], method: str) -> Route:
 
 
 def _fit(template: list[str], parts: list[str]) -> dict[str, str] | None:
-    names = {}
+    """
+    Return the path parameters, or None if the path does not fit.
+
+    The name of a related list is free, so only an id before it tells that it is one.
+    """
+    names: dict[str, str] = {}
     for wanted, part in zip(template, parts, strict=True):
         if wanted.startswith("{"):
             names[wanted[1:-1]] = part
         elif wanted != part:
             return None
-    return names
+    return names if "list" not in names or is_id(names["id"]) else None
 
 
 @lru_cache(maxsize=1024)
