@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.utils.timezone import now
 
+from tests.calls import calls
 from tests.mass.bench import Bench, Stage, policy
 from zoho_crm.matching import DealTemplate
 from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob, from_now
@@ -399,6 +400,24 @@ def test_rows_of_a_job_that_surely_did_not_begin_wait_for_another(
 
     assert bench.routes() == {"convert": CANARIES, "mass": FEW}
     assert [job.status for job in jobs(bench)] == [JobStatus.REFUSED, JobStatus.FINISHED]
+
+
+@pytest.mark.parametrize("operation", ["mass_convert", "leads_list"])
+def test_a_job_that_cannot_begin_now_is_not_tried_again_at_once(
+    bench: Bench, operation: str
+) -> None:
+    run = bench.started(bench.leads(CANARIES + FEW))
+    bench.work_until(lambda: bench.status_counts().get(Status.CONVERTED) == CANARIES)
+    before = calls(bench.zoho)
+    bench.zoho.fail(operation, "throttle", times=None)
+
+    def work() -> float | None:
+        return bench.work(lambda: calls(bench.zoho) > before + 5)
+
+    bench.until(lambda: calls(bench.zoho) > before, work)
+
+    assert bench.refreshed(run).stage == Stage.CONVERTING
+    assert calls(bench.zoho) <= before + 5
 
 
 # Doubt

@@ -24,7 +24,7 @@ from zoho_crm.exceptions import (
 from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob
 from zoho_crm.models._moves import Move
 from zoho_crm.models._time import DbNow
-from zoho_crm.services.lifecycle import body_hash
+from zoho_crm.services.lifecycle import body_hash, retry_delay
 from zoho_crm.services.mass_convert import _jobs
 from zoho_crm.services.mass_convert._jobs import effect_of, min_job_size
 from zoho_crm.services.work._context import Step
@@ -66,6 +66,9 @@ class StartedJob:
 class MassJobsStep(Step):
     """Polls the open jobs of a connection, and starts the next one."""
 
+    #: No job begins before that time on the monotonic clock, after one that could not begin.
+    _next_job_at = 0.0
+
     def due(self) -> Iterator[WorkItem]:
         """Yield the polls that are due, and the next job if another one may be open."""
         if not self._is_refreshed() and time.monotonic() < self.due_at:
@@ -83,7 +86,8 @@ class MassJobsStep(Step):
                     yield WorkItem(self._poll(job), key=job)
                 else:
                     self.due_at = min(self.due_at, time.monotonic() + seconds)
-        if len(found) < MAX_OPEN_JOBS and not self._context.is_begun(NEXT_JOB):
+        is_waiting = self._context.is_begun(NEXT_JOB) or time.monotonic() < self._next_job_at
+        if len(found) < MAX_OPEN_JOBS and not is_waiting:
             yield from self._next_job()
 
     def _next_job(self) -> Iterator[WorkItem]:
@@ -128,6 +132,7 @@ class MassJobsStep(Step):
         read_at, sent = time.monotonic(), body_hash(effect_body(effect))
         yield All([WorkItem(read_again(row, sent, claims), row) for row in rows])
         if len(claims) < min_job_size():
+            self._postpone_next_job(rows)
             return
         latest: float | None = yield Turn(read_at=read_at)
         if latest is None:
@@ -162,12 +167,18 @@ class MassJobsStep(Step):
                 yield Transaction(partial(runs.update, may_use_jobs=False))
             yield Transaction(partial(_jobs.mark_refused, job, rows, error))
         except (TransientError, AuthorizationError) as error:
+            self._postpone_next_job(rows)
             yield Transaction(partial(_jobs.mark_not_processed, job, rows, error))
         except (UnknownOutcomeError, UnexpectedError) as error:
             logger.error("Job %s has no clear answer", job.pk, exc_info=error)
             # It may be the second request of ``start_job``, whose start is not known here.
             in_flight = self._context.settings.CALL_DEADLINE
             yield Transaction(partial(_jobs.mark_answer_lost, job, rows, in_flight=in_flight))
+
+    def _postpone_next_job(self, rows: Iterable[LeadConversion]) -> None:
+        """Wait before the next job, longer after each failed call in a row for these rows."""
+        failures = max(row.retry_count + row.empty_reads for row in rows)
+        self._next_job_at = time.monotonic() + retry_delay(failures)
 
     def _poll(self, job: MassConversionJob) -> Work:
         """Read the state of a job, and record it."""
