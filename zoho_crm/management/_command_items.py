@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from zoho_crm.exceptions import PlanError, RequestRefusedError, ZohoError
+from zoho_crm.exceptions import PlanError, RequestRefusedError
 from zoho_crm.management._conversions import explain_no_plan
 from zoho_crm.management._exits import ExitCode, error_text, exit_code_of
 from zoho_crm.management._plans import PlanOptions, undecided_text
@@ -17,8 +18,8 @@ from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import IN_PROGRESS, LeadConversion
 from zoho_crm.services import convert, presentation
 from zoho_crm.services.plans import plan_for
-from zoho_crm.services.preview import preview
 from zoho_crm.services.states import unknown_text
+from zoho_crm.services.work import LeadPreview, preview_leads
 from zoho_crm.types import ConversionPlan, as_json
 
 Status = LeadConversion.Status
@@ -81,33 +82,32 @@ class CommandItem:
 
 
 def preview_items(
-    connection_id: int, lead_ids: Iterable[str], plan_options: PlanOptions
+    connection_id: int, lead_ids: Sequence[str], plan_options: PlanOptions
 ) -> list[CommandItem]:
     """Preview leads and return their items in the same order, each with its plan or its error."""
     items: list[CommandItem] = []
-    connection_error: CommandItem | None = None
-    for lead_id in lead_ids:
-        item = replace(connection_error, lead_id=lead_id) if connection_error else None
-        items.append(item or _preview_item(connection_id, lead_id, plan_options))
-        if items[-1].code in CONNECTION_ERRORS and items[-1].plan is None:
-            connection_error = replace(items[-1], row=None)
-    return items
+    with closing(preview_leads(connection_id=connection_id, lead_ids=lead_ids)) as previews:
+        for lead_id, found in previews:
+            items.append(_preview_item(connection_id, lead_id, found, plan_options))
+            if items[-1].code in CONNECTION_ERRORS and items[-1].plan is None:
+                break
+    more = lead_ids[len(items) :]
+    return [*items, *(replace(items[-1], row=None, lead_id=lead_id) for lead_id in more)]
 
 
-def _preview_item(connection_id: int, lead_id: str, plan_options: PlanOptions) -> CommandItem:
-    try:
-        row = preview(connection_id=connection_id, lead_id=lead_id)
-    except ZohoError as error:
-        known = LeadConversion.objects.filter(connection_id=connection_id, lead_id=lead_id)
-        code = exit_code_of(error)
-        return CommandItem(
-            lead_id=lead_id,
-            row=known.first(),
-            code=code,
-            error_code=error.code,
-            message=error_text(error),
-        )
-    return _with_plan(CommandItem(lead_id=lead_id, row=row), row, plan_options)
+def _preview_item(
+    connection_id: int, lead_id: str, found: LeadPreview, plan_options: PlanOptions
+) -> CommandItem:
+    if isinstance(found, LeadConversion):
+        return _with_plan(CommandItem(lead_id=lead_id, row=found), found, plan_options)
+    known = LeadConversion.objects.filter(connection_id=connection_id, lead_id=lead_id)
+    return CommandItem(
+        lead_id=lead_id,
+        row=known.first(),
+        code=exit_code_of(found),
+        error_code=found.code,
+        message=error_text(found),
+    )
 
 
 def _with_plan(item: CommandItem, row: LeadConversion, plan_options: PlanOptions) -> CommandItem:

@@ -34,23 +34,10 @@ def preview(
     :raises ZohoError: if Zoho cannot be asked; then the row stays as it is
     """
     row = get_or_create_row(connection_id=connection_id, lead_id=lead_id)
-    if not _may_be_previewed(row):
+    if not may_be_previewed(row):
         return row
-    check_not_in_run(row)
     found = fetch_preview(clients.client_for(row.connection), row.lead_id)
-    who = str(by) if by else ""
-    row = _reopen(row, found, who)
-    if row.status in PREVIEWABLE:
-        is_requested = row.status == Status.NEW and bool(row.policy)
-        with atomic():
-            LeadConversion.objects.move(
-                [lifecycle.detached_from_run(lifecycle.previewed(row, found, by=who))]
-            )
-            if is_requested and row.status == Status.PREVIEWED:
-                # It was requested with a policy, which still has to decide.
-                LeadConversion.objects.move([lifecycle.reset_to_new(row, policy=row.policy)])
-        row.refresh_from_db()
-    return row
+    return store_preview(row, found, who=str(by) if by else "")
 
 
 def preview_as(*, connection_id: int, lead_id: str, user: str) -> LeadConversion:
@@ -64,10 +51,19 @@ def preview_as(*, connection_id: int, lead_id: str, user: str) -> LeadConversion
     :raises ZohoError: if Zoho cannot be asked
     """
     connection = Connection.objects.get(pk=connection_id)
-    row = LeadConversion(connection=connection, lead_id=_checked_id(lead_id))
+    row = row_without_preview(connection, lead_id)
     found = fetch_preview(clients.client_for(connection, user=user), row.lead_id)
     lifecycle.previewed(row, found).apply()
     return row
+
+
+def row_without_preview(connection: Connection, lead_id: str) -> LeadConversion:
+    """
+    Return a row of a lead that is not stored.
+
+    :raises RequestRefusedError: if this can be no lead's id
+    """
+    return LeadConversion(connection=connection, lead_id=_checked_id(lead_id))
 
 
 def get_or_create_row(*, connection_id: int, lead_id: str) -> LeadConversion:
@@ -152,10 +148,40 @@ def stored_preview(row: LeadConversion) -> Preview:
     )
 
 
-def _may_be_previewed(row: LeadConversion) -> bool:
+def may_be_previewed(row: LeadConversion) -> bool:
+    """
+    Return whether a person may preview a row: not while it is in progress, nor once converted.
+
+    :raises RequestRefusedError: with the code ``in_run``
+    """
     if row.status == Status.CONVERTED:
-        return _may_be_reset(row.connection)
-    return row.status in PREVIEWABLE | REOPENABLE
+        is_possible = _may_be_reset(row.connection)
+    else:
+        is_possible = row.status in PREVIEWABLE | REOPENABLE
+    if is_possible:
+        check_not_in_run(row)
+    return is_possible
+
+
+def store_preview(row: LeadConversion, found: Preview, *, who: str = "") -> LeadConversion:
+    """
+    Store a preview that was read for a row which may be previewed; return the row.
+
+    :raises RequestRefusedError: if the lead was put into a mass conversion meanwhile
+    """
+    row = _reopen(row, found, who)
+    if row.status in PREVIEWABLE:
+        check_not_in_run(row)
+        is_requested = row.status == Status.NEW and bool(row.policy)
+        with atomic():
+            LeadConversion.objects.move(
+                [lifecycle.detached_from_run(lifecycle.previewed(row, found, by=who))]
+            )
+            if is_requested and row.status == Status.PREVIEWED:
+                # It was requested with a policy, which still has to decide.
+                LeadConversion.objects.move([lifecycle.reset_to_new(row, policy=row.policy)])
+        row.refresh_from_db()
+    return row
 
 
 def _may_be_reset(connection: Connection) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+from contextlib import closing
 from typing import Any
 
 from django.core.management.base import CommandParser
 
-from zoho_crm.exceptions import ZohoError
 from zoho_crm.management._arguments import add_lead_arguments, lead_ids
 from zoho_crm.management._command import (
     ZohoCommand,
@@ -27,7 +26,7 @@ from zoho_crm.management._exits import ExitCode, Problems, error_text, exit_code
 from zoho_crm.management._plans import add_policy_argument, chosen_policy
 from zoho_crm.matching import Policy
 from zoho_crm.models import LeadConversion
-from zoho_crm.services.preview import preview, preview_as
+from zoho_crm.services.work import preview_leads
 from zoho_crm.types import as_json
 
 FIELDS = (
@@ -79,16 +78,17 @@ class Command(ZohoCommand):
 def _previews(
     connection_id: int, ids: list[str], user: str | None, problems: Problems
 ) -> Iterator[LeadConversion]:
-    """Preview leads one by one; an error of the connection is raised, one of a lead is noted."""
-    one = preview if user is None else partial(preview_as, user=user)
-    for lead_id in ids:
-        try:
-            yield one(connection_id=connection_id, lead_id=lead_id)
-        except ZohoError as error:
-            code = exit_code_of(error)
+    """Yield the previews of leads; an error of the connection is raised, one of a lead is noted."""
+    previews = preview_leads(connection_id=connection_id, lead_ids=ids, user=user)
+    with closing(previews):
+        for lead_id, found in previews:
+            if isinstance(found, LeadConversion):
+                yield found
+                continue
+            code = exit_code_of(found)
             if code != ExitCode.ERROR:
-                raise
-            problems.add(code, f"{lead_id}: {error_text(error)}")
+                raise found
+            problems.add(code, f"{lead_id}: {error_text(found)}")
 
 
 def _output_row(row: LeadConversion, policy: Policy | None) -> dict[str, Any]:

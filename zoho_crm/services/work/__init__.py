@@ -35,6 +35,18 @@ from zoho_crm.services.mass_convert import _jobs
 from zoho_crm.services.outages import OUTAGE_ERRORS
 from zoho_crm.services.work._health import NO_BACKOFF
 from zoho_crm.services.work._loop import WorkLoop
+from zoho_crm.services.work._preview_leads import LeadPreview, preview_leads
+
+__all__ = [
+    "LeadPreview",
+    "connections_to_wake",
+    "end_backoff",
+    "preview_leads",
+    "queues",
+    "schedule_wake_up",
+    "sweep",
+    "work",
+]
 
 logger = logging.getLogger(__name__)
 
