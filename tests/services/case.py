@@ -85,7 +85,7 @@ class Case:
     def previewed_by(self, person: AbstractBaseUser, read: str) -> None:
         """A person previews it: what ``preview`` does after its reads."""
         view, row = self.view(read), self.row
-        if not previews._may_be_previewed(row):
+        if not previews.may_be_previewed(row):
             return
         self.expected.previewed_by_person(view, self.truth)
         found = preview_of(view, self.truth, self.lead_id)
