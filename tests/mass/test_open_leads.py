@@ -119,10 +119,11 @@ def test_a_page_that_zoho_refuses_stops_the_run_and_says_why(bench: Bench) -> No
 def test_a_list_that_leads_back_to_one_of_its_pages_stops_the_run(
     bench: Bench, tokens: str
 ) -> None:
-    leads = bench.leads(3)
+    converted, *leads = bench.leads(3)  # of a converted lead, none but the pages is read
+    bench.finished([converted])
     run = prepare(bench)
     for token in tokens:
-        page = {"data": [{"id": leads[0]}], "info": {"next_page_token": token}}
+        page = {"data": [{"id": converted}], "info": {"next_page_token": token}}
         bench.zoho.fail("leads_list", "error_before", status=200, body=page)
 
     bench.work()
@@ -130,7 +131,7 @@ def test_a_list_that_leads_back_to_one_of_its_pages_stops_the_run(
     assert (bench.refreshed(run).stage, run.paused_reason) == (Stage.STAGING, "endless_list")
     assert (run.due_at, run.page_token, run.page_digests) == (None, "", [])
     assert pause_text(run).startswith("Zoho CRM repeats pages of a list")
-    assert taken_in(run) == {leads[0]}
+    assert run.lines.count() == run.seen > 0
     mass_convert.resume(run_id=run.pk)
     bench.until_settled(run)
     assert (taken_in(run), run.page_digests) == (set(leads), [])
