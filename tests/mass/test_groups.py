@@ -354,8 +354,10 @@ def decide_all(run: MassConversion) -> None:
 
 @pytest.mark.parametrize("forms", [("GmbH", "GmbH"), ("GmbH", "Inc.")], ids=["same", "similar"])
 def test_the_number_of_statements_does_not_depend_on_that_of_the_groups(
-    in_review: InReview, forms: tuple[str, str]
+    in_review: InReview, forms: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(_groups, "STEP_SECONDS", 60)
+
     def statements(groups: int) -> int:
         names = [f"Company {groups} {number} {form}" for number in range(groups) for form in forms]
         run = in_review(preview(1000 * groups + index, name) for index, name in enumerate(names))
