@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 from django.db import close_old_connections
 
-from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import AccessTokenRejectedError, CreditsExhaustedError, ZohoError
 from zoho_crm.models import ConnectionWork, LeadConversion
 from zoho_crm.models._moves import Move
@@ -43,11 +42,11 @@ from zoho_crm.services.work._requests import (
     Turn,
     UnexpectedError,
     WorkItem,
+    read_leads,
 )
 from zoho_crm.services.work._send import SendStep
 from zoho_crm.services.work._settle import SettleStep
 from zoho_crm.services.work._stage_leads import StageLeadsStep
-from zoho_crm.types import Lead
 
 logger = logging.getLogger(__name__)
 
@@ -426,11 +425,6 @@ class WorkLoop:
             connection = self._context.connection
             logger.warning("The lease of connection %s was taken by another worker", connection.pk)
             self._end = 0.0
-
-
-def read_leads(client: ZohoClient, *, lead_ids: list[str]) -> dict[str, Lead]:
-    """Read at most 100 leads."""
-    return client.leads.get_many(lead_ids)
 
 
 def move_after_error(row: LeadConversion, error: BaseException, may_be_sent: bool) -> Move:

@@ -36,7 +36,7 @@ from zoho_crm.services.preview import (
 )
 from zoho_crm.services.work._context import MAX_LEADS_PER_READ
 from zoho_crm.services.work._health import RESERVED_CALLS, ConcurrencyLimit, max_concurrency
-from zoho_crm.services.work._requests import Call, ReadLead, Work, WorkItem
+from zoho_crm.services.work._requests import Call, ReadLead, Work, WorkItem, read_leads
 from zoho_crm.types import Lead, Secret
 
 #: The row of a lead with its preview, or the error because of which there is none.
@@ -270,8 +270,3 @@ def concurrency_limit(connection: Connection) -> ConcurrencyLimit:
     if work.filter(lease_until__gt=DbNow()).exists():
         ceiling = min(ceiling, RESERVED_CALLS)
     return ConcurrencyLimit(value=1.0, ceiling=ceiling, met=False)
-
-
-def read_leads(client: ZohoClient, *, lead_ids: list[str]) -> dict[str, Lead]:
-    """Read at most 100 leads."""
-    return client.leads.get_many(lead_ids)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.matching import Decision
 from zoho_crm.models import LeadConversion
 from zoho_crm.models._moves import Move
+from zoho_crm.types import Lead
 
 if TYPE_CHECKING:
     from zoho_crm.services.work._context import Step
@@ -114,3 +116,8 @@ class WorkItem:
     def close(self) -> None:
         """End the generator where it waits."""
         self._work.close()
+
+
+def read_leads(client: ZohoClient, *, lead_ids: list[str]) -> dict[str, Lead]:
+    """Read the leads of at most 100 ``ReadLead``, by id; those that do not exist are absent."""
+    return client.leads.get_many(lead_ids)

@@ -16,9 +16,14 @@ from urllib.parse import quote
 from zoho_crm.simulator import refusals
 from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.crm.items import MAX_ITEMS, act_on_each
-from zoho_crm.simulator.crm.paging import in_order, read_page
-from zoho_crm.simulator.crm.parents import child_details, child_values, parent_of, wanted_ids
-from zoho_crm.simulator.crm.reading import project, requested_fields
+from zoho_crm.simulator.crm.parents import (
+    child_details,
+    child_values,
+    list_children,
+    parent_of,
+    wanted_ids,
+)
+from zoho_crm.simulator.crm.reading import requested_fields
 from zoho_crm.simulator.multipart import Part, parts_of
 from zoho_crm.simulator.organisation import Attachment
 from zoho_crm.simulator.records import Record
@@ -33,14 +38,7 @@ def list_attachments(world: World, context: RequestContext) -> Answer:
     """``GET /{module}/{id}/Attachments``; ``fields`` is mandatory."""
     parent, fields = parent_of(world, context), requested_fields(context)
     found = [each.values for each in _attachments(world, context, parent)]
-    if "ids" in context.query:
-        named = wanted_ids(context, MAX_ITEMS)
-        found = [each for each in found if each.id in named]
-    page = read_page(world, context, in_order(context, found), lambda each: each)
-    if not page.records:
-        return Answer.no_content()
-    data = [project(each, fields) for each in page.records]
-    return Answer.json({"data": data, "info": page.info})
+    return list_children(world, context, found, fields)
 
 
 def upload(world: World, context: RequestContext) -> Answer:

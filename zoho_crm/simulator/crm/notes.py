@@ -15,8 +15,13 @@ from zoho_crm.simulator import item_refusals, refusals
 from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.clock import zoho_time
 from zoho_crm.simulator.crm.items import MAX_ITEMS, act_on_each, items_of
-from zoho_crm.simulator.crm.paging import in_order, read_page
-from zoho_crm.simulator.crm.parents import child_details, child_values, parent_of, wanted_ids
+from zoho_crm.simulator.crm.parents import (
+    child_details,
+    child_values,
+    list_children,
+    parent_of,
+    wanted_ids,
+)
 from zoho_crm.simulator.crm.reading import project, requested_fields
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record
@@ -39,15 +44,7 @@ _DEFAULTS: Json = {
 
 def list_notes(world: World, context: RequestContext) -> Answer:
     """``GET /Notes`` and ``GET /{module}/{id}/Notes``; ``fields`` is mandatory."""
-    found, fields = _notes(world, context), requested_fields(context)
-    if "ids" in context.query:
-        named = wanted_ids(context, MAX_ITEMS)
-        found = [note for note in found if note.id in named]
-    page = read_page(world, context, in_order(context, found), lambda note: note)
-    if not page.records:
-        return Answer.no_content()
-    data = [project(note, fields) for note in page.records]
-    return Answer.json({"data": data, "info": page.info})
+    return list_children(world, context, _notes(world, context), requested_fields(context))
 
 
 def get_note(world: World, context: RequestContext) -> Answer:

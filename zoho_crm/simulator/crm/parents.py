@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from zoho_crm.simulator import refusals
+from zoho_crm.simulator.calls import Answer
 from zoho_crm.simulator.clock import zoho_time
-from zoho_crm.simulator.crm.reading import checked_id, table_of
+from zoho_crm.simulator.crm.items import MAX_ITEMS
+from zoho_crm.simulator.crm.paging import in_order, read_page
+from zoho_crm.simulator.crm.reading import checked_id, project, table_of
 from zoho_crm.simulator.organisation import Organisation
 from zoho_crm.simulator.records import Record
 from zoho_crm.simulator.request_context import RequestContext
@@ -44,6 +47,20 @@ def child_details(child: Record) -> Json:
     """Return the details of a success."""
     names = ("Modified_Time", "Modified_By", "Created_Time", "id", "Created_By")
     return {name: child[name] for name in names}
+
+
+def list_children(
+    world: World, context: RequestContext, children: list[Record], fields: list[str]
+) -> Answer:
+    """Return the page that is asked for: of all children, or of those that ``ids`` names."""
+    if "ids" in context.query:
+        named = wanted_ids(context, MAX_ITEMS)
+        children = [child for child in children if child.id in named]
+    page = read_page(world, context, in_order(context, children), lambda child: child)
+    if not page.records:
+        return Answer.no_content()
+    data = [project(child, fields) for child in page.records]
+    return Answer.json({"data": data, "info": page.info})
 
 
 def wanted_ids(context: RequestContext, limit: int) -> list[str]:
