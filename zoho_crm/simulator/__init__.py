@@ -16,9 +16,9 @@ limits              per function and per user; the rate at which refresh tokens 
 options             ``Deals`` among the matches, ``include_inner_details``
 convert             ``add_to_existing_record``, activities and notes, workflows
 mass convert        open activities, assignment thresholds, inviting portal users
-records             upsert, custom views besides "all", recycle bin, triggers, layout rules
+records             custom views besides "all", triggers, layout rules, restoring by a call
 metadata            custom fields; changing anything
-other resources     COQL, bulk read, notifications, composite, files
+other resources     notifications, composite, bulk write, Zoho's Files API
 ==================  ============================================================================
 """
 

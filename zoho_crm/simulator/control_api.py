@@ -106,6 +106,11 @@ class ControlApi:
         with self.engine.lock:
             self.world.organisation.remove(module, record_id, is_permanent=is_permanent)
 
+    def restore(self, module: str, record_id: str) -> None:
+        """Restore a deleted record from the recycle bin, as a user of Zoho CRM does."""
+        with self.engine.lock:
+            self.world.organisation.restore(module, record_id)
+
     def convert_elsewhere(self, lead_id: str) -> None:
         """Convert a lead as a user of Zoho CRM does, outside the API."""
         with self.engine.lock:
@@ -151,6 +156,20 @@ class ControlApi:
         with self.engine.lock:
             self.engine.faults.append(fault)
         return fault
+
+    def revoke_tokens(self) -> int:
+        """Revoke all tokens, as a user does under *Connected Apps*; return how many consents."""
+        with self.engine.lock:
+            grants = self.world.grants
+            revoked = [grants.revoke(token) for token in list(grants.refresh_tokens)]
+            grants.access_tokens.clear()
+            return len(revoked)
+
+    def leave_credits(self, left: int) -> None:
+        """Change the limit on credits, so that so many of today's are left."""
+        with self.engine.lock:
+            used = self.world.credits.used(self.world.clock.now())
+            self.engine.tune(credits=used + left)
 
     def heal(self) -> None:
         """Remove all faults."""
@@ -250,6 +269,26 @@ def _clear_faults(api: ControlApi, body: Json) -> Answer:
     return Answer.no_content()
 
 
+def _calls(api: ControlApi, body: Json) -> Answer:
+    return Answer.json({"calls": api.world.stats.log_as_json()})
+
+
+def _revoke(api: ControlApi, body: Json) -> Answer:
+    return Answer.json({"revoked": api.revoke_tokens()})
+
+
+def _limits(api: ControlApi, body: Json) -> Answer:
+    unknown = body.keys() - {"latency_ms", "credits_left"}
+    numbers = [value for value in body.values() if type(value) is not int or value < 0]
+    if unknown or numbers:
+        raise BadControlRequestError("latency_ms and credits_left: whole numbers, 0 or more")
+    if "latency_ms" in body:
+        api.tune(latency=body["latency_ms"] / 1000)
+    if "credits_left" in body:
+        api.leave_credits(body["credits_left"])
+    return Answer.no_content()
+
+
 def _reset(api: ControlApi, body: Json) -> Answer:
     api.reset(leads=body.get("leads"), seed=body.get("seed"))
     organisation = api.world.organisation
@@ -268,6 +307,9 @@ CONTROL_ROUTES: dict[tuple[str, str], Callable[[ControlApi, Json], Answer]] = {
     ("POST", "grant-codes"): _grant_codes,
     ("GET", "stats"): _stats,
     ("GET", "ledger"): _ledger,
+    ("GET", "calls"): _calls,
+    ("POST", "revoke"): _revoke,
+    ("POST", "limits"): _limits,
     ("POST", "faults"): _faults,
     ("DELETE", "faults"): _clear_faults,
     ("POST", "reset"): _reset,

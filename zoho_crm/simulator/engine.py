@@ -61,7 +61,7 @@ class Engine:
             try:
                 context = self._route(call, now)
             except refusals.RefusedError as refusal:
-                self.world.stats.count(call.method, without_ids(call.path), refusal.answer)
+                self.world.stats.count(call, without_ids(call.path), refusal.answer, now)
                 return refusal.answer
         return RequestHandler(self, context).run()
 
@@ -173,8 +173,8 @@ class RequestHandler:
 
     def _record(self, answer: Answer) -> None:
         path = self.context.route.path.replace("{module}", self.context.path.get("module", ""))
-        self.world.stats.count(self.context.call.method, path, answer)
         now, entries = self.world.clock.now(), self.context.ledger_entries
+        self.world.stats.count(self.context.call, path, answer, now)
         if not self.context.is_pending:
             self.world.ledger.set_resolved(entries, now)
         if answer.is_delivered:

@@ -20,6 +20,10 @@ def bad_value(name: str, path: str, message: str = "invalid data", **more: Any) 
     return ItemRefusedError("INVALID_DATA", message, {**more, "api_name": name, "json_path": path})
 
 
+def unknown_field(name: str, path: str) -> ItemRefusedError:
+    return bad_value(name, path, "the field api name given seems to be invalid")
+
+
 def wrong_type(name: str, path: str, expected: str) -> ItemRefusedError:
     return bad_value(name, path, expected_data_type=expected)
 

@@ -128,6 +128,13 @@ class Organisation:
         user = self.user(owner["id"])
         return str(user["zuid"]) if user else ""
 
+    @property
+    def roles(self) -> list[Json]:
+        """Return the roles of the users: the first one is above all others."""
+        found = list({user["role"]["id"]: user["role"] for user in self.users}.values())
+        found.sort(key=lambda role: str(role["name"]) != "CEO")
+        return [{**role, "reporting_to": None if role is found[0] else found[0]} for role in found]
+
     def module(self, name: str) -> Json:
         """Return a reference to a module: its API name and id."""
         return {"api_name": name, "id": self.modules[name]["id"]}
@@ -215,6 +222,22 @@ class Organisation:
             is_permanent=is_permanent,
         )
         self.deletions[module].append(deletion)
+
+    def restore(self, module: str, record_id: str, *, at: datetime | None = None) -> None:
+        """
+        Restore a deleted record from the recycle bin, which modifies it.
+
+        :raises KeyError: if no such record was deleted
+        """
+        deletions = self.deletions[module]
+        found = next((each for each in deletions if each.record.id == record_id), None)
+        if found is None:
+            raise KeyError(record_id)
+        deletions.remove(found)
+        table = self.records[module]
+        table[record_id] = found.record
+        table.data = dict(sorted(table.data.items(), key=lambda item: int(item[0])))
+        self.change(found.record, {}, at=at)
 
     def changes_of(self, record: Record) -> Sequence[Change]:
         """Return the changes of a record, the first first."""

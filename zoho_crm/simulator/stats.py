@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from zoho_crm.simulator.calls import Answer
+from zoho_crm.simulator.calls import Answer, Call
 
 CREDIT_WINDOW = timedelta(hours=24)
+#: Calls that the log keeps.
+MAX_LOGGED_CALLS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedCall:
+    """One call of the log; the status of an answer that was not delivered is None."""
+
+    at: datetime
+    method: str
+    path: str
+    status: int | None
 
 
 @dataclass
@@ -21,10 +33,18 @@ class Stats:
     tokens: dict[str, int] = field(
         default_factory=lambda: {"exchanged": 0, "refreshed": 0, "refused": 0}
     )
+    #: The latest calls, oldest first.
+    log: deque[LoggedCall] = field(default_factory=lambda: deque(maxlen=MAX_LOGGED_CALLS))
 
-    def count(self, method: str, path: str, answer: Answer) -> None:
-        """Count a call; the status of an answer that is not delivered is None."""
-        self.calls[method, path, answer.status if answer.is_delivered else None] += 1
+    def count(self, call: Call, path: str, answer: Answer, now: datetime) -> None:
+        """Count and log a call; the status of an answer that is not delivered is None."""
+        status = answer.status if answer.is_delivered else None
+        self.calls[call.method, path, status] += 1
+        self.log.append(LoggedCall(at=now, method=call.method, path=call.path, status=status))
+
+    def log_as_json(self) -> list[dict[str, Any]]:
+        """Return the latest calls in the shape of ``GET /_simulator/calls``, newest first."""
+        return [{**asdict(each), "at": each.at.isoformat()} for each in reversed(self.log)]
 
     def as_json(self, credits_used: int) -> dict[str, Any]:
         """Return the counters in the shape of ``GET /_simulator/stats``."""

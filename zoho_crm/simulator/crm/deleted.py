@@ -36,14 +36,16 @@ def list_deleted(world: World, context: RequestContext) -> Answer:
         if context.now - each.at < KNOWN_AS_DELETED
         and wanted in ("all", _type_of(each, context.now))
     ]
+    since = context.call.headers.get("if-modified-since")
+    if since is not None:
+        moment = parse_datetime(since)
+        recent = [each for each in known if datetime.fromisoformat(zoho_time(each.at)) > moment]
+        if known and not recent:
+            return Answer.not_modified()
+        known = recent
     shown, info = page_slice(context, known)
     if not shown:
         return Answer.no_content()
-    if (since := context.call.headers.get("if-modified-since")) is not None:
-        moment = parse_datetime(since)
-        shown = [each for each in shown if each.at > moment]
-        if not shown:
-            return Answer.not_modified()
     return Answer.json({"data": [_as_json(each, context.now) for each in shown], "info": info})
 
 

@@ -145,6 +145,11 @@ def _lookup(organisation: Organisation, module: str, field: schema.Field) -> Jso
 
 
 def _choices(organisation: Organisation, module: str, field: schema.Field) -> list[Json]:
+    """Return the values of a picklist; a deal's stage has those of all pipelines."""
+    choices = list(field.choices)
+    if (module, field.name) == ("Deals", "Stage"):
+        stages = (each for pipeline in organisation.pipelines for each in pipeline["maps"])
+        choices = [*dict.fromkeys([*choices, *(each["actual_value"] for each in stages)])]
     return [
         {
             "display_value": choice,
@@ -155,5 +160,5 @@ def _choices(organisation: Organisation, module: str, field: schema.Field) -> li
             "type": "used",
             "colour_code": None,
         }
-        for number, choice in enumerate(field.choices, 1)
+        for number, choice in enumerate(choices, 1)
     ]

@@ -1,11 +1,12 @@
 """
-Metadata for a conversion form: modules, layouts, fields, pipelines, contact roles.
+Metadata: modules, layouts, fields, pipelines, roles of users and of contacts.
 
 `Modules <https://www.zoho.com/crm/developer/docs/api/v8/modules-api.html>`_,
 `layouts <https://www.zoho.com/crm/developer/docs/api/v8/layouts-meta.html>`_,
 `fields <https://www.zoho.com/crm/developer/docs/api/v8/field-meta.html>`_,
 `pipelines <https://www.zoho.com/crm/developer/docs/api/v8/get-pipelines.html>`_,
-`contact roles <https://www.zoho.com/crm/developer/docs/api/v8/get-contact-roles.html>`_
+`contact roles <https://www.zoho.com/crm/developer/docs/api/v8/get-contact-roles.html>`_,
+`roles <https://www.zoho.com/crm/developer/docs/api/v8/get-roles.html>`_
 """
 
 from __future__ import annotations
@@ -162,6 +163,26 @@ def pipelines(world: World, context: RequestContext) -> Answer:
         raise refusals.bad_param("layout_id")
     found = world.organisation.pipelines
     return Answer.json({"pipeline": found}) if found else Answer.no_content()
+
+
+def roles(world: World, context: RequestContext) -> Answer:
+    """``GET /settings/roles``: those of users, each below the one that it reports to."""
+    return Answer.json({"roles": list(map(_role, world.organisation.roles))})
+
+
+def _role(role: Json) -> Json:
+    return {
+        **role,
+        "display_label": role["name"],
+        "api_name": role["name"].lower().replace(" ", "_"),
+        "description": None,
+        "share_with_peers": False,
+        "forecast_manager": None,
+        "created_by__s": None,
+        "modified_by__s": None,
+        "created_time__s": None,
+        "modified_time__s": None,
+    }
 
 
 def contact_roles(world: World, context: RequestContext) -> Answer:

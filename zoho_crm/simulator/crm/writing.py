@@ -152,7 +152,7 @@ def _mandatory(organisation: Organisation, module: str) -> list[str]:
 
 def _writable_values(organisation: Organisation, module: str, item: Json, path: str) -> Json:
     """
-    Return the validated values of an item without its read-only fields.
+    Return the validated values of an item without its read-only fields; an unknown one is refused.
 
     :raises ItemRefusedError: for the first value that is invalid
     """
@@ -161,6 +161,8 @@ def _writable_values(organisation: Organisation, module: str, item: Json, path: 
         known = schema.field(module, name)
         if name == "id" or (known and known.read_only):
             continue
+        if known is None and not name.startswith("$"):
+            raise item_refusals.unknown_field(name, f"{path}.{name}")
         check_value(module, name, value, f"{path}.{name}")
         values[name] = _resolved(organisation, module, name, value, f"{path}.{name}")
     if values.pop("$approved", True) is False:

@@ -24,7 +24,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1f2430; background: #f3f4f7
 main { max-width: 34rem; margin: 10vh auto; padding: 2rem; background: #fff;
   border: 1px solid #d5d9e2; border-radius: 8px; }
 h1 { font-size: 1.3rem; margin-top: 0; }
-li, dd { overflow-wrap: anywhere; }
+p, li, dd { overflow-wrap: anywhere; }
 button { font: inherit; padding: .5rem 1.5rem; border: 1px solid #5a6275; border-radius: 4px;
   background: #fff; color: inherit; cursor: pointer; }
 button:focus-visible { outline: 3px solid #8fb3ff; }
