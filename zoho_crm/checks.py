@@ -20,6 +20,7 @@ System checks of the settings, for ``manage.py check``.
 * ``zoho_crm.W007`` the password of ``PROXY`` is a plain text
 * ``zoho_crm.W008`` Zoho's Python SDK is of a major version that is not tested
 * ``zoho_crm.I001`` the hosts of ``EXTRA_DATA_CENTERS``, which get secrets
+* ``zoho_crm.I002`` our tables are in a database of their own, which transactions of others miss
 
 Of a site that includes ``zoho_crm.urls``, for connecting in the browser:
 
@@ -36,30 +37,36 @@ import difflib
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, router
 from django.shortcuts import resolve_url
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
 from django.urls import NoReverseMatch, get_script_prefix, is_valid_path
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from zoho_crm import crypto
 from zoho_crm.conf import (
     DEFAULT_COSTS,
     SETTING_NAMES,
-    SETTING_TYPES,
     ZohoSettings,
     conf,
     raw_settings,
+    setting_types,
 )
 from zoho_crm.datacenters import is_local, origin_of, with_extra
 from zoho_crm.types import Environment, Secret
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 #: Errors with which nothing works, so that nothing else can be examined.
 FATAL = frozenset(f"zoho_crm.E{number}" for number in ("006", "008", "012", "013", "014"))
@@ -103,6 +110,7 @@ def check_settings(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) -> l
         *check_time_zones(),
         *check_broker(),
         *check_sdk(),
+        *check_database(),
     ]
 
 
@@ -120,8 +128,8 @@ def check_deployment(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) ->
     config = conf()
     return [
         Error(
-            f"ZOHO_CRM['{name}'] is for development and tests.",
-            hint="Remove it from the settings of production.",
+            _("ZOHO_CRM['%s'] is for development and tests.") % name,
+            hint=_("Remove it from the settings of production."),
             id="zoho_crm.E007",
         )
         for name in ("LOCAL_URL", "TRANSPORT")
@@ -132,25 +140,26 @@ def check_deployment(app_configs: Iterable[AppConfig] | None, **_kwargs: Any) ->
 def check_keys() -> list[CheckMessage]:
     """Return the keys of ``ZOHO_CRM`` that do not exist, or that it is no dictionary."""
     if not isinstance(getattr(settings, "ZOHO_CRM", {}), Mapping):
-        return [Error("ZOHO_CRM is not a dictionary.", id="zoho_crm.E008")]
+        return [Error(_("ZOHO_CRM is not a dictionary."), id="zoho_crm.E008")]
     return [
-        Error(f"ZOHO_CRM has no key '{key}'.", hint=_suggestion(key), id="zoho_crm.E001")
+        Error(_("ZOHO_CRM has no key '%s'.") % key, hint=_suggestion(key), id="zoho_crm.E001")
         for key in sorted(set(map(str, raw_settings())) - SETTING_NAMES)
     ]
 
 
 def _suggestion(key: str) -> str:
     close = difflib.get_close_matches(key.upper(), SETTING_NAMES, n=1)
-    known = f"Known are: {', '.join(sorted(SETTING_NAMES))}."
-    return f"Did you mean '{close[0]}'?" if close else known
+    if close:
+        return _("Did you mean '%s'?") % close[0]
+    return _("Known are: %s.") % ", ".join(sorted(SETTING_NAMES))
 
 
 def check_types(config: ZohoSettings) -> list[CheckMessage]:
     """Return the values of the wrong type, such as a text where a number is expected."""
     return [
-        Error(f"ZOHO_CRM['{name}'] is not {form}.", id="zoho_crm.E008")
-        for name, (form, fits) in {
-            name: _TYPES[kind] for name, kind in SETTING_TYPES.items()
+        Error(message % {"name": name, "kinds": ", ".join(DEFAULT_COSTS)}, id="zoho_crm.E008")
+        for name, (message, fits) in {
+            name: _TYPES[kind] for name, kind in setting_types().items()
         }.items()
         if not fits(getattr(config, name))
     ]
@@ -182,18 +191,31 @@ def _are_hosts(value: Any) -> bool:
     )
 
 
-_TYPES: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
-    str: ("a text", lambda value: isinstance(value, str)),
-    bool: ("True or False", lambda value: isinstance(value, bool)),
-    int: ("a whole number", _is_whole),
-    float: ("a number", _is_number),
-    Secret | str: ("a text or a Secret", lambda value: isinstance(value, str | Secret)),
-    tuple[str, ...]: ("a list of texts", _are_texts),
+#: The message about a value that is not of a type, and whether a value is of it.
+_TYPES: Mapping[Any, tuple[StrPromise, Callable[[Any], bool]]] = {
+    str: (
+        gettext_lazy("ZOHO_CRM['%(name)s'] is not a text."),
+        lambda value: isinstance(value, str),
+    ),
+    bool: (
+        gettext_lazy("ZOHO_CRM['%(name)s'] is not True or False."),
+        lambda value: isinstance(value, bool),
+    ),
+    int: (gettext_lazy("ZOHO_CRM['%(name)s'] is not a whole number."), _is_whole),
+    float: (gettext_lazy("ZOHO_CRM['%(name)s'] is not a number."), _is_number),
+    Secret | str: (
+        gettext_lazy("ZOHO_CRM['%(name)s'] is not a text or a Secret."),
+        lambda value: isinstance(value, str | Secret),
+    ),
+    tuple[str, ...]: (gettext_lazy("ZOHO_CRM['%(name)s'] is not a list of texts."), _are_texts),
     Mapping[str, int]: (
-        f"a dictionary of whole numbers for {', '.join(DEFAULT_COSTS)}",
+        gettext_lazy("ZOHO_CRM['%(name)s'] is not a dictionary of whole numbers for %(kinds)s."),
         _are_costs,
     ),
-    Mapping[str, tuple[str, ...]]: ("a dictionary of lists of texts", _are_hosts),
+    Mapping[str, tuple[str, ...]]: (
+        gettext_lazy("ZOHO_CRM['%(name)s'] is not a dictionary of lists of texts."),
+        _are_hosts,
+    ),
 }
 
 
@@ -202,13 +224,15 @@ def check_ranges(config: ZohoSettings) -> list[CheckMessage]:
     longest = {int: MAX_NUMBER, float: MAX_SECONDS}
     ranges = {
         name: (SMALLEST.get(name, 0), LARGEST.get(name, longest[kind]))
-        for name, kind in SETTING_TYPES.items()
+        for name, kind in setting_types().items()
         if kind in longest
     }
     return [
         Error(
-            f"ZOHO_CRM['{name}'] is {getattr(config, name)}.",
-            hint=f"It must be from {least:,} to {most:,}.",
+            _("ZOHO_CRM['%(name)s'] is %(value)s.")
+            % {"name": name, "value": getattr(config, name)},
+            hint=_("It must be from %(least)s to %(most)s.")
+            % {"least": f"{least:,}", "most": f"{most:,}"},
             id="zoho_crm.E012",
         )
         for name, (least, most) in ranges.items()
@@ -218,12 +242,12 @@ def check_ranges(config: ZohoSettings) -> list[CheckMessage]:
 
 def check_encryption_keys(config: ZohoSettings) -> list[CheckMessage]:
     """Return the encryption keys that are no Fernet keys, or a warning if there is no key."""
-    hint = "Make one with: manage.py zoho_new_key"
+    hint = _("Make one with: manage.py zoho_new_key")
     if not config.ENCRYPTION_KEYS:
-        message = "ZOHO_CRM['ENCRYPTION_KEYS'] is empty: nothing can be connected to Zoho."
+        message = _("ZOHO_CRM['ENCRYPTION_KEYS'] is empty: nothing can be connected to Zoho.")
         return [Warning(message, hint=hint, id="zoho_crm.W001")]
     return [
-        Error(f"Encryption key {key_id} is no Fernet key.", hint=hint, id="zoho_crm.E002")
+        Error(_("Encryption key %s is no Fernet key.") % key_id, hint=hint, id="zoho_crm.E002")
         for key_id in crypto.wrong_key_ids()
     ]
 
@@ -241,8 +265,8 @@ def check_durations(config: ZohoSettings) -> list[CheckMessage]:
     }
     return [
         Error(
-            f"ZOHO_CRM must keep {condition}.",
-            hint="A lead could be sent twice, or a token renewed twice.",
+            _("ZOHO_CRM must keep %s.") % condition,
+            hint=_("A lead could be sent twice, or a token renewed twice."),
             id="zoho_crm.E003",
         )
         for condition, holds in conditions.items()
@@ -258,8 +282,9 @@ def check_data_center(config: ZohoSettings) -> list[CheckMessage]:
     }
     return [
         Error(
-            f"ZOHO_CRM['{name}'] is '{getattr(config, name)}'.",
-            hint=f"It must be one of: {', '.join(known)}.",
+            _("ZOHO_CRM['%(name)s'] is '%(value)s'.")
+            % {"name": name, "value": getattr(config, name)},
+            hint=_("It must be one of: %s.") % ", ".join(known),
             id="zoho_crm.E004",
         )
         for name, known in choices.items()
@@ -272,16 +297,19 @@ def check_extra_data_centers(config: ZohoSettings) -> list[CheckMessage]:
     table, problems = with_extra(config.EXTRA_DATA_CENTERS)
     errors: list[CheckMessage] = [
         Error(
-            f"ZOHO_CRM['EXTRA_DATA_CENTERS']['{name}'] is not used: {problem}.",
-            hint="Such as 'uk': ('accounts.zoho.uk', 'www.zohoapis.uk', 'content.zohoapis.uk').",
+            _("ZOHO_CRM['EXTRA_DATA_CENTERS']['%(name)s'] is not used: %(problem)s.")
+            % {"name": name, "problem": problem},
+            hint=_("Such as %s.")
+            % "'uk': ('accounts.zoho.uk', 'www.zohoapis.uk', 'content.zohoapis.uk')",
             id="zoho_crm.E009",
         )
         for name, problem in problems.items()
     ]
     return errors + [
         Info(
-            f"The data center '{name}' gets secrets at: {', '.join(sorted(table[name].origins))}.",
-            hint="ZOHO_CRM['EXTRA_DATA_CENTERS'] has it: make sure that these hosts are Zoho's.",
+            _("The data center '%(name)s' gets secrets at: %(hosts)s.")
+            % {"name": name, "hosts": ", ".join(sorted(table[name].origins))},
+            hint=_("ZOHO_CRM['EXTRA_DATA_CENTERS'] has it: make sure that these hosts are Zoho's."),
             id="zoho_crm.I001",
         )
         for name in config.EXTRA_DATA_CENTERS
@@ -292,12 +320,12 @@ def check_extra_data_centers(config: ZohoSettings) -> list[CheckMessage]:
 def check_proxy(config: ZohoSettings) -> list[CheckMessage]:
     """Return a proxy that is no URL of HTTP, or whose password is not a ``Secret``."""
     if config.proxy and not config.proxy_host:
-        message = "ZOHO_CRM['PROXY'] is not the URL of a proxy."
-        hint = "Such as http://user:password@proxy.example:3128, with @ and / as %40 and %2F."
+        message = _("ZOHO_CRM['PROXY'] is not the URL of a proxy.")
+        hint = _("Such as http://user:password@proxy.example:3128, with @ and / as %40 and %2F.")
         return [Error(message, hint=hint, id="zoho_crm.E010")]
     if isinstance(config.PROXY, str) and "@" in config.PROXY:
-        message = "The password in ZOHO_CRM['PROXY'] is a plain text, which error pages show."
-        hint = "Write Secret('http://…'), with zoho_crm.types.Secret; from_env does so."
+        message = _("The password in ZOHO_CRM['PROXY'] is a plain text, which error pages show.")
+        hint = _("Write Secret('http://…'), with zoho_crm.types.Secret; from_env does so.")
         return [Warning(message, hint=hint, id="zoho_crm.W007")]
     return []
 
@@ -308,10 +336,9 @@ def check_ca_bundle(config: ZohoSettings) -> list[CheckMessage]:
         try:
             ssl.create_default_context(cafile=config.CA_BUNDLE)
         except OSError as error:
-            message = (
-                f"ZOHO_CRM['CA_BUNDLE'] is not a file of certificates: {type(error).__name__}."
-            )
-            hint = "It is the path of a file in the PEM format."
+            message = _("ZOHO_CRM['CA_BUNDLE'] is not a file of certificates: %s.")
+            message %= type(error).__name__
+            hint = _("It is the path of a file in the PEM format.")
             return [Error(message, hint=hint, id="zoho_crm.E011")]
     return []
 
@@ -326,8 +353,8 @@ def check_transport(config: ZohoSettings) -> list[CheckMessage]:
         is_callable = False
     if is_callable:
         return []
-    message = f"ZOHO_CRM['TRANSPORT'] leads to no callable: '{config.TRANSPORT}'."
-    hint = "It is the dotted path of a callable that returns an adapter of requests."
+    message = _("ZOHO_CRM['TRANSPORT'] leads to no callable: '%s'.") % config.TRANSPORT
+    hint = _("It is the dotted path of a callable that returns an adapter of requests.")
     return [Error(message, hint=hint, id="zoho_crm.E013")]
 
 
@@ -342,23 +369,24 @@ def check_redirect_uri(config: ZohoSettings) -> list[CheckMessage]:
         is_url = False
     if is_url:
         return []
-    hint = "Such as https://crm.example/zoho/oauth/callback/, as it is registered at Zoho."
-    return [Error("ZOHO_CRM['REDIRECT_URI'] is not a URL.", hint=hint, id="zoho_crm.E014")]
+    hint = _("Such as https://crm.example/zoho/oauth/callback/, as it is registered at Zoho.")
+    return [Error(_("ZOHO_CRM['REDIRECT_URI'] is not a URL."), hint=hint, id="zoho_crm.E014")]
 
 
 def check_local_url(config: ZohoSettings) -> list[CheckMessage]:
     """Return ``LOCAL_URL`` if it is not on this machine: secrets would be sent there."""
     if not config.LOCAL_URL or is_local(origin_of(str(config.LOCAL_URL))):
         return []
-    hint = "It is the origin of a simulator on this machine, such as http://127.0.0.1:8765."
-    return [Error("ZOHO_CRM['LOCAL_URL'] is not on this machine.", hint=hint, id="zoho_crm.E005")]
+    hint = _("It is the origin of a simulator on this machine, such as http://127.0.0.1:8765.")
+    message = _("ZOHO_CRM['LOCAL_URL'] is not on this machine.")
+    return [Error(message, hint=hint, id="zoho_crm.E005")]
 
 
 def check_time_zones() -> list[CheckMessage]:
     """Return ``USE_TZ = False``: naive times cannot be compared with the database's clock."""
     if settings.USE_TZ:
         return []
-    return [Error("zoho_crm needs USE_TZ = True.", id="zoho_crm.E006")]
+    return [Error(_("zoho_crm needs USE_TZ = True."), id="zoho_crm.E006")]
 
 
 def check_broker() -> list[CheckMessage]:
@@ -366,10 +394,9 @@ def check_broker() -> list[CheckMessage]:
     url = str(getattr(settings, "CELERY_BROKER_URL", "") or "")
     if not url.startswith("memory:"):
         return []
-    hint = "This works in one process only; else use filesystem://, redis:// or amqp://."
-    return [
-        Warning("Celery's broker is the memory of this process.", hint=hint, id="zoho_crm.W002")
-    ]
+    hint = _("This works in one process only; else use filesystem://, redis:// or amqp://.")
+    message = _("Celery's broker is the memory of this process.")
+    return [Warning(message, hint=hint, id="zoho_crm.W002")]
 
 
 def check_sdk() -> list[CheckMessage]:
@@ -380,9 +407,20 @@ def check_sdk() -> list[CheckMessage]:
         return []
     if version.partition(".")[0] == SDK_MAJOR_VERSION:
         return []
-    message = f"{SDK_PACKAGE} {version} is installed; zoho_crm.contrib.sdk is for version 7."
+    message = _("%(package)s %(version)s is installed; zoho_crm.contrib.sdk is for version 7.")
+    message %= {"package": SDK_PACKAGE, "version": version}
     hint = 'pip install "django-zoho-crm[sdk]"'
     return [Warning(message, hint=hint, id="zoho_crm.W008")]
+
+
+def check_database() -> list[CheckMessage]:
+    """Return a database of our own: what is pushed stays after a rollback in the default one."""
+    ours = router.db_for_write(apps.get_model("zoho_crm", "OutboxRecord"))
+    if ours == DEFAULT_DB_ALIAS:
+        return []
+    hint = _("Push records with transaction.on_commit() of the database of your own tables.")
+    message = _("The outbox is in the database '%s', so a rollback elsewhere does not undo it.")
+    return [Info(message % ours, hint=hint, id="zoho_crm.I002")]
 
 
 #: Middleware of the web flow, with what a request has of it.
@@ -390,7 +428,7 @@ _MIDDLEWARE = {
     "django.contrib.sessions.middleware.SessionMiddleware": "session",
     "django.contrib.auth.middleware.AuthenticationMiddleware": "user",
 }
-_OR_A_CODE = "Without it, connect with a self client's code instead."
+_OR_A_CODE = gettext_lazy("Without it, connect with a self client's code instead.")
 
 
 def check_middleware() -> list[CheckMessage]:
@@ -398,8 +436,8 @@ def check_middleware() -> list[CheckMessage]:
     used = _middleware_classes()
     return [
         Warning(
-            f"Requests have no {attribute}, so nobody can connect to Zoho in the browser.",
-            hint=f"Add '{name}' to MIDDLEWARE. {_OR_A_CODE}",
+            _("Requests have no %s, so nobody can connect to Zoho in the browser.") % attribute,
+            hint=_("Add '%s' to MIDDLEWARE.") % name + f" {_OR_A_CODE}",
             id="zoho_crm.W003",
         )
         for name, attribute in _MIDDLEWARE.items()
@@ -420,8 +458,8 @@ def check_session_cookie() -> list[CheckMessage]:
     """Return ``SESSION_COOKIE_SAMESITE = "Strict"``, which keeps the cookie from the callback."""
     if str(settings.SESSION_COOKIE_SAMESITE).lower() != "strict":
         return []
-    message = "The browser is not signed in when Zoho sends it back, until the user continues."
-    hint = "Set SESSION_COOKIE_SAMESITE to 'Lax', Django's default."
+    message = _("The browser is not signed in when Zoho sends it back, until the user continues.")
+    hint = _("Set SESSION_COOKIE_SAMESITE to 'Lax', Django's default.")
     return [Warning(message, hint=hint, id="zoho_crm.W004")]
 
 
@@ -429,8 +467,8 @@ def check_log_in_page() -> list[CheckMessage]:
     """Return a ``LOGIN_URL`` that leads nowhere, on a site without the admin's log-in page."""
     if _is_page(_path_of(str(settings.LOGIN_URL))) or _path_of("admin:login"):
         return []
-    message = "There is no log-in page for users who connect to Zoho."
-    hint = "Set LOGIN_URL to the path, or the name, of the site's log-in page."
+    message = _("There is no log-in page for users who connect to Zoho.")
+    hint = _("Set LOGIN_URL to the path, or the name, of the site's log-in page.")
     return [Warning(message, hint=hint, id="zoho_crm.W005")]
 
 
@@ -447,9 +485,9 @@ def check_templates() -> list[CheckMessage]:
     try:
         get_template("zoho_crm/oauth/failed.html")
     except (ImproperlyConfigured, TemplateDoesNotExist):
-        message = "No template engine finds the pages that connect to Zoho."
-        hint = f"Add DjangoTemplates with APP_DIRS = True to TEMPLATES. {_OR_A_CODE}"
-        return [Warning(message, hint=hint, id="zoho_crm.W006")]
+        message = _("No template engine finds the pages that connect to Zoho.")
+        hint = _("Add DjangoTemplates with APP_DIRS = True to TEMPLATES.")
+        return [Warning(message, hint=f"{hint} {_OR_A_CODE}", id="zoho_crm.W006")]
     return []
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from zoho_crm.datacenters import DataCenter, data_centers
-from zoho_crm.types import HiddenVariables, Secret
+from zoho_crm.types import HiddenVariables, Secret, ValueObject
 
 if TYPE_CHECKING:
     from environ import Env
@@ -26,15 +26,23 @@ SCOPES = (
     "ZohoCRM.org.READ",
     "ZohoSearch.securesearch.READ",
     "ZohoCRM.coql.READ",
+    "ZohoCRM.bulk.READ",
 )
 
 
-#: API credits of a call, by its kind, where ``CREDIT_COSTS`` does not say otherwise.
-DEFAULT_COSTS: Mapping[str, int] = {"convert": 5, "mass_convert": 200, "other": 1}
+#: API credits of a call, by its kind, where ``CREDIT_COSTS`` does not say otherwise; those of a
+#: write are for each 10 records.
+DEFAULT_COSTS: Mapping[str, int] = {
+    "convert": 5,
+    "mass_convert": 200,
+    "count": 50,
+    "bulk_read": 50,
+    "write": 1,
+    "other": 1,
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class ZohoSettings:
+class ZohoSettings(ValueObject):
     """The keys of ``settings.ZOHO_CRM`` with their defaults; durations are seconds."""
 
     #: The client that is registered in Zoho's API console. A token keeps the client it was made by.
@@ -71,6 +79,9 @@ class ZohoSettings:
     #: How long connecting may take, and a whole call.
     CONNECT_TIMEOUT: float = 5
     CALL_DEADLINE: float = 30
+    #: Bytes of the largest file that is attached to a record, or downloaded from one; Zoho takes
+    #: 100 MB. Such a call may last longer than a deadline: as long as 100 KB in a second need.
+    MAX_ATTACHMENT_SIZE: int = 100 * 1024 * 1024
     #: Calls in flight per connection; 0: two less than the edition allows, at most 10.
     MAX_CONCURRENCY: int = 0
     #: Celery queue of all our tasks; empty: the project's default queue.
@@ -140,9 +151,13 @@ def _host_of(proxy: Secret) -> str:
 
 _PROXY_URL = re.compile(r"https?://([^/@]*@)?(?P<host>([^/@:\[\]]+|\[[0-9a-fA-F:]+\])(:\d+)?)/?")
 
-#: The type of each setting, by name.
-SETTING_TYPES: Mapping[str, Any] = get_type_hints(ZohoSettings)
-SETTING_NAMES = frozenset(SETTING_TYPES)
+SETTING_NAMES = frozenset(each.name for each in fields(ZohoSettings))
+
+
+def setting_types() -> Mapping[str, Any]:
+    """Return the type of each setting, by name; only checks and the environment need them."""
+    hints = get_type_hints(ZohoSettings)
+    return {each.name: hints[each.name] for each in fields(ZohoSettings)}
 
 
 def raw_settings() -> dict[str, Any]:
@@ -171,16 +186,17 @@ def from_env(env: Env, prefix: str = "ZOHO_CRM_") -> dict[str, Any]:
 
     :raises ImproperlyConfigured: if a variable does not have the form of its setting
     """
-    texts = {name: env.str(prefix + name, default="").strip() for name in SETTING_TYPES}
-    return {name: _read(prefix, name, text) for name, text in texts.items() if text}
+    types = setting_types()
+    texts = {name: env.str(prefix + name, default="").strip() for name in types}
+    return {name: _read(prefix + name, types[name], text) for name, text in texts.items() if text}
 
 
-def _read(prefix: str, name: str, text: str) -> Any:
-    form, read = _PARSERS[SETTING_TYPES[name]]
+def _read(variable: str, kind: Any, text: str) -> Any:
+    form, read = _PARSERS[kind]
     try:
         return read(text)
     except (KeyError, ValueError) as error:
-        raise ImproperlyConfigured(f"{prefix}{name} is not {form}: {text!r}") from error
+        raise ImproperlyConfigured(f"{variable} is not {form}: {text!r}") from error
 
 
 def _number(text: str) -> float:

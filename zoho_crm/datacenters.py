@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext_lazy
+
 from zoho_crm.exceptions import GrantRefusedError
-from zoho_crm.types import Environment
+from zoho_crm.types import Environment, ValueObject
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 LOCAL = "local"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -22,12 +27,11 @@ _NAME = re.compile(r"[a-z0-9]{2,10}")
 _HTTPS_ORIGIN = re.compile(r"https://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]+)?")
 
 
-@dataclass(frozen=True, kw_only=True)
-class DataCenter:
+class DataCenter(ValueObject):
     """One of Zoho's data centers with its origins."""
 
     code: str
-    name: str
+    name: StrPromise | str
     accounts: str
     production: str
     sandbox: str
@@ -38,6 +42,9 @@ class DataCenter:
     also: tuple[str, ...] = ()
     #: URL of the API console, where clients are registered.
     console: str = ""
+    #: Origins of the pages of Zoho CRM that people use; empty where they are not known.
+    crm: str = ""
+    crm_sandbox: str = ""
 
     def api(self, environment: str) -> str:
         """Return the origin of the API of one environment."""
@@ -47,6 +54,11 @@ class DataCenter:
             Environment.DEVELOPER: self.developer,
         }
         return origins[Environment(environment)]
+
+    def pages(self, environment: str) -> str:
+        """Return the origin of Zoho CRM's own pages for one environment; empty if not known."""
+        origins = {Environment.PRODUCTION: self.crm, Environment.SANDBOX: self.crm_sandbox}
+        return origins.get(Environment(environment), "")
 
     def environments_of(self, url: str) -> tuple[Environment, ...]:
         """
@@ -71,7 +83,7 @@ class DataCenter:
         return frozenset({self.accounts, *apis, *self.also})
 
 
-def _zoho(code: str, name: str, tld: str, *, home: str = "zoho") -> DataCenter:
+def _zoho(code: str, name: StrPromise, tld: str, *, home: str = "zoho") -> DataCenter:
     return DataCenter(
         code=code,
         name=name,
@@ -82,20 +94,22 @@ def _zoho(code: str, name: str, tld: str, *, home: str = "zoho") -> DataCenter:
         content=f"https://content.zohoapis.{tld}",
         also=(f"https://zohoapis.{tld}", f"https://api.{home}.{tld}"),
         console=f"https://api-console.{home}.{tld}",
+        crm=f"https://crm.{home}.{tld}",
+        crm_sandbox=f"https://crmsandbox.{home}.{tld}",
     )
 
 
 DATA_CENTERS: Mapping[str, DataCenter] = {
     center.code: center
     for center in (
-        _zoho("us", "United States", "com"),
-        _zoho("eu", "Europe", "eu"),
-        _zoho("in", "India", "in"),
-        _zoho("au", "Australia", "com.au"),
-        _zoho("cn", "China", "com.cn"),
-        _zoho("jp", "Japan", "jp"),
-        _zoho("ca", "Canada", "ca", home="zohocloud"),
-        _zoho("sa", "Saudi Arabia", "sa"),
+        _zoho("us", gettext_lazy("United States"), "com"),
+        _zoho("eu", gettext_lazy("Europe"), "eu"),
+        _zoho("in", gettext_lazy("India"), "in"),
+        _zoho("au", gettext_lazy("Australia"), "com.au"),
+        _zoho("cn", gettext_lazy("China"), "com.cn"),
+        _zoho("jp", gettext_lazy("Japan"), "jp"),
+        _zoho("ca", gettext_lazy("Canada"), "ca", home="zohocloud"),
+        _zoho("sa", gettext_lazy("Saudi Arabia"), "sa"),
     )
 }
 
@@ -117,7 +131,7 @@ def data_centers(
 
 def with_extra(
     extra: Mapping[str, Sequence[str]],
-) -> tuple[Mapping[str, DataCenter], Mapping[str, str]]:
+) -> tuple[Mapping[str, DataCenter], Mapping[str, StrPromise]]:
     """
     Return the table with further data centers, and why others cannot be added, by name.
 
@@ -135,7 +149,7 @@ def with_extra(
 def _local(origin: str) -> DataCenter:
     return DataCenter(
         code=LOCAL,
-        name="Local",
+        name=gettext_lazy("Local"),
         accounts=origin,
         production=origin,
         sandbox=origin,
@@ -144,15 +158,19 @@ def _local(origin: str) -> DataCenter:
     )
 
 
-def _problem_of_extra(name: str, hosts: Sequence[str], known: Mapping[str, DataCenter]) -> str:
+def _problem_of_extra(
+    name: str, hosts: Sequence[str], known: Mapping[str, DataCenter]
+) -> StrPromise | None:
     if name in known or not _NAME.fullmatch(name) or name == LOCAL:
-        return "its name is taken, or is not 2 to 10 lower-case letters or digits"
+        return gettext_lazy("its name is taken, or is not 2 to 10 lower-case letters or digits")
     if len(hosts) != 3 or not all(map(_https_origin, hosts)):
-        return "it needs three hosts: accounts, api, content; https only, without a path"
+        return gettext_lazy(
+            "it needs three hosts: accounts, api, content; https only, without a path"
+        )
     taken = {host_of(origin) for center in known.values() for origin in center.origins}
     if taken.intersection(map(host_of, _extra(name, hosts).origins)):
-        return "one of its hosts belongs to another data center"
-    return ""
+        return gettext_lazy("one of its hosts belongs to another data center")
+    return None
 
 
 def _extra(name: str, hosts: Sequence[str]) -> DataCenter:

@@ -18,8 +18,10 @@ The errors of this app, sorted by who can put them right.
   + RequestRefusedError ............ a user: correct the lead or the choice
     - StaleDecisionError ........... look again, it has changed
     - PlanError .................... the plan does not fit the preview
+    - InvalidRecordError ........... the record does not fit its module: Zoho was not asked
   + AlreadyConvertedError .......... the app: read what it became
   + UnknownOutcomeError ............ the app: settle before acting again
+  + WriteInterruptedError .......... the program: its records ended with an error
 
 Every TransientError can safely be tried again, and ``may_repeat`` says so: the request was
 certainly not processed, or may be repeated. Wrong settings are Django's ``ImproperlyConfigured``
@@ -110,6 +112,48 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
     "unusable_number": _("The number for %(api_name)s is not finite."),
     "unusable_zone": _("The time for %(api_name)s has no time zone; use an aware datetime."),
     "unusable_text": _("The text for %(api_name)s has a NUL or half a character; remove it."),
+    "bad_cursor": _("This is no cursor of changes; begin anew, without one."),
+    "other_cursor": _("This cursor is one of the module %(known)s, not of %(module)s."),
+    "unknown_field": _("%(module)s has no field “%(api_name)s”."),
+    "unknown_field_near": _("%(module)s has no field “%(api_name)s”; did you mean “%(near)s”?"),
+    "read_only_field": _("%(api_name)s of %(module)s cannot be written; leave it out."),
+    "missing_value": _("%(api_name)s of %(module)s needs a value."),
+    "wrong_type": _(
+        "%(api_name)s of %(module)s takes another type of value (%(expected)s), not “%(value)s”."
+    ),
+    "too_long": _(
+        "The value for %(api_name)s of %(module)s has %(number)s characters or digits, and at most "
+        "%(maximum_length)s are allowed: “%(value)s”."
+    ),
+    "not_in_picklist": _(
+        "“%(value)s” is no value of %(api_name)s of %(module)s; allowed are: %(allowed)s."
+    ),
+    "file_changed": _(
+        "The file has changed its size while it was sent, so nothing of it was attached; try it "
+        "again when it is complete."
+    ),
+    "file_unreadable": _(
+        "The file cannot be read from its beginning to its end, so nothing of it was attached."
+    ),
+    "file_too_large": _(
+        "The file has more than the %(limit)s bytes that Zoho CRM and "
+        "ZOHO_CRM['MAX_ATTACHMENT_SIZE'] allow."
+    ),
+    "no_attachment": _("There is no attachment with the id %(id)s."),
+    "field_not_pushed": _("%(api_name)s is no value of what is to be done; leave it out."),
+    "no_record_named": _(
+        "It is not known which record this is about: give its id, or the key of a record that was "
+        "pushed before."
+    ),
+    "nothing_pushed": _("There are no values to be sent."),
+    "bad_archive": _("Zoho CRM gave a file that cannot be unpacked, or not to its end."),
+    "bulk_too_large": _("The rows of a job have more than %(limit)s bytes; read fewer fields."),
+    "bulk_too_slow": _("The job %(id)s of a bulk read is not done in time."),
+    "too_many_conditions": _("A bulk read takes at most %(limit)s conditions."),
+    "several_records": _("%(number)s records have this value in %(api_name)s; which is meant?"),
+    "converted_lead": _("The lead %(id)s is converted; write to what it has become."),
+    "known_contact": _("The contact %(id)s has this address; a lead would be a second record."),
+    "bad_row": _("The row has another number of cells than the first one."),
     "no_record": _("A record is a mapping of names of fields to values."),
     "not_sent": _(
         "This was not sent, because an earlier part of the same records failed as a whole."
@@ -134,6 +178,38 @@ MESSAGES_BY_CODE: Mapping[str, StrPromise] = {
 }
 
 
+#: What to do about Zoho's refusals of records, by their codes.
+WAYS_OUT: Mapping[str, StrPromise] = {
+    "unknown_id": _(
+        "%(module)s has no record of this id: it was deleted, or the id is one of another module."
+    ),
+    "INVALID_DATA": _("Correct the value; manage.py zoho_metadata shows what the field takes."),
+    "MANDATORY_NOT_FOUND": _("Give the field a value."),
+    "MAPPING_MISMATCH": _(
+        "Choose one of the values that manage.py zoho_metadata --pipelines shows; one of them may "
+        "have a new name."
+    ),
+    "DUPLICATE_DATA": _(
+        "The record %(id)s of %(module)s has this value: update that one, or use upsert."
+    ),
+    "ALREADY_MODIFIED": _("Somebody has changed the record since: read it again."),
+    "RECORD_LOCKED": _("The record is locked in Zoho CRM: unlock it there, or wait."),
+    "NOT_APPROVED": _("The record waits for an approval in Zoho CRM."),
+    "NOT_REVIEWED": _("The record waits for a review in Zoho CRM."),
+    "CONVERTED_RECORD": _("The lead was converted: change the records that it became."),
+    "INVALID_MODULE": _(
+        "manage.py zoho_metadata shows the modules; an administrator of Zoho CRM may have hidden "
+        "this one."
+    ),
+    "NO_PERMISSION": _(
+        "An administrator of Zoho CRM has to give the user of the connection this permission: "
+        "%(permissions)s."
+    ),
+    "OAUTH_SCOPE_MISMATCH": _(
+        "Connect again, with the scope that ZOHO_CRM['SCOPES'] lacks; or the module does not exist."
+    ),
+}
+
 #: What is kept of the details of one of Zoho's errors; none of it is a value of a record.
 KEPT_DETAILS = (
     "api_name",
@@ -143,6 +219,8 @@ KEPT_DETAILS = (
     "maximum_length",
     "minimum_length",
     "supported_values",
+    "expected",
+    "near",
     "mapped_field",
     "permissions",
     "id",
@@ -216,6 +294,36 @@ class ZohoError(CodedError):
     default_message = _("Zoho CRM could not do what was asked.")
     #: Whether the same request may be sent again as it is, and nothing would be done twice.
     may_repeat: ClassVar[bool] = False
+
+    @property
+    def explanation(self) -> str:
+        """The place of the record, the field, the message and what to do about it, for a person."""
+        place = []
+        if isinstance(index := self.details.get("index"), int):
+            place.append(str(_("record %s")) % (index + 1))
+        if not self.has_coded_message and (name := self.details.get("api_name")):
+            place.append(str(_("field %s")) % name)
+        message = ": ".join(filter(None, [", ".join(place), str(self)]))
+        end = "" if message.endswith((".", "?")) else "."
+        return " ".join(filter(None, [message + end, self.way_out]))
+
+    @property
+    def way_out(self) -> str:
+        """What to do about a refusal of Zoho's; empty if that is not known."""
+        if self.http_status is None:
+            return ""
+        duplicate = _object(self.details.get("duplicate_record"))
+        module = _object(duplicate.get("module")).get("api_name") or self.details.get("module")
+        values = {
+            "id": duplicate.get("id") or self.details.get("id") or "",
+            "module": module if isinstance(module, str) else _("the module"),
+            "permissions": ", ".join(map(str, self.details.get("permissions") or [])),
+        }
+        is_unknown = self.code == "INVALID_DATA" and (
+            self.details.get("api_name") == "id" or self.message == "record not deleted"
+        )
+        text = WAYS_OUT.get("unknown_id" if is_unknown else self.code, "")
+        return insert_values(text, values)
 
     @property
     def problems(self) -> list[JsonObject]:
@@ -329,6 +437,12 @@ class RequestRefusedError(ZohoError):
         return str(self.details.get("api_name", ""))
 
     @property
+    def index(self) -> int | None:
+        """Place, from 0, of the record in what a write was given; ``None`` if it is not known."""
+        index = self.details.get("index")
+        return index if isinstance(index, int) else None
+
+    @property
     def path(self) -> str:
         """JSON path of the value that Zoho refuses; empty if it names none."""
         return str(self.details.get("json_path", ""))
@@ -396,6 +510,17 @@ class PlanError(RequestRefusedError):
         return str(self.details.get("field", ""))
 
 
+class InvalidRecordError(RequestRefusedError):
+    """
+    Raised when a record does not fit the fields of its module, before it is sent.
+
+    ``details`` has ``module``, ``api_name``, ``value`` and what is allowed of the first problem;
+    ``problems`` has all of them.
+    """
+
+    default_message = _("The record does not fit the fields of its module.")
+
+
 class AlreadyConvertedError(ZohoError):
     """Raised when Zoho refuses a lead because it was converted before."""
 
@@ -406,5 +531,29 @@ class UnknownOutcomeError(ZohoError):
     """Raised when a request that must not be repeated may have been processed."""
 
     default_message = _(
-        "The conversion was sent and no clear answer came back; it has to be settled first."
+        "The request was sent and no clear answer came back, so Zoho CRM may have done it; read "
+        "whether it has before sending it again."
     )
+
+
+class WriteInterruptedError(ZohoError):
+    """
+    Raised when the iterable that gives the records of a write raises an error, its ``__cause__``.
+
+    What it gave before was sent, and is not to be written again.
+
+    :param results: the ``WriteResult`` of each record that it gave, in their order
+    """
+
+    default_message = _(
+        "Reading the records to write ended with an error; those read before it were sent, and the "
+        "results of this error say what became of each."
+    )
+
+    def __init__(self, message: str = "", *, results: tuple[Any, ...] = (), **known: Any) -> None:
+        super().__init__(message, **known)
+        self.results = results
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        make, args = super().__reduce__()
+        return partial(make, results=self.results), args

@@ -6,6 +6,7 @@ The address for host projects: convert leads, one or many, and call Zoho.
   and ``settle_lead`` finds out an outcome that is unknown.
 * ``prepare_mass_conversion`` takes in many leads; ``decide_``, ``start_``, ``pause_``, ``resume_``,
   ``cancel_`` and ``retry_mass_conversion`` do what they say.
+* ``push_record`` puts a change of any record into the outbox, from which a worker sends it.
 * ``client_for`` and ``auth_for`` are for a project's own calls.
 
 Each docstring says whether Zoho is asked now. If not, the function records what is wanted, and a
@@ -36,8 +37,8 @@ from django.utils.translation import gettext as _
 from zoho_crm import tasks
 from zoho_crm.exceptions import PlanError, StaleDecisionError
 from zoho_crm.matching import Policy
-from zoho_crm.models import Connection, LeadConversion, MassConversion
-from zoho_crm.services import convert, mass_convert, preview, settle
+from zoho_crm.models import Connection, LeadConversion, MassConversion, OutboxRecord
+from zoho_crm.services import convert, mass_convert, outbox, preview, settle
 from zoho_crm.services.choices import choices
 from zoho_crm.services.clients import auth_for, client_for
 from zoho_crm.services.connections import find_connection
@@ -56,6 +57,7 @@ __all__ = [
     "pause_mass_conversion",
     "prepare_mass_conversion",
     "preview_lead",
+    "push_record",
     "resume_mass_conversion",
     "retry_mass_conversion",
     "settle_lead",
@@ -384,6 +386,47 @@ def retry_mass_conversion(
     """
     mass_convert.retry(run_id=run.pk, by=user)
     return _refreshed(run, wake)
+
+
+# Other records
+
+
+def push_record(
+    action: str,
+    module: str,
+    values: Mapping[str, Any],
+    *,
+    key: str = "",
+    when_known: str = "hold",
+    unique_field: str = "",
+    trigger: Iterable[str] | None = None,
+    connection: Connection | str | int | None = None,
+    wake: bool = True,
+) -> OutboxRecord:
+    """
+    Record that a worker is to write this to Zoho, and return the row; Zoho is not asked now.
+
+    The row is one INSERT in the caller's transaction: a rollback takes it back. Pushes with the
+    same key are about one record: they are sent in their order, and values that wait are merged.
+    ``docs/reference/outbox.md`` says which values each action takes, and what is guaranteed.
+
+    :param action: ``create``, ``update``, ``upsert``, ``delete``, ``tag``, ``untag``, ``note`` or
+        ``link``
+    :param key: a name for the record in this project, such as ``enquiry:17``; no personal data
+    :param when_known: before a lead is created for the address of a contact or a converted lead:
+        ``hold`` it for a person, ``update_contact``, or ``create`` it
+    :param unique_field: API name of the field that identifies the record, which an upsert compares
+        and by which a lost answer is settled; for an upsert by default Zoho's own
+    :param trigger: names of the automations to run, ``workflow`` for one; all by default
+    :raises RequestRefusedError: for values that cannot be sent; ``error.field`` names the field
+    :raises ValueError: if there is no such action or ``when_known``, or the key is too long
+    """
+    connection_id = find_connection(connection).pk
+    options = {"when_known": when_known, "unique_field": unique_field, "trigger": trigger}
+    row = outbox.push(connection_id, action, module, values, key=key, **options)
+    if wake:
+        tasks.wake(connection_id)
+    return row
 
 
 def _shown_version(conversion: LeadConversion, version: int | None) -> int:

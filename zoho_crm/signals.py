@@ -27,3 +27,14 @@ lead_converted = Signal()
 #: Sender: ``models.MassConversion``. Arguments: ``mass_conversion``. Each time that it ends: again
 #: after a retry.
 mass_conversion_finished = Signal()
+
+#: A pushed record was sent: Zoho has the change, as an answer or a read proved.
+#: Sender: ``models.OutboxRecord``. Arguments: ``record``. Once for each push, also for those whose
+#: values went out together.
+record_pushed = Signal()
+
+#: Zoho, or a rule of this app, refused a pushed record; ``record.error_code`` and ``error_details``
+#: say why. It waits for a person, or for a later push of its key.
+#: Sender: ``models.OutboxRecord``. Arguments: ``record``. Each time that it is refused; not if the
+#: record is sent again before the signal is.
+record_refused = Signal()

@@ -36,18 +36,19 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_http_methods
 
-from zoho_crm import tasks
+from zoho_crm import forms, tasks
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import LOOPBACK
 from zoho_crm.exceptions import ZohoError
-from zoho_crm.forms import ConnectForm
 from zoho_crm.models import Connection, non_atomic_requests
-from zoho_crm.services import connect
+from zoho_crm.services import connect, entered_clients
+from zoho_crm.services.access import access_of
+from zoho_crm.services.connect_problems import explain, other_data_center
 from zoho_crm.types import HiddenVariables, Secret
 
 View: TypeAlias = Callable[..., HttpResponseBase]
 
-PERMISSION = "zoho_crm.connect_connection"
+PERMISSION = "connect_connection"
 #: The length of ``AuthorizationRequest.next_path``.
 MAX_PATH_LENGTH = 500
 #: Parameters of Zoho's redirect to the callback.
@@ -94,10 +95,10 @@ def start(request: HttpRequest) -> HttpResponseBase:
     """Show the form to connect, in the admin if it can; on POST redirect to Zoho's consent page."""
     if not request.user.is_authenticated:
         return _ask_to_sign_in(request)
-    if not request.user.has_perm(PERMISSION):
-        return _forbidden(request)
     if request.method == "POST":
         return _begin(request)
+    if not access_of(request.user).everywhere(PERMISSION):
+        return _forbidden(request)
     if page := _admin_url(request, "connect"):
         return redirect(page)
     return render(
@@ -105,7 +106,7 @@ def start(request: HttpRequest) -> HttpResponseBase:
         "zoho_crm/oauth/connect.html",
         {
             "title": _("Connect to Zoho"),
-            "form": ConnectForm(),
+            "form": forms.ConnectForm(),
             "next": _next_path(request),
             "redirect_uri": redirect_uri(request),
             "notes": redirect_uri_notes(request),
@@ -121,13 +122,16 @@ def callback(request: HttpRequest) -> HttpResponseBase:
     given = _take_parameters(request)
     if not request.user.is_authenticated:
         return _signed_out(request)
-    if not request.user.has_perm(PERMISSION):
+    if not access_of(request.user).somewhere(PERMISSION):
         return _forbidden(request)
-    user, browser = _user(request), _browser(request)
+    user, browser = _user(request), session_key(request)
     if any(len(values) > 1 for values in given.values()):
         connect.withdraw(user=user, session_key=browser, states=given["state"])
         return _failed(request, _("The answer says something twice, which Zoho never does."))
     first = {name: values[0] if values else Secret("") for name, values in given.items()}
+    asked = connect.find_request(user=user, session_key=browser, state=first["state"])
+    if asked and not _may_connect(request, asked.connection):
+        return _forbidden(request)
     try:
         connection, next_path = connect.complete(
             user=user,
@@ -139,7 +143,7 @@ def callback(request: HttpRequest) -> HttpResponseBase:
             accounts_server=first["accounts-server"].reveal(),
         )
     except (ZohoError, ImproperlyConfigured) as error:
-        return _failed(request, str(error))
+        return _refused(request, error, first["state"], first["location"].reveal())
     tasks.wake(connection.pk)
     return _connected(request, connection, next_path)
 
@@ -150,9 +154,9 @@ def connected(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Show a connection that was made, on a site without the admin."""
     if not request.user.is_authenticated:
         return _ask_to_sign_in(request)
-    if not request.user.has_perm(PERMISSION):
-        return _forbidden(request)
     connection = get_object_or_404(Connection, pk=pk)
+    if not access_of(request.user).of(connection, PERMISSION):
+        return _forbidden(request)
     token = connection.tokens.filter(is_default=True).first()
     return render(
         request,
@@ -206,22 +210,28 @@ def _depends_on_language() -> bool:
 
 def _begin(request: HttpRequest) -> HttpResponseBase:
     """Redirect the browser to Zoho's consent page, or say why not."""
-    form, next_path = ConnectForm(request.POST), _next_path(request)
-    if not form.is_valid():
+    form, next_path = forms.ConnectForm(request.POST), _next_path(request)
+    is_valid = form.is_valid()
+    if not _may_connect(request, form.cleaned_data.get("connection")):
+        return _forbidden(request)
+    if not is_valid:
         return _failed(request, form.first_error(), next_path)
+    user, browser, given = _user(request), session_key(request), form.cleaned_data
     try:
-        browser = _browser(request)
+        given["client"] = entered_clients.find(
+            user=user, session_key=browser, client=given["client"]
+        )
         with HiddenVariables():
             return ConsentRedirect(
                 connect.begin(
-                    user=_user(request),
+                    user=user,
                     session_key=browser,
                     redirect_uri=redirect_uri(request),
                     next_path=next_path,
-                    **form.cleaned_data,
+                    **given,
                 )
             )
-    except ImproperlyConfigured as error:
+    except (ZohoError, ImproperlyConfigured) as error:
         return _failed(request, str(error), next_path)
 
 
@@ -229,8 +239,28 @@ def _connected(request: HttpRequest, connection: Connection, next_path: str) -> 
     """Redirect to the path to return to, else to our page, which shows the connection."""
     if not next_path:
         return redirect("zoho_crm:connected", pk=connection.pk)
+    if _is_in_wizard(request, next_path):
+        next_path = reverse("admin:zoho_crm_connection_result", args=[connection.pk])
     _add_message(request, messages.SUCCESS, _("Connected to %s.") % connection)
     return redirect(next_path)
+
+
+def _refused(request: HttpRequest, error: Exception, state: Secret, location: str) -> HttpResponse:
+    """Say why a consent connected nothing: in the step of the wizard that it comes from, if any."""
+    asked = connect.find_request(user=_user(request), session_key=session_key(request), state=state)
+    if asked is None:
+        return _failed(request, str(error))
+    came_to = request.build_absolute_uri(request.path)
+    problem = explain(error, center=asked.data_center, sent=asked.redirect_uri, came_to=came_to)
+    back = asked.next_path if _is_in_wizard(request, asked.next_path) else ""
+    other = other_data_center(error, chosen=asked.data_center, location=location)
+    return _failed(request, problem, f"{back}&found={other}" if back and other else back)
+
+
+def _is_in_wizard(request: HttpRequest, path: str) -> bool:
+    """Return whether a path is that of a step of the admin's wizard."""
+    wizard = _admin_url(request, "connect")
+    return bool(wizard) and path.startswith(f"{wizard}?")
 
 
 def _failed(request: HttpRequest, problem: str, next_path: str = "") -> HttpResponse:
@@ -240,6 +270,12 @@ def _failed(request: HttpRequest, problem: str, next_path: str = "") -> HttpResp
         return redirect(target)
     context = {"title": _("Not connected."), "problem": problem, "may_connect": True}
     return render(request, "zoho_crm/oauth/failed.html", context, status=400)
+
+
+def _may_connect(request: HttpRequest, connection: Connection | None) -> bool:
+    """Return whether the user may connect this connection again; ``None`` is a new one."""
+    access = access_of(request.user)
+    return access.of(connection, PERMISSION) if connection else access.everywhere(PERMISSION)
 
 
 def _forbidden(request: HttpRequest) -> HttpResponse:
@@ -281,9 +317,10 @@ def _login_url() -> str:
 
 def _admin_url(request: HttpRequest, page: str) -> str:
     """Return the URL of one of the admin's pages; empty if the user may not open it."""
-    permission = {"connect": PERMISSION, "changelist": "zoho_crm.view_connection"}[page]
-    user = request.user
-    if not (getattr(user, "is_staff", False) and user.has_perm(permission)):
+    access = access_of(request.user)
+    may_open = {"connect": access.everywhere(PERMISSION)}
+    may_open["changelist"] = access.somewhere("view_connection")
+    if not (getattr(request.user, "is_staff", False) and may_open[page]):
         return ""
     try:
         return reverse(f"admin:zoho_crm_connection_{page}")
@@ -322,7 +359,7 @@ def _take_parameters(request: HttpRequest) -> dict[str, list[Secret]]:
     return given
 
 
-def _browser(request: HttpRequest) -> Secret:
+def session_key(request: HttpRequest) -> Secret:
     """
     Return the random text of this session.
 

@@ -11,27 +11,34 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import NoReverseMatch, URLPattern, reverse
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.debug import sensitive_post_parameters
 
-from zoho_crm import tasks
+from zoho_crm import forms, tasks
+from zoho_crm.admin._actions import ActionsMixin
 from zoho_crm.admin._base import (
-    EMPTY_TEXT,
+    BY_CONNECTION,
     EXPECTED_ERRORS,
     PagesAdmin,
     ReadOnlyAdmin,
+    access_in,
     has_any_permission,
     signed_in_user,
-    status_badge,
+)
+from zoho_crm.admin._html import (
+    EMPTY_TEXT,
+    id_html,
+    moment_html,
+    one_above_the_other,
+    person_html,
     time_html,
 )
+from zoho_crm.admin.connection_actions import CONNECTION_ACTIONS
 from zoho_crm.admin.tokens import expiry_text, secret_text
 from zoho_crm.conf import conf
-from zoho_crm.forms import ConnectForm, SelfClientForm, VersionForm, without_values
+from zoho_crm.datacenters import LOCAL
 from zoho_crm.models import (
     ApiUsage,
     Connection,
@@ -41,29 +48,31 @@ from zoho_crm.models import (
     Token,
     with_users,
 )
-from zoho_crm.services import connect, tokens
+from zoho_crm.services import connect, simulator, tokens, usage
+from zoho_crm.services.display import grouped, status_badge
 from zoho_crm.services.presentation import backoff_text
-from zoho_crm.types import HiddenVariables
-from zoho_crm.views import redirect_uri, redirect_uri_notes
+from zoho_crm.services.scope_texts import purpose_of
 
 #: Events on the page of a connection.
 MAX_EVENTS = 20
 
 
-class ConnectionAdmin(PagesAdmin):
+class ConnectionAdmin(ActionsMixin, PagesAdmin):
+    empty_list_text = gettext_lazy(
+        "No Zoho organisation is connected yet. Press “Connect to Zoho” to begin."
+    )
     list_display = (
         "name",
         "badge",
         "location",
         "user",
-        "validity",
-        "last_refresh",
+        "validity_and_refresh",
         "is_default",
     )
     list_filter = ("status", "data_center", "environment")
     search_fields = ("name", "org_name", "=org_id")
     ordering = ("name",)
-    actions = ("make_default",)
+    list_actions = CONNECTION_ACTIONS
     fieldsets = (
         (None, {"fields": ("name", "is_default")}),
         (
@@ -76,7 +85,11 @@ class ConnectionAdmin(PagesAdmin):
         ),
         (
             gettext_lazy("Work"),
-            {"fields": ("worker_seen", "sweep_seen", "credits", "concurrency_limit", "created_at")},
+            {"fields": ("worker_seen", "sweep_seen", "created")},
+        ),
+        (
+            gettext_lazy("Limits"),
+            {"fields": ("credits_spent", "reserve", "credits", "concurrency_limit")},
         ),
     )
     readonly_fields: ClassVar = (
@@ -94,16 +107,22 @@ class ConnectionAdmin(PagesAdmin):
         "worker_seen",
         "sweep_seen",
         "credits",
+        "credits_spent",
+        "reserve",
         "concurrency_limit",
-        "created_at",
+        "created",
     )
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return has_any_permission(request, "change_connection")
+    view_permissions = ("view_connection", "change_connection")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if obj is None:
+            return access_in(request).somewhere("change_connection")
+        return has_any_permission(request, "change_connection", of=obj)
+
+    def all_rows(self, request: HttpRequest) -> QuerySet[Connection]:
         default = Prefetch("tokens", Token.objects.filter(is_default=True), "default_tokens")
-        rows: QuerySet[Connection] = super().get_queryset(request)
+        rows: QuerySet[Connection] = super().all_rows(request)
         rows = rows.annotate(lacks_default=tokens.lacks_default())
         return rows.select_related("work").prefetch_related(default)
 
@@ -119,28 +138,40 @@ class ConnectionAdmin(PagesAdmin):
             "token": default_token(connection),
             "scopes": scopes(connection),
             "events": recent_events(connection),
+            "events_url": self.list_url_of("connectionevent", connection__id__exact=connection.pk),
             "users": users_of(connection),
             "connect_url": connect_url(),
+            "is_simulator": connection.data_center == LOCAL,
             "can_forget": bool(connect.unreadable_tokens(connection)),
         }
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @admin.action(
-        description=gettext_lazy("Make the chosen connection the default"), permissions=["change"]
-    )
-    def make_default(self, request: HttpRequest, chosen: QuerySet[Connection]) -> None:
-        ids = list(chosen.values_list("pk", flat=True))
-        if len(ids) != 1:
-            self.message_user(request, _("Please choose exactly one connection."), messages.ERROR)
-            return
-        connection = connect.make_default(connection_id=ids[0])
-        self.log_change(request, connection, _("Made the default."))
-        self.message_user(request, _("%s is the default connection now.") % connection)
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        context = {"has_simulator": simulator.is_set_up(), **(extra_context or {})}
+        answer: HttpResponse = super().changelist_view(request, context)
+        return answer
 
     def url_patterns(self) -> list[URLPattern]:
         post = ("POST",)
         return [
-            self.url_pattern("connect/", connect_page, "connect_connection"),
+            self.url_pattern(
+                "connect/", "connect_wizard.connect_page", "connect_connection", is_of_all=True
+            ),
+            self.url_pattern(
+                "add_simulator/",
+                "connect_wizard.add_simulator",
+                "connect_connection",
+                methods=post,
+                is_of_all=True,
+            ),
+            self.url_pattern(
+                "<int:pk>/result/", "connect_wizard.result_page", "connect_connection"
+            ),
+            self.url_pattern(
+                "<int:pk>/simulator/", "simulator_panel.simulator_page", "connect_connection"
+            ),
             self.url_pattern("<int:pk>/test/", test_connection, "refresh_connection", methods=post),
             self.url_pattern(
                 "<int:pk>/refresh/", refresh_token, "refresh_connection", methods=post
@@ -149,11 +180,8 @@ class ConnectionAdmin(PagesAdmin):
             self.url_pattern("<int:pk>/forget/", forget_page, "disconnect_connection"),
         ]
 
-    def list_url(self, request: HttpRequest) -> str:
-        """Return the URL of the change list; without view permission that of the admin index."""
-        if self.has_view_permission(request):
-            return self.page_url("changelist")
-        return reverse("admin:index", current_app=self.admin_site.name)
+    def journal_link(self, request: HttpRequest, row: Any) -> tuple[str, str] | None:
+        return self.connection_events_link(request, row.pk)
 
     @admin.display(description=gettext_lazy("status"), ordering="status")
     def badge(self, connection: Connection) -> SafeString:
@@ -164,15 +192,16 @@ class ConnectionAdmin(PagesAdmin):
     @admin.display(description=gettext_lazy("data center"), ordering="data_center")
     def data_center_name(self, connection: Connection) -> str:
         found = conf().data_centers.get(connection.data_center)
-        return found.name if found else connection.data_center
+        return str(found.name) if found else connection.data_center
 
     @admin.display(description=gettext_lazy("where"), ordering="data_center")
     def location(self, connection: Connection) -> str:
         return f"{self.data_center_name(connection)}, {connection.get_environment_display()}"
 
     @admin.display(description=gettext_lazy("organisation"))
-    def organisation(self, connection: Connection) -> str:
-        return f"{connection.org_name} ({connection.org_id})"
+    def organisation(self, connection: Connection) -> SafeString:
+        name, number = person_html(connection.org_name), id_html(connection.org_id)
+        return format_html("{} {}", name, number)
 
     @admin.display(description=gettext_lazy("user"))
     def user(self, connection: Connection) -> str:
@@ -182,6 +211,14 @@ class ConnectionAdmin(PagesAdmin):
     @admin.display(description=gettext_lazy("access token"))
     def validity(self, connection: Connection) -> str:
         return expiry_text(default_token(connection))
+
+    @admin.display(description=gettext_lazy("access token"))
+    def validity_and_refresh(self, connection: Connection) -> SafeString | str:
+        token = default_token(connection)
+        if token is None or token.refreshed_at is None:
+            return expiry_text(token)
+        renewed = format_html(_("renewed {}"), time_html(token.refreshed_at))
+        return one_above_the_other(expiry_text(token), renewed)
 
     @admin.display(description=gettext_lazy("fingerprint"))
     def access_token(self, connection: Connection) -> SafeString | str:
@@ -203,7 +240,7 @@ class ConnectionAdmin(PagesAdmin):
         work = connection_work(connection)
         if work is None or work.backoff_until is None or work.backoff_until <= timezone.now():
             return _("no")
-        return format_html(_("until {}: {}"), time_html(work.backoff_until), backoff_text(work))
+        return format_html(_("until {}: {}"), moment_html(work.backoff_until), backoff_text(work))
 
     @admin.display(description=gettext_lazy("worker last seen"))
     def worker_seen(self, connection: Connection) -> SafeString | str:
@@ -220,7 +257,23 @@ class ConnectionAdmin(PagesAdmin):
         work = connection_work(connection)
         if work is None or work.credits_remaining is None:
             return _("Not reported by Zoho: more than half are left.")
-        return str(work.credits_remaining)
+        return grouped(work.credits_remaining)
+
+    @admin.display(description=gettext_lazy("credits of the last 24 hours"))
+    def credits_spent(self, connection: Connection) -> str:
+        numbers = (usage.spent(connection.pk), usage.allowance(connection))
+        spent, allowed = map(grouped, numbers)
+        return _("about %(spent)s of %(allowed)s") % {"spent": spent, "allowed": allowed}
+
+    @admin.display(description=gettext_lazy("kept for other programs"))
+    def reserve(self, connection: Connection) -> str:
+        return _("%s credits; work waits when only these are left") % grouped(
+            usage.reserve(connection)
+        )
+
+    @admin.display(description=gettext_lazy("created"))
+    def created(self, connection: Connection) -> SafeString | str:
+        return time_html(connection.created_at)
 
     @admin.display(description=gettext_lazy("calls at a time"))
     def concurrency_limit(self, connection: Connection) -> str:
@@ -229,49 +282,6 @@ class ConnectionAdmin(PagesAdmin):
 
 
 # Pages and buttons
-
-
-@method_decorator(sensitive_post_parameters("code", "client_secret"))
-def connect_page(pages: ConnectionAdmin, request: HttpRequest) -> HttpResponse:
-    """Show both ways to connect; connect with a self client's grant code."""
-    with HiddenVariables():
-        form = SelfClientForm(request.POST or None)
-        # What stays in the request is shown by error reporters.
-        request.POST = without_values(request.POST, SelfClientForm.SECRETS)
-    if request.method == "POST" and form.is_valid():
-        try:
-            connection = connect.with_grant_code(by=signed_in_user(request), **form.cleaned_data)
-        except EXPECTED_ERRORS as error:
-            form.add_service_error(error)
-        else:
-            return _connected(pages, request, connection)
-    # Both forms have the same fields; on one page they need different ids.
-    web, settings = ConnectForm(auto_id="web_%s"), conf()
-    return pages.render_page(
-        request,
-        "connect.html",
-        page_name=_("Connect to Zoho"),
-        form=form,
-        web=web,
-        connect_url=connect_url(),
-        redirect_uri=redirect_uri(request) if connect_url() else "",
-        notes=redirect_uri_notes(request) if connect_url() else [],
-        next=pages.list_url(request),
-        settings=settings,
-        scopes=",".join(settings.SCOPES),
-    )
-
-
-def _connected(pages: PagesAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:
-    tasks.wake(connection.pk)
-    text = _("Connected to %s.") % connection
-    response = pages.redirect_with_success(request, connection, text, log=_("Connected by a code."))
-    token = connection.tokens.filter(is_default=True).first()
-    missing = connect.missing_scopes(token.scopes) if token else []
-    if missing:
-        text = _("These scopes were not granted, and what needs them will not work: %s")
-        messages.warning(request, text % ", ".join(missing))
-    return response
 
 
 def test_connection(
@@ -288,18 +298,18 @@ def test_connection(
     else:
         tasks.wake(connection.pk)
         messages.success(request, _("%s works.") % connection)
-    pages.log_change(request, connection, _("Tested."))
+    pages.log_change(request, connection, gettext_lazy("Tested."))
     return redirect(pages.record_url(request, connection))
 
 
 def refresh_token(pages: PagesAdmin, request: HttpRequest, connection: Connection) -> HttpResponse:
     """Refresh the access token that was shown, if nobody refreshed it since."""
-    generation = VersionForm(request.POST).seen_version
+    generation = forms.VersionForm(request.POST).seen_version
     return pages.carry_out(
         request,
         connection,
         partial(tokens.refresh, connection_id=connection.pk, generation=generation),
-        log=_("Access token renewed."),
+        log=gettext_lazy("Access token renewed."),
         done=_("The access token was renewed."),
         failed=_("The access token was not renewed. %s"),
     )
@@ -315,7 +325,7 @@ def disconnect_page(
             request,
             connection,
             partial(connect.disconnect, connection_id=connection.pk, by=by),
-            log=_("Disconnected."),
+            log=gettext_lazy("Disconnected."),
             done=_("%s is disconnected; its history stays.") % connection,
             failed=_("Not disconnected; nothing was deleted. %s"),
         )
@@ -336,7 +346,7 @@ def forget_page(pages: PagesAdmin, request: HttpRequest, connection: Connection)
             request,
             connection,
             partial(connect.forget, connection_id=connection.pk, by=by),
-            log=_("Forgotten here."),
+            log=gettext_lazy("Forgotten here."),
             done=_("%s is disconnected; its history stays.") % connection,
             failed=_("Nothing was deleted. %s"),
             warning=how_to_end_consent,
@@ -375,11 +385,11 @@ def connection_work(connection: Connection) -> ConnectionWork | None:
     return getattr(connection, "work", None)
 
 
-def scopes(connection: Connection) -> list[tuple[str, bool]]:
-    """Return the scopes that the settings ask for, each with whether it was granted."""
+def scopes(connection: Connection) -> list[tuple[str, str, bool]]:
+    """Return the scopes that the settings ask for, what each is for, and whether it was granted."""
     token = default_token(connection)
     missing = connect.missing_scopes(token.scopes if token else [])
-    return [(scope, scope not in missing) for scope in conf().SCOPES]
+    return [(scope, purpose_of(scope), scope not in missing) for scope in conf().SCOPES]
 
 
 def users_of(connection: Connection) -> list[dict[str, Any]]:
@@ -417,15 +427,18 @@ def unfinished_counts(connection: Connection) -> list[tuple[str, int]]:
 
 
 class ConnectionEventAdmin(ReadOnlyAdmin):
+    empty_list_text = gettext_lazy(
+        "Nothing has happened yet. Connecting to Zoho is the first event."
+    )
     list_display = ("at", "connection", "kind", "by", "details_text")
-    list_filter = ("kind", "connection")
+    list_filter = ("kind", BY_CONNECTION)
     list_select_related = ("connection",)
     ordering = ("-pk",)
     fields = ("connection", "at", "kind", "by", "details_text")
     readonly_fields: ClassVar = fields
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ConnectionEvent]:
-        return with_users(super().get_queryset(request), "by")
+    def all_rows(self, request: HttpRequest) -> QuerySet[ConnectionEvent]:
+        return with_users(super().all_rows(request), "by")
 
     @admin.display(description=gettext_lazy("details"))
     def details_text(self, event: ConnectionEvent) -> str:
@@ -441,8 +454,9 @@ def event_details(event: ConnectionEvent) -> str:
 
 
 class ApiUsageAdmin(ReadOnlyAdmin):
+    empty_list_text = gettext_lazy("No call to Zoho was made yet, so no credits were used.")
     list_display = ("hour_start", "connection", "kind", "calls", "credits", "refusals")
-    list_filter = ("connection", "kind")
+    list_filter = (BY_CONNECTION, "kind")
     list_select_related = ("connection",)
     ordering = ("-hour", "connection", "kind")
     fields = ("connection", "hour_start", "kind", "calls", "credits", "refusals")

@@ -11,38 +11,39 @@ from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from zoho_crm import tasks
+from zoho_crm.admin._actions import ActionsMixin
 from zoho_crm.admin._base import (
-    EMPTY_TEXT,
+    BY_CONNECTION,
     PagesAdmin,
     has_any_permission,
     signed_in_user,
-    status_badge,
 )
+from zoho_crm.admin._html import EMPTY_TEXT, time_html
+from zoho_crm.admin.connection_actions import MAY_CHOOSE_DEFAULT, TOKEN_ACTIONS
 from zoho_crm.models import Token
 from zoho_crm.services import users
+from zoho_crm.services.display import relative_time, status_badge
 from zoho_crm.services.keys import fingerprint
 
-#: Permissions with one of which a person may choose the default user of a connection.
-MAY_CHOOSE_DEFAULT = ("connect_connection", "disconnect_connection")
 
-
-class TokenAdmin(PagesAdmin):
+class TokenAdmin(ActionsMixin, PagesAdmin):
+    list_actions = TOKEN_ACTIONS
+    empty_list_text = gettext_lazy(
+        "Nobody has given consent yet. Connect to Zoho: each consent gives one token."
+    )
     list_display = (
         "user",
         "connection",
         "badge",
-        "access_token",
         "expires",
-        "generation",
-        "refreshed_at",
+        "last_refresh",
         "is_default",
     )
-    list_filter = ("status", "connection")
+    list_filter = ("status", BY_CONNECTION)
     list_select_related = ("connection",)
     fields = (
         "connection",
@@ -79,6 +80,10 @@ class TokenAdmin(PagesAdmin):
     def refresh_token(self, token: Token) -> SafeString | str:
         return secret_text(token, "refresh_token")
 
+    @admin.display(description=gettext_lazy("last refresh"), ordering="refreshed_at")
+    def last_refresh(self, token: Token) -> SafeString | str:
+        return time_html(token.refreshed_at)
+
     @admin.display(description=gettext_lazy("validity"), ordering="expires_at")
     def expires(self, token: Token) -> str:
         return expiry_text(token)
@@ -93,11 +98,14 @@ class TokenAdmin(PagesAdmin):
         token: Token = kwargs["obj"]
         context |= {
             "can_be_default": may_be_default(token)
-            and has_any_permission(request, *MAY_CHOOSE_DEFAULT),
+            and has_any_permission(request, *MAY_CHOOSE_DEFAULT, of=token),
             "can_disconnect": bool(token.refresh_token_cipher)
-            and has_any_permission(request, "disconnect_connection"),
+            and has_any_permission(request, "disconnect_connection", of=token),
         }
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def journal_link(self, request: HttpRequest, row: Any) -> tuple[str, str] | None:
+        return self.connection_events_link(request, row.connection_id)
 
     def url_patterns(self) -> list[URLPattern]:
         return [
@@ -119,7 +127,7 @@ def default_page(pages: PagesAdmin, request: HttpRequest, token: Token) -> HttpR
             request,
             token,
             make_default,
-            log=_("Made the default."),
+            log=gettext_lazy("Made the default."),
             done=_("%(name)s works with the consent of %(user)s now.") % names,
             failed=_("The default was not changed. %s"),
         )
@@ -141,7 +149,7 @@ def disconnect_page(pages: PagesAdmin, request: HttpRequest, token: Token) -> Ht
             request,
             token,
             partial(users.disconnect_user, token_id=token.pk, by=by),
-            log=_("Disconnected."),
+            log=gettext_lazy("Disconnected."),
             done=_("The consent of %s was revoked; the history stays.") % token.user_label,
             failed=_("Not disconnected; nothing was deleted. %s"),
         )
@@ -177,7 +185,7 @@ def expiry_text(token: Token | None) -> str:
     if token is None or token.status != Token.Status.ACTIVE or token.expires_at is None:
         return EMPTY_TEXT
     if token.expires_at > timezone.now():
-        return _("expires in %s") % timeuntil(token.expires_at)
+        return _("expires %s") % relative_time(token.expires_at)
     return _("renews by itself")
 
 

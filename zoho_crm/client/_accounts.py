@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -23,7 +22,7 @@ from zoho_crm.exceptions import (
     ServerError,
     ZohoError,
 )
-from zoho_crm.types import HiddenVariables, JsonObject, Secret, TokenGrant
+from zoho_crm.types import HiddenVariables, JsonObject, Secret, TokenGrant, ValueObject
 
 #: Lifetime of an access token if the answer has none, or one that is not plausible.
 DEFAULT_LIFETIME_SECONDS = 3600
@@ -36,8 +35,7 @@ MAX_SCOPES_LENGTH = 10_000
 TOKENS = ("access_token", "refresh_token")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Credentials:
+class Credentials(ValueObject):
     """A client registered at Zoho."""
 
     client_id: str
@@ -63,8 +61,7 @@ def _text(value: str | Secret) -> str:
     return value.reveal() if isinstance(value, Secret) else value
 
 
-@dataclass(frozen=True, kw_only=True)
-class AccountsClient:
+class AccountsClient(ValueObject):
     """Calls to the accounts server of one data center with one client's credentials."""
 
     api: Api

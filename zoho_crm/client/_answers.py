@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 from requests import Response
@@ -32,7 +34,7 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
     ZohoError,
 )
-from zoho_crm.types import HiddenVariables, JsonObject, Secret, is_record_id, storable
+from zoho_crm.types import HiddenVariables, JsonObject, Reference, Secret, is_record_id, storable
 
 Value = TypeVar("Value")
 
@@ -50,6 +52,8 @@ MAX_CODE_LENGTH = 60
 MAX_MESSAGE_LENGTH = 2_000
 #: Characters of the longest whole number that is read: 19 digits, as of an id, and a sign.
 MAX_NUMBER_LENGTH = 20
+#: Characters that are read of the name of a user or a field.
+MAX_NAME_LENGTH = 255
 #: Digits of the largest number of credits, and of other things, that is read.
 MAX_CREDITS_DIGITS = 15
 MAX_COUNT_DIGITS = 9
@@ -86,13 +90,17 @@ ERRORS_BY_STATUS: Mapping[int, type[ZohoError]] = {
 
 def check_answer(response: Response, body: JsonObject, *, repeatable: bool) -> JsonObject:
     """
-    Return the body of a successful answer, ``{}`` for HTTP 204, or raise the error that it is.
+    Return the body of a successful answer, or raise the error that it is.
+
+    It is ``{}`` for HTTP 204, and for HTTP 304 where the request asked for what is new.
 
     :param repeatable: whether the request may be sent twice; if not, an answer that does not tell
         whether it was processed is an ``UnknownOutcomeError``
     :raises ZohoError: of the class that fits the answer
     """
     is_success = 200 <= response.status_code < 300  # redirects are not followed, so they are errors
+    if _has_nothing_new(response):
+        return {}
     refusals = _refusals(body)
     if refusals or not is_success:
         raise _error(refusals or [body], response, repeatable=repeatable)
@@ -123,6 +131,12 @@ def item_answers(
     if all(map(_is_refusal, items)):
         check_answer(response, body, repeatable=repeatable)
     raise unknown_form(repeatable=repeatable)
+
+
+def _has_nothing_new(response: Response) -> bool:
+    """Return whether an answer says that nothing was changed since a time that was asked for."""
+    asked = response.request.headers if response.request is not None else {}
+    return response.status_code == 304 and "If-Modified-Since" in asked
 
 
 def unknown_form(*, repeatable: bool) -> ZohoError:
@@ -175,7 +189,11 @@ def object_in(content: bytes, secrets: Collection[str] = ()) -> JsonObject:
         )
     except (ValueError, RecursionError):
         return {}
-    return _storable_value(body, MAX_DEPTH) if isinstance(body, dict) else {}
+    if not isinstance(body, dict):
+        return {}
+    # Nearly all answers may stay as they are, which is found out faster than they are written anew.
+    may_stay = _has_plain_texts(content) and _has_short_texts(content) and _is_shallow(body)
+    return body if may_stay else _storable_value(body, MAX_DEPTH)
 
 
 def text_of(value: Any, length: int | None = None) -> str:
@@ -196,8 +214,8 @@ def id_of(value: Any) -> str:
 
     :raises ValueError: if it is none, so that ``parse_answer`` refuses the answer
     """
-    text = str(value) if isinstance(value, str | int) else ""
-    if not is_record_id(text):
+    text = str(value) if isinstance(value, int) else value
+    if not isinstance(text, str) or not is_record_id(text):
         raise ValueError("no id of a record")
     return text
 
@@ -214,6 +232,12 @@ def time_of(value: Any) -> datetime | None:
 def id_or_empty(value: Any) -> str:
     """Return the id of a record in an answer; empty if it is none."""
     return str(value) if is_record_id(str(value)) else ""
+
+
+def user_of(value: JsonObject) -> Reference:
+    """Return the user in an answer."""
+    name = text_of(value.get("name"), MAX_NAME_LENGTH)
+    return Reference(id=id_or_empty(value.get("id")), name=name)
 
 
 def _hide(secrets: Collection[str], values: JsonObject) -> JsonObject:
@@ -237,6 +261,47 @@ def _number(text: str) -> float | None:
 
 def _no_number(name: str) -> None:
     """Return ``None`` for ``NaN`` and ``Infinity``, which JSON does not have but Python reads."""
+
+
+def _has_plain_texts(content: bytes) -> bool:
+    """Return whether the texts of a body certainly are without NUL and lone surrogates."""
+    if b"\0" in content or b"\xed" in content:  # it may be in UTF-16, or have half of a pair
+        return False
+    return b"\\u" not in content or not any(escape in content for escape in _ODD_ESCAPES)
+
+
+#: How NUL, and the halves of a surrogate pair, are escaped in JSON.
+_ODD_ESCAPES = (b"\\u0000", b"\\ud", b"\\uD")
+
+
+def _has_short_texts(content: bytes) -> bool:
+    """
+    Return whether the texts of a body certainly are not too long.
+
+    A text that is has one of these blocks in it, where each quotation mark is escaped.
+    """
+    starts = range(0, len(content) - BLOCK_BYTES + 1, BLOCK_BYTES)
+    return all(_UNESCAPED_QUOTE.search(content, at, at + BLOCK_BYTES) for at in starts)
+
+
+#: Half of the bytes of the longest text, so that one that is longer has a whole block in it.
+BLOCK_BYTES = (MAX_TEXT_LENGTH + 1) // 2
+_UNESCAPED_QUOTE = re.compile(rb'[^\\]"')
+
+
+def _is_shallow(body: JsonObject) -> bool:
+    """Return whether nothing is nested too deeply."""
+    level: list[Any] = [body]
+    for _depth in range(MAX_DEPTH):
+        parts = [each.values() if type(each) is dict else each for each in level]
+        level = [part for part in chain.from_iterable(parts) if type(part) in _CONTAINERS]
+        if not level:
+            return True
+    return False
+
+
+#: Of JSON, so that a value is of one of these types, and of none derived from them.
+_CONTAINERS = frozenset({dict, list})
 
 
 def _storable_value(value: Any, depth: int) -> Any:

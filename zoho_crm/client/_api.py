@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
+from math import ceil
 from typing import Any, TypeVar, cast
 
 import requests
@@ -21,17 +22,37 @@ from zoho_crm.client._answers import (
 )
 from zoho_crm.client._transport import (
     Limits,
+    Pace,
+    ZohoAuth,
     describe_error,
-    sending_only_if,
+    may_be_sent,
+    one_request,
     surely_not_sent,
 )
-from zoho_crm.exceptions import TransportError, ZohoError
-from zoho_crm.types import HiddenVariables, JsonObject, json_text
+from zoho_crm.exceptions import ServerError, TransportError, UnknownOutcomeError, ZohoError
+from zoho_crm.types import ApiCall, HiddenVariables, JsonObject, json_text
 
 Value = TypeVar("Value")
 
-#: Calls that cost more credits: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
-EXPENSIVE_ACTIONS = frozenset({"convert", "mass_convert"})
+#: Calls that cost more credits, by the end of their address:
+#: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
+EXPENSIVE_CALLS: Mapping[tuple[str, str], str] = {
+    ("POST", "/actions/convert"): "convert",
+    ("POST", "/actions/mass_convert"): "mass_convert",
+    ("GET", "/actions/count"): "count",
+    ("POST", "/bulk/v8/read"): "bulk_read",
+}
+#: Records in a call that cost the credits of its kind once, by the list in the body that has them.
+RECORDS_PER_COST: Mapping[str, int] = {"data": 10, "ids": 50}
+
+
+def may_have_arrived(error: ZohoError) -> bool:
+    """Return whether Zoho may have processed the request of an error, though it may be repeated."""
+    if isinstance(error, TransportError):
+        cause = error.__cause__
+        is_lost = isinstance(cause, requests.RequestException) and not surely_not_sent(cause)
+        return is_lost or error.http_status is not None
+    return isinstance(error, ServerError | UnknownOutcomeError)
 
 
 def always() -> bool:
@@ -39,14 +60,20 @@ def always() -> bool:
     return True
 
 
-def ignore_call(kind: str, refused: bool) -> None:
+def ignore_call(call: ApiCall) -> None:
     """Do nothing: the default of ``on_call``."""
 
 
-def kind_of(method: str, path: str) -> str:
-    """Return the kind of a call: a key of the setting ``CREDIT_COSTS``."""
-    action = path.rpartition("/")[2]
-    return action if method == "POST" and action in EXPENSIVE_ACTIONS else "other"
+def counted(method: str, path: str, body: Any, *, was_refused: bool) -> ApiCall:
+    """Return a call as its use is counted."""
+    for (verb, end), kind in EXPENSIVE_CALLS.items():
+        if verb == method and path.endswith(end):
+            return ApiCall(kind, was_refused=was_refused)
+    for name, size in RECORDS_PER_COST.items():
+        if records := body.get(name) if isinstance(body, dict) else None:
+            kind = "write" if name == "data" else "other"
+            return ApiCall(kind, was_refused=was_refused, units=ceil(len(records) / size))
+    return ApiCall("other", was_refused=was_refused)
 
 
 @dataclass(kw_only=True)
@@ -59,8 +86,10 @@ class Api:
     limits: Limits = Limits()
     #: Called before every request that may change something at Zoho; an error stops it.
     before_change: Callable[[], object] = always
-    #: Called with every answer: the kind of call, and whether Zoho refused it as one too many.
-    on_call: Callable[[str, bool], object] = ignore_call
+    #: Called with every call that was answered.
+    on_call: Callable[[ApiCall], object] = ignore_call
+    #: The number of calls that one write may have in flight.
+    concurrency: int = 1
     #: The organisation's remaining credits in the newest answer that had them.
     credits_remaining: int | None = None
     _credits_noted_at: float = 0.0
@@ -69,6 +98,11 @@ class Api:
     def host(self) -> str:
         """The host of the origin, with its port if it has one."""
         return self.origin.partition("://")[2]
+
+    def for_another_thread(self, on_call: Callable[[ApiCall], object]) -> Api:
+        """Return a copy for one call, which is signed with the access token of now."""
+        auth = self.auth.now() if isinstance(self.auth, ZohoAuth) else self.auth
+        return replace(self, auth=auth, before_change=always, on_call=on_call)
 
     def call(
         self,
@@ -118,6 +152,25 @@ class Api:
         response, body = self._send(method, path, repeatable=repeatable, **parts)
         return item_answers(response, body, number=number, repeatable=repeatable)
 
+    def transfer(
+        self,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool,
+        pace: Pace,
+        save: Callable[[requests.Response], object] | None = None,
+        **parts: Any,
+    ) -> tuple[requests.Response, JsonObject]:
+        """
+        Send one request with a file in it or in its answer, and return the answer, unchecked.
+
+        :param pace: how long it may last, instead of the deadline
+        :param save: reads the body of an answer with HTTP 200, for which ``{}`` is returned
+        :param parts: as in ``call``, and so are the errors
+        """
+        return self._send(method, path, repeatable=repeatable, pace=pace, save=save, **parts)
+
     def _send(
         self,
         method: str,
@@ -133,22 +186,23 @@ class Api:
         """Send one request, and return its answer with the object in the body."""
         if method != "GET" and not is_read:
             self.before_change()
-        if not may_send():
+        if not (may_send() and may_be_sent()):
             raise TransportError(f"{method} {self.host}{path}: too late to be sent")
+        body = parts.get("json")
         sent = time.monotonic()
         end = sent + self.limits.deadline
         parts["auth"] = auth or self.auth
         try:
-            with sending_only_if(lambda: time.monotonic() < end and may_send()):
-                response, body = self._exchange(method, path, parts, secrets)
+            with one_request(lambda: time.monotonic() < end and may_send(), parts.get("pace")):
+                response, answer = self._exchange(method, path, secrets, **parts)
         except requests.RequestException as error:
             certain = repeatable or surely_not_sent(error)
             message = f"{method} {self.host}{path}: {describe_error(error)}"
             raise no_answer(message, repeatable=certain) from error
         self._note_credits(credits_remaining(response), sent=sent)
         was_too_many = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
-        self.on_call(kind_of(method, path), was_too_many)
-        return response, body
+        self.on_call(counted(method, path, body, was_refused=was_too_many))
+        return response, answer
 
     def read(self, path: str, parse: Callable[[JsonObject], Value], **query: str) -> Value:
         """
@@ -168,22 +222,36 @@ class Api:
             self.credits_remaining, self._credits_noted_at = remaining, time.monotonic()
 
     def _exchange(
-        self, method: str, path: str, parts: dict[str, Any], secrets: Collection[str]
+        self,
+        method: str,
+        path: str,
+        secrets: Collection[str],
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        pace: Pace | None = None,
+        save: Callable[[requests.Response], object] | None = None,
+        **parts: Any,
     ) -> tuple[requests.Response, JsonObject]:
-        headers = {**self.session.headers, **(parts.pop("headers", None) or {})}
-        if "json" in parts:  # requests would refuse a decimal
-            parts["data"] = json_text(parts.pop("json")).encode()
-            headers["Content-Type"] = "application/json"
+        """Send one request; return its answer and the object in it, ``{}`` if the body is saved."""
+        timeout = pace.timeout(self.limits.connect) if pace else self.limits.timeout()
+        sent = {**self.session.headers, **(headers or {})}
+        if json is not None:  # requests would refuse a decimal
+            parts["data"] = json_text(json).encode()
+            sent["Content-Type"] = "application/json"
         # From here to the socket and back, the request and the answer are in plain.
         with HiddenVariables():
             # Not session.prepare_request: the session has nothing to add but its headers.
-            request = requests.Request(method, self.origin + path, headers=headers, **parts)
+            request = requests.Request(method, self.origin + path, headers=sent, **parts)
             with self.session.send(
                 request.prepare(),
-                timeout=cast(Any, self.limits.timeout()),
+                timeout=cast(Any, timeout),
                 allow_redirects=False,
                 stream=True,
             ) as response:
+                if save and response.status_code == HTTPStatus.OK:
+                    save(response)
+                    return response, {}
                 return response, object_in(self._content(response), secrets)
 
     def _content(self, response: requests.Response) -> bytes:

@@ -1,5 +1,5 @@
 """
-What belongs to one record: its notes, related lists and timeline.
+What belongs to one record: its notes, attachments, related lists and timeline.
 
 https://www.zoho.com/crm/developer/docs/api/v8/get-notes.html
 https://www.zoho.com/crm/developer/docs/api/v8/get-related-records.html
@@ -8,15 +8,24 @@ https://www.zoho.com/crm/developer/docs/api/v8/get-related-records.html
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import Any
 
-from zoho_crm.client._answers import text_of, time_of
+from zoho_crm.client._answers import (
+    MAX_CODE_LENGTH,
+    MAX_NAME_LENGTH,
+    id_of,
+    text_of,
+    time_of,
+    user_of,
+)
 from zoho_crm.client._api import Api
+from zoho_crm.client._attachments import AttachmentsClient
+from zoho_crm.client._metadata import Metadata
 from zoho_crm.client._names import list_fields, module_name, record_id
-from zoho_crm.client._pages import read_pages
-from zoho_crm.client._timeline import read_timeline, user_of
+from zoho_crm.client._pages import pages, read_pages, token_in
+from zoho_crm.client._typed import typed_by
 from zoho_crm.client._writes import Write, record_values
-from zoho_crm.types import JsonObject, Note, Record, TimelineEvent
+from zoho_crm.types import FieldChange, JsonObject, Note, Record, TimelineEvent, ValueObject
 
 NOTE_FIELDS = (
     "Note_Title",
@@ -28,13 +37,13 @@ NOTE_FIELDS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecordClient:
+class RecordClient(ValueObject):
     """One record, and what belongs to it."""
 
     api: Api
     module: str
     id: str
+    metadata: Metadata
 
     def __post_init__(self) -> None:
         record_id(self.id)
@@ -64,26 +73,40 @@ class RecordClient:
         result.raise_for_error()
         return result.id
 
-    def related(self, name: str, *, fields: Iterable[str]) -> Iterator[Record]:
+    @property
+    def attachments(self) -> AttachmentsClient:
+        """The endpoints of the files that are attached to the record."""
+        return AttachmentsClient(api=self.api, path=f"{self._path}/Attachments")
+
+    def related(
+        self, name: str, *, fields: Iterable[str], typed: bool = False, module: str = ""
+    ) -> Iterator[Record]:
         """
         Return an iterator over the records of a related list, the newest first.
 
         :param name: API name of the list, such as ``Deals`` of a contact
         :param fields: API names of 1 to 50 fields to read
+        :param typed: whether values are those of Python
+        :param module: API name of the module of these records, by whose fields they are typed, if
+            it is not that of the list
         :raises RequestRefusedError: while iterating, if there is no such record or list
         """
         query = {"fields": list_fields(fields)}
-        return read_pages(self.api, f"{self._path}/{module_name(name)}", query)
+        found = read_pages(self.api, f"{self._path}/{module_name(name)}", query)
+        return map(typed_by(self.metadata.fields(module or name)), found) if typed else found
 
     def timeline(self) -> Iterator[TimelineEvent]:
         """
-        Return an iterator over what happened to the record, in Zoho's order.
+        Yield what happened to the record, in Zoho's order.
 
         https://www.zoho.com/crm/developer/docs/api/v8/timeline-of-a-record.html
 
         :raises RequestRefusedError: while iterating, if there is no such record
         """
-        return read_timeline(self.api, f"{self._path}/__timeline")
+        # No page size: Zoho takes one with the first page only, and its token may be bound to it.
+        path = f"{self._path}/__timeline"
+        for page in pages(lambda token: self.api.read(path, _timeline_page, **token)):
+            yield from page.events
 
     @property
     def _path(self) -> str:
@@ -100,3 +123,31 @@ def _note(record: Record) -> Note:
         created_at=time_of(record.get("Created_Time")),
         modified_at=time_of(record.get("Modified_Time")),
     )
+
+
+class _TimelinePage(ValueObject):
+    events: tuple[TimelineEvent, ...]
+    next_page_token: str
+
+
+def _timeline_page(body: JsonObject) -> _TimelinePage:
+    events = tuple(map(_event, body.get("__timeline") or []))
+    return _TimelinePage(events=events, next_page_token=token_in(body.get("info")))
+
+
+def _event(event: JsonObject) -> TimelineEvent:
+    by = event.get("done_by")
+    return TimelineEvent(
+        id=id_of(event["id"]),
+        action=text_of(event["action"], MAX_CODE_LENGTH),
+        source=text_of(event.get("source"), MAX_CODE_LENGTH),
+        at=time_of(event.get("audited_time")),
+        by=user_of(by) if by else None,
+        changes=tuple(map(_change, event.get("field_history") or [])),
+    )
+
+
+def _change(change: JsonObject) -> FieldChange:
+    values: Any = change.get("_value") or {}
+    name = text_of(change["api_name"], MAX_NAME_LENGTH)
+    return FieldChange(field=name, old=values.get("old"), new=values.get("new"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ from zoho_crm.client._answers import id_of, parse_answer
 from zoho_crm.client._api import Api
 from zoho_crm.client._values import Comparable, text_of_value, unusable
 from zoho_crm.exceptions import RequestRefusedError, ServerError
-from zoho_crm.types import JsonObject, Record, Reference
+from zoho_crm.types import JsonObject, Record, Reference, ValueObject
 
 PATH = "/crm/v8/coql"
 #: Zoho's limits; where its pages differ, the smaller one.
@@ -43,8 +43,7 @@ FORM = "A query is: select … from … where …, perhaps group by, order by, l
 _AGGREGATE = re.compile(r"\b(SUM|MIN|MAX|AVG|COUNT) ?\(", re.IGNORECASE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Query:
+class Query(ValueObject):
     """A query with its values quoted, as the texts of its clauses."""
 
     select: str
@@ -75,8 +74,7 @@ class Query:
         return replace(self, limit=f"limit {ROWS_PER_CALL} offset {offset}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Rows:
+class Rows(ValueObject):
     """The rows of one call."""
 
     rows: tuple[JsonObject, ...]
@@ -141,7 +139,7 @@ def rows_of(api: Api, query: Query) -> Iterator[JsonObject]:
     :raises RequestRefusedError: if there are more rows than Zoho reads
     """
     if query.limit:
-        yield from _call(api, query).rows
+        yield from read_rows(api, query).rows
     elif query.is_plain:
         yield from _by_id(api, query)
     else:
@@ -151,7 +149,7 @@ def rows_of(api: Api, query: Query) -> Iterator[JsonObject]:
 def _by_id(api: Api, query: Query) -> Iterator[JsonObject]:
     last_id = ""
     while True:
-        page = _call(api, query.after(last_id))
+        page = read_rows(api, query.after(last_id))
         yield from page.rows
         if not page.has_more or not page.rows:
             return
@@ -163,21 +161,22 @@ def _by_id(api: Api, query: Query) -> Iterator[JsonObject]:
 
 def _by_number(api: Api, query: Query) -> Iterator[JsonObject]:
     for offset in range(0, MAX_ROWS_BY_OFFSET, ROWS_PER_CALL):
-        page = _call(api, query.from_row(offset))
+        page = read_rows(api, query.from_row(offset))
         yield from page.rows
         if not page.has_more:
             return
     raise RequestRefusedError(code="query_limit", details={"limit": MAX_ROWS_BY_OFFSET})
 
 
-def _call(api: Api, query: Query) -> _Rows:
+def read_rows(api: Api, query: Query) -> Rows:
+    """Return the rows of one call."""
     body = api.call("POST", PATH, json={"select_query": str(query)}, is_read=True)
     return parse_answer(_rows, body)
 
 
-def _rows(body: JsonObject) -> _Rows:
+def _rows(body: JsonObject) -> Rows:
     rows = tuple(map(_row, body.get("data") or []))
-    return _Rows(rows=rows, has_more=bool((body.get("info") or {}).get("more_records")))
+    return Rows(rows=rows, has_more=bool((body.get("info") or {}).get("more_records")))
 
 
 def _row(row: JsonObject) -> JsonObject:

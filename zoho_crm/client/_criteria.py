@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from zoho_crm.client._names import field_name
 from zoho_crm.client._values import Comparable, is_same, starts_with, text_of_value, unusable
 from zoho_crm.exceptions import RequestRefusedError
+from zoho_crm.types import ValueObject
 
 #: Zoho's limits of criteria: conditions, values of one ``in``, characters.
 MAX_CONDITIONS = 10
@@ -23,7 +23,7 @@ MAX_CRITERIA_LENGTH = 3_000
 _ESCAPED = re.compile(r"[(),]|\\$")
 
 
-class Criteria:
+class Criteria(ValueObject):
     """
     A condition on records, or several that are joined by ``&`` and ``|``.
 
@@ -31,10 +31,10 @@ class Criteria:
     """
 
     def __and__(self, other: Criteria) -> Criteria:
-        return _Group(word="and", parts=(self, other))
+        return Group(word="and", parts=(self, other))
 
     def __or__(self, other: Criteria) -> Criteria:
-        return _Group(word="or", parts=(self, other))
+        return Group(word="or", parts=(self, other))
 
     def __bool__(self) -> NoReturn:
         raise TypeError("Join criteria with & and |, each in brackets, not with “and” and “or”.")
@@ -53,7 +53,6 @@ class Criteria:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True)
 class Condition(Criteria):
     """One comparison of a field."""
 
@@ -77,8 +76,7 @@ class Condition(Criteria):
         return self.operator != "starts_with" or starts_with(found, str(self.values[0]))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Group(Criteria):
+class Group(Criteria):
     """Criteria that are joined by one word."""
 
     word: str

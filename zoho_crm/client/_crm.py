@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain, count
 from typing import Any
 
-from zoho_crm.client._answers import count_of, id_of, text_of
+from zoho_crm.client._answers import count_of, id_of, parse_answer, text_of
 from zoho_crm.client._api import Api
+from zoho_crm.client._bulk import MAX_BYTES, bulk_read
+from zoho_crm.client._changes import Changes
 from zoho_crm.client._coql import Parameter, parse_query, rows_of
-from zoho_crm.client._leads import MAX_NAME_LENGTH, LeadsClient
+from zoho_crm.client._criteria import Criteria
+from zoho_crm.client._leads import MAX_NAME_LENGTH, LeadsClient, lead_of, shown_text
 from zoho_crm.client._mass import JobsClient
-from zoho_crm.client._people import person_of_contact, person_of_lead
+from zoho_crm.client._metadata import Metadata, MetadataStore, fields_of
 from zoho_crm.client._records import RecordsClient
+from zoho_crm.client._typed import typed_by, values_by
 from zoho_crm.exceptions import ServerError
 from zoho_crm.types import (
-    DealField,
+    BulkProgress,
     Environment,
     JsonObject,
     Organisation,
     Person,
+    PersonKind,
     Pipeline,
+    Record,
     Reference,
     Stage,
     User,
+    ValueObject,
     is_record_id,
 )
 
@@ -33,15 +41,21 @@ from zoho_crm.types import (
 USERS_PER_PAGE = 200
 #: The number of users after which no further page is read.
 MAX_USERS = 10_000
+_DOMAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ZohoClient:
+def ignore_progress(progress: BulkProgress) -> None:
+    """Do nothing: the default of ``on_progress``."""
+
+
+class ZohoClient(ValueObject):
     """The endpoints of one organisation, one method each; they return values of ``types``."""
 
     api: Api
     #: API names of lead fields to read, besides the usual ones.
     mapped_fields: tuple[str, ...] = ()
+    #: Keeps metadata between calls; without one, records are not checked before they are sent.
+    metadata_store: MetadataStore | None = None
 
     @property
     def leads(self) -> LeadsClient:
@@ -55,9 +69,32 @@ class ZohoClient:
 
     def records(self, module: str) -> RecordsClient:
         """Return the endpoints of a module's records, such as ``Contacts``."""
-        return RecordsClient(api=self.api, module=module)
+        return RecordsClient(api=self.api, module=module, metadata=self.metadata)
 
-    def coql(self, query: str, **values: Parameter) -> Iterator[JsonObject]:
+    @property
+    def metadata(self) -> Metadata:
+        """The modules, fields, layouts, pipelines, roles, users and tags of the organisation."""
+        return Metadata(api=self.api, reads=self, store=self.metadata_store)
+
+    def changes(
+        self, module: str, cursor: str = "", *, fields: Iterable[str], typed: bool = False
+    ) -> Changes:
+        """
+        Return an iterator over what was written and deleted in a module since a cursor.
+
+        The changes come in the order of Zoho's times, each once; of a record that was changed
+        several times, the last one. Keep ``cursor`` of the iterator after what was dealt with, and
+        give it the next time. Without a cursor all records are given, and no deletions.
+
+        :param module: API name, such as ``Contacts``
+        :param fields: API names of 1 to 49 fields to read
+        :param typed: whether the values of records are those of Python, as of ``records().list``
+        :raises RequestRefusedError: if the cursor is none, or one of another module
+        """
+        shape = typed_by(self.metadata.fields(module)) if typed else None
+        return Changes(self.api, module, cursor, fields, shape)
+
+    def coql(self, query: str, *, typed: bool = False, **values: Parameter) -> Iterator[JsonObject]:
         """
         Return an iterator over the rows that a query finds, each a mapping as Zoho sends it.
 
@@ -66,13 +103,54 @@ class ZohoClient:
 
         https://www.zoho.com/crm/developer/docs/api/v8/Get-Records-through-COQL-Query.html
 
+        :param typed: whether the values of the module's own fields are those of Python
         :param values: of the parameters; a list or tuple, of at most 50, is for ``in``
         :raises ValueError: if it is no query
         :raises TypeError: if a parameter has no value, or a value no parameter
         :raises RequestRefusedError: for a value that Zoho may misread; while iterating, if Zoho
             refuses the query, or there are more rows than it reads
         """
-        return rows_of(self.api, parse_query(query, values))
+        parsed = parse_query(query, values)
+        rows = rows_of(self.api, parsed)
+        return map(values_by(self.metadata.fields(parsed.source)), rows) if typed else rows
+
+    def bulk_read(
+        self,
+        module: str,
+        fields: Iterable[str],
+        criteria: Criteria | None = None,
+        *,
+        typed: bool = False,
+        on_progress: Callable[[BulkProgress], object] = ignore_progress,
+        wait: Callable[[float], object] = time.sleep,
+        max_bytes: int = MAX_BYTES,
+    ) -> Iterator[Record]:
+        """
+        Return an iterator over all records of a module, or those that fit criteria, by bulk read.
+
+        Zoho writes 200,000 in a job, which takes from seconds to minutes and costs 50 credits; when
+        they are read, the next job begins. Values are texts, of look-ups the ids; none is ``None``.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/bulk-read/create-job.html
+
+        :param fields: API names of 1 to 200 fields, perhaps through look-ups
+        :param criteria: of at most 25 conditions, each of at most 20 values
+        :param typed: whether values are those of Python, by the fields of the module
+        :param on_progress: called after each poll, and when the rows of a job have been read
+        :param wait: called with the seconds until the next poll
+        :param max_bytes: of the rows of one job; more are refused while they are unpacked
+        :raises RequestRefusedError: if Zoho refuses the job, or it has too many bytes
+        """
+        return bulk_read(
+            self.api,
+            module,
+            fields,
+            criteria,
+            typed_fields=self.metadata.fields(module) if typed else None,
+            on_progress=on_progress,
+            wait=wait,
+            max_bytes=max_bytes,
+        )
 
     def find_person(self, email: str) -> tuple[Person, ...]:
         """
@@ -87,7 +165,7 @@ class ZohoClient:
         """
         leads = self.records("Leads").search(email=email, converted=None)
         contacts = self.records("Contacts").search(email=email)
-        return tuple(chain(map(person_of_lead, leads), map(person_of_contact, contacts)))
+        return tuple(chain(map(_person_of_lead, leads), map(_person_of_contact, contacts)))
 
     def organisation(self) -> Organisation:
         """Return the organisation: https://www.zoho.com/crm/developer/docs/api/v8/get-org-data.html."""
@@ -123,25 +201,29 @@ class ZohoClient:
         """Return the pipelines of a layout of deals; none if the organisation does not use them."""
         return self.api.read("/crm/v8/settings/pipeline", _pipelines, layout_id=layout_id)
 
-    def deal_layout(self) -> tuple[str, tuple[DealField, ...]]:
-        """
-        Return the id of the layout of a converted lead's deal, and the fields that it shows.
-
-        The id is empty, and there are no fields, if the user may not see a layout of leads.
-        """
-        return self.api.read("/crm/v8/settings/layouts", _deal_layout, module="Leads")
-
-    def deal_fields(self) -> tuple[DealField, ...]:
-        """
-        Return the fields of deals that can be written, with types and the values of picklists.
-
-        …/api/v8/field-meta.html
-        """
-        return self.api.read("/crm/v8/settings/fields", _deal_fields, module="Deals")
-
     def mapped_lead_fields(self) -> tuple[str, ...]:
         """Return the API names of the lead fields that a conversion carries over."""
         return self.api.read("/crm/v8/settings/fields", _mapped_fields, module="Leads")
+
+
+def _person_of_lead(record: Record) -> Person:
+    lead = parse_answer(lead_of, dict(record))
+    return Person(
+        kind=PersonKind.CONVERTED_LEAD if lead.converted else PersonKind.LEAD,
+        id=lead.id,
+        name=lead.name,
+        company=lead.company,
+        converted=lead.converted,
+    )
+
+
+def _person_of_contact(record: Record) -> Person:
+    return Person(
+        kind=PersonKind.CONTACT,
+        id=record.id,
+        name=shown_text(record.get("Full_Name") or record.get("Last_Name"))[:MAX_NAME_LENGTH],
+        company=shown_text(record.get("Account_Name"))[:MAX_NAME_LENGTH],
+    )
 
 
 def _first(body: JsonObject, name: str) -> JsonObject:
@@ -165,6 +247,7 @@ def _organisation(body: JsonObject) -> Organisation:
         id=id_of(org["id"]),
         name=text_of(org.get("company_name"), MAX_NAME_LENGTH),
         zgid=_zgid(org.get("zgid")),
+        domain_name=_domain_name(org.get("domain_name")),
         environment=_environment(org.get("type")),
         edition=_edition(license_details),
         licences=count_of(license_details.get("users_license_purchased")),
@@ -176,6 +259,12 @@ def _zgid(value: Any) -> str:
     """Return the id, which some answers have as a number; empty if it is neither."""
     text = str(value) if isinstance(value, str | int) else ""
     return text if is_record_id(text) else ""
+
+
+def _domain_name(value: Any) -> str:
+    """Return the name that stands in addresses; empty if it is not one word of plain letters."""
+    text = text_of(value)
+    return text if _DOMAIN_NAME.fullmatch(text) else ""
 
 
 def _edition(license_details: JsonObject) -> str:
@@ -234,44 +323,5 @@ def _stage(record: JsonObject) -> Stage:
     return Stage(value=value, label=str(record.get("display_value") or value))
 
 
-def _deal_layout(body: JsonObject) -> tuple[str, tuple[DealField, ...]]:
-    layout: JsonObject = next(iter(body.get("layouts") or []), {})
-    deals = (layout.get("convert_mapping") or {}).get("Deals") or {}
-    return str(deals.get("id") or ""), tuple(map(_deal_field, deals.get("fields") or []))
-
-
-def _deal_field(record: JsonObject) -> DealField:
-    return DealField(
-        api_name=str(record["api_name"]),
-        label=str(record.get("field_label") or record["api_name"]),
-        required=bool(record.get("required")),
-    )
-
-
-def _deal_fields(body: JsonObject) -> tuple[DealField, ...]:
-    writable = (record for record in body.get("fields") or [] if _is_writable(record))
-    return tuple(
-        replace(
-            _deal_field(record),
-            data_type=text_of(record.get("data_type")),
-            choices=tuple(map(_stage, _picklist_values(record))),
-        )
-        for record in writable
-    )
-
-
-def _picklist_values(record: JsonObject) -> list[JsonObject]:
-    """Return the values of a picklist that can be sent; Zoho lists the empty one, too."""
-    values: list[JsonObject] = record.get("pick_list_values") or []
-    return [value for value in values if value.get("actual_value") not in (None, "", "-None-")]
-
-
-def _is_writable(record: JsonObject) -> bool:
-    may_create = (record.get("operation_type") or {}).get("api_create", True)
-    return bool(may_create) and not record.get("read_only")
-
-
 def _mapped_fields(body: JsonObject) -> tuple[str, ...]:
-    fields = body.get("fields") or []
-    carried = (f["api_name"] for f in fields if any((f.get("convert_mapping") or {}).values()))
-    return tuple(name for name in map(text_of, carried) if name)
+    return tuple(each.api_name for each in fields_of(body, "Leads") if each.mapped_to)

@@ -3,27 +3,36 @@ Leads: read, search and convert them, and read their conversion options.
 
 https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
 https://www.zoho.com/crm/developer/docs/api/v8/lead-conversion-options.html
+https://www.zoho.com/crm/developer/docs/api/v8/convert-lead.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from zoho_crm.client._answers import id_or_empty
+from zoho_crm.client._answers import (
+    MAX_CODE_LENGTH,
+    MAX_MESSAGE_LENGTH,
+    id_of,
+    id_or_empty,
+)
 from zoho_crm.client._api import Api, always
-from zoho_crm.client._convert import conversion_of, convert_body
-from zoho_crm.exceptions import RequestRefusedError, ServerError
+from zoho_crm.client._criteria import Criteria, criteria_text
+from zoho_crm.client._pages import MAX_PAGE_TOKEN_LENGTH, pages
+from zoho_crm.exceptions import RequestRefusedError, ServerError, UnknownOutcomeError
 from zoho_crm.types import (
     ConversionOptions,
     ConversionPlan,
     Converted,
+    Deal,
     JsonObject,
     Lead,
     Match,
     Reference,
     Scheduled,
+    ValueObject,
     is_record_id,
 )
 
@@ -50,8 +59,6 @@ EMAIL_FIELDS = ("Email", "Secondary_Email")
 MAX_FIELDS_PER_READ = 50
 MAX_IDS_PER_CALL = 100
 LEADS_PER_PAGE = 200
-#: Pages after which a list counts as endless; Zoho's own limit is half of it.
-MAX_PAGES = 1_000
 #: Zoho's limit of what a search finds, as pages.
 MAX_SEARCH_PAGES = 10
 #: Matches of a module that are kept.
@@ -59,13 +66,11 @@ MAX_MATCHES = 100
 #: Characters that are kept of a name, and of each value of a match; Zoho's own are no longer.
 MAX_NAME_LENGTH = 255
 APPROVED_STATES = frozenset({"", "approved"})
-#: Characters of an id that are kept if it is an odd one, and of a page's token.
+#: Characters of an id that are kept if it is an odd one.
 MAX_ID_LENGTH = 50
-MAX_PAGE_TOKEN_LENGTH = 2_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class LeadPage:
+class LeadPage(ValueObject):
     """One page of leads, whose ids may be odd; the token of the last page is empty."""
 
     leads: tuple[Lead, ...]
@@ -73,8 +78,7 @@ class LeadPage:
     has_more: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class LeadsClient:
+class LeadsClient(ValueObject):
     """The leads of one organisation."""
 
     api: Api
@@ -118,22 +122,43 @@ class LeadsClient:
         query |= {"page_token": page_token} if page_token else {}
         return self._read("/crm/v8/Leads", query, fields)
 
+    def numbered_page(
+        self,
+        page: int,
+        *,
+        per_page: int,
+        criteria: Criteria | None = None,
+        converted: bool = False,
+        fields: Iterable[str] = LEAD_FIELDS,
+    ) -> LeadPage:
+        """
+        Read a page of leads by its number, newest first; the first 2,000 leads can be read so.
+
+        Zoho's search by criteria finds a lead that was just written only minutes later, and also
+        leads whose values only contain what is searched.
+
+        https://www.zoho.com/crm/developer/docs/api/v8/search-records.html
+
+        :param criteria: that the leads fit; all by default
+        :param converted: whether to read converted leads instead of open ones
+        :param fields: as in ``page``
+        """
+        query = {"page": str(page), "per_page": str(per_page)}
+        query |= {"converted": "true"} if converted else {}
+        if criteria is None:
+            return self._read("/crm/v8/Leads", query, fields)
+        query["criteria"] = criteria_text(criteria)
+        return self._read("/crm/v8/Leads/search", query, fields)
+
     def pages(self, *, fields: Iterable[str] = LEAD_FIELDS) -> Iterator[LeadPage]:
         """
-        Read all pages of the leads that are not converted, newest first.
+        Return an iterator over all pages of the leads that are not converted, newest first.
 
         :param fields: as in ``page``
-        :raises ServerError: if Zoho repeats a page, or the list does not end
+        :raises ServerError: while iterating, if Zoho repeats a page, or the list does not end
         """
-        names, seen = list(fields), {""}
-        page = self.page(fields=names)
-        yield page
-        while token := page.next_page_token:
-            if is_endless(token, seen):
-                raise ServerError(code="endless_list")
-            seen.add(token)
-            page = self.page(page_token=token, fields=names)
-            yield page
+        names = list(fields)
+        return pages(lambda token: self.page(page_token=token.get("page_token", ""), fields=names))
 
     def search(self, *, email: str) -> tuple[Lead, ...]:
         """
@@ -207,14 +232,78 @@ class LeadsClient:
         )
 
 
-def is_endless(token: str, seen: Collection[str]) -> bool:
+def convert_body(plan: ConversionPlan, module_ids: Mapping[str, str] | None = None) -> JsonObject:
     """
-    Return whether a list does not end: Zoho repeats a page, or there are too many.
+    Return the body of the request that carries out the plan, with no key that is not needed.
 
-    :param token: the token of the next page, or its digest
-    :param seen: the tokens of the pages that were read, or their digests
+    The texts that describe a plan to a person are made from its keys.
+
+    :param module_ids: ids of modules by API name; Zoho's descriptions differ in whether the target
+        of attachments needs its id, so it is sent where it is known
     """
-    return token in seen or len(seen) >= MAX_PAGES
+    target = plan.move_attachments_to
+    target_id = (module_ids or {}).get(target)
+    item: JsonObject = {
+        "overwrite": plan.overwrite,
+        "notify_lead_owner": plan.notify_lead_owner,
+        "notify_new_entity_owner": plan.notify_new_owner,
+    }
+    chosen = {
+        "Contacts": plan.contact_id and {"id": plan.contact_id},
+        "Accounts": plan.account_id and {"id": plan.account_id},
+        "assign_to": plan.owner_id and {"id": plan.owner_id},
+        "Deals": plan.deal and deal_fields(plan.deal),
+        "move_attachments_to": target
+        and {"api_name": target, **({"id": target_id} if target_id else {})},
+        "carry_over_tags": {module: list(names) for module, names in plan.tags.items() if names},
+    }
+    return {"data": [item | {key: value for key, value in chosen.items() if value}]}
+
+
+def deal_fields(deal: Deal) -> JsonObject:
+    """Return the deal to create as fields by API name, without those that are empty."""
+    fields: JsonObject = {
+        **deal.other,
+        "Deal_Name": deal.name,
+        "Stage": deal.stage,
+        "Closing_Date": deal.closing_date.isoformat(),
+        "Pipeline": deal.pipeline,
+        "Amount": deal.amount,
+        "Contact_Role": deal.contact_role,
+    }
+    return {name: value for name, value in fields.items() if value not in ("", None)}
+
+
+def conversion_of(body: JsonObject) -> Converted | Scheduled:
+    """
+    Return the result of a conversion from the body of its answer.
+
+    :raises UnknownOutcomeError: if the body does not have the documented form
+    """
+    try:
+        item = body["data"][0]
+        code, details = item["code"], item["details"]
+        if code == "SCHEDULED":
+            return Scheduled(job_id=id_or_empty(details.get("job_id")))
+        if code == "SUCCESS" and details["Contacts"]["id"]:
+            return converted_of(details)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UnknownOutcomeError(code="unknown_form") from error
+    message = str(item.get("message", ""))[:MAX_MESSAGE_LENGTH]
+    raise UnknownOutcomeError(message, code=str(code)[:MAX_CODE_LENGTH])
+
+
+def converted_of(details: JsonObject) -> Converted:
+    """Return the ids in ``{"Contacts": {"id"}, "Accounts": … or null, "Deals": … or null}``."""
+    return Converted(
+        contact_id=_id(details.get("Contacts")),
+        account_id=_id(details.get("Accounts")),
+        deal_id=_id(details.get("Deals")),
+    )
+
+
+def _id(record: Any) -> str:
+    return id_of(record["id"]) if record else ""
 
 
 def _parts(items: Sequence[str], size: int) -> list[Sequence[str]]:
@@ -256,29 +345,29 @@ def _objects(value: Any) -> list[JsonObject]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def text_of(value: Any) -> str:
+def shown_text(value: Any) -> str:
     """Return a field's value as text: of a lookup its name, of a list its items."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        return text_of(value.get("name") or value.get("id"))
+        return shown_text(value.get("name") or value.get("id"))
     if isinstance(value, list):
-        return ", ".join(map(text_of, value))
+        return ", ".join(map(shown_text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def lead_of(record: JsonObject) -> Lead:
     """Return the lead of an answer."""
-    shown = {name: text_of(value) for name, value in record.items() if name not in _HIDDEN}
+    shown = {name: shown_text(value) for name, value in record.items() if name not in _HIDDEN}
     return Lead(
         id=str(record["id"])[:MAX_ID_LENGTH],
-        name=(text_of(record.get("Full_Name")) or _full_name(shown))[:MAX_NAME_LENGTH],
+        name=(shown_text(record.get("Full_Name")) or _full_name(shown))[:MAX_NAME_LENGTH],
         company=shown.get("Company", "")[:MAX_NAME_LENGTH],
         email=shown.get("Email", ""),
         owner=_reference(record.get("Owner")),
-        tags=tuple(map(text_of, _objects(record.get("Tag")))),
+        tags=tuple(map(shown_text, _objects(record.get("Tag")))),
         converted=_converted(record),
         obstacle=_obstacle(record),
         fields=shown,
@@ -296,7 +385,7 @@ def _reference(value: Any) -> Reference | None:
     """Return what a lookup points to, with an empty id if it is an odd one; ``None`` if unset."""
     if not value:
         return None
-    name = text_of(value.get("name"))[:MAX_NAME_LENGTH]
+    name = shown_text(value.get("name"))[:MAX_NAME_LENGTH]
     return Reference(id=id_or_empty(value["id"]), name=name)
 
 
@@ -332,7 +421,7 @@ def _obstacle(record: JsonObject) -> str:
 
 
 def _is_approved(record: JsonObject) -> bool:
-    return text_of(record.get("$approval_state")) in APPROVED_STATES
+    return shown_text(record.get("$approval_state")) in APPROVED_STATES
 
 
 def _options(body: JsonObject) -> ConversionOptions:
@@ -357,23 +446,23 @@ def _options(body: JsonObject) -> ConversionOptions:
 
 def _matched_values(rows: Any) -> dict[str, str]:
     named = ((_object(row.get("field")).get("api_name"), row) for row in _objects(rows))
-    return {str(name): text_of(row.get("matched_lead_value")) for name, row in named if name}
+    return {str(name): shown_text(row.get("matched_lead_value")) for name, row in named if name}
 
 
 def _match(record: JsonObject, name_field: str, values: Mapping[str, str]) -> Match:
     account = record.get("Account_Name")
     return Match(
         id=str(record["id"])[:MAX_ID_LENGTH],
-        name=text_of(record.get(name_field))[:MAX_NAME_LENGTH],
+        name=shown_text(record.get(name_field))[:MAX_NAME_LENGTH],
         account=_reference(account) if isinstance(account, dict) else None,
         locked=bool(record.get("Locked__s")),
         editable=record.get("$editable") is not False,
         approved=_is_approved(record),
         matched_on=tuple(
-            field for field, value in values.items() if _same(text_of(record.get(field)), value)
+            field for field, value in values.items() if _same(shown_text(record.get(field)), value)
         ),
         fields={
-            name: text_of(value)[:MAX_NAME_LENGTH]
+            name: shown_text(value)[:MAX_NAME_LENGTH]
             for name, value in record.items()
             if _is_shown(name, value)
         },

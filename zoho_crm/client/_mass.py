@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from zoho_crm.client._answers import MAX_CODE_LENGTH, id_or_empty
 from zoho_crm.client._api import Api, always
-from zoho_crm.client._convert import deal_fields
+from zoho_crm.client._leads import deal_fields
 from zoho_crm.exceptions import RequestRefusedError, UnknownOutcomeError
-from zoho_crm.types import Effect, JobStage, JobState, JsonObject
+from zoho_crm.types import Effect, JobStage, JobState, JsonObject, ValueObject
 
 PATH = "/crm/v8/Leads/actions/mass_convert"
 MAX_LEADS_PER_JOB = 50
 _JSON_PATH_OF_ID = re.compile(r"\$\.ids\[(\d+)\]")
 
 
-@dataclass(frozen=True, kw_only=True)
-class JobsClient:
+class JobsClient(ValueObject):
     """The mass-convert jobs of one organisation."""
 
     api: Api

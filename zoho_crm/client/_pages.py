@@ -6,18 +6,20 @@ https://www.zoho.com/crm/developer/docs/api/v8/get-records.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from zoho_crm.client._answers import id_of
 from zoho_crm.client._api import Api
-from zoho_crm.client._leads import MAX_PAGE_TOKEN_LENGTH, is_endless
 from zoho_crm.exceptions import ServerError
-from zoho_crm.types import JsonObject, Record
+from zoho_crm.types import JsonObject, Record, ValueObject
 
 #: Zoho's limit of a page.
 RECORDS_PER_PAGE = 200
+#: Pages after which a list counts as endless; Zoho's own limit is half of it.
+MAX_PAGES = 1_000
+#: Characters that are kept of a page's token.
+MAX_PAGE_TOKEN_LENGTH = 2_000
 
 
 class HasToken(Protocol):
@@ -31,8 +33,7 @@ class HasToken(Protocol):
 AnyPage = TypeVar("AnyPage", bound=HasToken)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Page:
+class Page(ValueObject):
     """One page of records; the token of the last page is empty."""
 
     records: tuple[Record, ...]
@@ -71,6 +72,16 @@ def pages(read: Callable[[dict[str, str]], AnyPage]) -> Iterator[AnyPage]:
         seen.add(token)
         page = read({"page_token": token})
         yield page
+
+
+def is_endless(token: str, seen: Collection[str]) -> bool:
+    """
+    Return whether a list does not end: Zoho repeats a page, or there are too many.
+
+    :param token: the token of the next page, or its digest
+    :param seen: the tokens of the pages that were read, or their digests
+    """
+    return token in seen or len(seen) >= MAX_PAGES
 
 
 def token_in(info: Any) -> str:

@@ -186,14 +186,21 @@ def new_simulator() -> Simulator:
     return Simulator(SimulatorSettings(leads=0, redirect_hosts=frozenset({"testserver"})))
 
 
-def _configure(settings: Any, simulator: Simulator, **more: str) -> None:
-    settings.ZOHO_CRM = {
-        **getattr(settings, "ZOHO_CRM", {}),
-        **SHORT_DURATIONS,
+def settings_for(simulator: Simulator, **more: Any) -> dict[str, Any]:
+    """Return values of ``ZOHO_CRM`` that point to a simulator, and more of them."""
+    return {
         "CLIENT_ID": CLIENT_ID,
         "CLIENT_SECRET": CLIENT_SECRET,
         "DATA_CENTER": "local",
         "ENCRYPTION_KEYS": [ENCRYPTION_KEY],
         "LOCAL_URL": simulator.origin,
         **more,
+    }
+
+
+def _configure(settings: Any, simulator: Simulator, **more: str) -> None:
+    settings.ZOHO_CRM = {
+        **getattr(settings, "ZOHO_CRM", {}),
+        **SHORT_DURATIONS,
+        **settings_for(simulator, **more),
     }

@@ -27,7 +27,8 @@ from django.utils.translation import gettext as _
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection
 from zoho_crm.services import sdk_rows, sdk_tokens, tokens
-from zoho_crm.services.connections import data_center_of, find_connection
+from zoho_crm.services._zoho import data_center_of
+from zoho_crm.services.connections import find_connection
 from zoho_crm.services.sdk_rows import SdkGrant
 from zoho_crm.types import Secret
 
@@ -50,6 +51,7 @@ logger = logging.getLogger(__name__)
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 _description_lock = threading.Lock()
+_folder_lock = threading.Lock()
 
 
 def _raising_sdk_errors(method: Method) -> Method:
@@ -186,7 +188,7 @@ def sdk_session(
     initializer.token = sdk_token(connection, user=user)
     initializer.store = DjangoTokenStore()
     initializer.sdk_config = sdk_config or SDKConfig()
-    initializer.resource_path = resource_path or _temporary_folder(os.getpid()).name
+    initializer.resource_path = resource_path or _temporary_folder()
     initializer.request_proxy = proxy
     before = getattr(Initializer.LOCAL, "init", None)
     Initializer.LOCAL.init = initializer
@@ -205,8 +207,14 @@ def _load_description() -> None:
             Initializer.json_details = Initializer.get_json(path)
 
 
+def _temporary_folder() -> str:
+    """Return the folder of this process: one for all threads, for one nobody keeps is deleted."""
+    with _folder_lock:
+        return _folder_of(os.getpid()).name
+
+
 @functools.lru_cache(maxsize=1)
-def _temporary_folder(_process: int) -> tempfile.TemporaryDirectory[str]:
+def _folder_of(_process: int) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="zoho-crm-sdk-")
 
 

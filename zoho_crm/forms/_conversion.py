@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db.models import QuerySet
 from django.forms import BoundField
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -15,8 +16,7 @@ from django.utils.translation import gettext_lazy
 from zoho_crm import matching
 from zoho_crm.exceptions import PlanError
 from zoho_crm.forms._deal import DealFieldsForm
-from zoho_crm.forms._fields import ConnectionField
-from zoho_crm.forms._users import user_field
+from zoho_crm.forms._fields import ConnectionField, user_field
 from zoho_crm.models import Connection, LeadConversion, MassConversionLine
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.lead_ids import read_lead_id
@@ -39,9 +39,9 @@ class LookUpForm(forms.Form):
         ),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, connections: QuerySet[Connection], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        connections = Connection.objects.order_by("-is_default", "name")
+        self.fields["connection"].queryset = connections  # type: ignore[attr-defined]
         self.fields["connection"].initial = connections.first()
 
     def clean_lead(self) -> str:

@@ -1,4 +1,4 @@
-"""The forms of mass conversions: prepare one, decide all leads of a verdict, start."""
+"""The forms of mass conversions: prepare one, try a cause again, start."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.template.defaultfilters import filesizeformat
 from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from zoho_crm.forms._deal import stage_choices
-from zoho_crm.forms._fields import ConnectionField
+from zoho_crm.forms._fields import ConnectionField, user_field
 from zoho_crm.forms._policy import (
     ACTIONS_BY_RULE,
     DEAL_CHOICES,
@@ -25,25 +26,20 @@ from zoho_crm.forms._policy import (
     YES_NO_CHOICES,
     PolicyFieldsForm,
 )
-from zoho_crm.forms._users import user_field
-from zoho_crm.matching import CONVERTIBLE, Action
+from zoho_crm.models import Connection
 from zoho_crm.services import mass_convert
 from zoho_crm.services.choices import Choices
 from zoho_crm.services.lead_ids import ids_in_text
-from zoho_crm.services.plans import actions_for, fit_policy
+from zoho_crm.services.plans import fit_policy
 from zoho_crm.services.policies import policies
-from zoho_crm.types import CodedText, Verdict
+from zoho_crm.services.run_results import CAUSE_STATUSES, CauseKey
+from zoho_crm.types import CodedText
 
 #: Limits of one request: leads are stored while the web server waits.
 MAX_UPLOAD_BYTES = 1024 * 1024
 MAX_PASTED_CHARACTERS = 1_000_000
 API_NAME = re.compile(r"\w{1,50}", re.ASCII)
 POLICY_DEFAULT = ("", gettext_lazy("as the policy says"))
-DECISION_LABELS = {
-    Action.ATTACH: gettext_lazy("join what matches"),
-    Action.CREATE: gettext_lazy("create everything anew"),
-    Action.SKIP: gettext_lazy("leave out"),
-}
 
 
 def _file_help() -> str:
@@ -107,8 +103,11 @@ class PrepareForm(PolicyFieldsForm):
     #: The field that shows an error of the source, by the error's code.
     FIELDS_BY_CODE: Mapping[str, str] = {"no_column": "column"}
 
-    def __init__(self, *args: Any, offered: Choices, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, offered: Choices, connections: QuerySet[Connection], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["connection"].queryset = connections  # type: ignore[attr-defined]
         self.offered, self.policies = offered, policies()
         self._set_choice_field("policy", [(name, name) for name in self.policies])
         self._add_policy_default()
@@ -235,8 +234,34 @@ class PrepareForm(PolicyFieldsForm):
 
     def add_service_error(self, error: Exception) -> None:
         """Add an error of the source to the field that can fix it."""
-        source = "file" if self.cleaned_data["file"] else "ids"
+        given = self.cleaned_data
+        source = "filters" if given["open_leads"] else "file" if given["file"] else "ids"
         self.add_error(self.FIELDS_BY_CODE.get(getattr(error, "code", ""), source), str(error))
+
+
+class RunOfSelectionForm(forms.Form):
+    """The policy and the name of a run of leads that were chosen in a list."""
+
+    policy = forms.ChoiceField(
+        label=gettext_lazy("Policy"),
+        help_text=gettext_lazy("It decides the leads; each decision can be changed in the review."),
+    )
+    name = PrepareForm.base_fields["name"]
+
+    def __init__(self, *args: Any, offered: Choices, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.offered, self.policies = offered, policies()
+        field = self.fields["policy"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [(name, name) for name in self.policies]
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if policy := self.policies.get(given.get("policy", "")):
+            self.chosen_policy, errors = fit_policy(policy, self.offered)
+            for error in errors:
+                self.add_error("policy", str(error))
+        return given
 
 
 class RevisionForm(forms.Form):
@@ -245,28 +270,18 @@ class RevisionForm(forms.Form):
     revision = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
 
 
-class VerdictForm(RevisionForm):
-    """One decision about all leads of a verdict."""
+class CauseForm(forms.Form):
+    """The cause for which leads of a run were not converted, and how many a button showed."""
 
-    verdict = forms.ChoiceField(
-        choices=[(verdict, verdict) for verdict in sorted(CONVERTIBLE)], widget=forms.HiddenInput
-    )
-    action = forms.ChoiceField(
-        label=gettext_lazy("Decision"),
-        choices=[("", gettext_lazy("please choose")), *DECISION_LABELS.items()],
-    )
+    status = forms.ChoiceField(choices=[(status, status) for status in CAUSE_STATUSES])
+    code = forms.CharField(required=False, max_length=200, strip=False)
+    detail = forms.CharField(required=False, max_length=200, strip=False)
+    count = forms.IntegerField(required=False, min_value=0)
 
-    @classmethod
-    def for_verdict(cls, verdict: str, revision: int) -> VerdictForm:
-        """Return an unbound form for one verdict, with the actions that fit it."""
-        form = cls(
-            initial={"verdict": verdict, "revision": revision}, auto_id=f"{verdict.lower()}_%s"
-        )
-        field = form.fields["action"]
-        assert isinstance(field, forms.ChoiceField)
-        offered = ((action, DECISION_LABELS[action]) for action in actions_for(Verdict(verdict)))
-        field.choices = [("", gettext_lazy("please choose")), *offered]
-        return form
+    @property
+    def key(self) -> CauseKey:
+        """The cause without the number."""
+        return CauseKey(**{name: self.cleaned_data[name] for name in ("status", "code", "detail")})
 
 
 class StartForm(RevisionForm):

@@ -159,8 +159,8 @@ def data_centers(text: str) -> tuple[str, ...]:
 
 def add_lead_arguments(parser: CommandParser) -> None:
     """Add the arguments that take lead ids: themselves, from a file, or from stdin."""
-    parser.add_argument("leads", nargs="*", metavar="LEAD", help="ids of leads; - reads stdin")
-    parser.add_argument("--ids-file", metavar="PATH", help="a file with one id a line")
+    parser.add_argument("leads", nargs="*", metavar="LEAD", help=_("ids of leads; - reads stdin"))
+    parser.add_argument("--ids-file", metavar="PATH", help=_("a file with one id a line"))
 
 
 def lead_ids(leads: Iterable[str], ids_file: str | None, stdin: TextIO) -> list[str]:
@@ -181,6 +181,23 @@ def lead_ids(leads: Iterable[str], ids_file: str | None, stdin: TextIO) -> list[
     if not texts:
         raise wrong_use(_("Name a lead by its id, give --ids-file, or - to read ids from stdin."))
     return list(dict.fromkeys(each.lead_id for each in read.values()))
+
+
+def record_ids(ids: Iterable[str], ids_file: str | None, stdin: TextIO) -> list[str]:
+    """
+    Return the ids of records that were given, without repetitions, in their order.
+
+    :raises CommandError: if there is no id, one is malformed, or the file cannot be read
+    """
+    texts = [each for each in _given_texts(ids, ids_file, stdin) if not each[0].startswith("#")]
+    bad = [f"“{text[:40]}” ({where})" for text, where in texts if not is_record_id(text)]
+    if bad:
+        message = _("No record has such an id: %s. An id is a number of up to 19 digits.")
+        more = ["…"] if len(bad) > MAX_IDS_SHOWN else []
+        raise wrong_use(message % ", ".join(bad[:MAX_IDS_SHOWN] + more))
+    if not texts:
+        raise wrong_use(_("Name a record by its id, give --ids-file, or - to read ids from stdin."))
+    return list(dict.fromkeys(text for text, _where in texts))
 
 
 def _bad_id(text: str, where: str, reason: str) -> str:

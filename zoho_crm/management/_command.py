@@ -12,8 +12,9 @@ from django.core.checks import Tags
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError
+from django.utils import translation
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from zoho_crm.exceptions import RequestRefusedError, ZohoError
 from zoho_crm.management._exits import ExitCode, error_text, exit_code_of, wrong_use
@@ -23,7 +24,17 @@ from zoho_crm.services.connections import default_connection, find_connection
 from zoho_crm.types import HiddenVariables, Secret
 
 
-class ZohoCommand(BaseCommand):
+class TranslatedCommand(BaseCommand):
+    """A command whose ``help`` is marked with ``gettext_noop``, and shown in the language used."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return Django's parser, with the translated ``help``."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.description = translation.gettext(self.help)
+        return parser
+
+
+class ZohoCommand(TranslatedCommand):
     """A command with ``--format`` and ``--no-input``, and with the exit codes of ``ExitCode``."""
 
     requires_system_checks: tuple[str, ...] = (Tags.compatibility,)
@@ -31,7 +42,9 @@ class ZohoCommand(BaseCommand):
 
     #: Values of ``--format``; the first is the default.
     formats: tuple[str, ...] = FORMATS
-    format_help = "table for people; json (one object a line) or csv for programs (default: table)"
+    format_help = gettext_noop(
+        "table for people; json (one object a line) or csv for programs (default: table)"
+    )
 
     verbosity: int
 
@@ -41,14 +54,14 @@ class ZohoCommand(BaseCommand):
             "--format",
             choices=self.formats,
             default=self.formats[0],
-            help=self.format_help,
+            help=translation.gettext(self.format_help),
         )
         parser.add_argument(
             "--no-input",
             "--noinput",
             action="store_false",
             dest="interactive",
-            help="never prompt",
+            help=_("never prompt"),
         )
 
     def execute(self, *args: Any, **options: Any) -> str | None:
@@ -87,6 +100,12 @@ class ZohoCommand(BaseCommand):
         if self.verbosity > 0:
             self.stderr.write(visible(message), str)
 
+    def progress(self, text: str) -> None:
+        """Write a text to stderr over the last one if it is a terminal; end the line if empty."""
+        if self.verbosity > 0 and self.stderr.isatty():
+            shown = f"\r{visible(text)}\033[K" if text else "\n"
+            self.stderr.write(shown, str, ending="")
+
     def hint_in_progress(self, number: int) -> None:
         """Write to stderr how many leads are in progress."""
         message = ngettext("%s lead is in progress.", "%s leads are in progress.", number)
@@ -96,7 +115,7 @@ class ZohoCommand(BaseCommand):
 def add_connection_argument(parser: CommandParser) -> None:
     """Add ``--connection``."""
     parser.add_argument(
-        "--connection", metavar="NAME", help="which connection (default: the default one)"
+        "--connection", metavar="NAME", help=_("which connection (default: the default one)")
     )
 
 

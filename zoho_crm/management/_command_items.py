@@ -19,7 +19,7 @@ from zoho_crm.models import IN_PROGRESS, LeadConversion
 from zoho_crm.services import convert, presentation
 from zoho_crm.services.plans import plan_for
 from zoho_crm.services.states import unknown_text
-from zoho_crm.services.work import LeadPreview, preview_leads
+from zoho_crm.services.work.preview_leads import LeadPreview, preview_leads
 from zoho_crm.types import ConversionPlan, as_json
 
 Status = LeadConversion.Status

@@ -39,19 +39,23 @@ OPTIONS: Mapping[str, str] = {
 def add_deal_arguments(parser: CommandParser) -> None:
     """Add the options for the deal that a conversion creates."""
     add = parser.add_argument
-    add("--deal-name", type=arguments.non_empty, metavar="NAME", help="create a deal")
-    add("--stage", type=arguments.non_empty, help="its stage")
-    add("--closing-date", type=arguments.day, metavar="YYYY-MM-DD", help="its closing date")
-    add("--pipeline", type=arguments.non_empty, help="its pipeline (default: the default one)")
-    add("--amount", type=arguments.amount, help="its amount")
-    add("--contact-role", type=arguments.record_id, metavar="ID", help="the contact's role in it")
+    add("--deal-name", type=arguments.non_empty, metavar="NAME", help=_("create a deal"))
+    add("--stage", type=arguments.non_empty, help=_("its stage"))
+    add("--closing-date", type=arguments.day, metavar="YYYY-MM-DD", help=_("its closing date"))
+    add("--pipeline", type=arguments.non_empty, help=_("its pipeline (default: the default one)"))
+    add("--amount", type=arguments.amount, help=_("its amount"))
+    add(
+        "--contact-role", type=arguments.record_id, metavar="ID", help=_("the contact's role in it")
+    )
     add(
         "--deal-field",
         type=arguments.assignment,
         action="append",
         metavar="FIELD=VALUE",
-        help="another field of the deal, by its API name: a number as 12.50, a day as 2026-12-31,"
-        " true or false, the id of a look-up, several values with ;; may be repeated",
+        help=_(
+            "another field of the deal, by its API name: a number as 12.50, a day as 2026-12-31,"
+            " true or false, the id of a look-up, several values with ;; may be repeated"
+        ),
     )
 
 

@@ -6,16 +6,81 @@ import json
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.core.management.base import OutputWrapper
+from django.utils.translation import gettext_lazy
 
 from zoho_crm.services.csv_text import csv_line
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 Row: TypeAlias = Mapping[str, Any]
 Style: TypeAlias = Callable[[str], str]
 
 FORMATS = ("table", "json", "csv")
+#: What a heading of a table is for people; one that is not here is a name of Zoho's.
+HEADINGS: Mapping[str, StrPromise] = {
+    "account": gettext_lazy("account"),
+    "access token": gettext_lazy("access token"),
+    "after": gettext_lazy("after"),
+    "before": gettext_lazy("before"),
+    "calls": gettext_lazy("calls"),
+    "check": gettext_lazy("check"),
+    "connection": gettext_lazy("connection"),
+    "contact": gettext_lazy("contact"),
+    "converted": gettext_lazy("converted"),
+    "created": gettext_lazy("created"),
+    "credits (estimated)": gettext_lazy("credits (estimated)"),
+    "day": gettext_lazy("day"),
+    "deal": gettext_lazy("deal"),
+    "due": gettext_lazy("due"),
+    "e-mail": gettext_lazy("e-mail"),
+    "edition": gettext_lazy("edition"),
+    "environment": gettext_lazy("environment"),
+    "failed": gettext_lazy("failed"),
+    "field": gettext_lazy("field"),
+    "group": gettext_lazy("group"),
+    "in progress": gettext_lazy("in progress"),
+    "key": gettext_lazy("key"),
+    "kind": gettext_lazy("kind"),
+    "kind of call": gettext_lazy("kind of call"),
+    "label": gettext_lazy("label"),
+    "layout": gettext_lazy("layout"),
+    "lead": gettext_lazy("lead"),
+    "leads": gettext_lazy("leads"),
+    "leads from": gettext_lazy("leads from"),
+    "left out": gettext_lazy("left out"),
+    "message": gettext_lazy("message"),
+    "module": gettext_lazy("module"),
+    "name": gettext_lazy("name"),
+    "needs review": gettext_lazy("needs review"),
+    "organisation": gettext_lazy("organisation"),
+    "outbox": gettext_lazy("outbox"),
+    "permissions": gettext_lazy("permissions"),
+    "pipeline": gettext_lazy("pipeline"),
+    "place": gettext_lazy("place"),
+    "plan": gettext_lazy("plan"),
+    "refused": gettext_lazy("refused"),
+    "refused as too many": gettext_lazy("refused as too many"),
+    "reports to": gettext_lazy("reports to"),
+    "required": gettext_lazy("required"),
+    "result": gettext_lazy("result"),
+    "role": gettext_lazy("role"),
+    "run": gettext_lazy("run"),
+    "stage": gettext_lazy("stage"),
+    "stages": gettext_lazy("stages"),
+    "status": gettext_lazy("status"),
+    "tag": gettext_lazy("tag"),
+    "to be sent": gettext_lazy("to be sent"),
+    "type": gettext_lazy("type"),
+    "undecided": gettext_lazy("undecided"),
+    "unknown": gettext_lazy("unknown"),
+    "use": gettext_lazy("use"),
+    "verdict": gettext_lazy("verdict"),
+    "waiting": gettext_lazy("waiting"),
+}
 #: Characters of a table cell, and of one in the last column.
 MAX_CELL_WIDTH = 40
 MAX_LAST_CELL_WIDTH = 1000
@@ -49,7 +114,7 @@ class Output:
         Write rows one by one; a table without ``widths`` is written when all of them are there.
 
         :param fields: keys of each row that JSON and CSV contain, in this order
-        :param columns: columns of the table: heading, and function from row to text
+        :param columns: columns of the table: heading, in English, and function from row to text
         :param styles: function from row to the colour styles of its cells, by heading
         :param widths: widths of all columns but the last, by heading; wider cells are not cut
         """
@@ -84,15 +149,16 @@ class Output:
     ) -> None:
         lines: Iterable[tuple[Row, dict[str, str]]]
         lines = ((row, _cells(row, columns)) for row in rows)
+        headings = {name: str(HEADINGS.get(name, name)) for name in columns}
         if widths is None:
             lines = list(lines)
             widths = {
-                name: max(map(_width, [name, *(cells[name] for _row, cells in lines)]))
-                for name in columns
+                name: max(map(_width, [shown, *(cells[name] for _row, cells in lines)]))
+                for name, shown in headings.items()
             }
         for number, (row, cells) in enumerate(lines):
             if number == 0:
-                self._write_cells({name: name for name in columns}, widths, {})
+                self._write_cells(headings, widths, {})
             self._write_cells(cells, widths, styles(row))
 
     def _write_cells(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import PlanError, ZohoError
 from zoho_crm.management import _arguments as arguments
@@ -51,25 +52,25 @@ class PlanOptions:
 def add_plan_arguments(parser: CommandParser) -> None:
     """Add the options that make up a plan."""
     add = parser.add_argument
-    add_policy_argument(parser, f"what decides without asking (default: {DEFAULT_POLICY})")
-    add("--contact", type=arguments.record_id_or_new, metavar="ID|new", help="attach, or create")
-    add("--account", type=arguments.record_id_or_new, metavar="ID|new", help="attach, or create")
+    text = _("careful, attach or a saved one: what decides without asking (default: %s)")
+    add_policy_argument(parser, text % DEFAULT_POLICY)
+    add("--contact", type=arguments.record_id_or_new, metavar="ID|new", help=_("attach, or create"))
+    add("--account", type=arguments.record_id_or_new, metavar="ID|new", help=_("attach, or create"))
     add_deal_arguments(parser)
-    add("--owner", type=arguments.record_id, metavar="ID", help="the user who gets the records")
-    add("--overwrite", action="store_true", help="rename the account to the lead's company")
+    add("--owner", type=arguments.record_id, metavar="ID", help=_("the user who gets the records"))
+    add("--overwrite", action="store_true", help=_("rename the account to the lead's company"))
     add(
         "--move-attachments-to",
         choices=("Contacts", "Accounts", "Deals"),
-        help="where attachments go (Zoho's default: the contact)",
+        help=_("where attachments go (Zoho's default: the contact)"),
     )
-    add("--tags", type=arguments.names, metavar="A,B", help="tags to carry over")
-    add("--notify-lead-owner", action="store_true", help="let Zoho notify the lead's owner")
-    add("--notify-new-owner", action="store_true", help="let Zoho notify the new records' owner")
+    add("--tags", type=arguments.names, metavar="A,B", help=_("tags to carry over"))
+    add("--notify-lead-owner", action="store_true", help=_("let Zoho notify the lead's owner"))
+    add("--notify-new-owner", action="store_true", help=_("let Zoho notify the new records' owner"))
 
 
 def add_policy_argument(parser: CommandParser, text: str) -> None:
     """Add ``--policy`` with a help text."""
-    text = f"careful, attach or a saved one: {text}"
     parser.add_argument("--policy", metavar="NAME", help=text)
 
 

@@ -64,7 +64,7 @@ def get_run(number: int) -> MassConversion:
     """
     run = MassConversion.objects.select_related("connection").filter(pk=number).first()
     if run is None:
-        message = _("There is no mass conversion %s. To see all: manage.py zoho_mass_convert list")
+        message = _("There is no run %s. To see all: manage.py zoho_mass_convert list")
         raise wrong_use(message % number)
     return run
 

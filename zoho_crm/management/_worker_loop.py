@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.db.models import Q, QuerySet
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -18,9 +20,8 @@ from django.utils.translation import ngettext
 
 from zoho_crm.conf import conf
 from zoho_crm.management._exits import ExitCode, Problems
-from zoho_crm.management._lock_waits import short_lock_waits
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, MassConversion
-from zoho_crm.models._time import DbNow
+from zoho_crm.models._database import DbNow
 from zoho_crm.services import signals, tokens, work
 from zoho_crm.services.outages import OUTAGE_ERRORS, is_outage
 from zoho_crm.services.presentation import backoff_text, followed_by
@@ -31,6 +32,13 @@ POLL_SECONDS = 0.5
 MAX_OUTAGES = 5
 #: The longest wait until the database is tried again.
 MAX_OUTAGE_SECONDS = 30.0
+#: The statement that limits all waits of a connection for locks to a second, by the database. A
+#: wait is a call into the driver, in which Python handles no signal.
+LOCK_LIMITS: Mapping[str, str] = {
+    "postgresql": "SET lock_timeout = '1s'",
+    "mysql": "SET SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout = 1",
+    "sqlite": "PRAGMA busy_timeout = 1000",
+}
 
 
 class StopEvent(threading.Event):
@@ -256,3 +264,31 @@ def report_blocked_connections(rows: QuerySet[LeadConversion], problems: Problem
         else:
             message = _("“%(connection)s” waits, and tries again by itself: %(why)s")
             problems.add(ExitCode.LIMIT, message % facts)
+
+
+# Short waits for locks, as a signal is to end a command at any time
+
+
+@contextmanager
+def short_lock_waits() -> Iterator[None]:
+    """Limit the waits for locks, in this block, of all connections to databases, in all threads."""
+    connection_created.connect(_limit_lock_waits)
+    for connection in connections.all(initialized_only=True):
+        if connection.connection is not None:
+            _limit_lock_waits(connection)
+    try:
+        yield
+    finally:
+        connection_created.disconnect(_limit_lock_waits)
+        for connection in connections.all(initialized_only=True):
+            if not connection.in_atomic_block:  # a test's
+                connection.close()
+
+
+def _limit_lock_waits(connection: BaseDatabaseWrapper, **_signal: Any) -> None:
+    # Behind a pooler that shares connections by transaction, other programs would get the limit;
+    # this setting is Django's for such sites.
+    is_shared = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
+    if connection.vendor in LOCK_LIMITS and not is_shared:
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK_LIMITS[connection.vendor])

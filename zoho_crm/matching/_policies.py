@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -21,6 +21,7 @@ from zoho_crm.types import (
     JsonObject,
     Lead,
     Match,
+    ValueObject,
     Verdict,
 )
 
@@ -39,8 +40,7 @@ class Action(StrEnum):
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class DealTemplate:
+class DealTemplate(ValueObject):
     """The deal to create for each lead; its name may contain fields of it, as ``{Company}``."""
 
     name: str
@@ -87,8 +87,7 @@ ALLOWED: Mapping[str, frozenset[Action]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Policy:
+class Policy(ValueObject):
     """The action for each verdict, and the values that all plans of the policy have in common."""
 
     name: str
@@ -135,8 +134,7 @@ POLICIES: Mapping[str, Policy] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Decision:
+class Decision(ValueObject):
     """A decision on a preview: a plan, or to skip the lead, or neither (with the reason)."""
 
     plan: ConversionPlan | None = None
@@ -144,8 +142,7 @@ class Decision:
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DecisionContext:
+class DecisionContext(ValueObject):
     """What a decision depends on besides the preview and the policy."""
 
     today: date

@@ -18,12 +18,11 @@ anything else      ``SEVERAL_MATCHES``: ``several``, ``unusable`` or ``disagree`
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import PlanError
-from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, Verdict
+from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Match, ValueObject, Verdict
 
 #: Verdicts of leads that can be converted.
 CONVERTIBLE = frozenset(
@@ -31,8 +30,7 @@ CONVERTIBLE = frozenset(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preview:
+class Preview(ValueObject):
     """A lead with its conversion options and their verdict."""
 
     verdict: Verdict
@@ -110,7 +108,10 @@ def check_plan(plan: ConversionPlan, verdict: Verdict, options: ConversionOption
     account_id = plan.account_id
     if contact and account_id and not _belongs(contact, account_id):
         message, details = (
-            _("The contact does not belong to this account."),
+            _(
+                "The contact does not belong to this account: "
+                "choose the contact's own account, or a new contact."
+            ),
             {"field": "account_id"},
         )
         raise PlanError(message, code="disagree", details=details)

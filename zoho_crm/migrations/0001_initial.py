@@ -25,14 +25,29 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("hour", models.DateTimeField(verbose_name="hour")),
-                ("kind", models.CharField(max_length=20, verbose_name="kind of call")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("convert", "conversion of a lead"),
+                            ("mass_convert", "mass convert job"),
+                            ("count", "count of records"),
+                            ("bulk_read", "bulk read job"),
+                            ("write", "records written"),
+                            ("other", "anything else"),
+                        ],
+                        max_length=20,
+                        verbose_name="kind of call",
+                    ),
+                ),
                 ("calls", models.PositiveIntegerField(default=0, verbose_name="calls")),
                 ("credits", models.PositiveIntegerField(default=0, verbose_name="credits")),
                 ("refusals", models.PositiveIntegerField(default=0, verbose_name="refused")),
             ],
             options={
+                "default_permissions": (),
                 "verbose_name": "use of the API",
-                "verbose_name_plural": "use of the API",
+                "verbose_name_plural": "uses of the API",
             },
         ),
         migrations.CreateModel(
@@ -60,6 +75,7 @@ class Migration(migrations.Migration):
                 ),
                 ("org_id", models.CharField(max_length=30, verbose_name="organisation id")),
                 ("zgid", models.CharField(blank=True, editable=False, max_length=30)),
+                ("domain_name", models.CharField(blank=True, editable=False, max_length=100)),
                 (
                     "org_name",
                     models.CharField(blank=True, max_length=200, verbose_name="organisation"),
@@ -94,6 +110,26 @@ class Migration(migrations.Migration):
                     ("connect_connection", "Can connect to Zoho"),
                     ("refresh_connection", "Can test a connection and renew its access token"),
                     ("disconnect_connection", "Can disconnect from Zoho"),
+                    ("view_token", "Can view tokens"),
+                    ("view_connectionevent", "Can view events of connections"),
+                    ("view_apiusage", "Can view API usage"),
+                    ("view_leadconversion", "Can view conversions"),
+                    ("preview_leadconversion", "Can preview the conversion of a lead"),
+                    ("approve_leadconversion", "Can convert leads"),
+                    (
+                        "resolve_leadconversion",
+                        "Can settle conversions and close those that need it",
+                    ),
+                    ("export_leadconversion", "Can export conversions"),
+                    ("view_payload_leadconversion", "Can see what was read and sent"),
+                    ("view_massconversion", "Can view runs"),
+                    ("prepare_massconversion", "Can prepare and decide runs"),
+                    ("run_massconversion", "Can start runs"),
+                    ("pause_massconversion", "Can pause, resume and cancel runs"),
+                    ("view_outboxrecord", "Can view outgoing records"),
+                    ("add_outboxrecord", "Can push records"),
+                    ("resolve_outboxrecord", "Can send outgoing records again and leave them out"),
+                    ("view_payload_outboxrecord", "Can see the values of outgoing records"),
                 ],
             },
         ),
@@ -134,6 +170,7 @@ class Migration(migrations.Migration):
                 ("signal_lease_until", models.DateTimeField(editable=False, null=True)),
             ],
             options={
+                "default_permissions": (),
                 "verbose_name": "connection event",
                 "verbose_name_plural": "connection events",
             },
@@ -188,6 +225,8 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("reason", models.CharField(blank=True, max_length=200, verbose_name="reason")),
+                ("lead_owner_id", models.CharField(blank=True, editable=False, max_length=19)),
+                ("matched_on", models.CharField(blank=True, editable=False, max_length=200)),
                 ("lead_snapshot", models.JSONField(editable=False, null=True)),
                 ("options_snapshot", models.JSONField(editable=False, null=True)),
                 ("previewed_at", models.DateTimeField(null=True, verbose_name="previewed")),
@@ -236,6 +275,7 @@ class Migration(migrations.Migration):
                 ("account_key", models.CharField(blank=True, editable=False, max_length=32)),
                 ("similar_key", models.CharField(blank=True, editable=False, max_length=32)),
                 ("grouping", models.PositiveSmallIntegerField(default=0, editable=False)),
+                ("run_revision", models.PositiveIntegerField(default=0, editable=False)),
                 ("policy", models.CharField(blank=True, max_length=50, verbose_name="policy")),
                 ("approved_at", models.DateTimeField(null=True, verbose_name="approved")),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
@@ -246,16 +286,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "lead conversion",
                 "verbose_name_plural": "lead conversions",
-                "permissions": [
-                    ("preview_leadconversion", "Can preview the conversion of a lead"),
-                    ("approve_leadconversion", "Can convert leads"),
-                    (
-                        "resolve_leadconversion",
-                        "Can settle conversions and close those that need it",
-                    ),
-                    ("export_leadconversion", "Can export conversions"),
-                    ("view_payload_leadconversion", "Can see what was read and sent"),
-                ],
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
@@ -371,13 +402,9 @@ class Migration(migrations.Migration):
                 ("signal_lease_until", models.DateTimeField(editable=False, null=True)),
             ],
             options={
-                "verbose_name": "mass conversion",
-                "verbose_name_plural": "mass conversions",
-                "permissions": [
-                    ("prepare_massconversion", "Can prepare and decide mass conversions"),
-                    ("run_massconversion", "Can start mass conversions"),
-                    ("pause_massconversion", "Can pause, resume and cancel mass conversions"),
-                ],
+                "verbose_name": "run",
+                "verbose_name_plural": "runs",
+                "default_permissions": (),
             },
         ),
         migrations.CreateModel(
@@ -438,7 +465,7 @@ class Migration(migrations.Migration):
                             ("several_values", "several values: say which column has the ids"),
                             ("double", "named before"),
                             ("converted", "converted already"),
-                            ("in_another_run", "in another mass conversion"),
+                            ("in_another_run", "in another run"),
                             ("on_its_way", "being converted singly"),
                         ],
                         max_length=20,
@@ -525,6 +552,7 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
             ],
             options={
+                "default_permissions": (),
                 "verbose_name": "token",
                 "verbose_name_plural": "tokens",
             },
@@ -627,6 +655,34 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="EnteredClient",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("session_hash", models.CharField(max_length=64)),
+                ("client_id", models.CharField(max_length=100)),
+                ("client_secret_cipher", models.TextField(blank=True)),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "entered client",
+                "verbose_name_plural": "entered clients",
+            },
+        ),
+        migrations.CreateModel(
             name="AuthorizationRequest",
             fields=[
                 (
@@ -641,6 +697,15 @@ class Migration(migrations.Migration):
                 ("environment", models.CharField(max_length=10)),
                 ("redirect_uri", models.CharField(max_length=500)),
                 ("name", models.CharField(blank=True, max_length=100)),
+                (
+                    "client",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="zoho_crm.enteredclient",
+                    ),
+                ),
                 ("verifier_cipher", models.TextField(blank=True)),
                 ("next_path", models.CharField(blank=True, max_length=500)),
                 ("expires_at", models.DateTimeField()),
@@ -658,6 +723,45 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "authorization request",
                 "verbose_name_plural": "authorization requests",
+            },
+        ),
+        migrations.CreateModel(
+            name="Selection",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("of", models.CharField(max_length=100)),
+                ("ids", models.JSONField(null=True)),
+                ("filters", models.JSONField(default=dict)),
+                ("newest_id", models.BigIntegerField(null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="zoho_crm.connection",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "selection",
+                "verbose_name_plural": "selections",
             },
         ),
         migrations.CreateModel(
@@ -858,7 +962,7 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="rows",
                 to="zoho_crm.massconversion",
-                verbose_name="mass conversion",
+                verbose_name="run",
             ),
         ),
         migrations.AddField(
@@ -948,7 +1052,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="leadconversion",
             index=models.Index(
-                fields=["status", "announced_at"], name="zoho_crm_leads_to_announce"
+                fields=[
+                    "status",
+                    "announced_at",
+                    "mass_conversion",
+                    "finished_at",
+                    "converted_by",
+                ],
+                name="zoho_crm_leads_by_status",
             ),
         ),
         migrations.AddIndex(
@@ -1015,5 +1126,211 @@ class Migration(migrations.Migration):
                 fields=("connection", "user_id", "client_id"),
                 name="zoho_crm_one_token_per_user_and_client",
             ),
+        ),
+        migrations.CreateModel(
+            name="OutboxRecord",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "action",
+                    models.CharField(
+                        choices=[
+                            ("create", "create"),
+                            ("update", "update"),
+                            ("upsert", "update or create"),
+                            ("delete", "delete"),
+                            ("tag", "add tags"),
+                            ("untag", "remove tags"),
+                            ("note", "add a note"),
+                            ("link", "attach a link"),
+                        ],
+                        max_length=10,
+                        verbose_name="action",
+                    ),
+                ),
+                ("module", models.CharField(max_length=100, verbose_name="module")),
+                ("key", models.CharField(blank=True, max_length=200, verbose_name="key")),
+                ("values", models.JSONField(editable=False, null=True)),
+                (
+                    "unique_field",
+                    models.CharField(blank=True, max_length=100, verbose_name="unique field"),
+                ),
+                ("trigger", models.JSONField(editable=False, null=True)),
+                (
+                    "when_known",
+                    models.CharField(
+                        choices=[
+                            ("hold", "let a person decide"),
+                            ("update_contact", "update the contact"),
+                            ("create", "create the lead"),
+                        ],
+                        default="hold",
+                        max_length=20,
+                        verbose_name="if the person is known",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("PENDING", "to be sent"),
+                            ("RUNNING", "being sent"),
+                            ("UNKNOWN", "being checked"),
+                            ("SENT", "sent"),
+                            ("REFUSED", "refused"),
+                            ("NEEDS_REVIEW", "needs a person"),
+                            ("SKIPPED", "left out"),
+                        ],
+                        default="PENDING",
+                        max_length=20,
+                        verbose_name="status",
+                    ),
+                ),
+                ("version", models.PositiveIntegerField(default=0, verbose_name="version")),
+                ("claim_id", models.CharField(blank=True, editable=False, max_length=32)),
+                ("record_id", models.CharField(blank=True, max_length=19, verbose_name="record")),
+                (
+                    "record_module",
+                    models.CharField(
+                        blank=True, max_length=100, verbose_name="module of the record"
+                    ),
+                ),
+                (
+                    "added_id",
+                    models.CharField(blank=True, max_length=19, verbose_name="note or link"),
+                ),
+                ("known_people", models.JSONField(editable=False, null=True)),
+                ("error_code", models.CharField(blank=True, max_length=60, verbose_name="code")),
+                ("error_message", models.TextField(blank=True, verbose_name="message")),
+                ("error_details", models.JSONField(editable=False, null=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
+                ("in_doubt", models.BooleanField(default=False, verbose_name="in doubt")),
+                ("negative_reads", models.PositiveSmallIntegerField(default=0)),
+                ("retry_count", models.PositiveSmallIntegerField(default=0)),
+                ("due_at", models.DateTimeField(null=True, verbose_name="due")),
+                ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="pushed")),
+                ("finished_at", models.DateTimeField(null=True, verbose_name="finished")),
+                ("announced_at", models.DateTimeField(editable=False, null=True)),
+                ("signal_lease_until", models.DateTimeField(editable=False, null=True)),
+                (
+                    "connection",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="outbox",
+                        to="zoho_crm.connection",
+                        verbose_name="connection",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "outgoing record",
+                "verbose_name_plural": "outgoing records",
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="OutboxRecordEvent",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("version", models.PositiveIntegerField(verbose_name="version")),
+                (
+                    "from_status",
+                    models.CharField(
+                        choices=[
+                            ("PENDING", "to be sent"),
+                            ("RUNNING", "being sent"),
+                            ("UNKNOWN", "being checked"),
+                            ("SENT", "sent"),
+                            ("REFUSED", "refused"),
+                            ("NEEDS_REVIEW", "needs a person"),
+                            ("SKIPPED", "left out"),
+                        ],
+                        max_length=20,
+                        verbose_name="from",
+                    ),
+                ),
+                (
+                    "to_status",
+                    models.CharField(
+                        choices=[
+                            ("PENDING", "to be sent"),
+                            ("RUNNING", "being sent"),
+                            ("UNKNOWN", "being checked"),
+                            ("SENT", "sent"),
+                            ("REFUSED", "refused"),
+                            ("NEEDS_REVIEW", "needs a person"),
+                            ("SKIPPED", "left out"),
+                        ],
+                        max_length=20,
+                        verbose_name="to",
+                    ),
+                ),
+                ("at", models.DateTimeField(verbose_name="at")),
+                ("by", models.CharField(blank=True, max_length=150, verbose_name="by")),
+                (
+                    "payload_hash",
+                    models.CharField(blank=True, max_length=64, verbose_name="payload"),
+                ),
+                ("details", models.JSONField(blank=True, default=dict, verbose_name="details")),
+                (
+                    "record",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="zoho_crm.outboxrecord",
+                        verbose_name="outgoing record",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "event of an outgoing record",
+                "verbose_name_plural": "events of outgoing records",
+            },
+        ),
+        migrations.AddIndex(
+            model_name="outboxrecord",
+            index=models.Index(
+                fields=["connection", "due_at", "status"], name="zoho_crm_outbox_due"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="outboxrecord",
+            index=models.Index(
+                fields=["connection", "module", "key", "status"], name="zoho_crm_outbox_key"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="outboxrecord",
+            index=models.Index(fields=["status", "announced_at"], name="zoho_crm_outbox_signals"),
+        ),
+        migrations.AddConstraint(
+            model_name="outboxrecordevent",
+            constraint=models.UniqueConstraint(
+                fields=("record", "version"), name="zoho_crm_one_outbox_event"
+            ),
+        ),
+        migrations.CreateModel(
+            name="ZohoLead",
+            fields=[],
+            options={
+                "verbose_name": "lead at Zoho",
+                "verbose_name_plural": "leads at Zoho",
+                "proxy": True,
+                "default_permissions": (),
+                "indexes": [],
+                "constraints": [],
+            },
+            bases=("zoho_crm.leadconversion",),
         ),
     ]

@@ -1,22 +1,34 @@
-"""The tables: connections and tokens, lead conversions, mass conversions, work state, API usage."""
+"""
+The tables: connections and tokens, lead conversions, mass conversions, the outbox, work state, API
+usage.
+"""
 
 from __future__ import annotations
 
+from zoho_crm.models._at_hand import connections_at_hand, tokens_at_hand
 from zoho_crm.models._connection import (
     AuthorizationRequest,
     Connection,
     ConnectionEvent,
     EncryptedModel,
+    EnteredClient,
     GrantModel,
     SdkFailure,
     SdkToken,
     Token,
 )
-from zoho_crm.models._conversion import REFUSED_FIELD, LeadConversion, LeadConversionEvent
+from zoho_crm.models._conversion import (
+    REFUSED_FIELD,
+    LeadConversion,
+    LeadConversionEvent,
+    ZohoLead,
+)
 from zoho_crm.models._database import (
     atomic,
     batches,
     database,
+    from_now,
+    holds,
     non_atomic_requests,
     with_users,
 )
@@ -27,9 +39,9 @@ from zoho_crm.models._mass import (
     Policy,
 )
 from zoho_crm.models._moves import IN_PROGRESS
-from zoho_crm.models._time import from_now, holds
-from zoho_crm.models._usage import ApiUsage
-from zoho_crm.models._work import ConnectionWork
+from zoho_crm.models._outbox import OutboxRecord, OutboxRecordEvent
+from zoho_crm.models._selection import Selection
+from zoho_crm.models._work import ApiUsage, ConnectionWork
 
 __all__ = [
     "IN_PROGRESS",
@@ -40,21 +52,28 @@ __all__ = [
     "ConnectionEvent",
     "ConnectionWork",
     "EncryptedModel",
+    "EnteredClient",
     "LeadConversion",
     "LeadConversionEvent",
     "MassConversion",
     "MassConversionJob",
     "MassConversionLine",
+    "OutboxRecord",
+    "OutboxRecordEvent",
     "Policy",
     "GrantModel",
     "SdkFailure",
     "SdkToken",
+    "Selection",
     "Token",
+    "ZohoLead",
     "atomic",
     "batches",
+    "connections_at_hand",
     "database",
     "from_now",
     "holds",
     "non_atomic_requests",
+    "tokens_at_hand",
     "with_users",
 ]

@@ -10,11 +10,32 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm import crypto
-from zoho_crm.models._database import PrimaryModel, PrimaryQuerySet, user_reference
-from zoho_crm.models._time import DbNow, from_now, holds
+from zoho_crm.models._at_hand import KEPT_SECONDS, connections_at_hand, tokens_at_hand
+from zoho_crm.models._database import (
+    DbNow,
+    ModelT_co,
+    PrimaryModel,
+    PrimaryQuerySet,
+    database,
+    from_now,
+    holds,
+    user_reference,
+)
 from zoho_crm.types import Environment, Secret
 
 Grant = TypeVar("Grant", bound="GrantModel")
+
+
+class ConnectionQuerySet(PrimaryQuerySet[ModelT_co]):
+    """Connections; what this process has at hand of any is forgotten when it writes some."""
+
+    def update(self, **values: Any) -> int:
+        """Update the rows, and forget."""
+        number = super().update(**values)
+        connections_at_hand.forget_on_commit(self.db)
+        return number
+
+    update.alters_data = True  # type: ignore[attr-defined]
 
 
 class Connection(PrimaryModel):
@@ -36,6 +57,8 @@ class Connection(PrimaryModel):
     org_id = models.CharField(_("organisation id"), max_length=30)
     #: The organisation's id in Zoho's accounts, with which Zoho's SDK names a user.
     zgid = models.CharField(max_length=30, blank=True, editable=False)
+    #: What names the organisation in the addresses of Zoho CRM's own pages.
+    domain_name = models.CharField(max_length=100, blank=True, editable=False)
     org_name = models.CharField(_("organisation"), max_length=200, blank=True)
     edition = models.CharField(_("edition"), max_length=50, blank=True)
     licences = models.PositiveIntegerField(_("licences"), default=0)
@@ -47,6 +70,8 @@ class Connection(PrimaryModel):
     organisation_due_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
+    objects: ClassVar = ConnectionQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("connection")
         verbose_name_plural = _("connections")
@@ -56,14 +81,38 @@ class Connection(PrimaryModel):
                 name="zoho_crm_one_connection_per_organisation",
             )
         ]
+        # Those of all that belongs to a connection are here, so that a backend with permissions of
+        # objects, such as django-guardian's, can give each for one connection.
         permissions: ClassVar = [
             ("connect_connection", _("Can connect to Zoho")),
             ("refresh_connection", _("Can test a connection and renew its access token")),
             ("disconnect_connection", _("Can disconnect from Zoho")),
+            ("view_token", _("Can view tokens")),
+            ("view_connectionevent", _("Can view events of connections")),
+            ("view_apiusage", _("Can view API usage")),
+            ("view_leadconversion", _("Can view conversions")),
+            ("preview_leadconversion", _("Can preview the conversion of a lead")),
+            ("approve_leadconversion", _("Can convert leads")),
+            ("resolve_leadconversion", _("Can settle conversions and close those that need it")),
+            ("export_leadconversion", _("Can export conversions")),
+            ("view_payload_leadconversion", _("Can see what was read and sent")),
+            ("view_massconversion", _("Can view runs")),
+            ("prepare_massconversion", _("Can prepare and decide runs")),
+            ("run_massconversion", _("Can start runs")),
+            ("pause_massconversion", _("Can pause, resume and cancel runs")),
+            ("view_outboxrecord", _("Can view outgoing records")),
+            ("add_outboxrecord", _("Can push records")),
+            ("resolve_outboxrecord", _("Can send outgoing records again and leave them out")),
+            ("view_payload_outboxrecord", _("Can see the values of outgoing records")),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, **options: Any) -> None:
+        """Insert or update the row; what this process has at hand of any is forgotten."""
+        super().save(**options)
+        connections_at_hand.forget_on_commit(self._state.db or database())
 
     # Mutators
 
@@ -133,21 +182,43 @@ class GrantQuerySet(PrimaryQuerySet[Grant]):
         * ``is_valid``: it has not expired
         * ``is_throttled``: Zoho gives out no new one now
         * ``is_being_refreshed``: a process holds the lease to refresh it
+        * ``is_lasting``: it stays fresh for as long as a process keeps it at hand
 
         :param early: seconds before its expiry from which on it is refreshed
         :param margin: seconds before its expiry from which on it is not used any more
         """
         flags: dict[str, Any] = {
-            "is_fresh": holds(
-                Q(expires_at__gt=from_now(early))
-                | Q(renews_early=False, expires_at__gt=from_now(margin))
-            ),
+            "is_fresh": _is_fresh(early, margin),
+            "is_lasting": _is_fresh(early + KEPT_SECONDS, margin + KEPT_SECONDS),
             "is_valid": holds(expires_at__gt=from_now(margin)),
             "is_throttled": holds(throttled_until__gt=DbNow()),
             "is_being_refreshed": holds(refresh_until__gt=DbNow()),
         }
         annotated: GrantQuerySet[Grant] = self.annotate(**flags)
         return annotated
+
+    def update(self, **values: Any) -> int:
+        """Update the rows; what this process has at hand of any is forgotten."""
+        number = super().update(**values)
+        tokens_at_hand.forget_on_commit(self.db)
+        return number
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete the rows; what this process has at hand of any is forgotten."""
+        deleted = super().delete()
+        tokens_at_hand.forget_on_commit(self.db)
+        return deleted
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+
+def _is_fresh(early: float, margin: float) -> models.Case:
+    """Return an expression: whether it is not yet time to refresh an access token."""
+    in_time = Q(expires_at__gt=from_now(early))
+    return holds(in_time | Q(renews_early=False, expires_at__gt=from_now(margin)))
 
 
 class GrantModel(EncryptedModel):
@@ -183,6 +254,7 @@ class GrantModel(EncryptedModel):
     is_valid: bool
     is_throttled: bool
     is_being_refreshed: bool
+    is_lasting: bool
 
     class Meta:
         abstract = True
@@ -230,6 +302,7 @@ class Token(GrantModel):
     HASHED: ClassVar = ("access_token", "refresh_token")
 
     class Meta:
+        default_permissions = ()  # ``Connection`` has them.
         verbose_name = _("token")
         verbose_name_plural = _("tokens")
         constraints: ClassVar = [
@@ -300,6 +373,32 @@ class SdkFailure(PrimaryModel):
         return f"{self.user_name or f'#{self.pk}'} ({self.problem})"
 
 
+class EnteredClient(EncryptedModel):
+    """
+    A client that a person enters while connecting, until the connection is made.
+
+    Only in the session in which it was entered can it be used.
+    """
+
+    SECRETS = ("client_secret",)
+
+    session_hash = models.CharField(max_length=64)
+    # Once the user is deleted, nobody can use it.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    client_id = models.CharField(max_length=100)
+    client_secret_cipher = models.TextField(blank=True)
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("entered client")
+        verbose_name_plural = _("entered clients")
+
+    def __str__(self) -> str:
+        return self.client_id
+
+
 class AuthorizationRequest(PrimaryModel):
     """A request for consent that a browser took to Zoho; for one use within ten minutes."""
 
@@ -313,6 +412,8 @@ class AuthorizationRequest(PrimaryModel):
     environment = models.CharField(max_length=10)
     redirect_uri = models.CharField(max_length=500)
     name = models.CharField(max_length=100, blank=True)
+    #: The client that asks; null for that of the settings.
+    client = models.ForeignKey(EnteredClient, models.SET_NULL, null=True, related_name="+")
     #: The connection to be connected again; null for a new one.
     connection = models.ForeignKey(Connection, models.CASCADE, null=True, related_name="+")
     verifier_cipher = models.TextField(blank=True)
@@ -359,6 +460,7 @@ class ConnectionEvent(PrimaryModel):
     signal_lease_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
+        default_permissions = ()  # ``Connection`` has them.
         verbose_name = _("connection event")
         verbose_name_plural = _("connection events")
         indexes: ClassVar = [

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.db import models
 from django.db.models.fields.json import KT
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.models._connection import Connection
-from zoho_crm.models._database import PrimaryModel, user_reference
+from zoho_crm.models._database import user_reference
 from zoho_crm.models._mass import MassConversion, MassConversionJob
-from zoho_crm.models._moves import MAX_BY_LENGTH, LeadConversionQuerySet, Status
+from zoho_crm.models._moves import TRANSITIONS, LeadConversionQuerySet, Status
+from zoho_crm.models._queue import QueueEvent, QueueRow
 from zoho_crm.types import ConversionOptions, ConversionPlan, Lead, Verdict
 
 #: An expression for the API name of the field that Zoho refused first; null if it named none.
@@ -30,7 +31,7 @@ class Verdicts(models.TextChoices):
     SEVERAL_MATCHES = Verdict.SEVERAL_MATCHES.value, _("several matches")
 
 
-class LeadConversion(PrimaryModel):
+class LeadConversion(QueueRow):
     """
     The conversion of one lead of a connection: its status, preview, plan and outcome.
 
@@ -38,6 +39,7 @@ class LeadConversion(PrimaryModel):
     """
 
     Status = Status
+    TRANSITIONS = TRANSITIONS
 
     class By(models.TextChoices):
         US = "us", _("us")
@@ -73,13 +75,15 @@ class LeadConversion(PrimaryModel):
     )
     lead_id = models.CharField(_("lead"), max_length=19)
     status = models.CharField(_("status"), max_length=20, choices=Status, default=Status.NEW)
-    version = models.PositiveIntegerField(_("version"), default=0)
-    #: The id of the last ``move`` that changed this row, by which it finds the rows it changed.
-    claim_id = models.CharField(max_length=32, blank=True, editable=False)
 
     verdict = models.CharField(_("verdict"), max_length=20, choices=Verdicts, blank=True)
     #: A code, or Zoho's message if it refused to say what the lead can become.
     reason = models.CharField(_("reason"), max_length=200, blank=True)
+    #: Of the lead and its matches as they were read, for filters, in front of the snapshots, which
+    #: are slow to search: the id of the lead's owner, and the API names of the fields in which a
+    #: match has the same value, each between commas: ``,Email,Phone,``.
+    lead_owner_id = models.CharField(max_length=19, blank=True, editable=False)
+    matched_on = models.CharField(max_length=200, blank=True, editable=False)
     #: The lead and its conversion options as they were read for the preview.
     lead_snapshot = models.JSONField(null=True, editable=False)
     options_snapshot = models.JSONField(null=True, editable=False)
@@ -91,25 +95,10 @@ class LeadConversion(PrimaryModel):
     deal_id = models.CharField(_("deal"), max_length=19, blank=True)
     converted_by = models.CharField(_("converted by"), max_length=10, choices=By, blank=True)
     evidence = models.CharField(_("evidence"), max_length=10, choices=Evidence, blank=True)
-    error_code = models.CharField(_("code"), max_length=60, blank=True)
-    #: Zoho's message; empty if it gave none, or if the error is ours: the code has a sentence.
-    error_message = models.TextField(_("message"), blank=True)
-    #: The errors of Zoho's answer: ``problems`` of the exception.
-    error_details = models.JSONField(null=True, editable=False)
-
-    #: Sends, except those that were certainly not processed.
-    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
-    #: Whether Zoho may have processed a send whose outcome is not known.
-    in_doubt = models.BooleanField(_("in doubt"), default=False)
-    #: Reads that showed the lead not converted, and reads that did not find it.
-    negative_reads = models.PositiveSmallIntegerField(default=0)
+    #: Reads that did not find the lead.
     empty_reads = models.PositiveIntegerField(default=0)
-    #: Failed tries in a row, which the delay before the next one grows with.
-    retry_count = models.PositiveSmallIntegerField(default=0)
     #: UNKNOWN: an earlier read does not count as negative. SCHEDULED: the job is given up then.
     quiet_until = models.DateTimeField(null=True)
-    #: The queue: when a worker should act on this row; null if it should not.
-    due_at = models.DateTimeField(_("due"), null=True)
 
     mass_conversion = models.ForeignKey(
         MassConversion,
@@ -118,7 +107,7 @@ class LeadConversion(PrimaryModel):
         blank=True,
         db_index=False,
         related_name="rows",
-        verbose_name=_("mass conversion"),
+        verbose_name=_("run"),
     )
     #: Zoho's job that it was sent in; a row that was in a job is only sent singly afterwards.
     job = models.ForeignKey(MassConversionJob, models.PROTECT, null=True, related_name="rows")
@@ -132,6 +121,9 @@ class LeadConversion(PrimaryModel):
     account_key = models.CharField(max_length=32, blank=True, editable=False)
     similar_key = models.CharField(max_length=32, blank=True, editable=False)
     grouping = models.PositiveSmallIntegerField(default=Grouping.DONE, editable=False)
+    #: The revision of its run at the last decision about it: who was shown an earlier one has not
+    #: seen that.
+    run_revision = models.PositiveIntegerField(default=0, editable=False)
 
     #: Name of the policy that decides the plan; empty if a person does.
     policy = models.CharField(_("policy"), max_length=50, blank=True)
@@ -139,11 +131,6 @@ class LeadConversion(PrimaryModel):
     approved_by = user_reference(_("approved by"), db_index=False)
     approved_at = models.DateTimeField(_("approved"), null=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
-    finished_at = models.DateTimeField(_("finished"), null=True)
-    #: When the signal was sent to the host project.
-    announced_at = models.DateTimeField(null=True, editable=False)
-    #: Until when a process that is sending the signal has the row to itself; null if none is.
-    signal_lease_until = models.DateTimeField(null=True, editable=False)
 
     #: Annotated by the services: whether a read counts as negative, whether the preview is old,
     #: whether it would be converted if its run were started now.
@@ -154,6 +141,7 @@ class LeadConversion(PrimaryModel):
     objects: ClassVar = LeadConversionQuerySet.as_manager()
 
     class Meta:
+        default_permissions = ()  # ``Connection`` has them.
         verbose_name = _("lead conversion")
         verbose_name_plural = _("lead conversions")
         constraints: ClassVar = [
@@ -171,7 +159,14 @@ class LeadConversion(PrimaryModel):
                 fields=["connection", "status", "mass_conversion", "due_at", "id"],
                 name="zoho_crm_the_queue",
             ),
-            models.Index(fields=["status", "announced_at"], name="zoho_crm_leads_to_announce"),
+            # What is to be announced; the rest lets the overview count without reading the rows.
+            models.Index(
+                fields=[
+                    *("status", "announced_at"),
+                    *("mass_conversion", "finished_at", "converted_by"),
+                ],
+                name="zoho_crm_leads_by_status",
+            ),
             models.Index(fields=["mass_conversion", "status"], name="zoho_crm_rows_of_a_run"),
             models.Index(fields=["mass_conversion", "finished_at"], name="zoho_crm_last_outcomes"),
             models.Index(
@@ -187,13 +182,6 @@ class LeadConversion(PrimaryModel):
             models.Index(
                 fields=["mass_conversion", "grouping", "id"], name="zoho_crm_rows_to_group"
             ),
-        ]
-        permissions: ClassVar = [
-            ("preview_leadconversion", _("Can preview the conversion of a lead")),
-            ("approve_leadconversion", _("Can convert leads")),
-            ("resolve_leadconversion", _("Can settle conversions and close those that need it")),
-            ("export_leadconversion", _("Can export conversions")),
-            ("view_payload_leadconversion", _("Can see what was read and sent")),
         ]
 
     def __str__(self) -> str:
@@ -229,21 +217,34 @@ class LeadConversion(PrimaryModel):
         """Whether no worker will act on this row by itself."""
         return self.due_at is None and self.status != Status.RUNNING
 
+    @property
+    def is_in_run(self) -> bool:
+        """Whether it belongs to a mass conversion that has not ended, which decides about it."""
+        return self.mass_conversion is not None and self.mass_conversion.is_open
 
-class LeadConversionEvent(PrimaryModel):
+
+class ZohoLead(LeadConversion):
+    """
+    A lead as Zoho has it: gives the lead browser its place in the admin, and has no rows.
+
+    Nobody needs a permission of it; what may be looked at is decided by those of conversions.
+    """
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("lead at Zoho")
+        verbose_name_plural = _("leads at Zoho")
+
+
+class LeadConversionEvent(QueueEvent):
     """A move of a lead conversion, written in the same transaction as the move."""
 
     conversion = models.ForeignKey(
         LeadConversion, models.CASCADE, related_name="events", verbose_name=_("conversion")
     )
-    version = models.PositiveIntegerField(_("version"))
     from_status = models.CharField(_("from"), max_length=20, choices=Status)
     to_status = models.CharField(_("to"), max_length=20, choices=Status)
-    at = models.DateTimeField(_("at"))
-    by = models.CharField(_("by"), max_length=MAX_BY_LENGTH, blank=True)
-    #: SHA-256 of the body that is sent, for a move to RUNNING.
-    payload_hash = models.CharField(_("payload"), max_length=64, blank=True)
-    details: models.JSONField[Any, Any] = models.JSONField(_("details"), default=dict, blank=True)
 
     class Meta:
         verbose_name = _("event of a conversion")

@@ -11,9 +11,8 @@ from django.utils.translation import gettext_lazy as _
 
 from zoho_crm import matching
 from zoho_crm.models._connection import Connection
-from zoho_crm.models._database import PrimaryModel, user_reference
+from zoho_crm.models._database import DbNow, PrimaryModel, user_reference
 from zoho_crm.models._moves import STARTABLE_STAGES
-from zoho_crm.models._time import DbNow
 
 
 class Policy(PrimaryModel):
@@ -87,7 +86,7 @@ class MassConversion(PrimaryModel):
     is_armed = models.BooleanField(default=False)
     #: Whether Zoho's mass conversion may be used.
     may_use_jobs = models.BooleanField(default=True)
-    #: Outcomes since then count for the canaries and for the circuit breaker.
+    #: Previews and outcomes since then count for the rate, the canaries and the circuit breaker.
     counted_from = models.DateTimeField(null=True)
     #: Its rows by status and verdict, stored when it ends.
     counts = models.JSONField(_("counts"), null=True)
@@ -105,15 +104,11 @@ class MassConversion(PrimaryModel):
     is_due: bool
 
     class Meta:
-        verbose_name = _("mass conversion")
-        verbose_name_plural = _("mass conversions")
+        default_permissions = ()  # ``Connection`` has them.
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
         indexes: ClassVar = [
             models.Index(fields=["connection", "due_at"], name="zoho_crm_runs_due")
-        ]
-        permissions: ClassVar = [
-            ("prepare_massconversion", _("Can prepare and decide mass conversions")),
-            ("run_massconversion", _("Can start mass conversions")),
-            ("pause_massconversion", _("Can pause, resume and cancel mass conversions")),
         ]
 
     def __str__(self) -> str:
@@ -126,15 +121,18 @@ class MassConversion(PrimaryModel):
         rows = MassConversion.objects.filter(pk=self.pk, stage__in=from_stages)
         return bool(rows.update(stage=to, **values))
 
-    def bump_revision(self) -> bool:
+    def bump_revision(self) -> int:
         """
-        Increase the revision, in the transaction that writes decisions and before them.
+        Increase the revision, in the transaction that writes decisions and before them; return it.
 
-        A start that was shown an earlier revision is refused then. Return whether the run is in
-        review: if not, nothing may be decided.
+        A start that was shown an earlier revision is refused then. The rows that are decided get
+        the new one. 0 if the run is not in review: then nothing may be decided.
         """
         rows = MassConversion.objects.filter(pk=self.pk, stage=Stage.REVIEW)
-        return bool(rows.update(revision=F("revision") + 1, due_at=DbNow()))
+        if not rows.update(revision=F("revision") + 1, due_at=DbNow()):
+            return 0
+        # Until the transaction ends, nobody else can increase it.
+        return rows.values_list("revision", flat=True).get()
 
     # Queries
 
@@ -201,7 +199,7 @@ class MassConversionLine(PrimaryModel):
         SEVERAL_VALUES = "several_values", _("several values: say which column has the ids")
         DOUBLE = "double", _("named before")
         CONVERTED = "converted", _("converted already")
-        IN_ANOTHER_RUN = "in_another_run", _("in another mass conversion")
+        IN_ANOTHER_RUN = "in_another_run", _("in another run")
         ON_ITS_WAY = "on_its_way", _("being converted singly")
 
     mass_conversion = models.ForeignKey(MassConversion, models.CASCADE, related_name="lines")

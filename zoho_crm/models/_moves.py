@@ -1,4 +1,8 @@
-"""The statuses of a lead conversion, the transitions between them, and the queryset's ``move``."""
+"""
+Moves: conditional changes of status with an event in a journal; and those of lead conversions.
+
+``MovingQuerySet.move`` is the only code that changes a status or a version.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Q
 from django.db.models.expressions import Expression
-from django.db.models.sql.compiler import SQLCompiler
 from django.utils.translation import gettext_lazy as _
 
-from zoho_crm.models._bulk import insert_copies, insert_with_time, update_rows
-from zoho_crm.models._database import PrimaryQuerySet
-from zoho_crm.models._time import DbNow, holds
+from zoho_crm.models._database import (
+    DbNow,
+    PrimaryQuerySet,
+    holds,
+    insert_copies,
+    insert_with_time,
+    update_rows,
+)
 from zoho_crm.types import JsonObject, storable
 
 if TYPE_CHECKING:
+    from django.db.models.sql.compiler import SQLCompiler
+
     from zoho_crm.models._conversion import LeadConversion
 
+#: A model with ``status``, ``version``, ``claim_id``, ``TRANSITIONS`` and a journal, ``events``.
+RowT = TypeVar("RowT", bound=models.Model)
+StatusT = TypeVar("StatusT", bound=models.TextChoices)
+MoveT = TypeVar("MoveT", bound="BaseMove[Any, Any]")
 
 #: The length of the column that holds who made a move; what a user is called may be longer.
 MAX_BY_LENGTH = 150
@@ -70,15 +84,15 @@ TRANSITIONS: Mapping[Status, frozenset[Status]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Move:
+class BaseMove(Generic[RowT, StatusT]):
     """
     A change of one row from the version that was read: its new status, and its columns.
 
     It keeps that version, so that it can be written again after a transaction was rolled back.
     """
 
-    row: LeadConversion
-    to: Status
+    row: RowT
+    to: StatusT
     #: Columns to set, by name: values, or expressions such as ``DbNow()``.
     values: Mapping[str, Any] = field(default_factory=dict)
     #: Columns of the event: who decided it, the hash of what was sent, what was read.
@@ -86,21 +100,30 @@ class Move:
     payload_hash: str = ""
     details: JsonObject = field(default_factory=dict)
     #: The status and the version of the row when the move was made.
-    from_status: Status = field(init=False)
+    from_status: StatusT = field(init=False)
     from_version: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "from_status", Status(self.row.status))
-        object.__setattr__(self, "from_version", self.row.version)
-        if self.to not in TRANSITIONS[self.from_status]:
-            raise ValueError(f"{self.row.status} cannot become {self.to}.")
+        row: Any = self.row
+        object.__setattr__(self, "from_status", type(self.to)(row.status))
+        object.__setattr__(self, "from_version", row.version)
+        if self.to not in row.TRANSITIONS[self.from_status]:
+            raise ValueError(f"{row.status} cannot become {self.to}.")
 
     def apply(self) -> None:
         """Set the columns on the row object, except expressions, whose value is not known here."""
-        self.row.status, self.row.version = self.to, self.from_version + 1
+        row: Any = self.row
+        row.status, row.version = self.to, self.from_version + 1
         for name, value in self.values.items():
             if not _is_computed(value):
-                setattr(self.row, name, value)
+                setattr(row, name, value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move(BaseMove["LeadConversion", Status]):
+    """A change of one lead conversion."""
+
+    row: LeadConversion
 
 
 class NumberByRow(Expression):
@@ -135,17 +158,10 @@ class NumberByRow(Expression):
         return f"CASE {key}{whens} END", (*params, *numbers)
 
 
-class LeadConversionQuerySet(PrimaryQuerySet["LeadConversion"]):
-    """Add, move and select lead conversions; no other code changes a status or a version."""
+class MovingQuerySet(PrimaryQuerySet[RowT]):
+    """Rows with a status, a version and a journal; no other code changes a status or a version."""
 
-    # Mutators
-
-    def add(self, lead_ids: Iterable[str], **columns: Any) -> None:
-        """Insert a row with these columns for each lead id; an existing row stays as it is."""
-        with transaction.atomic(using=self.db):
-            insert_copies(self.model(**columns), "lead_id", lead_ids, using=self.db)
-
-    def move(self, moves: Iterable[Move], *, only_if: Q | None = None) -> list[Move]:
+    def move(self, moves: Iterable[MoveT], *, only_if: Q | None = None) -> list[MoveT]:
         """
         Move the rows that are still in the version that was read, and write an event for each.
 
@@ -155,7 +171,7 @@ class LeadConversionQuerySet(PrimaryQuerySet["LeadConversion"]):
 
         :return: the moves that were made
         """
-        groups: dict[tuple[Any, ...], list[Move]] = defaultdict(list)
+        groups: dict[tuple[Any, ...], list[MoveT]] = defaultdict(list)
         for move in moves:
             groups[move.from_status, move.from_version, move.to, _columns(move)].append(move)
         with transaction.atomic(using=self.db):
@@ -164,7 +180,7 @@ class LeadConversionQuerySet(PrimaryQuerySet["LeadConversion"]):
             move.apply()
         return made
 
-    def _move_group(self, group: list[Move], only_if: Q | None) -> list[Move]:
+    def _move_group(self, group: list[MoveT], only_if: Q | None) -> list[MoveT]:
         first = group[0]
         claim_id = uuid.uuid4().hex
         as_read = Q(pk__in=[move.row.pk for move in group], version=first.from_version)
@@ -180,22 +196,23 @@ class LeadConversionQuerySet(PrimaryQuerySet["LeadConversion"]):
         self._write_events(made)
         return made
 
-    def _with_claim(self, group: list[Move], claim_id: str) -> list[Move]:
+    def _with_claim(self, group: list[MoveT], claim_id: str) -> list[MoveT]:
         pks = {move.row.pk for move in group}
         claimed = set(self.filter(pk__in=pks, claim_id=claim_id).values_list("pk", flat=True))
         return [move for move in group if move.row.pk in claimed]
 
-    def _write_differing_values(self, made: list[Move], common: Mapping[str, Any]) -> None:
+    def _write_differing_values(self, made: list[MoveT], common: Mapping[str, Any]) -> None:
         names = sorted(made[0].values.keys() - common.keys()) if made else []
         if names:
             rows = [(*(move.values[name] for name in names), move.row.pk) for move in made]
             update_rows(self.model, names, rows, using=self.db)
 
-    def _write_events(self, made: list[Move]) -> None:
+    def _write_events(self, made: list[MoveT]) -> None:
+        events: Any = self.model.events.field  # type: ignore[attr-defined]
         insert_with_time(
-            self.model.events.rel.related_model,
+            events.model,
             "at",
-            ("conversion", "version", "from_status", "to_status", "by", "payload_hash", "details"),
+            (events.name, "version", "from_status", "to_status", "by", "payload_hash", "details"),
             [
                 (
                     move.row.pk,
@@ -213,9 +230,28 @@ class LeadConversionQuerySet(PrimaryQuerySet["LeadConversion"]):
 
     # Queries
 
-    def due(self) -> LeadConversionQuerySet:
+    def due(self) -> Self:
         """Return the rows that a worker should act on now, if their connection may be worked."""
         return self.filter(due_at__lte=DbNow())
+
+
+class LeadConversionQuerySet(MovingQuerySet["LeadConversion"]):
+    """Add, move and select lead conversions."""
+
+    # Mutators
+
+    def add(self, lead_ids: Iterable[str], **columns: Any) -> None:
+        """Insert a row with these columns for each lead id; an existing row stays as it is."""
+        with transaction.atomic(using=self.db):
+            insert_copies(self.model(**columns), "lead_id", lead_ids, using=self.db)
+
+    # Queries
+
+    def with_is_conclusive(self) -> LeadConversionQuerySet:
+        """Annotate ``is_conclusive``: whether a read that starts now may count as negative."""
+        may_count = Q(due_at__lte=DbNow(), quiet_until__lte=DbNow())
+        flags: dict[str, Any] = {"is_conclusive": holds(may_count)}
+        return self.annotate(**flags)
 
     def workable(self) -> LeadConversionQuerySet:
         """Return the rows of no run, and those whose run lets a row of their status begin."""
@@ -253,12 +289,12 @@ class LeadConversionQuerySet(PrimaryQuerySet["LeadConversion"]):
 
 #: The stages of a run in which its NEW rows may be read, and its READY rows be sent.
 STARTABLE_STAGES: Mapping[str, tuple[str, ...]] = {
-    Status.NEW: ("STAGING", "PREVIEWING", "CONVERTING"),
+    Status.NEW: ("STAGING", "PREVIEWING", "REVIEW", "CONVERTING"),
     Status.READY: ("CONVERTING",),
 }
 
 
-def _columns(move: Move) -> tuple[Any, ...]:
+def _columns(move: BaseMove[Any, Any]) -> tuple[Any, ...]:
     """Return what moves of one group have in common: the columns' names, and the expressions."""
     values = sorted(move.values.items(), key=itemgetter(0))
     return tuple((name, value if _is_computed(value) else None) for name, value in values)
@@ -269,7 +305,7 @@ def _is_computed(value: Any) -> bool:
     return hasattr(value, "resolve_expression")
 
 
-def _common_values(group: list[Move]) -> dict[str, Any]:
+def _common_values(group: list[MoveT]) -> dict[str, Any]:
     """Return the values that are the same for the whole group."""
     first = group[0].values
     return {

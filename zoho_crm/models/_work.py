@@ -1,17 +1,16 @@
-"""The lease, the concurrency limit and the back-off of each connection's worker."""
+"""The work on a connection: the lease, the limit and the back-off of its worker, and its calls."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from zoho_crm.models._connection import Connection
-from zoho_crm.models._database import PrimaryModel
-from zoho_crm.models._time import DbNow, from_now
+from zoho_crm.models._database import DbNow, PrimaryModel, from_now
 
 
 class ConnectionWork(PrimaryModel):
@@ -23,6 +22,14 @@ class ConnectionWork(PrimaryModel):
         LIMIT = "limit", _("a limit of Zoho's")
         PERSON = "person", _("a person has to act")
         SILENCE = "silence", _("Zoho does not answer")
+
+    #: The columns of a connection that does not back off.
+    NO_BACKOFF: ClassVar[Mapping[str, Any]] = {
+        "backoff_until": None,
+        "backoff_reason": "",
+        "backoff_details": {},
+        "backoff_kind": "",
+    }
 
     connection = models.OneToOneField(
         Connection, models.CASCADE, primary_key=True, related_name="work"
@@ -130,3 +137,41 @@ class ConnectionWork(PrimaryModel):
             lease_number=self.lease_number,
             lease_until__gt=from_now(for_seconds),
         )
+
+
+class ApiUsage(PrimaryModel):
+    """The calls of one kind that a connection made in one hour, with their estimated credits."""
+
+    class Kind(models.TextChoices):
+        """The keys of ``CREDIT_COSTS``."""
+
+        CONVERT = "convert", _("conversion of a lead")
+        MASS_CONVERT = "mass_convert", _("mass convert job")
+        COUNT = "count", _("count of records")
+        BULK_READ = "bulk_read", _("bulk read job")
+        WRITE = "write", _("records written")
+        OTHER = "other", _("anything else")
+
+    connection = models.ForeignKey(
+        Connection, models.CASCADE, related_name="usage", verbose_name=_("connection")
+    )
+    #: The start of the hour.
+    hour = models.DateTimeField(_("hour"))
+    kind = models.CharField(_("kind of call"), max_length=20, choices=Kind)
+    calls = models.PositiveIntegerField(_("calls"), default=0)
+    credits = models.PositiveIntegerField(_("credits"), default=0)
+    #: Calls that Zoho refused as too many (HTTP 429).
+    refusals = models.PositiveIntegerField(_("refused"), default=0)
+
+    class Meta:
+        default_permissions = ()  # ``Connection`` has them.
+        verbose_name = _("use of the API")
+        verbose_name_plural = _("uses of the API")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["connection", "hour", "kind"], name="zoho_crm_one_count_an_hour"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.connection_id} {self.hour:%Y-%m-%d %H} {self.kind}"

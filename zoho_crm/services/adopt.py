@@ -18,8 +18,7 @@ from zoho_crm.conf import conf
 from zoho_crm.exceptions import ClientRejectedError, GrantRefusedError
 from zoho_crm.models import Token
 from zoho_crm.services import grants, work
-from zoho_crm.services._transactions import outside_transaction
-from zoho_crm.services._zoho import api
+from zoho_crm.services._zoho import api, outside_transaction
 from zoho_crm.types import NO_SECRET, Environment, Secret, TokenGrant
 
 

@@ -1,27 +1,24 @@
 """
 The values that an organisation offers for a conversion: stages, deal fields, roles, owners.
 
-They are cached as a text of JSON. The cache is only a help: if it does not work, Zoho is asked.
+They are of the metadata that is kept, if that is not older than five minutes.
 """
 
 from __future__ import annotations
 
-import json
-import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field, replace
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.core.cache import cache
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from zoho_crm.client import LEAD_FIELDS, MAX_USERS, ZohoClient
+from zoho_crm import client as zoho
 from zoho_crm.exceptions import PermissionDeniedError, PlanError, RequestRefusedError
 from zoho_crm.models import Connection
 from zoho_crm.services import clients
+from zoho_crm.services.metadata import CachedMetadata
 from zoho_crm.services.presentation import coded_text, reason_of
 from zoho_crm.types import (
     CodedText,
@@ -31,17 +28,16 @@ from zoho_crm.types import (
     Reference,
     Stage,
     User,
-    as_json,
+    ValueObject,
 )
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
-logger = logging.getLogger(__name__)
-
 Value = TypeVar("Value")
 
-CACHE_SECONDS = 300
+#: Greatest age of what a form offers.
+MAX_AGE_SECONDS = 300.0
 #: The sentence for each part of the choices that cannot be read.
 ABSENCE_TEXTS: Mapping[str, StrPromise] = {
     "users": gettext_lazy("The users cannot be read, so owners are not checked: %s"),
@@ -51,8 +47,7 @@ ABSENCE_TEXTS: Mapping[str, StrPromise] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choices:
+class Choices(ValueObject):
     """The values that a form of a conversion offers; those that cannot be read are empty."""
 
     #: One with an empty value if the organisation has stages but no pipelines.
@@ -73,23 +68,10 @@ class Choices:
         roles = {role.id: role.name for role in self.contact_roles}
         return roles | {user.id: user.name for user in self.users}
 
-    @classmethod
-    def from_json(cls, stored: JsonObject) -> Self:
-        """Return the choices that ``as_json`` stored."""
-        absences = {part: CodedText(**why) for part, why in stored["absences"].items()}
-        return cls(
-            pipelines=tuple(map(Pipeline.from_json, stored["pipelines"])),
-            deal_fields=tuple(map(DealField.from_json, stored["deal_fields"])),
-            other_deal_fields=tuple(map(DealField.from_json, stored["other_deal_fields"])),
-            contact_roles=tuple(Reference(**values) for values in stored["contact_roles"]),
-            users=tuple(User(**values) for values in stored["users"]),
-            absences=absences,
-        )
-
     @property
     def active_owners(self) -> tuple[str, ...]:
         """Ids of the users who may own records; empty if not all of them are known."""
-        return tuple(user.id for user in self.users) if len(self.users) < MAX_USERS else ()
+        return tuple(user.id for user in self.users) if len(self.users) < zoho.MAX_USERS else ()
 
     def may_own(self, user_id: str) -> bool:
         """Return whether a user is active in the organisation, or that is not known."""
@@ -125,21 +107,17 @@ class Choices:
 
 def choices(connection: Connection, *, with_deal: bool = True) -> Choices:
     """
-    Return the choices of a connection from Zoho; they are cached for five minutes.
+    Return the choices of a connection, none of them older than five minutes.
 
     :param with_deal: whether to read what only a deal needs
     :raises ZohoError: if Zoho cannot be asked now
     """
-    users = _cached(connection, "users", _fetch_users)
-    if not with_deal:
-        return users
-    deal = _cached(connection, "deal", _fetch_deal_choices)
-    return replace(
-        deal,
-        users=users.users,
-        lead_fields=("Full_Name", *LEAD_FIELDS, *connection.mapped_fields),
-        absences={**users.absences, **deal.absences},
-    )
+    reads = _Reads(connection)
+    none: tuple[User, ...] = ()
+    users = reads.value("users", partial(reads.known.users, max_age=MAX_AGE_SECONDS), none)
+    found = _deal_choices(reads) if with_deal else Choices()
+    lead_fields = ("Full_Name", *zoho.LEAD_FIELDS, *connection.mapped_fields) if with_deal else ()
+    return replace(found, users=users, lead_fields=lead_fields, absences=reads.absences)
 
 
 def check_owner(user_id: str, choices: Choices, *, field: str = "owner_id") -> None:
@@ -153,62 +131,44 @@ def check_owner(user_id: str, choices: Choices, *, field: str = "owner_id") -> N
         raise PlanError(message % user_id, code="no_owner", details={"field": field})
 
 
-def _cached(connection: Connection, name: str, fetch: Callable[[ZohoClient], Choices]) -> Choices:
-    key = f"zoho_crm.choices.{connection.pk}.{name}"
-    with _IfTheCacheWorks():
-        if stored := cache.get(key):
-            return Choices.from_json(json.loads(stored))
-    found = fetch(clients.client_for(connection))
-    with _IfTheCacheWorks():
-        cache.set(key, json.dumps(as_json(found)), CACHE_SECONDS)
-    return found
-
-
-class _IfTheCacheWorks:
-    """Logs an error inside the block and goes on: those of cache backends have no common class."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        failed = isinstance(error, Exception)
-        if failed:
-            logger.warning("The cache cannot be used: %s", type(error).__name__)
-        return failed
-
-
-def _fetch_users(client: ZohoClient) -> Choices:
-    reads = _Reads()
-    return Choices(users=reads.value("users", client.users, ()), absences=reads.absences)
-
-
-def _fetch_deal_choices(client: ZohoClient) -> Choices:
-    reads = _Reads()
-    no_fields: tuple[DealField, ...] = ()
-    layout_id, shown = reads.value("deal_layout", client.deal_layout, ("", no_fields))
-    typed = reads.value("deal_layout", client.deal_fields, no_fields)
+def _deal_choices(reads: _Reads) -> Choices:
+    """Return what a deal needs: fields, stages and the roles of contacts."""
+    new = {"max_age": MAX_AGE_SECONDS}
+    none: tuple[Any, ...] = ()
+    layouts = reads.value("deal_layout", partial(reads.known.layouts, "Leads", **new), none)
+    layout = layouts[0] if layouts else zoho.Layout(id="", name="")
+    target = layout.converts_to.get("Deals")
+    read_fields = partial(reads.known.fields, "Deals", **new)
+    typed = _deal_fields(reads.value("deal_layout", read_fields, none, of="deal_fields"))
     known = {field.api_name: field for field in typed}
+    shown = {field.api_name: field for field in layout.deal_fields}
     stages = known["Stage"].choices if "Stage" in known else ()
-    read_pipelines = partial(_pipelines, client, layout_id, stages)
-    no_pipelines: tuple[Pipeline, ...] = ()
-    pipelines = reads.value("pipelines", read_pipelines, no_pipelines)
+    read_pipelines = partial(_pipelines, reads.known, target, stages)
+    pipelines = reads.value("pipelines", read_pipelines, none)
     if not pipelines and not typed and "deal_layout" in reads.absences:
         # Without pipelines, the stages are those of a field.
         reads.absences.setdefault("pipelines", reads.absences["deal_layout"])
-    reads.note_unseen(deal_layout=layout_id, pipelines=pipelines)
-    shown_names = {field.api_name for field in shown}
+    reads.note_unseen(deal_layout=target, pipelines=pipelines)
     return Choices(
         pipelines=pipelines,
-        deal_fields=tuple(_with_type(field, known.get(field.api_name)) for field in shown),
-        other_deal_fields=tuple(field for name, field in known.items() if name not in shown_names),
-        contact_roles=reads.value("contact_roles", client.contact_roles, ()),
-        absences=reads.absences,
+        deal_fields=tuple(_with_type(each, known.get(name)) for name, each in shown.items()),
+        other_deal_fields=tuple(each for name, each in known.items() if name not in shown),
+        contact_roles=reads.value("contact_roles", partial(reads.known.contact_roles, **new), none),
     )
+
+
+def _deal_fields(fields: Iterable[zoho.ModuleField]) -> list[DealField]:
+    """Return the fields of deals that can be written."""
+    return [
+        DealField(
+            api_name=each.api_name,
+            label=each.label,
+            data_type=each.data_type,
+            choices=each.choices,
+        )
+        for each in fields
+        if each.creatable
+    ]
 
 
 def _with_type(shown: DealField, known: DealField | None) -> DealField:
@@ -219,27 +179,42 @@ def _with_type(shown: DealField, known: DealField | None) -> DealField:
 
 
 def _pipelines(
-    client: ZohoClient, layout_id: str, stages: tuple[Stage, ...]
+    known: zoho.Metadata, layout: Reference | None, stages: tuple[Stage, ...]
 ) -> tuple[Pipeline, ...]:
     """Return the pipelines of a layout; without any, one without a name that has all stages."""
-    found = client.pipelines(layout_id) if layout_id else ()
+    found = known.pipelines(layout.id, max_age=MAX_AGE_SECONDS) if layout else ()
     if found or not stages:
         return found
     return (Pipeline(value="", label="", stages=stages, is_default=True),)
 
 
 class _Reads:
-    """Reads parts of the choices, and notes why some are absent."""
+    """Reads parts of the metadata, and notes why some are absent."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection) -> None:
+        self.known = clients.client_for(connection).metadata
         self.absences: dict[str, CodedText] = {}
+        self._store = CachedMetadata(connection=connection)
 
-    def value(self, part: str, read: Callable[[], Value], otherwise: Value) -> Value:
-        """Return what ``read`` returns; the other value if Zoho refuses to let it be read."""
+    def value(
+        self, part: str, read: Callable[[], Value], otherwise: Value, *, of: str = ""
+    ) -> Value:
+        """
+        Return what ``read`` returns; the other value if Zoho refuses to let it be read.
+
+        A refusal is kept as long as a value is believed.
+
+        :param of: a name for what is read, if the part has several
+        """
+        name = f"refused.{of or part}"
+        if refused := self._store.get(name, _coded_text, MAX_AGE_SECONDS):
+            [self.absences[part]] = refused
+            return otherwise
         try:
             return read()
         except (PermissionDeniedError, RequestRefusedError) as error:
             self.absences[part] = reason_of(error)
+            self._store.put(name, (self.absences[part],))
             return otherwise
 
     def note_unseen(self, **values: object) -> None:
@@ -247,3 +222,7 @@ class _Reads:
         for part, value in values.items():
             if not value:
                 self.absences.setdefault(part, CodedText(code="unseen"))
+
+
+def _coded_text(stored: JsonObject) -> CodedText:
+    return CodedText(**stored)

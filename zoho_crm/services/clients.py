@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
-from zoho_crm.client import TokenAuth, ZohoAuth, ZohoClient
+from zoho_crm import client as zoho
 from zoho_crm.conf import conf
 from zoho_crm.models import Connection
 from zoho_crm.services import usage
-from zoho_crm.services._zoho import api
-from zoho_crm.services.connections import data_center_of, find_connection
+from zoho_crm.services._zoho import client_of, data_center_of
+from zoho_crm.services.connections import connection_at_hand
+from zoho_crm.services.metadata import CachedMetadata
 from zoho_crm.services.tokens import access_token, refresh_rejected, token_of
-from zoho_crm.types import Secret
 
 
 def client_for(
     connection: Connection | str | int | None = None, *, user: str | None = None
-) -> ZohoClient:
+) -> zoho.ZohoClient:
     """
     Return a client for Zoho's API, which refreshes its access token when that is due.
 
@@ -31,29 +31,17 @@ def client_for(
     :raises RequestRefusedError: if there is no such connection
     :raises AuthorizationError: if its data center is not configured
     """
-    connection = find_connection(connection)
-    origin = data_center_of(connection).api(connection.environment)
+    connection = connection_at_hand(connection)
     count = partial(usage.record_one, connection.pk)
-    return ZohoClient(
-        api=api(origin, auth_for(connection, user=user), on_call=count),
-        mapped_fields=tuple(connection.mapped_fields),
-    )
-
-
-def client_with_token(
-    connection: Connection, token: Secret, on_call: Callable[[str, bool], object]
-) -> ZohoClient:
-    """Return a client that signs its calls with one access token and uses no database."""
-    origin = data_center_of(connection).api(connection.environment)
-    return ZohoClient(
-        api=api(origin, TokenAuth(token), on_call=on_call),
-        mapped_fields=tuple(connection.mapped_fields),
-    )
+    token_id = None if user is None else token_of(connection, user).pk
+    client = client_of(connection, auth_for(connection, user=user), count)
+    client.api.concurrency = usage.max_concurrency(conf().MAX_CONCURRENCY, connection.edition)
+    return replace(client, metadata_store=CachedMetadata(connection=connection, token_id=token_id))
 
 
 def auth_for(
     connection: Connection | str | int | None = None, *, user: str | None = None
-) -> ZohoAuth:
+) -> zoho.ZohoAuth:
     """
     Return a ``requests`` auth object that signs a project's own calls to Zoho.
 
@@ -61,11 +49,11 @@ def auth_for(
     once more if Zoho rejects it. Only calls to the connection's API and content hosts, and to
     those in ``EXTRA_API_HOSTS``, are signed. Its arguments and errors are those of ``client_for``.
     """
-    connection = find_connection(connection)
+    connection = connection_at_hand(connection)
     token_id = None if user is None else token_of(connection, user).pk
     center = data_center_of(connection)
     origins = (center.api(connection.environment), center.content)
-    return ZohoAuth(
+    return zoho.ZohoAuth(
         current=partial(access_token, connection_id=connection.pk, token_id=token_id),
         renew=lambda rejected: refresh_rejected(
             connection_id=connection.pk, token_id=token_id, rejected=rejected

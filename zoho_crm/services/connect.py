@@ -13,14 +13,15 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
+from zoho_crm import client as zoho
 from zoho_crm import crypto
-from zoho_crm.client import AccountsClient, Credentials
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import DataCenter, data_center_of_callback
 from zoho_crm.exceptions import (
@@ -34,14 +35,14 @@ from zoho_crm.models import (
     AuthorizationRequest,
     Connection,
     ConnectionEvent,
+    EnteredClient,
     Token,
     atomic,
     from_now,
 )
-from zoho_crm.models._time import DbNow
-from zoho_crm.services import clients, grants, organisations, users, work
-from zoho_crm.services._transactions import outside_transaction
-from zoho_crm.services._zoho import api
+from zoho_crm.models._database import DbNow
+from zoho_crm.services import clients, entered_clients, grants, organisations, users, work
+from zoho_crm.services._zoho import api, outside_transaction
 from zoho_crm.services.presentation import describe_error, followed_by
 from zoho_crm.types import Environment, HiddenVariables, Secret, TokenGrant, storable
 
@@ -57,6 +58,7 @@ def begin(
     data_center: str = "",
     environment: str = "",
     name: str = "",
+    client: EnteredClient | None = None,
     connection: Connection | None = None,
     next_path: str = "",
 ) -> str:
@@ -70,24 +72,34 @@ def begin(
     if connection:
         data_center, environment = connection.data_center, connection.environment
     center = grants.data_center(data_center or config.DATA_CENTER)
-    accounts = AccountsClient(api=api(center.accounts), credentials=_client_of_settings())
+    credentials = _credentials(client, connection)
     state, verifier = _new_secret(32), _new_secret(48) if config.PKCE else Secret("")
-    state_hash = _hash(state)
-    AuthorizationRequest.objects.create(
-        state_hash=state_hash,
+    _add_request(
+        state,
+        verifier,
         session_hash=_hash(session_key),
         user_id=user.pk,
         data_center=center.code,
         environment=grants.environment(environment or config.ENVIRONMENT),
         redirect_uri=redirect_uri,
         name=name,
+        client=client,
         connection=connection,
-        verifier_cipher=crypto.encrypt(verifier, place=state_hash),
         next_path=next_path,
-        expires_at=from_now(REQUEST_LIFETIME_SECONDS),
     )
-    return accounts.authorization_url(
+    return zoho.AccountsClient(api=api(center.accounts), credentials=credentials).authorization_url(
         scopes=config.SCOPES, redirect_uri=redirect_uri, state=state, code_challenge=_s256(verifier)
+    )
+
+
+def _add_request(state: Secret, verifier: Secret, **columns: Any) -> None:
+    """Store a request for consent with this state and code verifier."""
+    state_hash = _hash(state)
+    AuthorizationRequest.objects.create(
+        state_hash=state_hash,
+        verifier_cipher=crypto.encrypt(verifier, place=state_hash),
+        expires_at=from_now(REQUEST_LIFETIME_SECONDS),
+        **columns,
     )
 
 
@@ -119,7 +131,7 @@ def complete(
     connection = _connect(
         center=named or grants.data_center(request.data_center),
         environment=Environment(request.environment),
-        credentials=_client_of_settings(),
+        credentials=_credentials(request.client, request.connection),
         code=code,
         redirect_uri=request.redirect_uri,
         verifier=crypto.decrypt(request.verifier_cipher, place=request.state_hash),
@@ -127,7 +139,16 @@ def complete(
         name=request.name,
         expected=request.connection,
     )
+    entered_clients.forget(request.client)
     return connection, request.next_path
+
+
+def find_request(
+    *, user: AbstractBaseUser, session_key: Secret, state: Secret
+) -> AuthorizationRequest | None:
+    """Return the authorization request of this state, user and session, used or not."""
+    mine = {"session_hash": _hash(session_key), "user_id": user.pk}
+    return AuthorizationRequest.objects.filter(state_hash=_hash(state), **mine).first()
 
 
 def withdraw(*, user: AbstractBaseUser, session_key: Secret, states: Iterable[Secret]) -> None:
@@ -286,6 +307,12 @@ def check_connection(
     return ""
 
 
+def was_made_by(connection: Connection, user: AbstractBaseUser) -> bool:
+    """Return whether this user connected the organisation for the first time."""
+    made = connection.events.filter(kind=ConnectionEvent.Kind.CONNECTED, by_id=user.pk)
+    return made.exists()
+
+
 def rename(*, connection_id: int, name: str) -> None:
     """Change the name of a connection."""
     Connection.objects.filter(pk=connection_id).update(name=name)
@@ -311,13 +338,28 @@ def _including(scope: str) -> set[str]:
     return {scope, *(".".join([*parts[:end], "all"]) for end in range(1, len(parts) + 1))}
 
 
-def _client(client_id: str, client_secret: Secret | None) -> Credentials:
+def _client(client_id: str, client_secret: Secret | None) -> zoho.Credentials:
     if not client_secret:
         raise ClientRejectedError(_("This client needs its secret."), code="no_client_secret")
-    return Credentials(client_id=client_id, client_secret=client_secret)
+    return zoho.Credentials(client_id=client_id, client_secret=client_secret)
 
 
-def _client_of_settings() -> Credentials:
+def _credentials(client: EnteredClient | None, connection: Connection | None) -> zoho.Credentials:
+    """
+    Return the credentials of a client that was entered; if there is none, of the settings' client.
+
+    A site whose settings have none connects again with the client that connected before.
+    """
+    config = conf()
+    known: EnteredClient | Token | None = client
+    if not known and connection and not (config.CLIENT_ID and config.CLIENT_SECRET):
+        known = connection.tokens.filter(is_default=True).exclude(client_secret_cipher="").first()
+    if not known:
+        return _client_of_settings()
+    return zoho.Credentials(client_id=known.client_id, client_secret=known.reveal("client_secret"))
+
+
+def _client_of_settings() -> zoho.Credentials:
     config = conf()
     if not (config.CLIENT_ID and config.CLIENT_SECRET):
         raise ImproperlyConfigured(
@@ -325,7 +367,7 @@ def _client_of_settings() -> Credentials:
         )
     with HiddenVariables():
         client_secret = Secret(config.CLIENT_SECRET)
-    return Credentials(client_id=config.CLIENT_ID, client_secret=client_secret)
+    return zoho.Credentials(client_id=config.CLIENT_ID, client_secret=client_secret)
 
 
 def _new_secret(size: int) -> Secret:
@@ -363,7 +405,7 @@ def _use_request(
             "session; please connect again."
         )
         raise GrantRefusedError(message, code="bad_state")
-    requests = AuthorizationRequest.objects.select_related("connection")
+    requests = AuthorizationRequest.objects.select_related("connection", "client")
     return requests.get(state_hash=_hash(state))
 
 
@@ -384,7 +426,7 @@ def _connect(
     *,
     center: DataCenter,
     environment: Environment,
-    credentials: Credentials,
+    credentials: zoho.Credentials,
     code: Secret,
     by: AbstractBaseUser | None,
     name: str,
@@ -401,7 +443,7 @@ def _connect(
     """
     # A code can be used only once, so the encryption key is checked before.
     crypto.require_key()
-    accounts = AccountsClient(api=api(center.accounts), credentials=credentials)
+    accounts = zoho.AccountsClient(api=api(center.accounts), credentials=credentials)
     given = accounts.exchange(code, redirect_uri=redirect_uri, verifier=verifier)
     with _revoked_on_error(accounts, given):
         grant = grants.read(center, [environment], credentials, given)
@@ -411,7 +453,7 @@ def _connect(
 
 
 @contextmanager
-def _revoked_on_error(accounts: AccountsClient, given: TokenGrant) -> Iterator[None]:
+def _revoked_on_error(accounts: zoho.AccountsClient, given: TokenGrant) -> Iterator[None]:
     """Revoke these tokens if the block fails; a ``ZohoError`` says then what became of them."""
     is_settled = False
     try:
@@ -430,7 +472,7 @@ def _revoked_on_error(accounts: AccountsClient, given: TokenGrant) -> Iterator[N
             _revoke(accounts, given)
 
 
-def _revoke(accounts: AccountsClient, given: TokenGrant) -> str:
+def _revoke(accounts: zoho.AccountsClient, given: TokenGrant) -> str:
     """Revoke tokens that are not stored; return what became of the consent, in a sentence."""
     try:
         if token := given.refresh_token or given.access_token:

@@ -1,13 +1,11 @@
-"""Find a connection, and the data center of one."""
+"""Find the connection that is meant."""
 
 from __future__ import annotations
 
 from django.utils.translation import gettext as _
 
-from zoho_crm.conf import conf
-from zoho_crm.datacenters import DataCenter
-from zoho_crm.exceptions import AuthorizationError, ConnectionLostError, RequestRefusedError
-from zoho_crm.models import Connection
+from zoho_crm.exceptions import ConnectionLostError, RequestRefusedError
+from zoho_crm.models import Connection, connections_at_hand
 from zoho_crm.types import storable
 
 
@@ -33,6 +31,22 @@ def find_connection(chosen: Connection | str | int | None = None) -> Connection:
     return connection
 
 
+def connection_at_hand(chosen: Connection | str | int | None = None) -> Connection:
+    """
+    Return the connection that is meant, only to be read; raise as ``find_connection``.
+
+    One that was read in the last 30 seconds is at hand: its row is not read again.
+    """
+    if isinstance(chosen, Connection):
+        return chosen
+    at_hand: Connection | None = connections_at_hand.find(chosen)
+    if at_hand is None:
+        times_forgotten = connections_at_hand.times_forgotten
+        at_hand = find_connection(chosen)
+        connections_at_hand.keep(chosen, at_hand, times_forgotten)
+    return at_hand
+
+
 def default_connection() -> Connection:
     """
     Return the connection that is used when none is named.
@@ -47,19 +61,6 @@ def default_connection() -> Connection:
         message = _("Several connections exist, and none is the default; name one of: %s.")
         raise RequestRefusedError(message % _names(), code="no_default_connection")
     return connections[0]
-
-
-def data_center_of(connection: Connection) -> DataCenter:
-    """
-    Return the data center of a connection.
-
-    :raises AuthorizationError: if it is not configured, as ``local`` without ``LOCAL_URL``
-    """
-    center = conf().data_centers.get(connection.data_center)
-    if center is None:
-        details = {"data_center": connection.data_center}
-        raise AuthorizationError(code="unknown_data_center", details=details)
-    return center
 
 
 def _names() -> str:

@@ -18,8 +18,7 @@ from zoho_crm.models._moves import Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.outages import VALUE_ERRORS, is_outage
 from zoho_crm.services.policies import policy_named
-from zoho_crm.services.preview import check_not_in_run, get_or_create_row, is_in_run
-from zoho_crm.services.settle import with_is_conclusive
+from zoho_crm.services.preview import get_or_create_row
 from zoho_crm.types import ConversionPlan, Verdict, as_json, storable
 
 logger = logging.getLogger(__name__)
@@ -38,12 +37,12 @@ def decide(
     :raises StaleDecisionError: if the preview changed after it was shown
     """
     row = _unchanged_row(conversion_id, version, Status.PREVIEWED)
-    check_not_in_run(row)
-    matching.check_plan(plan, Verdict(row.verdict), row.stored_options())
     values = {"plan": as_json(plan), "decided_by_id": by.pk}
     details = {"plan": as_json(plan)}
     move = Move(row=row, to=Status.PREVIEWED, by=str(by), values=values, details=details)
-    return _move(lifecycle.detached_from_run(move))
+    move = lifecycle.detached_from_run(move)
+    matching.check_plan(plan, Verdict(row.verdict), row.stored_options())
+    return _move(move)
 
 
 def approve(
@@ -61,14 +60,13 @@ def approve(
     :raises StaleDecisionError: if the preview changed after it was shown
     """
     row = _unchanged_row(conversion_id, version, Status.PREVIEWED)
-    check_not_in_run(row)
-    matching.check_plan(plan, Verdict(row.verdict), row.stored_options())
     columns: dict[str, Any] = {"policy": ""}
     if by is not None:
         columns |= {"approved_by_id": by.pk, "decided_by_id": by.pk}
-    return _move(
-        lifecycle.detached_from_run(lifecycle.approved(row, plan, by=str(by or ""), **columns))
-    )
+    approved = lifecycle.approved(row, plan, by=str(by or ""), **columns)
+    move = lifecycle.detached_from_run(approved)
+    matching.check_plan(plan, Verdict(row.verdict), row.stored_options())
+    return _move(move)
 
 
 def skip(
@@ -83,13 +81,12 @@ def skip(
         conversion_id, version, Status.PREVIEWED, Status.READY, Status.NEEDS_REVIEW
     )
     values = {**lifecycle.AT_REST, "policy": "", "decided_by_id": by.pk}
-    if row.mass_conversion:
-        values["grouping"] = LeadConversion.Grouping.COMPARE
     details = {"note": storable(note)} if note else {}
     with atomic():
         if row.mass_conversion:
             # Other rows may follow this one.
-            row.mass_conversion.bump_revision()
+            values["grouping"] = LeadConversion.Grouping.COMPARE
+            values["run_revision"] = row.mass_conversion.bump_revision()
         return _move(Move(row=row, to=Status.SKIPPED, by=str(by), values=values, details=details))
 
 
@@ -112,7 +109,7 @@ def request(
     policy_named(policy)
     row = get_or_create_row(connection_id=connection_id, lead_id=lead_id)
     undecided = row.status == Status.PREVIEWED and row.decided_by_id is None
-    if not is_in_run(row) and (row.status == Status.NEW or undecided):
+    if not row.is_in_run and (row.status == Status.NEW or undecided):
         reset = lifecycle.reset_to_new(row, by=str(by or ""), policy=policy)
         move = lifecycle.detached_from_run(reset)
         LeadConversion.objects.move([replace(move, values={**move.values, "policy": policy})])
@@ -150,7 +147,7 @@ def _write_or_mark(move: Move, decisions: Mapping[int, Decision]) -> Move:
     except VALUE_ERRORS as error:
         if is_outage(error):
             raise
-        row = with_is_conclusive(LeadConversion.objects.all()).get(pk=move.row.pk)
+        row = LeadConversion.objects.with_is_conclusive().get(pk=move.row.pk)
         if row.version == move.from_version:
             # A database quotes the whole row in its error.
             shown = None if isinstance(error, DatabaseError) else error

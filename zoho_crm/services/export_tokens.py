@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.models import Connection, ConnectionEvent, SdkToken, Token, atomic
-from zoho_crm.services.connections import data_center_of
+from zoho_crm.services._zoho import data_center_of
 from zoho_crm.types import HiddenVariables, Secret
 
 #: The columns of ``FileStore`` of version 7.0.0, in its order.

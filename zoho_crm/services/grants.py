@@ -7,7 +7,6 @@ Both ways to get tokens end here: the exchange of a code, and tokens that anothe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -15,15 +14,23 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import F
 from django.utils.translation import gettext as _
 
-from zoho_crm.client import Credentials, TokenAuth, ZohoClient
+from zoho_crm import client as zoho
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import DataCenter
 from zoho_crm.exceptions import AccessTokenRejectedError, GrantRefusedError, ServerError
 from zoho_crm.models import Connection, ConnectionEvent, Token, atomic, from_now
-from zoho_crm.models._time import DbNow
-from zoho_crm.services import organisations, refreshing
+from zoho_crm.models._database import DbNow
+from zoho_crm.services import organisations, tokens
 from zoho_crm.services._zoho import api
-from zoho_crm.types import Environment, Organisation, Secret, TokenGrant, User, storable
+from zoho_crm.types import (
+    Environment,
+    Organisation,
+    Secret,
+    TokenGrant,
+    User,
+    ValueObject,
+    storable,
+)
 
 
 def data_center(code: str) -> DataCenter:
@@ -51,13 +58,12 @@ def environment(name: str) -> Environment:
     return Environment(name)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Grant:
+class Grant(ValueObject):
     """The tokens for a consent, with the user and the organisation that they are for."""
 
     center: DataCenter
     environment: Environment
-    credentials: Credentials
+    credentials: zoho.Credentials
     tokens: TokenGrant
     user: User
     organisation: Organisation
@@ -67,7 +73,7 @@ class Grant:
 def read(
     center: DataCenter,
     environments: Sequence[Environment],
-    credentials: Credentials,
+    credentials: zoho.Credentials,
     given: TokenGrant,
 ) -> Grant:
     """
@@ -101,14 +107,15 @@ def _api_server_error(center: DataCenter, api_domain: str) -> GrantRefusedError:
     """Return the error for tokens that are for a server of another data center, or of none."""
     for other in conf().data_centers.values():
         if other.owns_api_domain(api_domain):
-            names = {"found": other.name, "wanted": center.name}
+            found, wanted = str(other.name), str(center.name)
+            names = {"found": found, "wanted": wanted, "data_center": other.code}
             return GrantRefusedError(code="other_data_center", details=names)
     return GrantRefusedError(code="unknown_api_server")
 
 
 def _organisation(
     center: DataCenter, environments: Sequence[Environment], token: Secret
-) -> tuple[ZohoClient, Organisation, Environment]:
+) -> tuple[zoho.ZohoClient, Organisation, Environment]:
     """
     Return the organisation of a token, its environment, and a client for it.
 
@@ -116,7 +123,7 @@ def _organisation(
     """
     wanted, rejected = ", ".join(environments), None
     for origin, environment in _by_origin(center, environments).items():
-        client = ZohoClient(api=api(origin, TokenAuth(token)))
+        client = zoho.ZohoClient(api=api(origin, zoho.TokenAuth(token)))
         try:
             organisation = client.organisation()
         except AccessTokenRejectedError as error:
@@ -229,7 +236,7 @@ def _columns(token: Token, grant: Grant) -> dict[str, Any]:
         "generation": F("generation") + 1,
         "expires_at": from_now(grant.tokens.expires_in),
         "refreshed_at": DbNow(),
-        "renews_early": refreshing.renews_early(grant.tokens),
+        "renews_early": tokens.renews_early(grant.tokens),
         "refresh_owner": "",
         "refresh_until": None,
         "throttled_until": None,

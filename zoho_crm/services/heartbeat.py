@@ -7,7 +7,6 @@ database: the clock of a web host decides nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from django.db.models import BooleanField, Case, F, Q, QuerySet, When
 from zoho_crm.conf import conf
 from zoho_crm.models import Connection, from_now
 from zoho_crm.services import work
+from zoho_crm.types import ValueObject
 
 #: Seconds that a row may be due before workers or sweeps count as missing.
 GRACE_SECONDS = 30.0
@@ -26,8 +26,7 @@ MAX_SWEEP_DELAY_SECONDS = 5.0
 BEAT_COMMAND = "celery -A <project> beat"
 
 
-@dataclass(frozen=True, kw_only=True)
-class MissingWorkers:
+class MissingWorkers(ValueObject):
     """Which of worker and sweep are missing, and when each was last seen, if ever."""
 
     worker: bool
@@ -48,15 +47,14 @@ def missing_workers(rows: QuerySet[Any]) -> MissingWorkers | None:
 
     :param rows: of one connection, with ``due_at``, and none that a pause holds back
     """
-    last = "connection__work__"
-    overdue = _overdue(rows).annotate(
-        worker=_not_since(f"{last}seen_at", max(GRACE_SECONDS, conf().LEASE / 3)),
-        sweep=_not_since(f"{last}swept_at", max(GRACE_SECONDS, 2 * conf().SWEEP_INTERVAL)),
-        worker_seen_at=F(f"{last}seen_at"),
-        sweep_seen_at=F(f"{last}swept_at"),
-    )
-    first = overdue.values("worker", "sweep", "worker_seen_at", "sweep_seen_at").first()
+    first = _with_missing(rows).first()
     return MissingWorkers(**first) if first and (first["worker"] or first["sweep"]) else None
+
+
+def missing_anywhere(rows: QuerySet[Any]) -> MissingWorkers | None:
+    """Return what is missing to act on any of these rows, of any connection; else ``None``."""
+    first = _with_missing(rows).filter(Q(worker=True) | Q(sweep=True)).first()
+    return MissingWorkers(**first) if first else None
 
 
 def missing_workers_of(connection: Connection) -> MissingWorkers | None:
@@ -70,6 +68,21 @@ def connections_without_sweep() -> QuerySet[Connection]:
     since = from_now(-(MAX_MISSED_SWEEPS * conf().SWEEP_INTERVAL + MAX_SWEEP_DELAY_SECONDS))
     active = Connection.objects.filter(status=Connection.Status.ACTIVE, created_at__lte=since)
     return active.exclude(work__swept_at__gt=since)
+
+
+def _with_missing(rows: QuerySet[Any]) -> QuerySet[Any, Any]:
+    """Return the columns of ``MissingWorkers`` for the rows that are overdue."""
+    last = "connection__work__"
+    overdue = _overdue(rows).annotate(
+        worker=_not_since(f"{last}seen_at", max(GRACE_SECONDS, conf().LEASE / 3)),
+        sweep=_not_since(f"{last}swept_at", max(GRACE_SECONDS, 2 * conf().SWEEP_INTERVAL)),
+        worker_seen_at=F(f"{last}seen_at"),
+        sweep_seen_at=F(f"{last}swept_at"),
+    )
+    columns: QuerySet[Any, Any] = overdue.values(
+        "worker", "sweep", "worker_seen_at", "sweep_seen_at"
+    )
+    return columns
 
 
 def _overdue(rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -8,7 +8,7 @@ the one that the source names, and to no other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from django.utils import timezone
@@ -30,7 +30,7 @@ from zoho_crm.models import Token
 from zoho_crm.services import sdk_rows
 from zoho_crm.services.adopt import adopt, all_environments
 from zoho_crm.services.token_sources import FoundToken, Problem
-from zoho_crm.types import NO_SECRET, HiddenVariables, Secret
+from zoho_crm.types import NO_SECRET, HiddenVariables, Secret, ValueObject
 
 #: Rows that one query looks for.
 BATCH_ROWS = 500
@@ -91,8 +91,7 @@ _REASONS_BY_ERROR: dict[type[ZohoError], Reason] = {
 _NEXT_DATA_CENTER = (TransientError, ConnectionLostError, ClientRejectedError)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImportOptions:
+class ImportOptions(ValueObject):
     """What the person who imports adds to a source."""
 
     #: The data centers to ask, in this order; empty for the one that the source names.
@@ -103,8 +102,7 @@ class ImportOptions:
     client_id: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TokenImport:
+class TokenImport(ValueObject):
     """A token of a source, how it is imported, and what became of it."""
 
     found: FoundToken

@@ -27,13 +27,11 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import ConnectionEvent, SdkToken, Token, atomic, from_now
-from zoho_crm.models._time import DbNow
-from zoho_crm.services import grants, refreshing, sdk_rows
-from zoho_crm.services._transactions import in_transaction
-from zoho_crm.services._zoho import api
+from zoho_crm.models._database import DbNow
+from zoho_crm.services import grants, sdk_rows, tokens
+from zoho_crm.services._zoho import api, in_transaction
 from zoho_crm.services.adopt import adopt, all_environments
-from zoho_crm.services.sdk_failures import problem_of
-from zoho_crm.services.sdk_rows import SdkGrant
+from zoho_crm.services.sdk_rows import SdkGrant, problem_of
 from zoho_crm.types import NO_SECRET
 
 logger = logging.getLogger(__name__)
@@ -103,13 +101,13 @@ def usable(row: SdkToken) -> SdkToken:
     What only the SDK can refresh, because the refresh token or the client is not known, or the data
     center is none of ours, is returned as it is.
 
-    :raises ZohoError: as ``refreshing.valid_access_token``
+    :raises ZohoError: as ``tokens.valid_access_token``
     """
     is_whole = row.refresh_token_cipher and row.client_secret_cipher and row.client_id
     if not (is_whole and _data_center(row.api_domain)):
         return row
     try:
-        kept = refreshing.usable_row(_KeptGrant(row.pk))
+        kept = tokens.usable_row(_KeptGrant(row.pk))
     except SdkToken.DoesNotExist:
         # Another process has moved it to a token meanwhile, or deleted it.
         return sdk_rows.row_of_id(str(row.pk)) or row
@@ -117,13 +115,13 @@ def usable(row: SdkToken) -> SdkToken:
 
 
 @dataclass(frozen=True)
-class _KeptGrant(refreshing.StoredGrant[SdkToken]):
+class _KeptGrant(tokens.StoredGrant[SdkToken]):
     """A grant that is kept, by the id of its row."""
 
     row_id: int
 
     def read(self) -> SdkToken:
-        rows = SdkToken.objects.with_freshness(**refreshing.freshness_margins())
+        rows = SdkToken.objects.with_freshness(**tokens.freshness_margins())
         row: SdkToken = rows.get(pk=self.row_id, token=None)
         if row.status != SdkToken.Status.ACTIVE:
             raise ConnectionLostError(code="sdk_lost", details={"user": row.user_name or str(row)})

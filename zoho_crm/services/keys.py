@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 
 from django.core.exceptions import ImproperlyConfigured
 
 from zoho_crm import crypto
 from zoho_crm.exceptions import SecretUnreadableError
-from zoho_crm.models import AuthorizationRequest, EncryptedModel, SdkToken, Token, batches
-from zoho_crm.types import Secret
+from zoho_crm.models import (
+    AuthorizationRequest,
+    EncryptedModel,
+    EnteredClient,
+    SdkToken,
+    Token,
+    batches,
+)
+from zoho_crm.types import Secret, ValueObject
 
 FINGERPRINT_DIGITS = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ciphertext:
+class Ciphertext(ValueObject):
     """One encrypted secret: its row, and which of the row's secrets it is."""
 
     row: EncryptedModel | AuthorizationRequest
@@ -73,8 +78,7 @@ class Ciphertext:
         return {self.column: crypto.encrypt(secret, place=self.row.state_hash)}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rotation:
+class Rotation(ValueObject):
     """The result of a key rotation: ciphertexts by key id, before and after."""
 
     before: Mapping[str, int]
@@ -83,8 +87,7 @@ class Rotation:
     unreadable: Mapping[str, list[str]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fingerprint:
+class Fingerprint(ValueObject):
     """What may be shown of a stored secret; all empty where there is none."""
 
     #: The first hex digits of its SHA-256; empty if it cannot be decrypted.
@@ -97,10 +100,9 @@ class Fingerprint:
 
 def ciphertexts() -> Iterator[Ciphertext]:
     """Yield every place where an encrypted secret can be stored; its text may be empty."""
-    for token in chain.from_iterable(batches(Token.objects.all())):
-        yield from (Ciphertext(row=token, secret=name) for name in Token.SECRETS)
-    for kept in chain.from_iterable(batches(SdkToken.objects.all())):
-        yield from (Ciphertext(row=kept, secret=name) for name in SdkToken.SECRETS)
+    for model in (Token, SdkToken, EnteredClient):
+        for row in chain.from_iterable(batches(model._default_manager.all())):
+            yield from (Ciphertext(row=row, secret=name) for name in model.SECRETS)
     for request in chain.from_iterable(batches(AuthorizationRequest.objects.all())):
         yield Ciphertext(row=request, secret="verifier")
 

@@ -1,7 +1,7 @@
 """
 The status changes of one lead's row: one function for each event, from the row to a ``Move``.
 
-Nothing here reads or writes the tables. A conversion is proved by two things only: Zoho's success
+Nothing here writes to the tables. A conversion is proved by two things only: Zoho's success
 answer to our call, or a read that shows the lead converted. A call that may have been processed
 makes the row ``UNKNOWN``, until enough reads, late enough and far enough apart, show the lead open.
 """
@@ -15,14 +15,15 @@ from typing import Any, TypeAlias
 
 from django.db.models import DateTimeField, Value
 from django.db.models.functions import Least
+from django.utils.translation import gettext as _
 
-from zoho_crm.client import convert_body
+from zoho_crm import client as zoho
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import AlreadyConvertedError, PlanError, RequestRefusedError, ZohoError
 from zoho_crm.matching import Preview, check_plan, propose
-from zoho_crm.models import LeadConversion, from_now
+from zoho_crm.models import LeadConversion, OutboxRecord, from_now
+from zoho_crm.models._database import DbNow
 from zoho_crm.models._moves import Move
-from zoho_crm.models._time import DbNow
 from zoho_crm.types import (
     ConversionPlan,
     Converted,
@@ -45,6 +46,8 @@ FIRST_SCHEDULED_READ_SECONDS = 10.0
 #: The longest delay of a retry, in units of the setting ``READ_SPACING``.
 MAX_RETRY_DELAY_IN_READ_SPACINGS = 5
 MAX_RETRY_COUNT = 100
+#: The length of the column ``matched_on``.
+MAX_LISTED_LENGTH = 200
 ALREADY_CONVERTED = "ID_ALREADY_CONVERTED"
 #: Columns of a row that no worker acts on, and of a row without an error.
 AT_REST: Values = {"due_at": None, "retry_count": 0}
@@ -54,12 +57,14 @@ NO_RUN: Values = {
     **dict.fromkeys(("mass_conversion", "job", "follows")),
     **dict.fromkeys(("joins", "effect", "contact_key", "account_key", "similar_key"), ""),
     "grouping": LeadConversion.Grouping.DONE,
+    "run_revision": 0,
 }
 
 #: Columns of a row whose retention period is over.
 NO_PERSONAL_DATA: Values = {
     **dict.fromkeys(("lead_snapshot", "options_snapshot", "plan", "error_details")),
     **dict.fromkeys(("error_message", "contact_key", "account_key", "similar_key"), ""),
+    **dict.fromkeys(("lead_owner_id", "matched_on"), ""),
 }
 
 
@@ -71,7 +76,7 @@ def retry_delay(retry_count: int, first: float = FIRST_RETRY_SECONDS, growth: fl
 
 def payload_hash(row: LeadConversion) -> str:
     """Return the SHA-256 of the request body of a row's plan; the journal keeps it."""
-    return body_hash(convert_body(row.stored_plan() or ConversionPlan()))
+    return body_hash(zoho.convert_body(row.stored_plan() or ConversionPlan()))
 
 
 def body_hash(body: JsonObject) -> str:
@@ -79,13 +84,16 @@ def body_hash(body: JsonObject) -> str:
     return hashlib.sha256(json_text(body, sort_keys=True).encode()).hexdigest()
 
 
-def _error_columns(error: ZohoError) -> Values:
-    """Return the columns of a row that hold an error: the message is Zoho's, or empty."""
+def error_columns(error: ZohoError) -> Values:
+    """Return the columns of a row that hold an error: messages are Zoho's, or empty."""
     columns: Values = {"error_code": error.code[:60] or "REFUSED", "error_message": error.message}
-    return {**columns, "error_details": error.problems}
+    problems = error.problems
+    if error.has_coded_message:  # the sentences of ours may have values
+        problems = list(map(_without_message, problems))
+    return {**columns, "error_details": problems}
 
 
-def _error_details(error: ZohoError) -> JsonObject:
+def error_details(error: ZohoError) -> JsonObject:
     """Return what the journal keeps of an error: codes and field names, no personal data."""
     first, *more = [_without_message(problem) for problem in error.problems]
     several = {"errors": [first, *more]} if more else first
@@ -96,7 +104,8 @@ def _without_message(problem: JsonObject) -> JsonObject:
     return {name: value for name, value in problem.items() if name != "message"}
 
 
-def _next_retry_count(row: LeadConversion) -> int:
+def next_retry_count(row: LeadConversion | OutboxRecord) -> int:
+    """Return the number of failed tries in a row after one more, as far as it is counted."""
     return min(row.retry_count + 1, MAX_RETRY_COUNT)
 
 
@@ -108,9 +117,7 @@ def previewed(row: LeadConversion, preview: Preview, *, by: str = "") -> Move:
     columns: Values = {
         "verdict": preview.verdict,
         "reason": preview.reason[:200],
-        "lead_snapshot": as_json(preview.lead),
-        "options_snapshot": as_json(preview.options),
-        "previewed_at": DbNow(),
+        **_read_columns(preview),
     }
     if preview.lead and preview.lead.converted:
         return read_converted(row, preview.lead.converted, by=by, **columns)
@@ -120,6 +127,25 @@ def previewed(row: LeadConversion, preview: Preview, *, by: str = "") -> Move:
         values |= {"plan": as_json(proposal), "decided_by": None}
     details = {"verdict": preview.verdict, "reason": preview.reason}
     return Move(row=row, to=Status.PREVIEWED, by=by, values=values, details=details)
+
+
+def _read_columns(preview: Preview) -> Values:
+    """Return the columns that hold what was read for a preview, and what lists filter by of it."""
+    lead, options = preview.lead, preview.options
+    return {
+        "lead_snapshot": as_json(lead),
+        "options_snapshot": as_json(options),
+        "lead_owner_id": lead.owner.id[:19] if lead and lead.owner else "",
+        "matched_on": _listed(sorted(options.matched_fields())),
+        "previewed_at": DbNow(),
+    }
+
+
+def _listed(names: list[str]) -> str:
+    """Return names between commas, without the last ones if the column has no room for them."""
+    while len(text := ",".join(["", *names, ""])) > MAX_LISTED_LENGTH:
+        names = names[:-1]
+    return text if names else ""
 
 
 def _decided_plan_still_fits(row: LeadConversion, preview: Preview) -> bool:
@@ -136,11 +162,7 @@ def _decided_plan_still_fits(row: LeadConversion, preview: Preview) -> bool:
 
 def preview_renewed(row: LeadConversion, preview: Preview) -> Move:
     """Return the move of an approved row whose outdated preview was renewed without a change."""
-    values: Values = {
-        "lead_snapshot": as_json(preview.lead),
-        "options_snapshot": as_json(preview.options),
-    }
-    values |= {"previewed_at": DbNow(), "due_at": DbNow(), "retry_count": 0}
+    values: Values = {**_read_columns(preview), "due_at": DbNow(), "retry_count": 0}
     return Move(row=row, to=Status.READY, values=values, details={"renewed": True})
 
 
@@ -184,17 +206,33 @@ def reopened(row: LeadConversion, *, by: str = "", **details: Any) -> Move:
     )
 
 
+def check_not_in_run(row: LeadConversion) -> None:
+    """
+    Raise an error if a row belongs to a mass conversion that has not ended.
+
+    :raises RequestRefusedError: with the code ``in_run``
+    """
+    if row.is_in_run:
+        message = _("This lead is in run %s; decide it there, or cancel that first.")
+        raise RequestRefusedError(message % row.mass_conversion, code="in_run")
+
+
 def detached_from_run(move: Move) -> Move:
-    """Return the move with columns that take the row out of its ended mass conversion."""
+    """
+    Return the move with columns that take the row out of its mass conversion.
+
+    :raises RequestRefusedError: if that has not ended
+    """
+    check_not_in_run(move.row)
     return replace(move, values={**move.values, **NO_RUN})
 
 
 def postponed(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:
     """Return the move after a failed read: the row is due again after the retry delay, or now."""
     wait = 0.0 if at_once else retry_delay(row.retry_count)
-    values: Values = {"retry_count": _next_retry_count(row), **_due_column(row, from_now(wait))}
+    values: Values = {"retry_count": next_retry_count(row), **_due_column(row, from_now(wait))}
     values |= {"empty_reads": 0} if row.status in (Status.NEW, Status.READY) else {}
-    return Move(row=row, to=Status(row.status), values=values, details=_error_details(error))
+    return Move(row=row, to=Status(row.status), values=values, details=error_details(error))
 
 
 def may_appear_later(row: LeadConversion) -> bool:
@@ -255,9 +293,9 @@ def answered(row: LeadConversion, answer: Converted | Scheduled) -> Move:
 def refused(row: LeadConversion, error: RequestRefusedError) -> Move:
     """Return the move for a refusal: FAILED, or UNKNOWN if an earlier call may have converted."""
     if row.in_doubt:
-        return outcome_unknown(row, error, quiet=conf().QUIET_PERIOD, **_error_columns(error))
-    values: Values = {**_failed(row), **_error_columns(error)}
-    return Move(row=row, to=Status.FAILED, values=values, details=_error_details(error))
+        return outcome_unknown(row, error, quiet=conf().QUIET_PERIOD, **error_columns(error))
+    values: Values = {**_failed(row), **error_columns(error)}
+    return Move(row=row, to=Status.FAILED, values=values, details=error_details(error))
 
 
 def _failed(row: LeadConversion) -> Values:
@@ -267,16 +305,16 @@ def _failed(row: LeadConversion) -> Values:
 
 def already_converted(row: LeadConversion, error: AlreadyConvertedError) -> Move:
     """Return the move for Zoho's answer "already converted": a read has to show its records."""
-    evidence = {**_error_columns(error), "error_code": ALREADY_CONVERTED}
+    evidence = {**error_columns(error), "error_code": ALREADY_CONVERTED}
     return outcome_unknown(row, error, quiet=conf().QUIET_PERIOD, **evidence)
 
 
 def not_processed(row: LeadConversion, error: ZohoError, *, at_once: bool = False) -> Move:
     """Return the move for a call that was certainly not processed: READY, without the attempt."""
     wait = 0.0 if at_once else retry_delay(row.retry_count)
-    values: Values = {"attempts": row.attempts - 1, "retry_count": _next_retry_count(row)}
+    values: Values = {"attempts": row.attempts - 1, "retry_count": next_retry_count(row)}
     values |= {"due_at": from_now(wait)}
-    return Move(row=row, to=Status.READY, values=values, details=_error_details(error))
+    return Move(row=row, to=Status.READY, values=values, details=error_details(error))
 
 
 def answer_lost(
@@ -330,7 +368,7 @@ def outcome_unknown(
     """
     start: Values = {"negative_reads": 0, "empty_reads": 0, "retry_count": 0}
     start |= {"due_at": from_now(FIRST_RETRY_SECONDS), "quiet_until": from_now(quiet)}
-    details = _error_details(error) if error else {}
+    details = error_details(error) if error else {}
     return Move(row=row, to=Status.UNKNOWN, values={**start, **values}, details=details)
 
 
@@ -384,14 +422,14 @@ def _early_read(row: LeadConversion) -> Move:
     if row.job_id:  # a job may take hours: its rows are also read before the quiet period ends
         wait = from_now(retry_delay(row.retry_count, FIRST_SCHEDULED_READ_SECONDS))
         values = {"due_at": Least(wait, Value(row.quiet_until, DateTimeField()))}
-        values |= {"retry_count": _next_retry_count(row)}
+        values |= {"retry_count": next_retry_count(row)}
     return Move(row=row, to=Status.UNKNOWN, values=values, details={"read": "open", "early": True})
 
 
 def _still_scheduled(row: LeadConversion, *, is_over: bool) -> Move:
     if is_over:
         return outcome_unknown(row, None, quiet=conf().MASS_QUIET_PERIOD)
-    values: Values = {"retry_count": _next_retry_count(row)}
+    values: Values = {"retry_count": next_retry_count(row)}
     values |= {"due_at": from_now(retry_delay(row.retry_count + 1, FIRST_SCHEDULED_READ_SECONDS))}
     return Move(row=row, to=Status.SCHEDULED, values=values, details={"read": "open"})
 

@@ -10,10 +10,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from zoho_crm.client import ZohoClient
+from zoho_crm import client as zoho
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection, from_now
-from zoho_crm.models._time import DbNow
 from zoho_crm.types import Organisation
 
 #: Seconds until a worker reads them again, and until it does so after an error.
@@ -21,7 +20,7 @@ READ_AGAIN_SECONDS = 86_400
 RETRY_SECONDS = 3_600
 
 
-def mapped_fields(client: ZohoClient) -> tuple[str, ...] | None:
+def mapped_fields(client: zoho.ZohoClient) -> tuple[str, ...] | None:
     """Return the lead fields that a conversion carries over; ``None`` if they cannot be read."""
     try:
         return client.mapped_lead_fields()
@@ -35,6 +34,7 @@ def columns(organisation: Organisation, mapped_fields: tuple[str, ...] | None) -
     return {
         "org_name": organisation.name[:200],
         "zgid": organisation.zgid,
+        "domain_name": organisation.domain_name,
         "edition": organisation.edition[:50],
         "licences": organisation.licences,
         "organisation_due_at": from_now(READ_AGAIN_SECONDS),
@@ -49,12 +49,6 @@ def difference(connection: Connection, found: Organisation) -> str:
     if found.environment not in {connection.environment, None}:
         return _("This is a %s organisation now.") % found.environment
     return ""
-
-
-def is_due(connection_id: int) -> bool:
-    """Return whether it is time to read the organisation of a connection again."""
-    due = Connection.objects.filter(pk=connection_id, organisation_due_at__lte=DbNow())
-    return due.exists()
 
 
 def store(connection_id: int, read: dict[str, Any]) -> None:

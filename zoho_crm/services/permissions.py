@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from django.contrib.auth.models import Group, Permission
 from django.db import router, transaction
 from django.db.models import QuerySet
+
+from zoho_crm.types import ValueObject
 
 APP_LABEL = "zoho_crm"
 
@@ -21,6 +22,8 @@ VIEWERS = frozenset(
         "view_massconversion",
         "view_massconversionjob",
         "view_massconversionline",
+        "view_outboxrecord",
+        "view_outboxrecordevent",
         "view_policy",
     }
 )
@@ -29,15 +32,19 @@ OPERATORS = VIEWERS | {
     "preview_leadconversion",
     "approve_leadconversion",
     "resolve_leadconversion",
+    "add_outboxrecord",
+    "resolve_outboxrecord",
     "export_leadconversion",
     "prepare_massconversion",
     "pause_massconversion",
 }
 MANAGERS = OPERATORS | {
     "connect_connection",
+    "change_connection",
     "disconnect_connection",
     "view_token",
     "view_payload_leadconversion",
+    "view_payload_outboxrecord",
     "run_massconversion",
     "add_policy",
     "change_policy",
@@ -51,8 +58,7 @@ GROUPS: Mapping[str, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class UpdatedGroup:
+class UpdatedGroup(ValueObject):
     """The state of a group after an update: its permissions, and how many were added or removed."""
 
     name: str

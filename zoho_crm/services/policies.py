@@ -8,8 +8,8 @@ from datetime import datetime
 from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 
+from zoho_crm import client as zoho
 from zoho_crm import matching
-from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import PlanError
 from zoho_crm.matching import POLICIES, Action, Decision, DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion
@@ -66,7 +66,7 @@ def decision_on(row: LeadConversion, policy: Policy) -> Decision:
 
 
 def context_for(
-    client: ZohoClient,
+    client: zoho.ZohoClient,
     policy: Policy,
     preview: Preview,
     active_owners: frozenset[str] | None = None,
@@ -85,7 +85,9 @@ def context_for(
     return DecisionContext(today=localdate(), active_owners=active_owners, latest=latest)
 
 
-def match_times(client: ZohoClient, policy: Policy, preview: Preview) -> Mapping[str, datetime]:
+def match_times(
+    client: zoho.ZohoClient, policy: Policy, preview: Preview
+) -> Mapping[str, datetime]:
     """
     Return when each of several matches was created or last active, by record id.
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.utils.translation import gettext as _
 
+from zoho_crm import client as zoho
 from zoho_crm import matching
-from zoho_crm.client import ZohoClient
 from zoho_crm.datacenters import LOCAL
 from zoho_crm.exceptions import AlreadyConvertedError, RequestRefusedError, TransportError
 from zoho_crm.matching import Preview
 from zoho_crm.models import Connection, LeadConversion, atomic
-from zoho_crm.models._time import DbNow
+from zoho_crm.models._database import DbNow
 from zoho_crm.services import clients, lifecycle
 from zoho_crm.types import Environment, Lead, Verdict, is_record_id
 
@@ -90,25 +89,7 @@ def _checked_id(lead_id: str) -> str:
     return lead_id
 
 
-def is_in_run(row: LeadConversion) -> bool:
-    """Return whether a row belongs to a mass conversion that has not ended."""
-    return row.mass_conversion is not None and row.mass_conversion.is_open
-
-
-def check_not_in_run(row: LeadConversion) -> None:
-    """
-    Raise an error if a row belongs to a mass conversion that has not ended.
-
-    :raises RequestRefusedError: with the code ``in_run``
-    """
-    if is_in_run(row):
-        message = _(
-            "This lead is in the mass conversion %s; decide it there, or cancel that first."
-        )
-        raise RequestRefusedError(message % row.mass_conversion, code="in_run")
-
-
-def fetch_preview(client: ZohoClient, lead_id: str) -> Preview:
+def fetch_preview(client: zoho.ZohoClient, lead_id: str) -> Preview:
     """
     Read a lead, then its conversion options, and return them with their verdict; nothing is stored.
 
@@ -123,7 +104,7 @@ def needs_no_options(lead: Lead | None) -> bool:
     return lead is None or lead.converted is not None or bool(lead.obstacle)
 
 
-def assess_with_options(client: ZohoClient, lead: Lead | None) -> Preview:
+def assess_with_options(client: zoho.ZohoClient, lead: Lead | None) -> Preview:
     """
     Read the conversion options of a lead that was just read, if needed; return its preview.
 
@@ -159,7 +140,7 @@ def may_be_previewed(row: LeadConversion) -> bool:
     else:
         is_possible = row.status in PREVIEWABLE | REOPENABLE
     if is_possible:
-        check_not_in_run(row)
+        lifecycle.check_not_in_run(row)
     return is_possible
 
 
@@ -169,10 +150,10 @@ def store_preview(row: LeadConversion, found: Preview, *, who: str = "") -> Lead
 
     :raises RequestRefusedError: if the lead was put into a mass conversion meanwhile
     """
+    # What a person looks at again, after a refusal say, waits for a person.
+    is_requested = row.status == Status.NEW and bool(row.policy)
     row = _reopen(row, found, who)
     if row.status in PREVIEWABLE:
-        check_not_in_run(row)
-        is_requested = row.status == Status.NEW and bool(row.policy)
         with atomic():
             LeadConversion.objects.move(
                 [lifecycle.detached_from_run(lifecycle.previewed(row, found, by=who))]

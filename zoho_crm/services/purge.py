@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -14,20 +13,25 @@ from zoho_crm.models import (
     ApiUsage,
     AuthorizationRequest,
     ConnectionEvent,
+    EnteredClient,
     LeadConversion,
     LeadConversionEvent,
     MassConversion,
     MassConversionLine,
+    OutboxRecord,
+    OutboxRecordEvent,
     SdkFailure,
     SdkToken,
     Token,
     from_now,
 )
+from zoho_crm.models._database import DbNow
 from zoho_crm.models._moves import Move
-from zoho_crm.models._time import DbNow
 from zoho_crm.services import lifecycle
+from zoho_crm.services.outbox._lifecycle import NO_PERSONAL_DATA as NO_VALUES
 from zoho_crm.services.presentation import REASONS
-from zoho_crm.types import Verdict
+from zoho_crm.services.selections import expired_selections
+from zoho_crm.types import ValueObject, Verdict
 
 Status = LeadConversion.Status
 FINISHED = (Status.CONVERTED, Status.FAILED, Status.SKIPPED)
@@ -35,8 +39,7 @@ FINISHED = (Status.CONVERTED, Status.FAILED, Status.SKIPPED)
 BATCH_ROWS = 1000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Purge:
+class Purge(ValueObject):
     """How many rows of each kind are purged, or would be."""
 
     before_images: int
@@ -47,6 +50,8 @@ class Purge:
     events: int
     usage: int
     requests: int
+    selections: int
+    outbox: int
 
 
 def purge(*, days: float | None = None, execute: bool = False) -> Purge:
@@ -63,14 +68,17 @@ def purge(*, days: float | None = None, execute: bool = False) -> Purge:
         "usage": [ApiUsage.objects.filter(hour__lt=age)],
         "requests": [
             AuthorizationRequest.objects.filter(expires_at__lt=DbNow()),
+            EnteredClient.objects.filter(expires_at__lt=DbNow()),
             _ended_grants(age),
             SdkFailure.objects.filter(at__lt=age),
         ],
+        "selections": [expired_selections()],
     }
     found = Purge(
         **_purge_leads(age, execute=execute),
         **_purge_runs(age, execute=execute),
         users=_purge_users(age, execute=execute),
+        outbox=_purge_outbox(age, execute=execute),
         **{name: sum(rows.count() for rows in sets) for name, sets in deleted.items()},
     )
     if execute:
@@ -156,6 +164,18 @@ def _purge_runs(age: Any, *, execute: bool) -> dict[str, int]:
         ended.exclude(paused_details={}).update(paused_reason="", paused_details={})
         ended.update(page_token="")
         filtered.update(filters={})
+    return found
+
+
+def _purge_outbox(age: Any, *, execute: bool) -> int:
+    """Purge the values of pushed records that are done with; return the number of rows."""
+    done = (OutboxRecord.Status.SENT, OutboxRecord.Status.SKIPPED)
+    ended = OutboxRecord.objects.filter(status__in=done, finished_at__lt=age)
+    with_values = ended.filter(values__isnull=False)
+    found = with_values.count()
+    if execute:
+        OutboxRecordEvent.objects.filter(record__in=ended).exclude(details={}).update(details={})
+        with_values.update(**NO_VALUES)
     return found
 
 

@@ -1,11 +1,10 @@
-"""What became of the leads of runs, in numbers: by status, verdict, cause and reason."""
+"""Runs in numbers: their leads by status, verdict, cause and reason."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Max, Q, QuerySet
@@ -19,10 +18,13 @@ from zoho_crm.models import (
     MassConversionLine,
 )
 from zoho_crm.services.presentation import error_code_text
+from zoho_crm.types import ValueObject
 
 Status = LeadConversion.Status
 #: Statuses of leads that were not converted and need a person.
 REFUSED = (Status.FAILED, Status.NEEDS_REVIEW)
+#: In the counts that a run stored: leads that were taken up elsewhere since it ended.
+TAKEN_ELSEWHERE = "elsewhere"
 #: What is counted of the leads of a verdict.
 COUNT_FILTERS: Mapping[str, Q] = {
     "leads": Q(),
@@ -35,8 +37,7 @@ COUNT_FILTERS: Mapping[str, Q] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cause:
+class Cause(ValueObject):
     """Why a number of leads was refused: an error code, with the message of one of them."""
 
     code: str
@@ -69,7 +70,7 @@ def causes(run: MassConversion, *, limit: int, statuses: Collection[str] = REFUS
     """Return why leads were refused, by error code and field, the most frequent cause first."""
     refused = rows_of(run).filter(status__in=statuses).order_by().annotate(field=REFUSED_FIELD)
     groups = refused.values("error_code", "field")
-    counts = groups.annotate(count=Count("pk"), example=Max("error_message"))
+    counted = groups.annotate(count=Count("pk"), example=Max("error_message"))
     return [
         Cause(
             code=group["error_code"],
@@ -78,21 +79,56 @@ def causes(run: MassConversion, *, limit: int, statuses: Collection[str] = REFUS
                 group["error_code"], group["example"], [{"api_name": group["field"]}]
             ),
         )
-        for group in counts.order_by("-count", "error_code")[:limit]
+        for group in counted.order_by("-count", "error_code")[:limit]
     ]
+
+
+class Progress(ValueObject):
+    """How far a run is in its present stage; ``total`` is 0 while its leads are taken in."""
+
+    done: int
+    total: int
+    #: Whether workers act on it, so that it changes by itself.
+    is_moving: bool
+    #: Number of leads by what became of them, with the status that they have.
+    outcomes: dict[str, int]
+
+    @property
+    def percent(self) -> int:
+        """The share of the leads that are through."""
+        return 100 * self.done // self.total if self.total else 0
+
+
+def progress(run: MassConversion, counts: Mapping[str, int]) -> Progress:
+    """Return how far a run is: with the previews before the review, with the outcomes after it."""
+    total = lead_count(counts)
+    stage = MassConversion.Stage
+    unfinished = counts.get(Status.NEW, 0)
+    if run.stage == stage.CONVERTING:
+        # Leads without a decision, and those that are left out, stay as they are.
+        ended = (Status.CONVERTED, Status.FAILED, Status.NEEDS_REVIEW)
+        unfinished = counts["decided"] + sum(counts.get(status, 0) for status in IN_PROGRESS)
+        total = unfinished + sum(counts.get(status, 0) for status in ended)
+    outcomes = (Status.CONVERTED, Status.UNKNOWN, Status.NEEDS_REVIEW, Status.FAILED)
+    return Progress(
+        done=total - unfinished,
+        total=0 if run.stage == stage.STAGING else total,
+        is_moving=run.stage in (stage.STAGING, stage.PREVIEWING, stage.CONVERTING),
+        outcomes={str(status): counts[status] for status in outcomes if counts.get(status)},
+    )
 
 
 def left_out_lines(run: MassConversion) -> list[tuple[str, int]]:
     """Return how many lines of the source were left out, by the label of the reason."""
     groups = run.lines.order_by().values_list("reason").annotate(Count("pk"))
-    counts: dict[str, int] = dict(groups)
+    numbers: dict[str, int] = dict(groups)
     reasons = MassConversionLine.Reason
-    return [(str(reason.label), counts[reason]) for reason in reasons if reason in counts]
+    return [(str(reason.label), numbers[reason]) for reason in reasons if reason in numbers]
 
 
 def lead_count(counts: Mapping[str, int]) -> int:
     """Return the number of leads of a run, from its counts by status."""
-    return sum(counts.get(status, 0) for status in Status)
+    return sum(counts.get(name, 0) for name in (*Status, TAKEN_ELSEWHERE))
 
 
 def status_counts(runs: Collection[MassConversion]) -> Mapping[int, Counter[str]]:
@@ -118,3 +154,24 @@ def duration_text(seconds: int) -> str:
         return ngettext("%(count)s minute", "%(count)s minutes", minutes) % {"count": minutes}
     hours = math.ceil(minutes / 60)
     return ngettext("%(count)s hour", "%(count)s hours", hours) % {"count": hours}
+
+
+def counts(run: MassConversion) -> dict[str, int]:
+    """
+    Return the number of rows by status and by verdict, and of decided rows as ``decided``.
+
+    For a run that has ended these are the numbers stored when it ended.
+    """
+    if run.counts is not None:
+        return dict(run.counts)
+    groups = rows_of(run).order_by().values("status", "verdict").annotate(count=Count("pk"))
+    result: dict[str, int] = {}
+    for group in groups:
+        for key in filter(None, (group["status"], group["verdict"])):
+            result[key] = result.get(key, 0) + group["count"]
+    return {**result, "decided": decided_count(run)}
+
+
+def decided_count(run: MassConversion) -> int:
+    """Return the number of rows that would be converted if the run were started now."""
+    return run.rows.decided().count()

@@ -7,29 +7,32 @@ SHA-256; no row is decrypted to search.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
+from django.db import DatabaseError, InterfaceError
 from django.db.models import QuerySet
 
 from zoho_crm import crypto
 from zoho_crm.conf import conf
 from zoho_crm.datacenters import api_domain_of_token, origin_of, places_of
 from zoho_crm.exceptions import RequestRefusedError
-from zoho_crm.models import SdkToken, Token, batches
-from zoho_crm.models._time import DbNow
-from zoho_crm.services.connections import data_center_of
-from zoho_crm.types import NO_SECRET, Secret, storable
+from zoho_crm.models import SdkFailure, SdkToken, Token, atomic, batches
+from zoho_crm.models._database import DbNow
+from zoho_crm.services._zoho import data_center_of
+from zoho_crm.types import NO_SECRET, Secret, ValueObject, storable
+
+logger = logging.getLogger(__name__)
 
 #: Characters of an id, which is that of a row.
 MAX_ID_DIGITS = 18
 
 
-@dataclass(frozen=True, kw_only=True)
-class SdkGrant:
+class SdkGrant(ValueObject):
     """The values of the SDK's ``OAuthToken``; what it does not have is empty."""
 
     id: str = ""
@@ -262,3 +265,38 @@ def write(row: SdkToken, columns: dict[str, Any]) -> None:
     """Write columns that have changed; nothing is written if none has."""
     if columns:
         SdkToken.objects.filter(pk=row.pk).update(**columns)
+
+
+# Grants that could not be stored: remembered until the SDK stores them after all. It swallows the
+# error and only logs it, so nothing else would show it to a person
+
+
+def remember_failure(given: SdkGrant, error: Exception) -> None:
+    """Remember why a grant was not stored; if the database fails, only the log has it."""
+    key, *_others = keys_of(given) or [""]
+    values = {"user_name": storable(given.user_name), "problem": problem_of(error), "at": DbNow()}
+    try:
+        with atomic():
+            if not SdkFailure.objects.filter(key=key).update(**values):
+                SdkFailure.objects.create(key=key, **values)
+    except (DatabaseError, InterfaceError) as failure:
+        logger.warning("The doctor cannot show that a token was not stored: %s", failure)
+
+
+def forget_failures(stored: SdkGrant) -> None:
+    """Forget the failures of a grant that was stored."""
+    failures = SdkFailure.objects.filter(key__in=keys_of(stored))
+    if failures.exists():
+        failures.delete()
+
+
+def keys_of(given: SdkGrant) -> list[str]:
+    """Return by what a grant is known again: the SHA-256 of its user's name and of its tokens."""
+    secrets = (given.refresh_token, given.grant_token, given.access_token)
+    of_secrets = [crypto.digest(secret) for secret in secrets if secret]
+    return [digest(given.user_name), *of_secrets] if given.user_name else of_secrets
+
+
+def problem_of(error: Exception) -> str:
+    """Return an error as it is stored: its code, or else the name of its class."""
+    return storable(getattr(error, "code", "") or type(error).__name__, 100)

@@ -18,8 +18,8 @@ from zoho_crm import crypto
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import RequestRefusedError, ZohoError
 from zoho_crm.models import Connection, ConnectionEvent, SdkToken, Token, atomic
-from zoho_crm.models._time import DbNow
-from zoho_crm.services import kept_grants, refreshing, sdk_failures, sdk_rows, tokens, users
+from zoho_crm.models._database import DbNow
+from zoho_crm.services import kept_grants, sdk_rows, tokens, users
 from zoho_crm.services.sdk_rows import SdkGrant
 
 
@@ -58,9 +58,9 @@ def save(given: SdkGrant) -> str:
     try:
         sdk_id = _saved(given)
     except (ZohoError, ImproperlyConfigured, DatabaseError, InterfaceError) as error:
-        sdk_failures.remember(given, error)
+        sdk_rows.remember_failure(given, error)
         raise
-    sdk_failures.forget(given)
+    sdk_rows.forget_failures(given)
     return sdk_id
 
 
@@ -117,7 +117,7 @@ def _is_fresh(row: SdkToken, token: Token) -> bool:
     if token.status != Token.Status.ACTIVE or not (read_at and token.expires_at):
         return False
     left = (token.expires_at - read_at).total_seconds()
-    return left > max(refreshing.REFRESH_EARLY_SECONDS, conf().CALL_DEADLINE)
+    return left > max(tokens.REFRESH_EARLY_SECONDS, conf().CALL_DEADLINE)
 
 
 # Saving

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from django.db.models import Q, QuerySet
-
-from zoho_crm.models import LeadConversion, holds
-from zoho_crm.models._time import DbNow
+from zoho_crm.models import LeadConversion
 from zoho_crm.services import clients, lifecycle
 
 IN_DOUBT = (LeadConversion.Status.UNKNOWN, LeadConversion.Status.SCHEDULED)
@@ -22,9 +17,8 @@ def settle(*, conversion_id: int) -> LeadConversion:
 
     :raises ZohoError: if Zoho cannot be asked; then nothing is recorded
     """
-    row = with_is_conclusive(LeadConversion.objects.select_related("connection")).get(
-        pk=conversion_id
-    )
+    rows = LeadConversion.objects.with_is_conclusive().select_related("connection")
+    row = rows.get(pk=conversion_id)
     if row.status not in IN_DOUBT:
         return row
     lead = clients.client_for(row.connection).leads.get_many([row.lead_id]).get(row.lead_id)
@@ -34,10 +28,3 @@ def settle(*, conversion_id: int) -> LeadConversion:
         )
         row.refresh_from_db()
     return row
-
-
-def with_is_conclusive(rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
-    """Annotate ``is_conclusive``: whether a read that starts now may count as "not converted"."""
-    is_due = Q(due_at__lte=DbNow(), quiet_until__lte=DbNow())
-    flags: dict[str, Any] = {"is_conclusive": holds(is_due)}
-    return rows.annotate(**flags)

@@ -15,9 +15,22 @@ from django.db.models import Model, Q, QuerySet
 from django.dispatch import Signal
 
 from zoho_crm.conf import conf
-from zoho_crm.models import Connection, ConnectionEvent, LeadConversion, MassConversion, from_now
-from zoho_crm.models._time import DbNow
-from zoho_crm.signals import connection_lost, lead_converted, mass_conversion_finished
+from zoho_crm.models import (
+    Connection,
+    ConnectionEvent,
+    LeadConversion,
+    MassConversion,
+    OutboxRecord,
+    from_now,
+)
+from zoho_crm.models._database import DbNow
+from zoho_crm.signals import (
+    connection_lost,
+    lead_converted,
+    mass_conversion_finished,
+    record_pushed,
+    record_refused,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +40,15 @@ MAX_ROWS_PER_SIGNAL = 500
 
 def send_signals() -> int:
     """Send the signals that nobody has sent or is sending, at most 500 a kind; return how many."""
-    converted, lost, ended = _unsent()
+    converted, lost, ended, pushed, refused = _unsent()
     return (
         _send(lead_converted, LeadConversion, converted, lambda row: {"conversion": row})
         + _send(connection_lost, Connection, lost, lambda event: {"connection": event.connection})
         + _send(
             mass_conversion_finished, MassConversion, ended, lambda run: {"mass_conversion": run}
         )
+        + _send(record_pushed, OutboxRecord, pushed, lambda row: {"record": row})
+        + _send(record_refused, OutboxRecord, refused, lambda row: {"record": row})
     )
 
 
@@ -51,6 +66,8 @@ def _unsent() -> tuple[QuerySet[Any], ...]:
         LeadConversion.objects.filter(unsent, status=LeadConversion.Status.CONVERTED),
         lost.select_related("connection"),
         MassConversion.objects.filter(unsent, ended_at__isnull=False),
+        OutboxRecord.objects.sent().filter(unsent),
+        OutboxRecord.objects.refused().filter(unsent),
     )
 
 

@@ -7,13 +7,11 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import F
 
-from zoho_crm.client import AccountsClient, Credentials
+from zoho_crm import client as zoho
 from zoho_crm.exceptions import ConnectionLostError
 from zoho_crm.models import Connection, ConnectionEvent, Token, atomic
 from zoho_crm.services import work
-from zoho_crm.services._transactions import outside_transaction
-from zoho_crm.services._zoho import api
-from zoho_crm.services.connections import data_center_of
+from zoho_crm.services._zoho import api, data_center_of, outside_transaction
 from zoho_crm.types import Secret
 
 
@@ -87,9 +85,9 @@ def revoke(token: Token) -> None:
 
     :raises ZohoError: if it cannot be read, or Zoho does not answer
     """
-    client = Credentials(client_id=token.client_id, client_secret=Secret(""))
+    client = zoho.Credentials(client_id=token.client_id, client_secret=Secret(""))
     origin = data_center_of(token.connection).accounts
-    AccountsClient(api=api(origin), credentials=client).revoke(token.reveal("refresh_token"))
+    zoho.AccountsClient(api=api(origin), credentials=client).revoke(token.reveal("refresh_token"))
 
 
 def delete_secrets(token: Token, **columns: Any) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from django.core.management.base import CommandError, CommandParser
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from zoho_crm.conf import conf
 from zoho_crm.management import _arguments as arguments
@@ -33,7 +34,7 @@ DEFAULT_FIELDS = ("connection", "org_id", "user", "previous_user", "executed")
 
 
 class Command(ZohoCommand):
-    help = (
+    help = gettext_noop(
         "Connect to Zoho. Secrets come on stdin: the grant code of a self client on line 1, and"
         " with --client-id the client's secret on line 2. At a terminal they are asked for."
     )
@@ -41,22 +42,25 @@ class Command(ZohoCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         way = parser.add_mutually_exclusive_group()
-        way.add_argument("--web", action="store_true", help="print where a browser can connect")
+        way.add_argument("--web", action="store_true", help=_("print where a browser can connect"))
         way.add_argument(
-            "--grant-code", type=arguments.stdin_only, metavar="-", help="read the code from stdin"
+            "--grant-code",
+            type=arguments.stdin_only,
+            metavar="-",
+            help=_("read the code from stdin"),
         )
         way.add_argument(
             "--make-default",
             metavar="EMAIL",
-            help="let a connection work as this user, who is connected; with --execute",
+            help=_("let a connection work as this user, who is connected; with --execute"),
         )
         add = parser.add_argument
-        add("--data-center", type=arguments.data_center, metavar="DC", help="such as us or eu")
+        add("--data-center", type=arguments.data_center, metavar="DC", help=_("such as us or eu"))
         add("--environment", choices=[each.value for each in Environment])
-        add("--name", default="", help="of the connection (default: the organisation's)")
-        add("--client-id", default="", help="of the self client (default: as in the settings)")
+        add("--name", default="", help=_("of the connection (default: the organisation's)"))
+        add("--client-id", default="", help=_("of the self client (default: as in the settings)"))
         add_connection_argument(parser)
-        add("--execute", action="store_true", help="do it; with --make-default")
+        add("--execute", action="store_true", help=_("do it; with --make-default"))
 
     def handle(self, *args: Any, web: bool, make_default: str | None, **options: Any) -> None:
         if make_default is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._command import (
@@ -54,7 +54,7 @@ COLUMNS = {
 
 
 class Command(ZohoCommand):
-    help = (
+    help = gettext_noop(
         "Show what converting leads would do; with --execute, convert them. Zoho cannot undo a"
         " conversion."
     )
@@ -64,12 +64,12 @@ class Command(ZohoCommand):
         arguments.add_lead_arguments(parser)
         add_connection_argument(parser)
         add_plan_arguments(parser)
-        parser.add_argument("--execute", action="store_true", help="convert them now")
+        parser.add_argument("--execute", action="store_true", help=_("convert them now"))
         parser.add_argument(
             "--max-seconds",
             type=arguments.seconds,
             metavar="N",
-            help="wait at most N seconds; a worker sends the remaining approved leads later",
+            help=_("wait at most N seconds; a worker sends the remaining approved leads later"),
         )
 
     def handle(

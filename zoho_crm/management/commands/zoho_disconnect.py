@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from zoho_crm.exceptions import ConnectionLostError
 from zoho_crm.management._command import ZohoCommand, add_user_argument, named_connection
@@ -20,18 +20,22 @@ USER_FIELDS = ("connection", "org_id", "user", "was_default", "status", "execute
 
 
 class Command(ZohoCommand):
-    help = "Revoke a connection's consent at Zoho and delete its secrets; the history stays."
+    help = gettext_noop(
+        "Revoke a connection's consent at Zoho and delete its secrets; the history stays."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("name", metavar="NAME", help="name of the connection")
+        parser.add_argument("name", metavar="NAME", help=_("name of the connection"))
         parser.add_argument(
             "--forget",
             action="store_true",
-            help="delete secrets that cannot be read, and so cannot be revoked (their key is lost)",
+            help=_(
+                "delete secrets that cannot be read, and so cannot be revoked (their key is lost)"
+            ),
         )
-        add_user_argument(parser, "end the consent of this user only; the others stay connected")
-        parser.add_argument("--execute", action="store_true", help="do it")
+        add_user_argument(parser, _("end the consent of this user only; the others stay connected"))
+        parser.add_argument("--execute", action="store_true", help=_("do it"))
 
     def handle(self, *args: Any, name: str, forget: bool, execute: bool, **options: Any) -> None:
         connection, user = named_connection(name), options["user"]

@@ -8,28 +8,28 @@ from typing import Any
 
 from django.core.checks import WARNING, CheckMessage
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from zoho_crm import checks
 from zoho_crm.management._command import ZohoCommand
 from zoho_crm.management._exits import ExitCode, Problems
 from zoho_crm.management._output import Row, Style
 from zoho_crm.services import doctor
-from zoho_crm.services.doctor import Finding, Result
+from zoho_crm.services.doctor import Check, Finding, Result
 
 FIELDS = ("check", "result", "message", "fix")
 SYMBOLS = {Result.OK: "✓", Result.WARN: "▲", Result.FAIL: "✗"}
 COLUMNS = {
-    "result": lambda row: f"{SYMBOLS[row['result']]} {row['result']}",
-    "check": lambda row: row["check"],
+    "result": lambda row: f"{SYMBOLS[row['result']]} {row['result'].label}",
+    "check": lambda row: row["label"],
     "message": lambda row: " → ".join(filter(None, [row["message"], row["fix"]])),
 }
 #: Widths of the table's columns, whose rows are shown as they come.
-WIDTHS = {"result": 6, "check": 24}
+WIDTHS = {"result": 9, "check": 28}
 
 
 class Command(ZohoCommand):
-    help = (
+    help = gettext_noop(
         "Check settings, keys, database, broker, network, connections and workers; name the fix for"
         " each problem. Zoho is called once for each connection."
     )
@@ -50,7 +50,8 @@ class Command(ZohoCommand):
         for finding in chain(_settings(messages), _others(messages)):
             findings.append(finding)
             yield {
-                "check": finding.check,
+                "check": finding.name,
+                "label": finding.label,
                 "result": finding.result,
                 "message": finding.message,
                 "fix": finding.fix,
@@ -68,7 +69,7 @@ class Command(ZohoCommand):
 def _settings(messages: Collection[CheckMessage]) -> Iterator[Finding]:
     yield from map(_finding, messages)
     if all(message.level < WARNING for message in messages):
-        yield Finding(check="settings", result=Result.OK, message=_("no problem found"))
+        yield Finding(check=Check.SETTINGS, result=Result.OK, message=_("no problem found"))
 
 
 def _others(messages: Collection[CheckMessage]) -> Iterator[Finding]:
@@ -78,15 +79,20 @@ def _others(messages: Collection[CheckMessage]) -> Iterator[Finding]:
         return
     message = _("Nothing else can be examined with these settings.")
     fix = _("Correct them, then run this again.")
-    yield Finding(check="all others", result=Result.WARN, message=message, fix=fix)
+    yield Finding(check=Check.ALL_OTHERS, result=Result.WARN, message=message, fix=fix)
 
 
 def _finding(message: CheckMessage) -> Finding:
     result = Result.FAIL if message.level > WARNING else Result.WARN
     if message.level < WARNING:
         result = Result.OK
-    check = f"settings {message.id or ''}".strip()
-    return Finding(check=check, result=result, message=message.msg, fix=message.hint or "")
+    return Finding(
+        check=Check.SETTINGS,
+        result=result,
+        message=message.msg,
+        fix=message.hint or "",
+        subject=message.id or "",
+    )
 
 
 def _report(findings: list[Finding]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.management._arguments import STDIN
@@ -19,18 +20,22 @@ FIELDS = ("tokens", "path")
 
 
 class Command(ZohoCommand):
-    help = (
+    help = gettext_noop(
         "Write tokens, with all secrets in plain text, to a new file that only its owner can read:"
         " the store of Zoho's SDK for Python. The result is a line of JSON."
     )
     formats = ("sdk-file",)
-    format_help = "of the file: sdk-file, the FileStore of Zoho's SDK for Python (the default)"
+    format_help = gettext_noop(
+        "of the file: sdk-file, the FileStore of Zoho's SDK for Python (the default)"
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--output", required=True, metavar="PATH", help="a file to be made")
-        parser.add_argument("--connection", metavar="NAME", help="only of this one (default: all)")
-        parser.add_argument("--execute", action="store_true", help="do it")
+        parser.add_argument("--output", required=True, metavar="PATH", help=_("a file to be made"))
+        parser.add_argument(
+            "--connection", metavar="NAME", help=_("only of this one (default: all)")
+        )
+        parser.add_argument("--execute", action="store_true", help=_("do it"))
 
     def handle(self, *args: Any, output: str, execute: bool, **options: Any) -> None:
         if output == STDIN:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from zoho_crm.management._command import ZohoCommand
 from zoho_crm.management._exits import ExitCode
@@ -22,7 +23,7 @@ COLUMNS = {
 
 
 class Command(ZohoCommand):
-    help = (
+    help = gettext_noop(
         "Create the groups Zoho viewers (view), Zoho operators (preview, convert, prepare mass"
         " conversions) and Zoho managers (start those, connect), or bring them up to date."
     )

@@ -9,15 +9,15 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._command import ZohoCommand, read_secret
 from zoho_crm.management._exits import ExitCode, Problems, wrong_use
 from zoho_crm.services import token_sources
+from zoho_crm.services.display import relative_time
 from zoho_crm.services.import_tokens import (
     ImportOptions,
     Reason,
@@ -30,6 +30,12 @@ from zoho_crm.services.import_tokens import (
 from zoho_crm.services.token_sources import FoundToken
 from zoho_crm.types import Environment, HiddenVariables, Secret
 
+RESULTS = {
+    Result.FOUND: gettext_lazy("found"),
+    Result.IMPORTED: gettext_lazy("imported"),
+    Result.PRESENT: gettext_lazy("present"),
+    Result.UNUSABLE: gettext_lazy("unusable"),
+}
 FIELDS = (
     "source_row",
     "user",
@@ -45,7 +51,7 @@ FIELDS = (
 
 
 class Command(ZohoCommand):
-    help = (
+    help = gettext_noop(
         "Take over tokens that Zoho's SDK for Python or PHP has stored. Shows what it finds; with"
         " --execute it asks Zoho whom each token is for, and stores it. The source is only read."
     )
@@ -54,20 +60,20 @@ class Command(ZohoCommand):
         super().add_arguments(parser)
         source = parser.add_mutually_exclusive_group(required=True)
         source.add_argument(
-            "--from-file", metavar="PATH", help="token file of the SDK for Python or PHP"
+            "--from-file", metavar="PATH", help=_("token file of the SDK for Python or PHP")
         )
         source.add_argument(
-            "--from-sqlite", metavar="PATH", help="SQLite file, such as zohooauth.db"
+            "--from-sqlite", metavar="PATH", help=_("SQLite file, such as zohooauth.db")
         )
-        source.add_argument("--database", metavar="ALIAS", help="a database of the settings")
+        source.add_argument("--database", metavar="ALIAS", help=_("a database of the settings"))
         add = parser.add_argument
-        add("--table", default="", metavar="NAME", help="default: oauthtoken or oauthtokens")
+        add("--table", default="", metavar="NAME", help=_("default: oauthtoken or oauthtokens"))
         place = parser.add_mutually_exclusive_group()
         place.add_argument(
             "--data-center",
             type=arguments.data_center,
             metavar="DC",
-            help="ask this one (default: the one that the source names)",
+            help=_("ask this one (default: the one that the source names)"),
         )
         place.add_argument(
             "--try",
@@ -75,17 +81,21 @@ class Command(ZohoCommand):
             type=arguments.data_centers,
             default=(),
             metavar="DC,DC",
-            help="ask these, until one knows the token",
+            help=_("ask these, until one knows the token"),
         )
         add("--environment", choices=[each.value for each in Environment])
         add(
             "--client-id",
             default="",
-            help="the client that the tokens are of (default: of the source, else of the settings);"
-            " with --execute, a secret that neither of them has is on line 1 of stdin",
+            help=_(
+                "the client that the tokens are of (default: of the source, else of the settings);"
+                " with --execute, a secret that neither of them has is on line 1 of stdin"
+            ),
         )
-        add("--no-verify", action="store_true", help="get no new access token while one is valid")
-        add("--execute", action="store_true", help="do it")
+        add(
+            "--no-verify", action="store_true", help=_("get no new access token while one is valid")
+        )
+        add("--execute", action="store_true", help=_("do it"))
 
     def handle(self, *args: Any, execute: bool, **options: Any) -> None:
         found = _read_source(options)
@@ -179,7 +189,7 @@ def _columns() -> dict[str, Any]:
         _("Client"): lambda row: row["client_id"] or "–",
         _("Data center"): lambda row: row["data_center"] or "–",
         _("Access token"): lambda row: row["age"],
-        _("Result"): lambda row: row["result"],
+        _("Result"): lambda row: str(RESULTS[row["result"]]),
         _("Connection or reason"): lambda row: row["message"] or row["connection"] or "",
     }
 
@@ -198,7 +208,7 @@ def _age(expires_at: datetime | None) -> str:
         return "–"
     if expires_at > timezone.now():
         return _("valid")
-    return _("expired %s ago") % timesince(expires_at, depth=1)
+    return _("expired %s") % relative_time(expires_at)
 
 
 def _report_unusable(done: list[TokenImport]) -> None:

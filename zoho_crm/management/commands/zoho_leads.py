@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._command import (
@@ -25,30 +26,30 @@ DEFAULT_LIMIT = 50
 
 
 class Command(ZohoCommand):
-    help = "List open leads, newest first. 200 leads are read for one credit."
+    help = gettext_noop("List open leads, newest first. 200 leads are read for one credit.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add_connection_argument(parser)
-        add_user_argument(parser, "list what this user sees (default: the default user)")
+        add_user_argument(parser, _("list what this user sees (default: the default user)"))
         parser.add_argument(
             "--filter",
             type=arguments.assignment,
             action="append",
             metavar="FIELD=VALUE",
-            help="only leads with this value, such as Lead_Status=Qualified; may be repeated",
+            help=_("only leads with this value, such as Lead_Status=Qualified; may be repeated"),
         )
         parser.add_argument(
             "--limit",
             type=arguments.count,
             default=DEFAULT_LIMIT,
-            help=f"at most (default: {DEFAULT_LIMIT})",
+            help=_("at most (default: %s)") % DEFAULT_LIMIT,
         )
         parser.add_argument(
             "--fields",
             type=arguments.names,
             default=DEFAULT_FIELDS,
-            help=f"API names, separated by commas (default: {','.join(DEFAULT_FIELDS)})",
+            help=_("API names, separated by commas (default: %s)") % ",".join(DEFAULT_FIELDS),
         )
 
     def handle(self, *args: Any, fields: tuple[str, ...], limit: int, **options: Any) -> None:

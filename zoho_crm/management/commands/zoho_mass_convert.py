@@ -12,13 +12,12 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from zoho_crm.exceptions import RequestRefusedError, StaleDecisionError
 from zoho_crm.management._command import ZohoCommand, chosen_connection, stdin_of
 from zoho_crm.management._exits import ExitCode, wrong_use
-from zoho_crm.management._policies import run_policy_from
-from zoho_crm.management._run_arguments import SUMMARIES, add_action
+from zoho_crm.management._run_arguments import SUMMARIES, add_action, run_policy_from
 from zoho_crm.management._runs import (
     LIST_COLUMNS,
     LIST_FIELDS,
@@ -44,7 +43,7 @@ STDIN = "-"
 
 
 class Command(ZohoCommand):
-    help = (
+    help = gettext_noop(
         "Convert many leads: read their ids and preview them (create), decide the unclear ones"
         " (decide), start (run), read the results (show, export). Zoho cannot undo a conversion."
     )
@@ -52,7 +51,8 @@ class Command(ZohoCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         for name, summary in SUMMARIES.items():
-            action = actions.add_parser(name, help=summary, description=summary)
+            text = str(summary)
+            action = actions.add_parser(name, help=text, description=text)
             super().add_arguments(action)
             add_action(action, name)
 
@@ -175,7 +175,7 @@ class Command(ZohoCommand):
     def _retry(self, options: Options) -> None:
         run = get_run(options["run"])
         number = mass_convert.retry(run_id=run.pk, by=_user(options))
-        message = ngettext("%s lead is tried again.", "%s leads are tried again.", number)
+        message = ngettext("%s lead is retried.", "%s leads are retried.", number)
         self.hint(message % f"{number:,}")
         run.refresh_from_db()
         self._preview(run, options)

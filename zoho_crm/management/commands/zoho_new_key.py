@@ -6,13 +6,14 @@ from operator import itemgetter
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from zoho_crm import crypto
 from zoho_crm.management._command import ZohoCommand
 
 
 class Command(ZohoCommand):
-    help = "Print a new key for ZOHO_CRM['ENCRYPTION_KEYS']."
+    help = gettext_noop("Print a new key for ZOHO_CRM['ENCRYPTION_KEYS'].")
     # A new site has no key yet, so the checks of its settings must not stop this command.
     requires_system_checks: tuple[str, ...] = ()
 

@@ -7,6 +7,8 @@ from contextlib import closing
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from zoho_crm.management._arguments import add_lead_arguments, lead_ids
 from zoho_crm.management._command import (
@@ -26,7 +28,7 @@ from zoho_crm.management._exits import ExitCode, Problems, error_text, exit_code
 from zoho_crm.management._plans import add_policy_argument, chosen_policy
 from zoho_crm.matching import Policy
 from zoho_crm.models import LeadConversion
-from zoho_crm.services.work import preview_leads
+from zoho_crm.services.work.preview_leads import preview_leads
 from zoho_crm.types import as_json
 
 FIELDS = (
@@ -43,14 +45,17 @@ FIELDS = (
 
 
 class Command(ZohoCommand):
-    help = "Show what leads would become, and which existing records match them."
+    help = gettext_noop("Show what leads would become, and which existing records match them.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add_lead_arguments(parser)
         add_connection_argument(parser)
-        add_user_argument(parser, "show what this user would see, and store nothing")
-        add_policy_argument(parser, "show what it would do (default: the proposed plan)")
+        add_user_argument(parser, _("show what this user would see, and store nothing"))
+        text = _(
+            "careful, attach or a saved one: show what it would do (default: the proposed plan)"
+        )
+        add_policy_argument(parser, text)
 
     def handle(
         self,

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from zoho_crm.conf import conf
 from zoho_crm.management import _arguments as arguments
@@ -23,13 +23,15 @@ FIELDS = (
     "events",
     "usage",
     "requests",
+    "selections",
+    "outbox",
     "older_than_days",
     "executed",
 )
 
 
 class Command(ZohoCommand):
-    help = (
+    help = gettext_noop(
         "Show what is older than the retention period; with --execute, delete it. The outcome of"
         " each lead is never deleted."
     )
@@ -37,9 +39,9 @@ class Command(ZohoCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "--older-than", type=arguments.days, metavar="90d", help="default: RETENTION_DAYS"
+            "--older-than", type=arguments.days, metavar="90d", help=_("default: RETENTION_DAYS")
         )
-        parser.add_argument("--execute", action="store_true", help="delete it")
+        parser.add_argument("--execute", action="store_true", help=_("delete it"))
 
     def handle(self, *args: Any, older_than: int | None, execute: bool, **options: Any) -> None:
         days = conf().RETENTION_DAYS if older_than is None else older_than
@@ -64,10 +66,12 @@ def _texts() -> dict[str, str]:
     return {
         "before_images": _("snapshots of leads and their matches"),
         "journal_details": _("details in the journals of leads"),
-        "runs": _("sources of mass conversions"),
-        "lines": _("lines that were left out of mass conversions"),
+        "runs": _("sources of runs"),
+        "lines": _("lines that were left out of runs"),
         "users": _("users whose consent was revoked"),
         "events": _("events of connections"),
         "usage": _("hourly counts of calls"),
         "requests": _("abandoned attempts to connect, and tokens of Zoho's SDK that ended"),
+        "selections": _("selections in lists of the admin that have expired"),
+        "outbox": _("values of records that were pushed and sent, or left out"),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from zoho_crm import crypto
 from zoho_crm.management._command import ZohoCommand
@@ -22,7 +23,9 @@ COLUMNS = {
 
 
 class Command(ZohoCommand):
-    help = "Encrypt every stored secret with the first of ZOHO_CRM['ENCRYPTION_KEYS']."
+    help = gettext_noop(
+        "Encrypt every stored secret with the first of ZOHO_CRM['ENCRYPTION_KEYS']."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         rotation = keys.rotate()

@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from zoho_crm.management import _arguments as arguments
+from zoho_crm.management._command import TranslatedCommand
 from zoho_crm.simulator import Server, Simulator, SimulatorSettings
 
 #: Exit code of a program that Ctrl-C ended.
 INTERRUPTED = 130
 
 
-class Command(BaseCommand):
-    help = "Run a simulated Zoho CRM on a loopback port, until Ctrl-C."
+class Command(TranslatedCommand):
+    help = gettext_noop("Run a simulated Zoho CRM on a loopback port, until Ctrl-C.")
     requires_system_checks: list[str] = []
     requires_migrations_checks = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         default = SimulatorSettings()
         numbers = {
-            "--port": (8080, "0 picks a free one"),
-            "--leads": (default.leads, "number of leads at the start"),
-            "--seed": (default.seed, "seed of the leads' names"),
-            "--latency-ms": (0, "milliseconds added to every CRM call"),
+            "--port": (8080, _("0 picks a free one")),
+            "--leads": (default.leads, _("number of leads at the start")),
+            "--seed": (default.seed, _("seed of the leads' names")),
+            "--latency-ms": (0, _("milliseconds added to every CRM call")),
             "--concurrency": (
                 default.concurrency,
-                "limit of calls in progress, beyond which the answer is 429",
+                _("limit of calls in progress, beyond which the answer is 429"),
             ),
-            "--credits": (default.credits, "API credits in 24 hours"),
-            "--job-ms-per-lead": (0, "milliseconds that a mass convert job takes for each lead"),
-            "--token-seconds": (int(default.token_seconds), "lifetime of access tokens in seconds"),
+            "--credits": (default.credits, _("API credits in 24 hours")),
+            "--job-ms-per-lead": (0, _("milliseconds that a mass convert job takes for each lead")),
+            "--token-seconds": (
+                int(default.token_seconds),
+                _("lifetime of access tokens in seconds"),
+            ),
         }
         for name, (value, meaning) in numbers.items():
             parser.add_argument(
-                name, type=_non_negative_int, default=value, help=f"{meaning} ({value})"
+                name, type=arguments.natural, default=value, help=f"{meaning} ({value})"
             )
         parser.add_argument(
             "--legacy-expires-in",
             action="store_true",
-            help="answer expires_in in milliseconds, as legacy clients get it",
+            help=_("answer expires_in in milliseconds, as legacy clients get it"),
         )
 
     def handle(
@@ -71,7 +77,8 @@ class Command(BaseCommand):
         try:
             server = Server(Simulator(settings), port=port)
         except (OSError, OverflowError) as error:
-            raise CommandError(f"Port {port} cannot be used: {error}") from error
+            message = _("Port %(port)s cannot be used: %(error)s")
+            raise CommandError(message % {"port": port, "error": error}) from error
         self._serve(server)
 
     def _serve(self, server: Server) -> None:
@@ -83,10 +90,3 @@ class Command(BaseCommand):
             sys.exit(INTERRUPTED)
         finally:
             server.close()
-
-
-def _non_negative_int(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("has to be 0 or more")
-    return number

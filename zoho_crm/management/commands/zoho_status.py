@@ -8,20 +8,26 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from zoho_crm.management._command import ZohoCommand, add_user_argument, named_connection
 from zoho_crm.management._exits import ExitCode, Problems, wrong_use
 from zoho_crm.management._output import Row, Style
-from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Token, holds
-from zoho_crm.models._time import DbNow
+from zoho_crm.models import Connection, ConnectionWork, LeadConversion, OutboxRecord, Token, holds
+from zoho_crm.models._database import DbNow
 from zoho_crm.services import connect, doctor, tokens
 from zoho_crm.services.doctor import Finding
 from zoho_crm.services.presentation import coded_text
 
 Status = LeadConversion.Status
+Outbox = OutboxRecord.Status
+#: Statuses of pushed records that a worker, or a person, has to act on.
+IN_WORK = (Outbox.PENDING, Outbox.RUNNING, Outbox.UNKNOWN)
+NEED_PERSON = (Outbox.REFUSED, Outbox.NEEDS_REVIEW)
 
 FIELDS = (
     "connection",
@@ -34,6 +40,8 @@ FIELDS = (
     "due",
     "unknown",
     "needs_review",
+    "outbox_waiting",
+    "outbox_needs_person",
     "is_default",
     "needs_default_user",
     "waits_until",
@@ -52,18 +60,20 @@ COLUMNS = {
     "due": lambda row: str(row["due"]),
     "unknown": lambda row: str(row["unknown"]),
     "needs review": lambda row: str(row["needs_review"]),
+    "outbox": lambda row: str(row["outbox_waiting"]),
+    "refused": lambda row: str(row["outbox_needs_person"]),
     "": lambda row: row["test"] or row["waits_because"] or _missing_text(row["missed"]),
 }
 
 
 class Command(ZohoCommand):
-    help = "Show every connection: its status, its token, and how many leads wait on it."
+    help = gettext_noop("Show every connection: its status, its token, and how much waits on it.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--connection", metavar="NAME", help="only this one")
-        parser.add_argument("--test", action="store_true", help="ask Zoho whether it works")
-        add_user_argument(parser, "with --test: ask as this user (default: the default one)")
+        parser.add_argument("--connection", metavar="NAME", help=_("only this one"))
+        parser.add_argument("--test", action="store_true", help=_("ask Zoho whether it works"))
+        add_user_argument(parser, _("with --test: ask as this user (default: the default one)"))
 
     def handle(
         self,
@@ -87,6 +97,14 @@ class Command(ZohoCommand):
         output.show(rows, fields=FIELDS, columns=COLUMNS, styles=self._styles)
         if not rows:
             self.hint(_("There is no connection yet. Connect with: manage.py zoho_connect"))
+        for row in rows:
+            if count := row["outbox_needs_person"]:
+                text = ngettext(
+                    "“%(connection)s”: %(count)s pushed record was refused or needs a decision.",
+                    "“%(connection)s”: %(count)s pushed records were refused or need a decision.",
+                    count,
+                )
+                self.hint(text % {"connection": row["connection"], "count": count})
         for finding in chain(*missed.values()):
             self.hint(f"{finding.message} {finding.fix}")
         _report(rows)
@@ -111,6 +129,8 @@ def _with_figures(connections: QuerySet[Connection]) -> QuerySet[Connection]:
         "due": Count("conversions", filter=Q(conversions__due_at__lte=DbNow())),
         "unknown": Count("conversions", filter=Q(conversions__status=Status.UNKNOWN)),
         "needs_review": Count("conversions", filter=Q(conversions__status=Status.NEEDS_REVIEW)),
+        "outbox_waiting": _outbox_count(*IN_WORK),
+        "outbox_needs_person": _outbox_count(*NEED_PERSON),
         "is_backing_off": holds(work__backoff_until__gt=DbNow()),
         "backoff_until": F("work__backoff_until"),
         "backoff_reason": F("work__backoff_reason"),
@@ -120,6 +140,13 @@ def _with_figures(connections: QuerySet[Connection]) -> QuerySet[Connection]:
         "sweep_seen_at": F("work__swept_at"),
     }
     return connections.annotate(**figures)
+
+
+def _outbox_count(*statuses: str) -> Any:
+    """Return the number of pushed records in these statuses; a join would multiply the others."""
+    rows = OutboxRecord.objects.filter(connection=OuterRef("pk"), status__in=statuses)
+    count = rows.order_by().values("connection").annotate(count=Count("pk")).values("count")
+    return Coalesce(Subquery(count), 0)
 
 
 def _row(connection: Any, missed: list[Finding], test: str) -> dict[str, Any]:
@@ -136,6 +163,8 @@ def _row(connection: Any, missed: list[Finding], test: str) -> dict[str, Any]:
         "due": connection.due,
         "unknown": connection.unknown,
         "needs_review": connection.needs_review,
+        "outbox_waiting": connection.outbox_waiting,
+        "outbox_needs_person": connection.outbox_needs_person,
         "is_default": connection.is_default,
         "needs_default_user": connection.lacks_default,
         "waits_until": _iso(connection.backoff_until) if waits else None,

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._command import ZohoCommand, named_connection
@@ -27,12 +28,12 @@ COLUMNS = {
 
 
 class Command(ZohoCommand):
-    help = "Show how many API calls were made each day, and their estimated credits."
+    help = gettext_noop("Show how many API calls were made each day, and their estimated credits.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--connection", metavar="NAME", help="only this one")
-        parser.add_argument("--days", type=arguments.days, default=7, help="default: 7")
+        parser.add_argument("--connection", metavar="NAME", help=_("only this one"))
+        parser.add_argument("--days", type=arguments.days, default=7, help=_("default: 7"))
 
     def handle(self, *args: Any, connection: str | None, days: int, **options: Any) -> None:
         chosen = Connection.objects.order_by("name")

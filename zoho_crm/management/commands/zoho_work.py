@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db.models import Count, Max, QuerySet
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from zoho_crm.management import _arguments as arguments
 from zoho_crm.management._command import ZohoCommand, named_connection
@@ -34,26 +34,26 @@ COLUMNS = {name.replace("_", " "): lambda row, name=name: str(row[name]) for nam
 
 
 class Command(ZohoCommand):
-    help = (
+    help = gettext_noop(
         "Work due leads: preview, convert, and find out unknown outcomes. Without options it"
         " ends when nothing is due now."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--connection", metavar="NAME", help="only this one")
+        parser.add_argument("--connection", metavar="NAME", help=_("only this one"))
         how_long = parser.add_mutually_exclusive_group()
         how_long.add_argument(
-            "--until-idle", action="store_true", help="end when no lead is in progress any more"
+            "--until-idle", action="store_true", help=_("end when no lead is in progress any more")
         )
         how_long.add_argument(
             "--loop",
             type=arguments.seconds,
             metavar="SECONDS",
-            help="never end; look for new work at least every SECONDS",
+            help=_("never end; look for new work at least every SECONDS"),
         )
         parser.add_argument(
-            "--max-seconds", type=arguments.seconds, metavar="N", help="end after N seconds"
+            "--max-seconds", type=arguments.seconds, metavar="N", help=_("end after N seconds")
         )
 
     def handle(

@@ -16,11 +16,11 @@ from zoho_crm.services.doctor._connections import (
     secrets,
 )
 from zoho_crm.services.doctor._database import clock, database_options, tables
-from zoho_crm.services.doctor._findings import Finding, Result
+from zoho_crm.services.doctor._findings import Check, Finding, Result
 from zoho_crm.services.doctor._network import accounts_servers, broker, proxy, redirect_address
 from zoho_crm.services.doctor._workers import worker_findings, workers
 
-__all__ = ["Finding", "Result", "run_checks", "worker_findings"]
+__all__ = ["Check", "Finding", "Result", "run_checks", "worker_findings"]
 
 CHECKS_WITHOUT_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (redirect_address, broker)
 CHECKS_WITH_TABLES: tuple[Callable[[], Iterator[Finding]], ...] = (

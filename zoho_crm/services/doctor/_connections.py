@@ -26,9 +26,9 @@ from zoho_crm.models import (
     Token,
     holds,
 )
-from zoho_crm.models._time import DbNow
+from zoho_crm.models._database import DbNow
 from zoho_crm.services import clients, connect, keys, organisations, tokens, users
-from zoho_crm.services.doctor._findings import Finding, fail, local_time, ok, warn
+from zoho_crm.services.doctor._findings import Check, Finding, fail, local_time, ok, warn
 from zoho_crm.services.presentation import backoff_text, describe_error
 
 #: Tokens of Zoho's SDK without a connection that are named.
@@ -39,21 +39,21 @@ def secrets() -> Iterator[Finding]:
     """Check that every stored secret can be decrypted, with the newest key."""
     if not conf().ENCRYPTION_KEYS:
         fix = _("Make one with: manage.py zoho_new_key")
-        yield fail("encryption keys", _("There is none: nothing can be connected."), fix)
+        yield fail(Check.ENCRYPTION_KEYS, _("There is none: nothing can be connected."), fix)
         return
     problems = keys.unreadable()
     for problem, names in problems.items():
         fix = _("Put the key back into ENCRYPTION_KEYS, or connect again: manage.py zoho_connect")
         message = f"{problem} ({', '.join(names)})"
-        yield fail("encryption keys", message, fix, is_connection=True)
+        yield fail(Check.ENCRYPTION_KEYS, message, fix, is_connection=True)
     counts = keys.count_by_key()
     if not problems:
         shown = ", ".join(f"{key_id}: {number}" for key_id, number in counts.items())
-        yield ok("encryption keys", _("every ciphertext can be read (%s)") % shown)
+        yield ok(Check.ENCRYPTION_KEYS, _("every ciphertext can be read (%s)") % shown)
     older = crypto.key_ids()[1:]
     if any(counts[key_id] for key_id in older):
         message = _("Some secrets are encrypted with an older key.")
-        yield warn("encryption keys", message, _("Run: manage.py zoho_rotate_keys"))
+        yield warn(Check.ENCRYPTION_KEYS, message, _("Run: manage.py zoho_rotate_keys"))
 
 
 def client() -> Iterator[Finding]:
@@ -61,18 +61,20 @@ def client() -> Iterator[Finding]:
     settings = conf()
     missing = [name for name in ("CLIENT_ID", "CLIENT_SECRET") if not getattr(settings, name)]
     if not missing:
-        yield ok("client", settings.CLIENT_ID)
+        yield ok(Check.CLIENT, settings.CLIENT_ID)
     elif len(missing) == 1:
         message, fix = (
             _("One without the other cannot be used."),
             _("Set %s, from Zoho's API console."),
         )
-        yield fail("client", message, fix % missing[0])
+        yield fail(Check.CLIENT, message, fix % missing[0])
+    elif settings.LOCAL_URL:
+        yield ok(Check.CLIENT, _("none in the settings; the simulator brings its own"))
     elif Token.objects.filter(status=Token.Status.ACTIVE).exists():
-        yield ok("client", _("none in the settings; each token brings its own"))
+        yield ok(Check.CLIENT, _("none in the settings; each token brings its own"))
     else:
         fix = _("Set CLIENT_ID and CLIENT_SECRET, from Zoho's API console.")
-        yield warn("client", _("There is none: nobody can connect in a browser."), fix)
+        yield warn(Check.CLIENT, _("There is none: nobody can connect in a browser."), fix)
 
 
 def connections() -> Iterator[Finding]:
@@ -85,7 +87,7 @@ def connections() -> Iterator[Finding]:
     )
     if not found:
         fix = _("Connect with: manage.py zoho_connect")
-        yield warn("connections", _("There is none yet."), fix)
+        yield warn(Check.CONNECTIONS, _("There is none yet."), fix)
     for connection in found:
         if connection.lacks_default:
             yield _without_default(connection)
@@ -96,7 +98,7 @@ def connections() -> Iterator[Finding]:
         if missing:
             message = _("not granted: %s") % ", ".join(missing)
             fix = _("Connect again with these scopes, or take them out of SCOPES.")
-            yield warn(f"scopes of {connection}", message, fix)
+            yield warn(Check.SCOPES, message, fix, subject=str(connection))
 
 
 def sdk_tokens() -> Iterator[Finding]:
@@ -110,7 +112,7 @@ def sdk_tokens() -> Iterator[Finding]:
         "The SDK can use them, the worker cannot. Give them the scopes ZohoCRM.org.READ and"
         " ZohoCRM.users.READ, a refresh token and the client, or delete them in the SDK's program."
     )
-    yield warn("tokens of the SDK", message % {"count": len(kept), "named": named}, fix)
+    yield warn(Check.SDK_TOKENS, message % {"count": len(kept), "named": named}, fix)
 
 
 def sdk_failures() -> Iterator[Finding]:
@@ -126,23 +128,27 @@ def sdk_failures() -> Iterator[Finding]:
         " runs stores its token again when it renews it, within an hour; else start it with a new"
         " grant. This ends once the token is stored."
     )
-    yield warn("saving tokens of the SDK", message % values, fix)
+    yield warn(Check.SDK_FAILURES, message % values, fix)
 
 
 def _status(connection: Connection, *, is_backing_off: bool) -> Finding:
-    check = f"connection {connection}"
     if connection.status == Connection.Status.DISABLED:
-        return _disabled(check, connection)
+        return _disabled(connection)
     if connection.status == Connection.Status.NEEDS_RECONNECT:
         message = _("Zoho no longer accepts it; its leads wait.")
-        return fail(check, message, _connect_again(), is_connection=True)
+        return _failed(connection, message, _connect_again())
     if not is_backing_off:
-        return _status_at_zoho(check, connection)
+        return _status_at_zoho(connection)
     why = backoff_text(connection.work)
     if connection.work.backoff_kind == ConnectionWork.BackoffKind.PERSON:
         fix = _("Correct it at Zoho, then run: manage.py zoho_status --test")
-        return fail(check, why, fix, is_connection=True)
-    return warn(check, _("waits: %s") % why, _("It tries again by itself."))
+        return _failed(connection, why, fix)
+    return warn(
+        Check.CONNECTION,
+        _("waits: %s") % why,
+        _("It tries again by itself."),
+        subject=str(connection),
+    )
 
 
 def _without_default(connection: Connection) -> Finding:
@@ -153,33 +159,46 @@ def _without_default(connection: Connection) -> Finding:
         " manage.py zoho_connect --make-default EMAIL --execute"
     )
     fix %= {"users": others, "again": _connect_again()}
-    return fail(f"connection {connection}", message, fix, is_connection=True)
+    return _failed(connection, message, fix)
 
 
-def _disabled(check: str, connection: Connection) -> Finding:
+def _disabled(connection: Connection) -> Finding:
     leads = LeadConversion.objects.unfinished().filter(connection=connection).count()
     runs = MassConversion.objects.filter(connection=connection, due_at__isnull=False).count()
     if not (leads or runs):
-        return ok(check, _("disabled"))
+        return ok(Check.CONNECTION, _("disabled"), subject=str(connection))
     message = _(
-        "It is disabled, and %(leads)s of its leads and %(runs)s of its mass conversions are still "
-        "in progress."
+        "It is disabled, and %(leads)s of its leads and %(runs)s of its runs are still in progress."
     )
-    return warn(check, message % {"leads": leads, "runs": runs}, _connect_again())
+    return warn(
+        Check.CONNECTION,
+        message % {"leads": leads, "runs": runs},
+        _connect_again(),
+        subject=str(connection),
+    )
 
 
-def _status_at_zoho(check: str, connection: Connection) -> Finding:
+def _status_at_zoho(connection: Connection) -> Finding:
     """Read the organisation, which fails if the consent was withdrawn at Zoho."""
     try:
         found = clients.client_for(connection).organisation()
     except (AuthorizationError, ImproperlyConfigured) as error:
-        return fail(check, describe_error(error), _fix_for(error), is_connection=True)
+        return _failed(connection, describe_error(error), _fix_for(error))
     except ZohoError as error:
         fix = _("Nothing is lost. Ask again with: manage.py zoho_status --test")
-        return warn(check, _("Zoho could not be asked: %s") % describe_error(error), fix)
+        return warn(
+            Check.CONNECTION,
+            _("Zoho could not be asked: %s") % describe_error(error),
+            fix,
+            subject=str(connection),
+        )
     if difference := organisations.difference(connection, found):
-        return fail(check, difference, _connect_again(), is_connection=True)
-    return ok(check, _("works"))
+        return _failed(connection, difference, _connect_again())
+    return ok(Check.CONNECTION, _("works"), subject=str(connection))
+
+
+def _failed(connection: Connection, message: str, fix: str) -> Finding:
+    return fail(Check.CONNECTION, message, fix, subject=str(connection), is_connection=True)
 
 
 def _fix_for(error: Exception) -> str:

@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from zoho_crm.models import database
-from zoho_crm.models._time import DbNow
-from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
+from zoho_crm.models._database import DbNow
+from zoho_crm.services.doctor._findings import Check, Finding, fail, ok, warn
 
 APP = "zoho_crm"
 #: Seconds by which the clocks of this host and of the database may differ.
@@ -22,7 +22,7 @@ MAX_CLOCK_DRIFT_SECONDS = 5
 
 def tables() -> Iterator[Finding]:
     """Check that the database answers and that all migrations of this app were run."""
-    check, connection = "database", connections[database()]
+    check, connection = Check.DATABASE, connections[database()]
     try:
         executor = MigrationExecutor(connection)
         wanted = [node for node in executor.loader.graph.leaf_nodes() if node[0] == APP]
@@ -39,7 +39,7 @@ def tables() -> Iterator[Finding]:
 
 def database_options() -> Iterator[Finding]:
     """Check that SQLite is opened with options with which several processes can write."""
-    check, connection = "database options", connections[database()]
+    check, connection = Check.DATABASE_OPTIONS, connections[database()]
     if connection.vendor != "sqlite":
         return
     with connection.cursor() as cursor:
@@ -65,7 +65,7 @@ def clock(max_drift: float = MAX_CLOCK_DRIFT_SECONDS) -> Iterator[Finding]:
     )
     drift = abs((timezone.now() - (database_now or timezone.now())).total_seconds())
     if drift <= max_drift:
-        yield ok("clock", _("this host and the database agree"))
+        yield ok(Check.CLOCK, _("this host and the database agree"))
     else:
         message = _("The clocks of this host and of the database differ by %d s.") % drift
-        yield warn("clock", message, _("Synchronise both with NTP."))
+        yield warn(Check.CLOCK, message, _("Synchronise both with NTP."))

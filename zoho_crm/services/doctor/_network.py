@@ -17,7 +17,8 @@ from zoho_crm.exceptions import WrongSettingsError, ZohoError
 from zoho_crm.models import Connection
 from zoho_crm.services._zoho import api
 from zoho_crm.services.broker import UNUSABLE_ERRORS, driver_type, problem_of_broker
-from zoho_crm.services.doctor._findings import Finding, fail, ok, warn
+from zoho_crm.services.doctor._findings import Check, Finding, fail, ok, warn
+from zoho_crm.services.redirect_address import ask_redirect_address
 
 #: Seconds within which the broker has to answer.
 BROKER_TIMEOUT_SECONDS = 3
@@ -40,14 +41,14 @@ def broker() -> Iterator[Finding]:
     if problem := problem_of_broker(BROKER_TIMEOUT_SECONDS):
         fix = _("Set CELERY_BROKER_URL, or do without: manage.py zoho_work --loop 15")
         values = {"url": url, "error": problem}
-        yield warn("broker", _("%(url)s cannot be used: %(error)s") % values, fix)
+        yield warn(Check.BROKER, _("%(url)s cannot be used: %(error)s") % values, fix)
     else:
-        yield ok("broker", url)
+        yield ok(Check.BROKER, url)
     options = current_app.conf.broker_transport_options or {}
     if driver_type() == "redis" and "socket_timeout" not in options:
         message = _("A worker waits for ever for a broker that accepts and does not answer.")
         fix = _("Set CELERY_BROKER_TRANSPORT_OPTIONS = %s") % REDIS_OPTIONS
-        yield warn("broker options", message, fix)
+        yield warn(Check.BROKER_OPTIONS, message, fix)
 
 
 def _url_of_broker() -> str:
@@ -61,7 +62,7 @@ def _url_of_broker() -> str:
 
 def redirect_address() -> Iterator[Finding]:
     """Check that the address to which Zoho sends browsers back is this site's callback."""
-    configured, check = conf().REDIRECT_URI, "redirect address"
+    configured, check = conf().REDIRECT_URI, Check.REDIRECT_ADDRESS
     try:
         callback = reverse("zoho_crm:callback")
     except (NoReverseMatch, AttributeError):  # the latter without ROOT_URLCONF
@@ -77,7 +78,18 @@ def redirect_address() -> Iterator[Finding]:
     elif parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
         yield warn(check, _("%s is not encrypted.") % configured, _("Use https."))
     else:
-        yield ok(check, configured)
+        yield _answer_of_redirect_address(configured)
+
+
+def _answer_of_redirect_address(configured: str) -> Finding:
+    found = ask_redirect_address()
+    if found.problem:
+        fix = _("Correct it, or REDIRECT_URI, here and in Zoho's API console.")
+        return warn(Check.REDIRECT_ADDRESS, f"{configured}: {found.problem}", fix)
+    if found.unknown:
+        text = _("%(url)s (could not be reached from here, and only browsers have to: %(why)s)")
+        return ok(Check.REDIRECT_ADDRESS, text % {"url": configured, "why": found.unknown})
+    return ok(Check.REDIRECT_ADDRESS, _("%s answers") % configured)
 
 
 def proxy() -> Iterator[Finding]:
@@ -89,9 +101,9 @@ def proxy() -> Iterator[Finding]:
         named = [name for name in variables if os.environ.get(name)]
         if named and not getattr(conf(), setting):
             message = _("%s is set in the environment, and not used.") % ", ".join(named)
-            yield warn("proxy", message, fix % setting)
+            yield warn(Check.PROXY, message, fix % setting)
     if conf().proxy_host:
-        yield ok("proxy", _("calls to Zoho go through %s") % conf().proxy_host)
+        yield ok(Check.PROXY, _("calls to Zoho go through %s") % conf().proxy_host)
 
 
 def used_data_centers() -> set[str]:
@@ -103,18 +115,17 @@ def accounts_servers() -> Iterator[Finding]:
     """Check that the accounts servers of the data centers in use answer."""
     known = conf().data_centers
     for code in sorted(used_data_centers()):
-        check = f"data center {code}"
         if code not in known:
             message = _("There is no such data center; known are: %s.") % ", ".join(known)
             fix = _("Correct DATA_CENTER, add it to EXTRA_DATA_CENTERS, or set LOCAL_URL.")
-            yield fail(check, message, fix)
+            yield fail(Check.DATA_CENTER, message, fix, subject=code)
             continue
         origin = known[code].accounts
         problem = _unreachable(origin)
         if problem:
-            yield fail(check, problem, _network_fix(code))
+            yield fail(Check.DATA_CENTER, problem, _network_fix(code), subject=code)
         else:
-            yield ok(check, _("%s answers") % origin)
+            yield ok(Check.DATA_CENTER, _("%s answers") % origin, subject=code)
 
 
 def _network_fix(code: str) -> str:

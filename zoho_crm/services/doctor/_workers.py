@@ -10,9 +10,7 @@ from django.utils.translation import gettext as _
 
 from zoho_crm.models import Connection, ConnectionWork
 from zoho_crm.services import heartbeat
-from zoho_crm.services.doctor._findings import Finding, fail, local_time, ok, warn
-
-WORKER, SWEEP = "worker", "sweep"
+from zoho_crm.services.doctor._findings import Check, Finding, fail, local_time, ok, warn
 
 
 def workers() -> Iterator[Finding]:
@@ -22,9 +20,9 @@ def workers() -> Iterator[Finding]:
     yield from found
     failed = {finding.check for finding in found}
     last = ConnectionWork.objects.aggregate(worker=Max("seen_at"), sweep=Max("swept_at"))
-    if WORKER not in failed:
+    if Check.WORKER not in failed:
         yield _last_worker(last["worker"])
-    if SWEEP not in failed:
+    if Check.SWEEP not in failed:
         yield _last_sweep(last["sweep"])
 
 
@@ -36,19 +34,21 @@ def worker_findings(connection: Connection) -> Iterator[Finding]:
         since = _("Work waits on %(connection)s, and no worker has been seen since %(at)s.")
         never = _("Work waits on %(connection)s, and no worker has been seen yet.")
         values = {"connection": connection, "at": local_time(at)}
-        yield fail(WORKER, (since if at else never) % values, _start_worker_fix())
+        yield fail(Check.WORKER, (since if at else never) % values, _start_worker_fix())
     if missing and missing.sweep:
         at = missing.sweep_seen_at
         since = _("Work waits on %(connection)s, and no sweep has been seen since %(at)s.")
         never = _("Work waits on %(connection)s, and no sweep has been seen yet.")
         values = {"connection": connection, "at": local_time(at)}
-        yield fail(SWEEP, (since if at else never) % values, _start_beat_fix())
+        yield fail(Check.SWEEP, (since if at else never) % values, _start_beat_fix())
 
 
 def _last_worker(seen_at: datetime | None) -> Finding:
     if seen_at is None:
-        return ok(WORKER, _("no work is waiting for one; none has run yet"))
-    return ok(WORKER, _("no work is waiting for one; the last one ran at %s") % local_time(seen_at))
+        return ok(Check.WORKER, _("no work is waiting for one; none has run yet"))
+    return ok(
+        Check.WORKER, _("no work is waiting for one; the last one ran at %s") % local_time(seen_at)
+    )
 
 
 def _last_sweep(seen_at: datetime | None) -> Finding:
@@ -56,10 +56,12 @@ def _last_sweep(seen_at: datetime | None) -> Finding:
     if heartbeat.connections_without_sweep().exists():
         since = _("No sweep has been seen since %s; work whose message is lost would wait.")
         never = _("No sweep has been seen yet; work whose message is lost would wait.")
-        return warn(SWEEP, since % local_time(seen_at) if seen_at else never, _start_beat_fix())
+        return warn(
+            Check.SWEEP, since % local_time(seen_at) if seen_at else never, _start_beat_fix()
+        )
     if seen_at is None:
-        return ok(SWEEP, _("no sweep was due yet"))
-    return ok(SWEEP, _("the last one ran at %s") % local_time(seen_at))
+        return ok(Check.SWEEP, _("no sweep was due yet"))
+    return ok(Check.SWEEP, _("the last one ran at %s") % local_time(seen_at))
 
 
 def _start_worker_fix() -> str:

@@ -97,11 +97,20 @@ def file_source(name: str) -> CodedText:
     return CodedText(code="file", details={"file": storable(name, MAX_TEXT_LENGTH)})
 
 
-def open_leads_source(filters: Mapping[str, str]) -> CodedText:
-    """Return the source of the open leads that have these values, by API name."""
+def open_leads_source(
+    filters: Mapping[str, str], owner_names: Mapping[str, str] | None = None
+) -> CodedText:
+    """
+    Return the source of the open leads that have these values, by API name.
+
+    :param owner_names: by id, to name an owner who is meant by id
+    """
     if not filters:
         return CodedText(code="all_open_leads")
-    listed = ", ".join(f"{field}={value}" for field, value in filters.items())
+    shown = {**filters}
+    if owner := shown.get("Owner"):
+        shown["Owner"] = (owner_names or {}).get(owner, owner)
+    listed = ", ".join(f"{field}={value}" for field, value in shown.items())
     return CodedText(code="open_leads", details={"filters": listed[:MAX_TEXT_LENGTH]})
 
 

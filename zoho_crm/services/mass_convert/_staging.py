@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from zoho_crm.client import is_endless
+from zoho_crm import client as zoho
 from zoho_crm.models import LeadConversion, MassConversion, MassConversionLine, atomic
+from zoho_crm.models._database import DbNow
 from zoho_crm.models._moves import Move
-from zoho_crm.models._time import DbNow
 from zoho_crm.services import lifecycle
 from zoho_crm.services.lead_ids import read_lead_ids
 from zoho_crm.services.leads import matches_filters
@@ -67,6 +67,7 @@ def stage_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: s
         if matches_filters(lead, run.filters or {})
     }
     progress = {**_next_page(run, next_page_token), "seen": run.seen + len(leads)}
+    progress["counted_from"] = DbNow()
     with atomic():
         if not run.advance(
             [Stage.STAGING], Stage.PREVIEWING if is_last else Stage.STAGING, **progress
@@ -85,7 +86,7 @@ def stage_page(run: MassConversion, leads: Sequence[Lead], *, next_page_token: s
 def _next_page(run: MassConversion, token: str) -> dict[str, Any]:
     """Return the columns that make a worker read the next page, or that pause an endless list."""
     digest = hashlib.sha256(token.encode()).hexdigest()[:DIGEST_DIGITS]
-    if token and is_endless(digest, run.page_digests):
+    if token and zoho.is_endless(digest, run.page_digests):
         return {**FIRST_PAGE, "paused_reason": "endless_list", "paused_details": {}, "due_at": None}
     digests = [*run.page_digests, digest] if token else []
     return {"page_token": token, "page_digests": digests, "due_at": DbNow()}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from django.utils.translation import gettext as _
 
 from zoho_crm.exceptions import RequestRefusedError
-from zoho_crm.types import NO_SECRET, Secret, storable
+from zoho_crm.types import NO_SECRET, Secret, ValueObject, storable
 
 #: Tokens that are read from one source.
 MAX_SOURCE_TOKENS = 100_000
@@ -51,8 +51,7 @@ class Problem(StrEnum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True, kw_only=True)
-class FoundToken:
+class FoundToken(ValueObject):
     """A token of a source; what the source does not have is empty."""
 
     #: The id of its row; in a source without ids its number, counted from 1.

@@ -27,26 +27,13 @@ from zoho_crm.models import (
     LeadConversion,
     MassConversion,
     MassConversionJob,
+    OutboxRecord,
 )
-from zoho_crm.models._time import DbNow
-from zoho_crm.services import lifecycle, tokens
-from zoho_crm.services._transactions import outside_transaction
-from zoho_crm.services.mass_convert import _jobs
+from zoho_crm.models._database import DbNow
+from zoho_crm.services import entered_clients, lifecycle, tokens
+from zoho_crm.services._zoho import outside_transaction
 from zoho_crm.services.outages import OUTAGE_ERRORS
-from zoho_crm.services.work._health import NO_BACKOFF
-from zoho_crm.services.work._loop import WorkLoop
-from zoho_crm.services.work._preview_leads import LeadPreview, preview_leads
-
-__all__ = [
-    "LeadPreview",
-    "connections_to_wake",
-    "end_backoff",
-    "preview_leads",
-    "queues",
-    "schedule_wake_up",
-    "sweep",
-    "work",
-]
+from zoho_crm.services.outbox import _lifecycle as outbox_lifecycle
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +51,10 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     :return: seconds to the next due row, 0.0 for now; ``None`` if there is none, or if the lease
         is not free: its worker will see the new rows
     """
+    # Only a worker needs the loop and its steps; others ask what is due.
+    from zoho_crm.services.work._loop import WorkLoop
+    from zoho_crm.services.work._mass_jobs import give_up_overdue_jobs
+
     outside_transaction()
     if _seconds_until_due(connection_id) != 0.0:
         tokens.renew_if_used(connection_id=connection_id)
@@ -74,7 +65,7 @@ def work(*, connection_id: int, stop: Event | None = None) -> float | None:
     columns: dict[str, Any] = {}
     try:
         _mark_orphans_unknown(connection_id)
-        _jobs.give_up_overdue(connection_id)
+        give_up_overdue_jobs(connection_id)
         columns = WorkLoop(lease, stop or Event()).run()
     except OUTAGE_ERRORS:
         close_old_connections()  # so that the lease is released on a new one
@@ -101,15 +92,17 @@ def schedule_wake_up(*, connection_id: int, seconds: float) -> bool:
 def end_backoff(*, connection_id: int) -> None:
     """End the back-off of a connection, because a person tested it or connected it again."""
     rows = ConnectionWork.objects.filter(pk=connection_id)
-    rows.update(**NO_BACKOFF, backoff_number=F("backoff_number") + 1)
+    rows.update(**ConnectionWork.NO_BACKOFF, backoff_number=F("backoff_number") + 1)
 
 
 def sweep() -> list[int]:
     """
     Record a sweep, and return the primary keys of the connections that need a worker.
 
-    Of several sweeps at the same time only one returns a connection.
+    Of several sweeps at the same time only one returns a connection. Clients that were entered, and
+    whose time is over, are deleted: nothing else may happen for long on a site.
     """
+    entered_clients.delete_expired()
     swept = ConnectionWork.sweep(apart=min(MIN_SWEEP_INTERVAL_SECONDS, conf().SWEEP_INTERVAL / 4))
     return [pk for pk in connections_to_wake() if pk in swept] if swept else []
 
@@ -132,11 +125,12 @@ def connections_to_wake() -> list[int]:
 
 
 def queues() -> tuple[QuerySet[Any], ...]:
-    """Return the querysets of all rows with ``due_at``, without those that a pause holds back."""
+    """Return the querysets of all rows with ``due_at``, without those that are held back."""
     return (
         LeadConversion.objects.workable(),
         MassConversion.objects.all(),
         MassConversionJob.objects.all(),
+        OutboxRecord.objects.workable(),
     )
 
 
@@ -173,3 +167,8 @@ def _mark_orphans_unknown(connection_id: int) -> None:
     orphans = LeadConversion.objects.move([lifecycle.orphaned(row) for row in running])
     for move in orphans:
         logger.warning("Conversion %s was left RUNNING by its worker", move.row.pk)
+    pushed = OutboxRecord.objects.due().filter(
+        connection_id=connection_id, status=OutboxRecord.Status.RUNNING
+    )
+    for made in OutboxRecord.objects.move([outbox_lifecycle.orphaned(row) for row in pushed]):
+        logger.warning("The pushed record %s was left RUNNING by its worker", made.row.pk)

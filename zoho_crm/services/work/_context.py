@@ -21,11 +21,9 @@ from zoho_crm.models import (
     holds,
 )
 from zoho_crm.models._moves import Move
-from zoho_crm.services.mass_convert._circuit_breaker import canaries_passed
-from zoho_crm.services.settle import with_is_conclusive
+from zoho_crm.services.mass_convert._steps import canaries_passed
 from zoho_crm.services.work._health import ConnectionHealth
-from zoho_crm.services.work._pool import CallPool
-from zoho_crm.services.work._requests import WorkItem
+from zoho_crm.services.work._requests import CallPool, WorkItem
 
 RequestT = TypeVar("RequestT")
 #: Leads that one call reads.
@@ -100,14 +98,19 @@ class WorkContext:
         return lease.filter(connection__status=Connection.Status.ACTIVE)
 
     @cached_property
-    def may_be_claimed(self) -> Q:
-        """The condition for a claim: the lease is held, and no pause holds the row back."""
+    def lease_is_held(self) -> Q:
+        """The condition for a claim: the lease outlasts a call, and the connection is active."""
         lease = self._active_lease(self.settings.CALL_DEADLINE)
+        return Q(connection__in=lease.values("pk"))
+
+    @cached_property
+    def may_be_claimed(self) -> Q:
+        """The condition for the claim of a lead: besides, no pause holds the row back."""
         converting = MassConversion.objects.filter(
             stage=MassConversion.Stage.CONVERTING, paused_reason=""
         )
         may_go_on = Q(mass_conversion=None) | Q(mass_conversion__in=converting.values("pk"))
-        return Q(connection__in=lease.values("pk")) & may_go_on
+        return self.lease_is_held & may_go_on
 
     def refresh(self, runs: list[MassConversion]) -> None:
         """Set the runs, and read which statuses have due rows; ``due_rows`` is empty for others."""
@@ -149,7 +152,7 @@ class WorkContext:
     def _due_queryset(self, statuses: tuple[str, ...]) -> QuerySet[LeadConversion]:
         old = Q(previewed_at__lt=from_now(-self.settings.PREVIEW_MAX_AGE))
         flags: dict[str, Any] = {"is_old": holds(old)}
-        rows = with_is_conclusive(LeadConversion.objects.due()).annotate(**flags)
+        rows = LeadConversion.objects.due().with_is_conclusive().annotate(**flags)
         rows = rows.filter(connection=self.connection, status__in=statuses)
         return rows.exclude(pk__in=self.rows_in_flight())
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
-from zoho_crm.client import ZohoClient
+from zoho_crm.client import TokenAuth, ZohoClient
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import (
     AccessTokenRejectedError,
@@ -26,32 +26,14 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import ConnectionWork, from_now
-from zoho_crm.services import clients, tokens, usage
+from zoho_crm.services import tokens, usage
+from zoho_crm.services._zoho import client_of
 from zoho_crm.services.outages import is_outage
 from zoho_crm.services.presentation import reason_of
-from zoho_crm.services.work._pool import PendingCall
-from zoho_crm.services.work._requests import Call, UnexpectedError, Work
-from zoho_crm.types import Secret
+from zoho_crm.services.work._requests import Call, PendingCall, UnexpectedError, Work
+from zoho_crm.types import ApiCall, Secret
 
 logger = logging.getLogger(__name__)
-
-#: Concurrent calls that Zoho allows an organisation and client, by edition.
-#: https://www.zoho.com/crm/developer/docs/api/v8/api-limits.html
-CONCURRENCY_BY_EDITION: Mapping[str, int] = {
-    "free": 5,
-    "standard": 10,
-    "starter": 10,
-    "professional": 15,
-    "enterprise": 20,
-    "zohoone": 20,
-    "ultimate": 25,
-    "crmplus": 25,
-}
-DEFAULT_CONCURRENCY = 10
-#: Concurrent calls reserved for web requests and other programs.
-RESERVED_CALLS = 2
-#: Concurrent conversions that Zoho allows in any edition.
-MAX_CONCURRENT_CONVERSIONS = 10
 
 #: Successful calls that raise the limit by one after the first rate limit error.
 SUCCESSES_PER_INCREASE = 50
@@ -65,20 +47,6 @@ FAILURE_BACKOFF_SECONDS = 30
 PROBE_SECONDS = 900
 #: The back-off while the accounts server does not answer.
 ACCOUNTS_BACKOFF_SECONDS = 10
-
-#: Columns of a connection that does not back off.
-NO_BACKOFF: Mapping[str, Any] = {
-    "backoff_until": None,
-    "backoff_reason": "",
-    "backoff_details": {},
-    "backoff_kind": "",
-}
-
-
-def max_concurrency(setting: int, edition: str) -> int:
-    """Return the largest number of concurrent calls: the setting, or by the edition if it is 0."""
-    allowed = CONCURRENCY_BY_EDITION.get(usage.edition_key(edition), DEFAULT_CONCURRENCY)
-    return setting or max(1, min(MAX_CONCURRENT_CONVERSIONS, allowed - RESERVED_CALLS))
 
 
 @dataclass(kw_only=True)
@@ -118,7 +86,7 @@ class ConnectionHealth:
 
     def __init__(self, lease: ConnectionWork) -> None:
         self._connection = lease.connection
-        ceiling = max_concurrency(conf().MAX_CONCURRENCY, self._connection.edition)
+        ceiling = usage.max_concurrency(conf().MAX_CONCURRENCY, self._connection.edition)
         # After a back-off a single call probes first.
         value = 1.0 if lease.backoff_reason else lease.limit
         self.limit = ConcurrencyLimit(value=value, ceiling=ceiling, met=lease.limit_met)
@@ -129,7 +97,7 @@ class ConnectionHealth:
         #: Signs calls with the access token; ``None`` while there is none.
         self.client: ZohoClient | None = None
         #: Calls to Zoho so far, for the usage: the kind, and whether a rate limit refused it.
-        self.calls: list[tuple[str, bool]] = []
+        self.calls: list[ApiCall] = []
         self._token: Secret | None = None
         #: Whether Zoho rejected the access token, so that a new one is needed before other calls.
         self._is_token_rejected = False
@@ -185,7 +153,7 @@ class ConnectionHealth:
                 fetch = partial(fetch_token, connection.pk, self._token)
                 token = yield Call(lambda _client: fetch(), is_zoho_call=False)
             # Its data center may be unknown by now, or the trusted certificates gone.
-            self.client = clients.client_with_token(connection, token, self._record_use)
+            self.client = client_of(connection, TokenAuth(token), self._record_use)
         except ConnectionLostError:
             self._is_lost = True
         except (ZohoError, ImproperlyConfigured, UnexpectedError) as error:
@@ -193,9 +161,9 @@ class ConnectionHealth:
         else:
             self._token, self._is_token_rejected = token, False
 
-    def _record_use(self, kind: str, was_refused: bool) -> None:
+    def _record_use(self, call: ApiCall) -> None:
         """Record a call for the usage; runs in the thread of the call."""
-        self.calls.append((kind, was_refused))
+        self.calls.append(call)
 
     def _record_missing_token(self, error: BaseException) -> None:
         """Start a back-off because no access token could be had."""
@@ -244,7 +212,7 @@ class ConnectionHealth:
 
     def _backoff_columns(self) -> Mapping[str, Any]:
         if self.backoff is None:
-            return NO_BACKOFF
+            return ConnectionWork.NO_BACKOFF
         seconds, error = self.backoff
         reason = reason_of(error)
         return {

@@ -24,18 +24,18 @@ from zoho_crm.models import ConnectionWork, LeadConversion
 from zoho_crm.models._moves import Move
 from zoho_crm.services import lifecycle, usage
 from zoho_crm.services.convert import write_moves, write_moves_singly
-from zoho_crm.services.mass_convert._circuit_breaker import check_circuit_breaker
-from zoho_crm.services.mass_convert._steps import advance_runs, mark_due
+from zoho_crm.services.mass_convert._steps import advance_runs, check_circuit_breaker, mark_due
 from zoho_crm.services.outages import OUTAGE_ERRORS, VALUE_ERRORS, is_outage
 from zoho_crm.services.work._context import MAX_LEADS_PER_READ, Step, WorkContext, priority
 from zoho_crm.services.work._health import PROBE_SECONDS
 from zoho_crm.services.work._mass_jobs import MassJobsStep
-from zoho_crm.services.work._pool import PendingCall
-from zoho_crm.services.work._preview import PreviewStep
+from zoho_crm.services.work._outbox import OutboxStep
+from zoho_crm.services.work._preview import PreviewStep, StageLeadsStep
 from zoho_crm.services.work._read_organisation import ReadOrganisationStep
 from zoho_crm.services.work._requests import (
     All,
     Call,
+    PendingCall,
     ReadLead,
     Result,
     Transaction,
@@ -44,15 +44,14 @@ from zoho_crm.services.work._requests import (
     WorkItem,
     read_leads,
 )
-from zoho_crm.services.work._send import SendStep
-from zoho_crm.services.work._settle import SettleStep
-from zoho_crm.services.work._stage_leads import StageLeadsStep
+from zoho_crm.services.work._send import SendStep, SettleStep
 
 logger = logging.getLogger(__name__)
 
 #: The most urgent first.
 STEPS = (
     SettleStep,
+    OutboxStep,
     SendStep,
     MassJobsStep,
     PreviewStep,
@@ -261,9 +260,9 @@ class WorkLoop:
         """Yield as many turns as calls are free; the canaries of a run go one at a time."""
         context = self._context
         free = context.free_calls
-        in_flight = [item.rows[0] for item in context.items if item.has_turn and item.step is step]
-        runs_in_flight = {row.mass_conversion_id for row in in_flight}
-        for item, turn in sorted(turns, key=lambda pair: priority(pair[0].rows[0])):
+        begun = [item for item in context.items if item.has_turn and item.step is step]
+        runs_in_flight = {row.mass_conversion_id for item in begun for row in item.rows[:1]}
+        for item, turn in sorted(turns, key=lambda pair: tuple(map(priority, pair[0].rows[:1]))):
             run = item.rows[0].mass_conversion if turn.claim else None
             is_next_canary = run and run.pk in runs_in_flight and not context.canaries_passed(run)
             if free and not is_next_canary:
@@ -359,7 +358,9 @@ class WorkLoop:
         error = error.cause if isinstance(error, UnexpectedError) else error
         if is_outage(error) and not item.has_turn:
             raise error
-        if not item.rows:
+        if item.on_error:
+            item.on_error(error)
+        elif not item.rows:
             logger.error("The worker met an internal error", exc_info=error)
         self._context.moves += [move_after_error(row, error, item.has_turn) for row in item.rows]
 

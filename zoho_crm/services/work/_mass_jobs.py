@@ -1,17 +1,19 @@
-"""The step that sends rows of runs together by Zoho's mass-convert jobs, and polls the jobs."""
+"""The step that sends rows of runs together by mass-convert jobs, and the states of a job."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from math import inf
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from zoho_crm.client import MAX_LEADS_PER_JOB, ZohoClient, effect_body, refused_index
+from zoho_crm.conf import conf
 from zoho_crm.exceptions import (
     AlreadyConvertedError,
     AuthorizationError,
@@ -21,11 +23,11 @@ from zoho_crm.exceptions import (
     UnknownOutcomeError,
     ZohoError,
 )
-from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob
+from zoho_crm.models import LeadConversion, MassConversion, MassConversionJob, atomic, from_now
+from zoho_crm.models._database import DbNow
 from zoho_crm.models._moves import Move
-from zoho_crm.models._time import DbNow
+from zoho_crm.services import lifecycle
 from zoho_crm.services.lifecycle import body_hash, retry_delay
-from zoho_crm.services.mass_convert import _jobs
 from zoho_crm.services.mass_convert._jobs import effect_of, min_job_size
 from zoho_crm.services.work._context import Step
 from zoho_crm.services.work._requests import (
@@ -40,7 +42,7 @@ from zoho_crm.services.work._requests import (
     WorkItem,
 )
 from zoho_crm.services.work._send import move_before_sending
-from zoho_crm.types import Effect, JobState, Lead
+from zoho_crm.types import Effect, JobState, Lead, ValueObject, as_json
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +54,17 @@ MAX_OPEN_JOBS = 2
 NEXT_JOB = "next job"
 #: Rows that are moved together when they no longer wait for a job.
 WRITE_BATCH_ROWS = 500
+#: Seconds until the first job of a connection is polled for the first time.
+FIRST_POLL_SECONDS = 0.5
+#: Later ones are polled after this share of the shortest of so many jobs before, but not earlier.
+FIRST_POLL_SHARE = 0.25
+DURATION_SAMPLE_JOBS = 21
+MIN_POLL_SECONDS = 0.05
+#: How much longer the wait before each further poll is.
+POLL_GROWTH = 1.5
 
 
-@dataclass(frozen=True, kw_only=True)
-class StartedJob:
+class StartedJob(ValueObject):
     """A job that Zoho accepted, perhaps without the one row that it refused in a first request."""
 
     job_id: str
@@ -139,7 +148,7 @@ class MassJobsStep(Step):
             return
         may_be_claimed = self._context.may_be_claimed
         job, members = yield Transaction(
-            partial(_jobs.create, run, effect, claims, only_if=may_be_claimed)
+            partial(create_job, run, effect, claims, only_if=may_be_claimed)
         )
         self._look_again()  # another job may be possible
         if members:
@@ -157,23 +166,23 @@ class MassJobsStep(Step):
         try:
             started: StartedJob = yield Call(start, answers=refusals)
             members = [row for row in rows if row is not started.refused_row]
-            yield Transaction(partial(_jobs.mark_accepted, job, members, started.job_id))
+            yield Transaction(partial(mark_accepted, job, members, started.job_id))
             self._look_again()  # for its first poll
             if started.refused_row and started.error:
-                yield Transaction(partial(_jobs.send_singly, started.refused_row, started.error))
+                yield Transaction(partial(return_to_ready, [started.refused_row], started.error))
         except refusals as error:
             if isinstance(error, PermissionDeniedError):
                 runs = MassConversion.objects.filter(pk=job.mass_conversion_id)
                 yield Transaction(partial(runs.update, may_use_jobs=False))
-            yield Transaction(partial(_jobs.mark_refused, job, rows, error))
+            yield Transaction(partial(mark_refused, job, rows, error))
         except (TransientError, AuthorizationError) as error:
             self._postpone_next_job(rows)
-            yield Transaction(partial(_jobs.mark_not_processed, job, rows, error))
+            yield Transaction(partial(mark_not_processed, job, rows, error))
         except (UnknownOutcomeError, UnexpectedError) as error:
             logger.error("Job %s has no clear answer", job.pk, exc_info=error)
             # It may be the second request of ``start_job``, whose start is not known here.
             in_flight = self._context.settings.CALL_DEADLINE
-            yield Transaction(partial(_jobs.mark_answer_lost, job, rows, in_flight=in_flight))
+            yield Transaction(partial(mark_answer_lost, job, rows, in_flight=in_flight))
 
     def _postpone_next_job(self, rows: Iterable[LeadConversion]) -> None:
         """Wait before the next job, longer after each failed call in a row for these rows."""
@@ -187,15 +196,15 @@ class MassJobsStep(Step):
                 lambda client: client.jobs.state(job.zoho_job_id),
                 answers=(RequestRefusedError, PermissionDeniedError),
             )
-            yield Transaction(partial(_jobs.save_state, job, state))
+            yield Transaction(partial(save_state, job, state))
             self._look_again()  # for the next poll, or another job
         except RequestRefusedError:
-            yield Transaction(partial(_jobs.mark_not_found, job))
+            yield Transaction(partial(mark_not_found, job))
         except (ZohoError, UnexpectedError) as error:
             # A missing permission is no reason to back off: its leads can be read without it.
             is_ours = isinstance(error, UnexpectedError)
             logger.warning("Job %s could not be polled: %s", job.pk, error, exc_info=is_ours)
-            yield Transaction(partial(_jobs.postpone_poll, job))
+            yield Transaction(partial(postpone_poll, job))
 
 
 def read_again(row: LeadConversion, sent: str, claims: list[Move]) -> Work:
@@ -246,3 +255,171 @@ def start_job(
             raise
         rest = rows[:index] + rows[index + 1 :]
         return StartedJob(job_id=start(rest), refused_row=rows[index], error=error)
+
+
+# The states of a job: each function is a transaction
+
+
+def create_job(
+    run: MassConversion, effect: Effect, claims: list[Move], *, only_if: Q
+) -> tuple[MassConversionJob, list[LeadConversion]]:
+    """
+    Store a job that is about to be posted, and move its rows to RUNNING.
+
+    :param claims: the moves of the rows to RUNNING
+    :param only_if: a condition that a row must fulfil to be claimed
+    :return: the job, and the rows that were claimed; without any the job is deleted
+    """
+    with atomic():
+        job = MassConversionJob.objects.create(
+            mass_conversion=run,
+            connection_id=run.connection_id,
+            effect=as_json(effect),
+            posted_at=DbNow(),
+            due_at=from_now(conf().LEASE),
+        )
+        made = LeadConversion.objects.move(
+            [_with_job(claim, job) for claim in claims], only_if=only_if
+        )
+        if not made:
+            job.delete()
+    return job, [move.row for move in made]
+
+
+def _with_job(claim: Move, job: MassConversionJob) -> Move:
+    details = {"job": job.pk, "effect": job.effect}
+    return replace(claim, values={**claim.values, "job": job}, details=details)
+
+
+def mark_accepted(job: MassConversionJob, rows: list[LeadConversion], zoho_job_id: str) -> None:
+    """Mark a job as accepted by Zoho: it will be polled, and its rows become SCHEDULED."""
+    values: dict[str, Any] = {"in_doubt": True, "due_at": None, "retry_count": 0}
+    values |= {"quiet_until": from_now(conf().JOB_HORIZON)}
+    details = {"job_id": zoho_job_id}
+    first_poll = from_now(_poll_delay(job.connection_id, polls=0))
+    with atomic():
+        _update_job(job, status=JobStatus.ACCEPTED, zoho_job_id=zoho_job_id, due_at=first_poll)
+        LeadConversion.objects.move(
+            Move(row=row, to=Status.SCHEDULED, values=values, details=details) for row in rows
+        )
+
+
+def mark_refused(job: MassConversionJob, rows: list[LeadConversion], error: ZohoError) -> None:
+    """Mark a job as refused: its rows are sent singly at once, which also yields the reason."""
+    with atomic():
+        _end_job(job, JobStatus.REFUSED)
+        return_to_ready(rows, error)
+
+
+def mark_not_processed(
+    job: MassConversionJob, rows: list[LeadConversion], error: ZohoError
+) -> None:
+    """Mark a job as certainly not processed: its rows wait for another job."""
+    with atomic():
+        _end_job(job, JobStatus.REFUSED)
+        return_to_ready(rows, error, job=None, due_at=None)
+
+
+def mark_answer_lost(
+    job: MassConversionJob, rows: list[LeadConversion], *, in_flight: float
+) -> None:
+    """
+    Mark a job whose answer was lost: it may exist or not, so its rows become UNKNOWN.
+
+    :param in_flight: seconds for which the request can still be under way
+    """
+    config = conf()
+    quiet = in_flight + config.JOB_HORIZON + config.MASS_QUIET_PERIOD
+    with atomic():
+        _end_job(job, JobStatus.LOST)
+        LeadConversion.objects.move(_outcome_unknown(row, quiet) for row in rows)
+
+
+def save_state(job: MassConversionJob, state: JobState) -> None:
+    """Store the state that a poll returned, and finish the job if that is final."""
+    counts = as_json(state)
+    if state.is_final:
+        finish_job(job, JobStatus.FINISHED, counts=counts)
+    else:
+        wait = _poll_delay(job.connection_id, polls=job.polls + 1)
+        _update_job(job, counts=counts, polls=job.polls + 1, due_at=from_now(wait))
+
+
+def postpone_poll(job: MassConversionJob) -> None:
+    """Put off a job's next poll after one that failed, longer each time."""
+    _update_job(job, polls=job.polls + 1, due_at=from_now(retry_delay(job.polls)))
+
+
+def mark_not_found(job: MassConversionJob) -> None:
+    """Give up a job that Zoho does not know (any more): it may run all the same, to its horizon."""
+    config = conf()
+    finish_job(job, JobStatus.GIVEN_UP, quiet=config.JOB_HORIZON + config.MASS_QUIET_PERIOD)
+
+
+def finish_job(
+    job: MassConversionJob, status: str, *, quiet: float | None = None, **values: Any
+) -> None:
+    """
+    End a job that Zoho finished or that is given up: its rows become UNKNOWN and are read.
+
+    :param quiet: seconds in which no read counts as "not converted"; ``MASS_QUIET_PERIOD`` if
+        ``None``
+    """
+    rows = LeadConversion.objects.filter(job=job, status=Status.SCHEDULED)
+    rows = rows.only("status", "version")
+    quiet = conf().MASS_QUIET_PERIOD if quiet is None else quiet
+    with atomic():
+        _end_job(job, status, **values)
+        LeadConversion.objects.move([_outcome_unknown(row, quiet) for row in rows])
+
+
+def _outcome_unknown(row: LeadConversion, quiet: float) -> Move:
+    return lifecycle.outcome_unknown(row, None, quiet=quiet, in_doubt=True, due_at=DbNow())
+
+
+def give_up_overdue_jobs(connection_id: int) -> None:
+    """
+    End the due jobs of a connection that take longer than ``JOB_HORIZON``, or were never answered.
+
+    A job that is still being posted when its lease has ended was left behind by its worker.
+    """
+    too_long = Q(status=JobStatus.ACCEPTED, posted_at__lte=from_now(-conf().JOB_HORIZON))
+    jobs = MassConversionJob.objects.filter(connection_id=connection_id, due_at__lte=DbNow())
+    for job in jobs.filter(Q(status=JobStatus.POSTING) | too_long):
+        if job.status == JobStatus.POSTING:
+            _end_job(job, JobStatus.LOST)
+        else:
+            finish_job(job, JobStatus.GIVEN_UP)
+
+
+def return_to_ready(rows: list[LeadConversion], error: ZohoError, **values: Any) -> None:
+    """Make rows READY again, to be sent singly, after a job that did not process them."""
+    moves = [lifecycle.not_processed(row, error, at_once=True) for row in rows]
+    LeadConversion.objects.move(
+        Move(row=m.row, to=m.to, values={**m.values, **values}, details=m.details) for m in moves
+    )
+
+
+def _end_job(job: MassConversionJob, status: str, **values: Any) -> None:
+    _update_job(job, status=status, due_at=None, ended_at=DbNow(), **values)
+
+
+def _update_job(job: MassConversionJob, **values: Any) -> None:
+    MassConversionJob.objects.filter(pk=job.pk, ended_at=None).update(**values)
+
+
+def _poll_delay(connection_id: int, *, polls: int) -> float:
+    """
+    Return the seconds to the next poll of a job, after so many polls of it.
+
+    A job has ended at some time between the last poll that found it running and the one that found
+    it done. The time up to that poll is taken for its duration: so a first poll that comes too late
+    for short jobs comes earlier for the next, as it is at a quarter of the shortest duration.
+    """
+    ended = MassConversionJob.objects.filter(
+        connection_id=connection_id, status=JobStatus.FINISHED
+    ).order_by("-ended_at")
+    times = ended.values_list("posted_at", "ended_at")[:DURATION_SAMPLE_JOBS]
+    durations = [(end - begun).total_seconds() for begun, end in times if end]
+    first = min(durations) * FIRST_POLL_SHARE if durations else FIRST_POLL_SECONDS
+    return retry_delay(polls, max(first, MIN_POLL_SECONDS), POLL_GROWTH)

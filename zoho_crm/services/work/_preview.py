@@ -1,33 +1,55 @@
-"""The step that previews new rows: their leads 100 a call, then the options of each lead."""
+"""
+The steps that prepare rows for a decision: stage the open leads of runs, and preview new rows.
+
+Open leads are read by pages, new rows 100 a call, and then the options of each lead.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from django.utils.timezone import localdate
 
 from zoho_crm import matching
-from zoho_crm.client import ZohoClient
+from zoho_crm.client import LeadPage, ZohoClient
+from zoho_crm.exceptions import RequestRefusedError, ZohoError
 from zoho_crm.matching import DecisionContext, Policy, Preview
-from zoho_crm.models import LeadConversion
+from zoho_crm.models import LeadConversion, MassConversion, from_now
+from zoho_crm.models._database import DbNow
 from zoho_crm.services import lifecycle
+from zoho_crm.services.leads import filter_fields
 from zoho_crm.services.mass_convert._decisions import previewed_in_run
+from zoho_crm.services.mass_convert._staging import FIRST_PAGE, stage_page
 from zoho_crm.services.policies import context_for, find_policy
+from zoho_crm.services.presentation import reason_of
 from zoho_crm.services.preview import assess_with_options, needs_no_options
 from zoho_crm.services.work._context import MAX_LEADS_PER_READ, Step, WorkContext
-from zoho_crm.services.work._requests import Call, ReadLead, Result, Work, WorkItem
-from zoho_crm.types import Lead
+from zoho_crm.services.work._requests import (
+    Call,
+    ReadLead,
+    Result,
+    Transaction,
+    UnexpectedError,
+    Work,
+    WorkItem,
+)
+from zoho_crm.types import Lead, ValueObject
 
+logger = logging.getLogger(__name__)
+
+Stage = MassConversion.Stage
 Status = LeadConversion.Status
 #: Leads of the first read of a slice. Later reads have twice as many leads as options were read so
 #: far, so that few leads were read in vain when the slice ends.
 FIRST_READ_LEADS = 20
+#: Seconds until a page of open leads whose read failed is read again.
+PAGE_RETRY_SECONDS = 10.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
+class Rules(ValueObject):
     """The policy that decides about a row, of its run or its own, and what decisions depend on."""
 
     policy: Policy
@@ -119,3 +141,42 @@ def preview_result(row: LeadConversion, preview: Preview, rules: Rules | None) -
         move = replace(move, values={**move.values, "reason": decision.reason})
     is_made = decision.plan is not None or decision.skip
     return Result(move, decision if is_made else None)
+
+
+class StageLeadsStep(Step):
+    """Reads pages of open leads for runs in the stage STAGING."""
+
+    def due(self) -> Iterator[WorkItem]:
+        """Yield the read of the next page for each due run."""
+        runs = self._context.runs
+        if self._is_refreshed() and any(run.stage == Stage.STAGING for run in runs):
+            due = MassConversion.objects.filter(
+                connection=self._context.connection,
+                stage=Stage.STAGING,
+                paused_reason="",
+                due_at__lte=DbNow(),
+            )
+            for run in due:
+                yield WorkItem(self._stage_page(run), key=run)
+
+    def _stage_page(self, run: MassConversion) -> Work:
+        """Read a page of open leads, and stage them in the run."""
+        rows = MassConversion.objects.filter(pk=run.pk, stage=Stage.STAGING)  # not cancelled
+        try:
+            fields, token = filter_fields(run.filters or {}), run.page_token
+            page: LeadPage = yield Call(
+                lambda client: client.leads.page(fields=fields, page_token=token),
+                answers=(RequestRefusedError,),
+            )
+            stage = partial(stage_page, run, page.leads)
+            yield Transaction(partial(stage, next_page_token=page.next_page_token))
+        except RequestRefusedError as error:
+            # A person has to look at it; after a resume it starts from the first page.
+            reason = reason_of(error)
+            pause = {"paused_reason": reason.code, "paused_details": reason.details}
+            yield Transaction(partial(rows.update, **pause, **FIRST_PAGE, due_at=None))
+        except (ZohoError, UnexpectedError) as error:
+            if isinstance(error, UnexpectedError):
+                logger.error("Open leads for run %s could not be read", run.pk, exc_info=error)
+            yield Transaction(partial(rows.update, due_at=from_now(PAGE_RETRY_SECONDS)))
+        self._look_again()

@@ -13,6 +13,8 @@ from zoho_crm.exceptions import (
     RequestRefusedError,
     ZohoError,
 )
+from zoho_crm.models import Connection
+from zoho_crm.models._database import DbNow
 from zoho_crm.services import organisations
 from zoho_crm.services.work._context import Step
 from zoho_crm.services.work._requests import Call, Transaction, UnexpectedError, Work, WorkItem
@@ -27,7 +29,10 @@ class ReadOrganisationStep(Step):
     def due(self) -> Iterator[WorkItem]:
         """Yield the read, if it is due and was not tried in this slice."""
         is_new = not self._last_refresh
-        if self._is_refreshed() and is_new and organisations.is_due(self._context.connection.pk):
+        due = Connection.objects.filter(
+            pk=self._context.connection.pk, organisation_due_at__lte=DbNow()
+        )
+        if self._is_refreshed() and is_new and due.exists():
             yield WorkItem(self._read_organisation())
 
     def _read_organisation(self) -> Work:

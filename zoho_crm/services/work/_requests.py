@@ -1,4 +1,4 @@
-"""What the generators of the work loop yield, and the errors and answers that they receive."""
+"""What the generators of the work loop yield and receive, and the threads of their calls."""
 
 from __future__ import annotations
 
@@ -11,10 +11,20 @@ from zoho_crm.exceptions import ZohoError
 from zoho_crm.matching import Decision
 from zoho_crm.models import LeadConversion
 from zoho_crm.models._moves import Move
-from zoho_crm.types import Lead
+from zoho_crm.types import Lead, ValueObject
 
 if TYPE_CHECKING:
     from zoho_crm.services.work._context import Step
+
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import field
+from queue import Empty, SimpleQueue
+
+#: Seconds to wait for further results after one has arrived: rows written together cost less.
+FURTHER_RESULTS_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -36,8 +46,7 @@ class Call:
     is_zoho_call: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Turn:
+class Turn(ValueObject):
     """
     Wait for a free call, which the next ``Call`` of this generator starts at once.
 
@@ -90,8 +99,16 @@ class UnexpectedError(Exception):
 class WorkItem:
     """A generator that the loop has begun, or is about to begin, and what it waits for."""
 
-    def __init__(self, work: Work, *rows: LeadConversion, key: Hashable = None) -> None:
+    def __init__(
+        self,
+        work: Work,
+        *rows: LeadConversion,
+        key: Hashable = None,
+        on_error: Callable[[BaseException], None] | None = None,
+    ) -> None:
         self._work = work
+        #: Called with an error that the generator did not catch, if it has no rows.
+        self.on_error = on_error
         #: What it is about besides rows; no other generator about the same is begun meanwhile.
         self.key = key
         #: The rows that an unexpected error in the generator costs.
@@ -121,3 +138,53 @@ class WorkItem:
 def read_leads(client: ZohoClient, *, lead_ids: list[str]) -> dict[str, Lead]:
     """Read the leads of at most 100 ``ReadLead``, by id; those that do not exist are absent."""
     return client.leads.get_many(lead_ids)
+
+
+class PendingCall(ValueObject):
+    """A call that runs in a thread, and the generators that wait for its result."""
+
+    call: Call
+    items: list[WorkItem]
+    #: When it was started, on the monotonic clock.
+    started: float = field(default_factory=time.monotonic)
+
+
+class CallPool:
+    """Runs calls in threads and returns their results; used by the main thread only."""
+
+    def __init__(self, size: int) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=size, thread_name_prefix="zoho")
+        self._pending: dict[Future[Any], PendingCall] = {}
+        #: Filled by the threads.
+        self._finished: SimpleQueue[Future[Any]] = SimpleQueue()
+
+    def start(self, pending: PendingCall, function: Callable[[], Any]) -> None:
+        """Run a function in a thread."""
+        future = self._executor.submit(function)
+        self._pending[future] = pending
+        future.add_done_callback(self._finished.put)
+
+    @property
+    def zoho_calls(self) -> int:
+        """The number of calls to Zoho that are in flight."""
+        return sum(pending.call.is_zoho_call for pending in self._pending.values())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call is pending."""
+        return not self._pending
+
+    def finished(self, *, timeout: float) -> list[tuple[PendingCall, Future[Any]]]:
+        """Wait at most so many seconds for a result, and return the finished calls."""
+        if self.is_idle:
+            time.sleep(timeout)
+        futures: list[Future[Any]] = []
+        with suppress(Empty):
+            while len(futures) < len(self._pending):
+                futures.append(self._finished.get(timeout=timeout))
+                timeout = FURTHER_RESULTS_SECONDS
+        return [(self._pending.pop(future), future) for future in futures]
+
+    def shutdown(self) -> None:
+        """Wait until all threads have ended."""
+        self._executor.shutdown()

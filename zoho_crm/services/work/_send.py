@@ -1,4 +1,8 @@
-"""The step that sends READY rows one by one: read the lead again, claim the row, convert it."""
+"""
+The steps for one lead at a time: send it, and settle it if it is in doubt what became of that.
+
+To send is to read the lead again, claim its row and convert it; to settle is to read it.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,7 @@ from zoho_crm.models import LeadConversion
 from zoho_crm.models._moves import Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.preview import fetch_preview, stored_preview
+from zoho_crm.services.settle import IN_DOUBT
 from zoho_crm.services.work._context import MAX_LEADS_PER_READ, Step, WorkContext
 from zoho_crm.services.work._requests import Call, ReadLead, Result, Turn, Work, WorkItem
 from zoho_crm.types import ConversionPlan, Converted, Lead, Scheduled, Verdict
@@ -181,3 +186,19 @@ def _without_records_of(leader: LeadConversion | None, preview: Preview) -> Prev
     )
     refusal = preview.reason if preview.verdict == Verdict.NOT_CONVERTIBLE else ""
     return matching.assess(preview.lead, options, refusal)
+
+
+class SettleStep(Step):
+    """Settles due rows that are in doubt."""
+
+    def due(self) -> Iterator[WorkItem]:
+        """Yield what is to be done for due rows in doubt."""
+        unneeded = ("lead_snapshot", "options_snapshot", "plan")
+        for row in self._context.due_rows(*IN_DOUBT, defer=unneeded):
+            yield WorkItem(settle(row), row)
+
+
+def settle(row: LeadConversion) -> Work:
+    """Read the lead of a row in doubt, and record what that shows."""
+    lead: Lead | None = yield ReadLead(row)
+    yield Result(lifecycle.read_back(row, lead, is_conclusive=row.is_conclusive))
