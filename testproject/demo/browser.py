@@ -121,7 +121,7 @@ class _Reader(HTMLParser):
     def _input(self, given: dict[str, str]) -> None:
         if given.get("type") == "submit":
             self._button(given.get("value", ""), given)
-        elif "name" in given:
+        elif "name" in given and (given.get("type") != "radio" or "checked" in given):
             self.forms[-1].values[given["name"]] = given.get("value", "")
 
     def _option(self, given: dict[str, str]) -> None:

@@ -79,7 +79,7 @@ def preview_lines(run: MassConversion) -> Iterator[str]:
     found = ", ".join(f"{verdict} {number}" for verdict, number in sorted(verdicts.items()))
     left_out = ", ".join(f"line {line.number} ({line.reason})" for line in run.lines.all())
     cost = mass_convert.estimate(run)
-    yield f"Mass conversion {run}: {rows.count()} leads; left out: {left_out}"
+    yield f"Run {run}: {rows.count()} leads; left out: {left_out}"
     yield f"  found      {found}"
     yield f"  groups     {rows.exclude(follows=None).count()} join what another lead creates"
     yield f"  estimate   {cost.calls} calls, {cost.credits} credits, {cost.seconds} s"

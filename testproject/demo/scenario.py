@@ -44,7 +44,9 @@ def connect_in_browser(site: str, *, username: str, password: str) -> Page:
         page = person.open(site + reverse("admin:login"))
         person.press(page, "Log in", username=username, password=password)
         page = person.open(site + reverse("admin:zoho_crm_connection_connect"))
-        return person.press(person.press(page, "Continue at Zoho"), "Accept")
+        for button in ("Next", "Next", "Continue at Zoho", "Accept"):
+            page = person.press(page, button)
+        return page
 
 
 def preview_leads(

@@ -9,6 +9,7 @@ from threading import Thread
 from typing import Any
 
 from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 
 from testproject.wsgi import application
@@ -24,12 +25,12 @@ class QuietHandler(WSGIRequestHandler):
 
 
 @contextmanager
-def serve_site(port: int, *, quiet: bool = True) -> Iterator[str]:
+def serve_site(port: int, *, quiet: bool = True, site: WSGIHandler = application) -> Iterator[str]:
     """Serve the site until the block ends, on a free port if this one is taken; yield its URL."""
     if quiet:
         logging.getLogger("django.request").setLevel(logging.ERROR)
     server = _server(port, QuietHandler if quiet else WSGIRequestHandler)
-    server.set_app(StaticFilesHandler(application))
+    server.set_app(StaticFilesHandler(site))
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     try:

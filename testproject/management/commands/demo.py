@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from testproject.demo import mass_conversion, scenario, simulator_client
+from testproject.demo import enquiry, mass_conversion, scenario, simulator_client
 from testproject.demo.environment import (
     FolderLockedError,
     is_demo_process,
@@ -29,6 +29,7 @@ INTERRUPTED = 130
 
 THINGS_TO_TRY = """
 Things to try:
+  send an enquiry, which is a lead  {site}/
   decide about a lead that waits    {site}/admin/zoho_crm/leadconversion/?status__exact=PREVIEWED
   see the simulator's ledger        curl {zoho}/_simulator/ledger
   lose the answer of a conversion   curl -d '{fault}' {zoho}/_simulator/faults
@@ -93,6 +94,7 @@ class Command(BaseCommand):
         rows = scenario.wait_until_at_rest(connection)
         self._print("", *table(rows), "")
         failure = self._convert_many(connection, stack, admin)
+        failure = self._enquire(stack) or failure
         failure = self._compare(scenario.wait_until_at_rest(connection), stack) or failure
         if not once:
             self._print(THINGS_TO_TRY.format(fault=EXAMPLE_FAULT, **vars(stack)))
@@ -117,7 +119,14 @@ class Command(BaseCommand):
         mass_conversion.refuse_one(run, stack.zoho)
         run = mass_conversion.convert(run, admin)
         self._print(*mass_conversion.outcome_lines(run), "")
-        return "" if run.ended_at else f"Mass conversion {run} did not end. {pause_text(run)}"
+        return "" if run.ended_at else f"Run {run} did not end. {pause_text(run)}"
+
+    def _enquire(self, stack: DemoStack) -> str:
+        """Let a visitor fill in the form on the front page; return an error message."""
+        lead_id = enquiry.wait_until_lead(enquiry.enquire_in_browser(stack.site))
+        if lead_id:
+            self._print(f"A visitor's enquiry from the front page is lead {lead_id} at Zoho.", "")
+        return "" if lead_id else "The enquiry from the front page has not become a lead."
 
     def _compare(self, rows: Sequence[LeadConversion], stack: DemoStack) -> str:
         equal = compare_with_ledger(rows, simulator_client.ledger(stack.zoho))
