@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from django.db import models
@@ -13,8 +14,13 @@ from zoho_crm.models import (
     LeadConversionEvent,
     MassConversion,
     MassConversionJob,
+    OutboxRecord,
+    OutboxRecordEvent,
     Token,
+    connections_at_hand,
+    tokens_at_hand,
 )
+from zoho_crm.services.usage import counted_calls
 from zoho_crm.simulator import Simulator
 
 #: Every instant in them is moved back, so that none is nearer to another than it was.
@@ -24,6 +30,8 @@ MODELS: tuple[type[models.Model], ...] = (
     LeadConversionEvent,
     MassConversion,
     MassConversionJob,
+    OutboxRecord,
+    OutboxRecordEvent,
     Token,
 )
 
@@ -34,6 +42,15 @@ def pass_time(zoho: Simulator, seconds: float) -> None:
     for model in MODELS:
         moved_back = {name: F(name) - timedelta(seconds=seconds) for name in _instants(model)}
         model._default_manager.update(**moved_back)
+
+
+def age(seconds: float) -> None:
+    """Let what this process has at hand, and its counted calls, become so much older."""
+    counted_calls._since -= seconds
+    counted_calls._taken -= seconds
+    for at_hand in (tokens_at_hand, connections_at_hand):
+        for place, kept in at_hand._kept.items():
+            at_hand._kept[place] = replace(kept, until=kept.until - seconds)
 
 
 def _instants(model: type[models.Model]) -> list[str]:

@@ -1,39 +1,93 @@
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.contenttypes.management import create_contenttypes
 from django.db import connection as database
 from django.db.models.signals import post_migrate
+from hypothesis import settings as hypothesis_settings
 
 from testproject.celery import app
 from tests.client.raw import RawServer
+from tests.connected import connected
+from tests.object_permissions import DJANGOS, PATH, ObjectPermissions
 from zoho_crm.models import Connection
 from zoho_crm.services import broker
-from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 
 pytest_plugins = ["zoho_crm.contrib.pytest"]
+
+# What an example takes on a busy machine says nothing.
+hypothesis_settings.register_profile("zoho_crm", deadline=None)
+hypothesis_settings.load_profile("zoho_crm")
 
 # A suite that is started in the background would ignore Ctrl-C, and so would all that it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """
-    Let slow tests run untraced: what they walk, others walk too, and coverage doubles their time.
+TESTS = Path(__file__).parent
+#: Folders and modules that say nothing of Python, Django and the database: words and rules of our
+#: own, sources, what the simulated Zoho answers. They are marked as slow, and run on SQLite only.
+SAME_EVERYWHERE = (
+    "admin/test_hands.py",
+    "admin/test_odd_names.py",
+    "admin/test_permissions.py",
+    "admin/test_rules.py",
+    "admin/test_runs_prepare.py",
+    "admin/test_runs_rules.py",
+    "chaos",
+    "management/test_languages.py",
+    "protocol",
+    "simulator",
+    "test_architecture.py",
+    "test_architecture_page.py",
+    "test_docs.py",
+    "test_languages.py",
+    "test_matching.py",
+)
 
-    On another database than SQLite, leave out what touches none: that was tested there.
+
+#: Where the tests of minutes are that ``make long`` begins with: at the end they would run alone.
+LONGEST = ("journeys", "protocol", "services/test_model.py", "services/test_outbox_property.py")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
     """
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker("no_cover")
+    Mark what is the same everywhere; on another database than SQLite, leave it out.
+
+    At last, put the longest tests first.
+    """
+    same = {item for item in items if is_in(SAME_EVERYWHERE, item.path)}
+    for item in same:
+        item.add_marker(pytest.mark.slow)
     if database.vendor != "sqlite":
-        config.hook.pytest_deselected(items=[item for item in items if not has_tables(item)])
-        items[:] = filter(has_tables, items)
+        left_out = same | {item for item in items if not has_tables(item)}
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+    yield
+    items.sort(key=lambda item: not (item.get_closest_marker("long") and is_in(LONGEST, item.path)))
+
+
+@cache
+def is_in(folders: tuple[str, ...], path: Path) -> bool:
+    return any(path.is_relative_to(TESTS / each) for each in folders)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look seldom, and pass over what was collected here: it stays."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def has_tables(item: pytest.Item) -> bool:
@@ -57,7 +111,16 @@ def celery_knows_its_settings() -> None:
 @pytest.fixture
 def connection(db: None, zoho: Simulator) -> Connection:
     """Connected to the simulated Zoho."""
-    return with_grant_code(code=zoho.grant_code(), data_center="local")
+    return connected(zoho)
+
+
+@pytest.fixture
+def object_permissions(settings: Any) -> Iterator[None]:
+    """Use a backend with permissions of objects beside Django's own; nothing is given yet."""
+    settings.AUTHENTICATION_BACKENDS = [DJANGOS, PATH]
+    ObjectPermissions.given.clear()
+    yield
+    ObjectPermissions.given.clear()
 
 
 @pytest.fixture(params=["redis://{}/0", "amqp://guest:guest@{}//"], ids=["redis", "amqp"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -85,11 +86,15 @@ class Tracer:
         self.passed: dict[Place, None] = {}
 
     def run(self, call: Callable[[], Any]) -> Any:
-        """Make the call while this tracer is active, and return what it returns."""
+        """
+        Make the call while this tracer is active, and return what it returns.
+
+        What an interruption leaves in the context of the thread is forgotten.
+        """
         before = sys.gettrace()
         sys.settrace(self._enter)
         try:
-            return call()
+            return copy_context().run(call)
         finally:
             sys.settrace(before)
 

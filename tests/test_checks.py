@@ -16,10 +16,12 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.checks import ERROR, CheckMessage, Error, Info, Warning, registry, run_checks
 from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
+from django.test import override_settings
 
 from tests.client.tls import certificate
+from tests.pseudo import pseudo_language, untranslated
 from zoho_crm import checks, crypto
-from zoho_crm.conf import SETTING_TYPES
+from zoho_crm.conf import setting_types
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY
 from zoho_crm.types import Secret
 
@@ -293,9 +295,9 @@ WRONG: dict[Any, list[object]] = {
 }
 
 
-@pytest.mark.parametrize("name", SETTING_TYPES)
+@pytest.mark.parametrize("name", setting_types())
 def test_a_value_of_another_type_is_named_and_nothing_crashes(settings: Any, name: str) -> None:
-    for value in WRONG[SETTING_TYPES[name]]:
+    for value in WRONG[setting_types()[name]]:
         messages = found_with(settings, **{name: value})
 
         assert "zoho_crm.E008" in ids(messages), value
@@ -307,7 +309,7 @@ def test_costs_are_of_known_kinds_of_calls(settings: Any, costs: object) -> None
     [message] = found_with(settings, CREDIT_COSTS=costs)
 
     assert message.id == "zoho_crm.E008"
-    assert "convert, mass_convert, other" in message.msg
+    assert "convert, mass_convert, count, bulk_read, write, other" in message.msg
 
 
 @pytest.mark.parametrize("value", [None, [1], "text"])
@@ -520,3 +522,50 @@ def test_without_the_sdk_its_bridge_says_what_to_install(monkeypatch: pytest.Mon
 
     with pytest.raises(ImportError, match=r'pip install "django-zoho-crm\[sdk\]"'):
         importlib.import_module("zoho_crm.contrib.sdk")
+
+
+# The database of our tables
+
+
+def test_a_database_of_our_own_is_named(settings: Any) -> None:
+    assert found_with(settings) == []
+    settings.DATABASE_ROUTERS = ["tests.routers.OwnDatabaseRouter"]
+
+    (message,) = found_with(settings)
+
+    assert (message.id, type(message)) == ("zoho_crm.I002", Info)
+    assert "transaction.on_commit()" in str(message.hint)
+
+
+# The words of all checks
+
+EXTRA = {"eu": EXTRA_HOSTS, "uk": ("http://accounts.example",), "xy": EXTRA_HOSTS}
+#: Settings of sites; together they get a message of every id.
+WRONG_SITES: list[dict[str, Any]] = [
+    {"ZOHO_CRM": None},
+    {"ZOHO_CRM": {name: object() for name in setting_types()} | {"LEESE": 1, "xyz": 2}},
+    {"ZOHO_CRM": {"LOCAL_URL": "http://10.0.0.1", "TRANSPORT": "no.such.module"}},
+    {"ZOHO_CRM": {"ENCRYPTION_KEYS": ["hunter2"], "DATA_CENTER": "uk", "LEASE": 1}},
+    {"ZOHO_CRM": {"MAX_ATTEMPTS": 0, "PROXY": "http://user:secret@proxy.example"}},
+    {"ZOHO_CRM": {"PROXY": "proxy", "CA_BUNDLE": "/nowhere", "REDIRECT_URI": "http://["}},
+    {"ZOHO_CRM": {"EXTRA_DATA_CENTERS": EXTRA}},
+    {"USE_TZ": False, "CELERY_BROKER_URL": "memory://", "SESSION_COOKIE_SAMESITE": "Strict"},
+    {"MIDDLEWARE": [], "TEMPLATES": [], "ROOT_URLCONF": "tests.hosts.no_admin"},
+    {"DATABASE_ROUTERS": ["tests.routers.OwnDatabaseRouter"]},
+]
+
+
+def test_everything_that_the_checks_say_is_translated(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: "8.0")
+    said: list[CheckMessage] = []
+    for wrong in WRONG_SITES:
+        with override_settings(**wrong), pseudo_language():
+            said += found(deploy=True)
+
+    code = {"pip", "install", "django", "zoho", "crm", "sdk"}
+    documented = set(re.findall(r"``(zoho_crm\.[EWI]\d+)``", str(checks.__doc__)))
+    assert {message.id for message in said} == documented
+    texts = [text for message in said for text in (message.msg, message.hint or "")]
+    assert [piece for text in texts for piece in untranslated(str(text), code)] == []

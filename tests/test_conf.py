@@ -11,7 +11,7 @@ import environ
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from zoho_crm.conf import SETTING_NAMES, SETTING_TYPES, ZohoSettings, conf, from_env
+from zoho_crm.conf import SETTING_NAMES, ZohoSettings, conf, from_env, setting_types
 from zoho_crm.types import Secret
 
 #: Every key: how a variable is written, and what is read from it.
@@ -44,6 +44,7 @@ VARIABLES: dict[str, tuple[str, object]] = {
     "TRANSPORT": ("host.zoho.transport", "host.zoho.transport"),
     "CONNECT_TIMEOUT": ("2.5", 2.5),
     "CALL_DEADLINE": ("20", 20),
+    "MAX_ATTACHMENT_SIZE": ("20000000", 20_000_000),
     "MAX_CONCURRENCY": ("7", 7),
     "QUEUE": ("zoho", "zoho"),
     "LEASE": ("100", 100),
@@ -173,13 +174,20 @@ def test_the_defaults_are_those_of_the_table_of_settings() -> None:
     assert (mine.QUIET_PERIOD, mine.MASS_QUIET_PERIOD, mine.JOB_HORIZON) == (120, 900, 7200)
     assert (mine.NEGATIVE_READS, mine.READ_SPACING, mine.MAX_ATTEMPTS) == (2, 60, 3)
     assert (mine.UNKNOWN_HORIZON, mine.PREVIEW_MAX_AGE) == (86_400, 86_400)
-    assert mine.CREDIT_COSTS == {"convert": 5, "mass_convert": 200, "other": 1}
+    assert mine.CREDIT_COSTS == {
+        "convert": 5,
+        "mass_convert": 200,
+        "count": 50,
+        "bulk_read": 50,
+        "write": 1,
+        "other": 1,
+    }
     assert (mine.CREDIT_RESERVE, mine.RETENTION_DAYS) == (10, 90)
     assert (mine.DATA_CENTER, mine.ENVIRONMENT, mine.PKCE) == ("us", "production", True)
 
 
 def test_every_kind_of_setting_is_known() -> None:
-    assert set(SETTING_TYPES.values()) == {
+    assert set(setting_types().values()) == {
         *(str, bool, int, float, Secret | str, tuple[str, ...]),
         *(Mapping[str, int], Mapping[str, tuple[str, ...]]),
     }
@@ -206,6 +214,7 @@ def test_a_proxy_is_shown_without_its_user_and_password(form: Callable[[str], An
     assert not ZohoSettings().proxy
 
 
+@pytest.mark.slow
 def test_django_environ_is_not_needed_to_read_settings() -> None:
     blocked = "import sys; sys.modules['environ'] = None; import zoho_crm.conf, zoho_crm.client"
 

@@ -71,6 +71,7 @@ def test_a_text_that_is_not_ours_has_no_key(text: str) -> None:
     assert crypto.key_id_of(text) == ""
 
 
+@pytest.mark.slow
 @given(text=st.text(), place=st.text())
 def test_any_text_survives_at_any_place(text: str, place: str) -> None:
     stored = crypto.encrypt(Secret(text), place=place)
@@ -97,6 +98,7 @@ def test_a_changed_letter_never_makes_another_secret(position: int, replacement:
         assert crypto.decrypt(changed, place=PLACE) == TOKEN
 
 
+@pytest.mark.slow
 @given(text=st.text(max_size=200))
 def test_nothing_but_what_was_encrypted_is_readable(text: str) -> None:
     known = f"zk1:{crypto.key_id(OLD)}"

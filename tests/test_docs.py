@@ -13,8 +13,9 @@ from django.dispatch import Signal
 
 from zoho_crm import shortcuts, signals
 from zoho_crm.conf import SETTING_NAMES
-from zoho_crm.models import LeadConversion, MassConversion
+from zoho_crm.models import Connection, LeadConversion, MassConversion, Policy
 from zoho_crm.services.import_tokens import Reason
+from zoho_crm.services.permissions import MANAGERS, OPERATORS, VIEWERS
 from zoho_crm.services.token_sources import Problem
 from zoho_crm.types import Verdict
 
@@ -32,10 +33,17 @@ def rows_of(heading: str) -> list[list[str]]:
     return rows[2:]
 
 
+def rows_of_terms() -> list[list[str]]:
+    """Return the cells of the rows of all tables that say where a term is in the code."""
+    tables = re.findall(
+        r"^\| .* \| in the code \|\n\|.*\n((?:\|.*\n)+)", GLOSSARY, flags=re.MULTILINE
+    )
+    return [line.strip("| ").split(" | ") for table in tables for line in table.splitlines()]
+
+
 def names_in_code() -> list[str]:
-    """Return the names in the last columns of the tables that say where a term is in the code."""
-    tables = re.findall(r"^\| .* \| in the code \|\n(?:\|.*\n)+", GLOSSARY, flags=re.MULTILINE)
-    cells = [line.strip("| ").split(" | ")[-1] for table in tables for line in table.splitlines()]
+    """Return the names in the last columns of these tables."""
+    cells = [row[-1] for row in rows_of_terms()]
     return sorted({name for cell in cells for name in re.findall(r"`([^`]+)`", cell)})
 
 
@@ -67,9 +75,7 @@ def test_the_glossary_has_every_verdict_status_and_stage(heading: str, members: 
 
 
 def test_each_term_is_explained_once() -> None:
-    headings = ("Zoho's terms", "Converting one lead", "Mass conversion", "Work and queue")
-    headings += ("Connections and tokens", "Simulator")
-    terms = [term for each in headings for cells in rows_of(each) for term in cells[0].split(", ")]
+    terms = [term for row in rows_of_terms() for term in row[0].split(", ")]
 
     assert [term for term, number in Counter(terms).items() if number > 1] == []
 
@@ -104,7 +110,7 @@ def first_names(heading: str) -> set[str]:
 
 
 def test_every_function_for_host_projects_is_in_the_reference() -> None:
-    headings = ("One lead", "Many leads", "Calls of your own")
+    headings = ("One lead", "Many leads", "Other records", "Calls of your own")
     named = {name for heading in headings for name in first_names(heading)}
 
     assert named - {"filters", "every_open_lead"} == set(shortcuts.__all__)
@@ -121,6 +127,19 @@ def test_every_signal_is_in_the_reference() -> None:
     exist = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
 
     assert first_names("Signals") == exist
+
+
+def test_every_permission_is_explained_with_the_first_group_that_has_it() -> None:
+    page = (ROOT / "docs" / "reference" / "permissions.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| .* \| ([VOM]) \|$", page, flags=re.MULTILINE)
+    explained = {name: group for names, group in rows for name in re.findall(r"`(\w+)`", names)}
+    groups = dict(zip("VOM", (VIEWERS, OPERATORS, MANAGERS), strict=True))
+    asked = {*dict(Connection._meta.permissions), "view_connection", "change_connection"}
+    asked |= {f"{word}_policy" for word in Policy._meta.default_permissions}
+
+    assert explained == {
+        name: next(letter for letter, names in groups.items() if name in names) for name in asked
+    }
 
 
 def endpoint_steps() -> str:

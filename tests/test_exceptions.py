@@ -16,12 +16,14 @@ from django.utils import translation
 
 from tests.catalogue import write_catalogue
 from zoho_crm import exceptions
+from zoho_crm.client import WriteResult
 from zoho_crm.exceptions import (
     MESSAGES_BY_CODE,
     CodedError,
     RequestRefusedError,
     SecretUnreadableError,
     ServerError,
+    WriteInterruptedError,
     WrongSettingsError,
     ZohoError,
 )
@@ -38,6 +40,7 @@ PRINT_MESSAGES = """
 from django.conf import settings
 settings.configure(USE_I18N=False)
 from zoho_crm import exceptions
+from zoho_crm.client import WriteResult
 for name, kind in vars(exceptions).items():
     if isinstance(kind, type) and issubclass(kind, exceptions.CodedError):
         print(name, kind.__doc__, kind())
@@ -81,6 +84,7 @@ def test_no_two_errors_have_the_same_message() -> None:
     assert len(set(map(str, messages))) == len(messages)
 
 
+@pytest.mark.slow
 def test_the_messages_are_there_without_docstrings() -> None:
     command = [sys.executable, "-OO", "-c", PRINT_MESSAGES]
 
@@ -103,6 +107,16 @@ def test_an_error_travels_between_processes_with_all_that_it_knows(
     assert type(after) is error
     assert (str(after), after.message) == ("No.", "No.")
     assert (after.code, after.http_status, after.details) == ("MAPPING_MISMATCH", 400, details)
+
+
+def test_the_results_of_an_interrupted_write_travel_with_their_errors() -> None:
+    refused = WriteResult(error=RequestRefusedError("No.", code="INVALID_DATA"))
+    before = WriteInterruptedError(results=(WriteResult(id="7", action="insert"), refused))
+
+    after = pickle.loads(pickle.dumps(before))
+
+    assert [result.id for result in after.results] == ["7", ""]
+    assert after.results[1].error.code == "INVALID_DATA"
 
 
 @pytest.mark.parametrize("error", CODED_ERRORS, ids=lambda error: error.__name__)

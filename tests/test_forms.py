@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from zoho_crm.client import MAX_USERS
 from zoho_crm.datacenters import DATA_CENTERS
 from zoho_crm.forms import ConnectForm
-from zoho_crm.forms._users import MAX_LISTED_USERS, user_field
+from zoho_crm.forms._fields import MAX_LISTED_USERS, user_field
 from zoho_crm.models import Connection
 from zoho_crm.services.choices import Choices
 from zoho_crm.simulator import Simulator

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db.models import Model
@@ -33,9 +34,10 @@ OTHER_KEY = "b3RoZXIta2V5LWZvci10ZXN0cy1vbmx5LTAwMDAwMDA="
 
 @pytest.fixture(autouse=True)
 def german(tmp_path: Path, settings: Any) -> None:
-    """Let everything that the database stores as a code have a German sentence."""
+    """Let everything that the database stores have a German sentence of its own."""
     tables: tuple[Any, ...] = (TEXTS_BY_CODE, ERRORS, REASONS)
     sentences = [str(sentence) for table in tables for sentence in table.values()]
+    sentences.append("Cancelled.")
     write_catalogue(tmp_path, "de", {sentence: MARK + sentence for sentence in sentences})
     settings.LOCALE_PATHS = [tmp_path]
 
@@ -68,7 +70,7 @@ def page(row: Model, name: str = "change") -> Callable[[], str]:
     """Return the function that reads a page of the admin."""
     client = Client()
     client.force_login(User.objects.get(is_superuser=True))
-    arguments = [row.pk] if name == "change" else []
+    arguments = [] if name == "changelist" else [row.pk]
     url = reverse(f"admin:zoho_crm_{row._meta.model_name}_{name}", args=arguments)
     return lambda: client.get(url).content.decode()
 
@@ -204,3 +206,19 @@ def test_why_a_lead_cannot_be_converted(
     assert columns_of(row, "verdict", "reason") == ("NOT_CONVERTIBLE", "refused")
     assert row.events.get(to_status="PREVIEWED").details["reason"] == "refused"
     assert is_shown("Zoho would not convert it and gives no reason.", page(row))
+
+
+def test_what_was_done_to_a_run(connection: Connection, zoho: Simulator, boss: User) -> None:
+    run = mass_convert.prepare(
+        connection_id=connection.pk,
+        lead_ids=[zoho.story("no_match")],
+        policy=POLICIES["careful"],
+    )
+    client = Client()
+    client.force_login(boss)
+
+    cancel = reverse("admin:zoho_crm_massconversion_cancel", args=[run.pk])
+    written_in("de", client.post, path=cancel, headers={"accept-language": "de"})
+
+    assert LogEntry.objects.get().get_change_message() == "Cancelled."
+    assert is_shown("Cancelled.", page(run, "history"))

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from zoho_crm.exceptions import PlanError
@@ -624,10 +624,8 @@ LEADS = st.builds(
     fields=st.just({}),
 )
 whatever_is_found = given(st.none() | LEADS, OPTIONS)
-without_deadline = settings(deadline=None)
 
 
-@without_deadline
 @whatever_is_found
 def test_what_suggests_itself_can_always_be_done(lead, options):
     verdict = assess(lead, options).verdict
@@ -637,7 +635,6 @@ def test_what_suggests_itself_can_always_be_done(lead, options):
         check_plan(plan, verdict, options)
 
 
-@without_deadline
 @whatever_is_found
 def test_no_plan_of_a_policy_names_an_unusable_record(lead, options):
     preview = assess(lead, options)
@@ -649,7 +646,6 @@ def test_no_plan_of_a_policy_names_an_unusable_record(lead, options):
     assert named <= usable
 
 
-@without_deadline
 @whatever_is_found
 def test_a_policy_that_does_not_attach_creates_only_where_nothing_matches(lead, options):
     preview = assess(lead, options)
@@ -660,7 +656,6 @@ def test_a_policy_that_does_not_attach_creates_only_where_nothing_matches(lead, 
     assert (plan is None) or nothing_matches
 
 
-@without_deadline
 @whatever_is_found
 def test_only_a_lead_that_can_be_converted_is_ever_planned(lead, options):
     preview = assess(lead, options)
@@ -669,7 +664,6 @@ def test_only_a_lead_that_can_be_converted_is_ever_planned(lead, options):
     assert (preview.verdict in CONVERTIBLE) == may_be_converted
 
 
-@without_deadline
 @given(OPTIONS, IDS | st.just(""), IDS | st.just(""))
 def test_a_plan_that_passes_takes_usable_records_that_belong_together(
     options, contact_id, account_id

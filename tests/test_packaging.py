@@ -135,12 +135,14 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
     assert "zoho_crm/py.typed" in held
 
 
+@pytest.mark.long
 def test_wheel_passes_djangos_check_in_a_host_project_and_says_what_is_missing(host):
     answer = host("-m", "django", "check")
 
     assert "zoho_crm.W001" in answer
 
 
+@pytest.mark.long
 def test_wheel_serves_its_templates_and_static_files_in_a_host_project(host):
     names = sorted(
         name.removeprefix("zoho_crm/")

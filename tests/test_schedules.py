@@ -34,6 +34,7 @@ def beat(tmp_path: Path) -> Iterator[PersistentScheduler]:
     beat.close()
 
 
+@pytest.mark.slow
 def test_the_schedule_can_be_imported_by_the_module_of_the_settings() -> None:
     code = "from zoho_crm.schedules import BEAT_SCHEDULE; print(sorted({**BEAT_SCHEDULE}))"
 

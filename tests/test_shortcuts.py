@@ -15,6 +15,7 @@ from django.db import transaction
 
 from tests import messages
 from tests.calls import calls
+from tests.connected import connected
 from tests.messages import Sent
 from zoho_crm import shortcuts
 from zoho_crm.contrib.pytest import SimulatorAdapter
@@ -29,7 +30,6 @@ from zoho_crm.matching import POLICIES, Action, DealTemplate, Policy
 from zoho_crm.models import Connection, LeadConversion, MassConversion, from_now
 from zoho_crm.models import Policy as SavedPolicy
 from zoho_crm.services import work
-from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 from zoho_crm.types import ConversionPlan, as_json
 
@@ -42,7 +42,7 @@ LONG_TIMES = {"CALL_DEADLINE": 10, "QUIET_PERIOD": 10, "LEASE": 600, "SLICE": 30
 @pytest.fixture
 def connection(transactional_db: None, zoho: Simulator, settings: Any) -> Connection:
     """Use real transactions: workers' threads read what tests write, and ``on_commit`` runs."""
-    connection = with_grant_code(code=zoho.grant_code(), data_center="local")
+    connection = connected(zoho)
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, **LONG_TIMES}
     messages.take_all()
     return connection
@@ -226,6 +226,7 @@ def test_without_a_wake_up_the_sweep_finds_the_work(
     assert work.connections_to_wake() == [connection.pk]
 
 
+@pytest.mark.slow
 def test_what_is_returned_is_the_row_as_it_is_stored(act: Callable[..., Any]) -> None:
     row = act()
 
@@ -325,6 +326,7 @@ def test_a_preview_that_zoho_does_not_answer_is_an_error(
     assert LeadConversion.objects.get().status == Status.NEW
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "policy", "status"),
     [
@@ -379,6 +381,7 @@ def test_a_person_decides_then_approves(connection: Connection, zoho: Simulator,
     assert truth["contact_id"] == plan.contact_id
 
 
+@pytest.mark.slow
 def test_the_proposed_plan_is_approved_if_none_is_given(
     connection: Connection, zoho: Simulator
 ) -> None:
@@ -440,6 +443,7 @@ def test_an_outcome_that_is_unknown_is_found_out(connection: Connection, zoho: S
 # Many leads
 
 
+@pytest.mark.slow
 def test_a_run_is_prepared_decided_and_started(
     connection: Connection, zoho: Simulator, pat: User
 ) -> None:
@@ -465,6 +469,7 @@ def test_a_run_is_prepared_decided_and_started(
     assert len(zoho.ledger()["conversions"]) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "leads", [{"filters": {"Lead_Status": "Qualified"}}, {"every_open_lead": True}], ids=str
 )
@@ -530,6 +535,7 @@ def test_a_policy_that_the_organisation_does_not_allow_prepares_nothing(
     assert not MassConversion.objects.exists()
 
 
+@pytest.mark.slow
 def test_another_number_than_was_shown_starts_nothing(
     connection: Connection, zoho: Simulator
 ) -> None:
@@ -539,6 +545,7 @@ def test_another_number_than_was_shown_starts_nothing(
         shortcuts.start_mass_conversion(run, expect_count=2)
 
 
+@pytest.mark.slow
 def test_a_decision_after_the_run_was_shown_stops_its_start(
     connection: Connection, zoho: Simulator
 ) -> None:
@@ -563,6 +570,7 @@ def test_a_run_is_paused_resumed_and_cancelled(connection: Connection, pat: User
         shortcuts.pause_mass_conversion(run)
 
 
+@pytest.mark.slow
 def test_a_finished_run_can_be_retried_and_not_cancelled(
     connection: Connection, zoho: Simulator
 ) -> None:

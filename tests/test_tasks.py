@@ -14,6 +14,7 @@ from django.db import connection as database
 
 from testproject.celery import app
 from tests import messages
+from tests.connected import connected
 from tests.messages import Sent
 from tests.outages import at, cut, failing, own_number
 from tests.signals import heard
@@ -39,7 +40,7 @@ def empty_queues() -> None:
 @pytest.fixture
 def connection(transactional_db: None, zoho: Simulator) -> Connection:
     """Use real transactions: threads read what tests write, and ``on_commit`` runs."""
-    return with_grant_code(code=zoho.grant_code(), data_center="local")
+    return connected(zoho)
 
 
 @pytest.fixture
@@ -172,6 +173,7 @@ def told_of_runs() -> Iterator[list[MassConversion]]:
         yield runs
 
 
+@pytest.mark.slow
 def test_a_mass_conversion_is_announced_once_when_it_has_ended(
     connection: Connection, zoho: Simulator, told_of_runs: list[MassConversion]
 ) -> None:
@@ -274,8 +276,10 @@ def test_work_has_what_came_of_it_announced(connection: Connection, zoho: Simula
 
 
 def test_of_copies_of_one_sweep_only_one_wakes_a_connection(
-    connection: Connection, zoho: Simulator
+    connection: Connection, zoho: Simulator, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "SWEEP_INTERVAL": 900}
+    monkeypatch.setattr(work, "MIN_SWEEP_INTERVAL_SECONDS", 225)  # ten take their time, maybe
     convert.request(connection_id=connection.pk, lead_id=zoho.story("no_match"))
 
     for _copy in range(10):

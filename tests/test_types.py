@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ from zoho_crm.types import (
     as_json,
     is_record_id,
     json_text,
+    ngettext_lazy,
 )
 
 HIDDEN = "1000.nobody-sees-this"
@@ -96,6 +98,7 @@ PLANS = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(value=st.one_of(LEADS, MATCHES, OPTIONS, DEALS, PLANS))
 def test_a_value_comes_back_from_a_json_column_as_it_was(value: Any) -> None:
     stored = json.loads(json.dumps(as_json(value)))
@@ -137,11 +140,32 @@ def test_what_is_no_number_is_no_json(number: Any) -> None:
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
 def test_values_are_frozen_and_made_by_name(kind: type[Any]) -> None:
-    parameters = dataclasses.fields(kind)
-
-    assert kind.__dataclass_params__.frozen
-    assert all(parameter.kw_only for parameter in parameters)
+    assert all(parameter.kw_only for parameter in dataclasses.fields(kind))
     assert kind.__doc__
+
+
+def test_a_value_takes_its_fields_by_name_and_keeps_them() -> None:
+    match = Match(id="1", name="Ines")
+
+    with pytest.raises(TypeError, match=r"Match needs id"):
+        Match(name="Ines")  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"Match has no surname"):
+        Match(id="1", name="Ines", surname="Vogel")  # type: ignore[call-arg]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        match.name = "Jan"  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        del match.name
+    assert match.fields == {}
+
+
+def test_a_value_is_a_dataclass_and_equal_to_the_same() -> None:
+    reference = Reference(id="1", name="Ines")
+
+    assert dataclasses.replace(reference, name="Jan") == Reference(name="Jan", id="1")
+    assert dataclasses.asdict(reference) == {"id": "1", "name": "Ines", "module": ""}
+    assert {reference, pickle.loads(pickle.dumps(reference)), copy.copy(reference)} == {reference}
+    assert reference != Converted()
+    assert repr(reference) == "Reference(id='1', name='Ines', module='')"
 
 
 @pytest.mark.parametrize("text", ["1", "0", "7130042000000418003", "9" * 19])
@@ -242,3 +266,21 @@ def test_a_grant_becomes_no_json() -> None:
 
     with pytest.raises(TypeError):
         json.dumps(as_json(grant))
+
+
+@pytest.mark.parametrize(
+    ("language", "count", "shown"),
+    [
+        ("en", 1, "1 minute ago"),
+        ("en", 2, "2 minutes ago"),
+        ("de", 1, "vor 1 Minute"),
+        ("de", 2, "vor 2 Minuten"),
+    ],
+)
+def test_a_text_with_a_plural_is_translated_when_it_is_shown(
+    language: str, count: int, shown: str
+) -> None:
+    text = ngettext_lazy("%(count)s minute ago", "%(count)s minutes ago", "count")
+
+    with translation.override(language):
+        assert text % {"count": count} == shown

@@ -1,22 +1,31 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.core.cache import cache
 from django.test import Client
 
 from tests.admin.pages import Browser
+from tests.kept import forget_metadata
+from zoho_crm.services import usage
 
 
 @pytest.fixture(autouse=True)
 def clear_choices_cache() -> Iterator[None]:
-    """Clear the choices of an organisation: they are cached by connection id, and ids repeat."""
-    cache.clear()
+    """Let no test see what another one has read of an organisation."""
+    forget_metadata()
     yield
-    cache.clear()
+    forget_metadata()
+
+
+@pytest.fixture(autouse=True)
+def calls_are_written_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no request write what others have counted: on a slow machine it would be time to."""
+    monkeypatch.setattr(usage, "MAX_SECONDS", 3600)
+    monkeypatch.setattr(usage.counted_calls, "_taken", time.monotonic())
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from django.urls import reverse
 from tests.admin.pages import Page
 from zoho_crm.matching import POLICIES, Policy
 from zoho_crm.models import Connection, LeadConversion, MassConversion
-from zoho_crm.models._time import DbNow
+from zoho_crm.models._database import DbNow
 from zoho_crm.services import mass_convert, work
 from zoho_crm.simulator import Simulator
 
@@ -38,13 +38,38 @@ def prepare_run(
     )
 
 
+def review_url(run: MassConversion, query: str = "") -> str:
+    return run_url(run, "decide") + query
+
+
+def tick(*rows: LeadConversion) -> list[str]:
+    """Return what the boxes of these rows in the review send."""
+    return [f"{row.pk}:{row.version}" for row in rows]
+
+
+def copy_of(row: LeadConversion, lead_id: int) -> LeadConversion:
+    """Return a row of another lead, which is not stored, like one that is."""
+    values = {
+        field.attname: getattr(row, field.attname)
+        for field in row._meta.fields
+        if not field.primary_key
+    }
+    return LeadConversion(**{**values, "lead_id": str(lead_id)})
+
+
 def work_until_waiting(run: MassConversion, seconds: float = 30) -> MassConversion:
-    """Work until the run waits for a person; its next due time is brought forward."""
+    """
+    Work until the run waits for a person, or for an unknown outcome; what else is due is left.
+
+    Its next due time is brought forward.
+    """
     end = time.monotonic() + seconds
-    wait: float | None = 0.0
-    while wait is not None and time.monotonic() < end:
-        wait = work.work(connection_id=run.connection_id)
-        MassConversion.objects.filter(pk=run.pk, due_at__gt=DbNow()).update(due_at=DbNow())
+    this_run = MassConversion.objects.filter(pk=run.pk)
+    due_rows = run.rows.filter(due_at__isnull=False).exclude(status=LeadConversion.Status.UNKNOWN)
+    while this_run.filter(due_at__isnull=False).exists() or due_rows.exists():
+        if work.work(connection_id=run.connection_id) is None or time.monotonic() > end:
+            break
+        this_run.filter(due_at__gt=DbNow()).update(due_at=DbNow())
     return reload(run)
 
 
@@ -74,4 +99,5 @@ def rows_of(run: MassConversion, **filters: Any) -> list[LeadConversion]:
 def table_text(page: Page, caption: str) -> str:
     """Return the text of the table with this caption."""
     start = page.html.index(f"<caption>{caption}")
-    return Page(page.html[start : page.html.index("</table>", start)]).text
+    end = page.html.index("</table>", start)
+    return Page(f"<form>{page.html[start:end]}").text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils.timezone import localtime
 
 from tests.admin.pages import Browser, Page
 from tests.admin.runs import prepare_run, run_url
@@ -63,7 +64,7 @@ def test_it_says_since_when(browser: Browser, row: LeadConversion, connection: C
     assert f"{NO_SWEEP} since " in page.text
     seen_at = ConnectionWork.objects.get().seen_at
     assert seen_at is not None
-    assert seen_at.isoformat() in page.html
+    assert localtime(seen_at).isoformat(timespec="seconds") in page.html
 
 
 def test_it_names_the_queue(

@@ -70,6 +70,24 @@ def needs_a_person(row: LeadConversion) -> LeadConversion:
     return LeadConversion.objects.get(pk=row.pk)
 
 
+@pytest.mark.slow
+def test_what_changed_after_an_approval_is_said_and_nothing_is_sent(
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator, boss: User
+) -> None:
+    row = preview_case("one_match")
+    convert.approve(conversion_id=row.pk, version=row.version, plan=ConversionPlan(), by=boss)
+    zoho.change(zoho.records["Leads"][row.lead_id], Company="Renamed", Lead_Status="Qualified")
+
+    work.work(connection_id=row.connection_id)
+
+    text = "The lead has changed at Zoho since it was approved (Company, Lead Status)"
+    assert text in browser.get(decide_url(row)).text
+    # In the state and in the journal.
+    assert browser.get(change_url(row)).text.count(text) == 2
+    assert not zoho.ledger()["calls"]
+
+
+@pytest.mark.slow
 def test_the_list_asks_the_database_as_often_for_many_leads_as_for_one(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -79,6 +97,7 @@ def test_the_list_asks_the_database_as_often_for_many_leads_as_for_one(
         browser.get(LIST)
     for _ in range(5):
         preview_case("several")
+    browser.get(LIST)  # writes how often Zoho was called for the previews
 
     with CaptureQueriesContext(database) as for_many:
         browser.get(LIST)
@@ -100,6 +119,7 @@ def test_the_list_does_not_read_snapshots(
     assert '"options_snapshot",' not in listing[0]
 
 
+@pytest.mark.slow
 def test_a_lead_is_found_by_its_id_by_its_status_and_by_its_verdict(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -111,7 +131,7 @@ def test_a_lead_is_found_by_its_id_by_its_status_and_by_its_verdict(
         f"status__exact=PREVIEWED&verdict__exact=NO_MATCH&connection__id__exact={one.connection_id}",
     ):
         page = browser.get(f"{LIST}?{query}")
-        assert one.lead_id in page.text
+        assert one.lead_id in page.html
         assert other.lead_id not in page.text.replace(f"q={other.lead_id}", "")
 
 
@@ -151,6 +171,9 @@ def test_the_page_shows_every_event_and_what_was_read_and_sent(
     assert "Approved by boss." in page.text
     for step in ("to be previewed previewed", "previewed to be sent boss", "being sent converted"):
         assert step in page.text
+    assert f"Contact {contact.id} " in page.text  # in the order that the database keeps
+    assert "By us Evidence Zoho's answer" in page.text
+    assert "{&#x27;" not in page.html
     assert lead.email in page.text
     assert f'"Contacts": {{ "id": "{contact.id}" }}' in page.text
     assert not page.has_button("Save")
@@ -206,6 +229,20 @@ def test_a_lead_is_previewed_again_from_its_page(
     assert page.has_button("Show what will happen")
 
 
+def test_a_lead_is_previewed_again_where_it_is_decided(
+    browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
+) -> None:
+    row = preview_case("one_match")
+    browser.get(decide_url(row))
+    zoho.change(zoho.records["Leads"][row.lead_id], Company="Renamed Ltd")
+
+    page = browser.press("Look again")
+
+    assert browser.url == decide_url(row)
+    assert "Renamed Ltd" in page.text
+
+
+@pytest.mark.slow
 def test_a_lost_answer_is_being_checked_and_can_be_settled_now(
     browser: Browser, unknown: Callable[..., LeadConversion]
 ) -> None:
@@ -225,6 +262,7 @@ def test_a_lost_answer_is_being_checked_and_can_be_settled_now(
     assert LogEntry.objects.latest("pk").get_change_message() == "Settled by hand."
 
 
+@pytest.mark.slow
 def test_settling_early_proves_nothing(
     browser: Browser, unknown: Callable[..., LeadConversion]
 ) -> None:
@@ -250,6 +288,7 @@ def test_settling_after_the_quiet_period_settles_it(
     assert "It is settled: to be sent." in page.text
 
 
+@pytest.mark.slow
 def test_settling_says_so_when_zoho_cannot_be_asked(
     browser: Browser, unknown: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
@@ -273,6 +312,7 @@ def test_there_is_nothing_to_settle_if_the_outcome_is_known(
     assert "There is nothing to check" in page.text
 
 
+@pytest.mark.slow
 def test_what_needs_a_person_is_closed_with_a_note(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -280,11 +320,11 @@ def test_what_needs_a_person_is_closed_with_a_note(
     page = browser.get(change_url(row))
     assert "The lead can no longer be read." in page.text
     browser.get(page.links["Close with a note…"])
-    page = browser.press("Close", note=" ")
+    page = browser.press("Close this lead", note=" ")
     assert "Note" in page.text
     assert "This field is required." in page.text
 
-    page = browser.press("Close", note="Converted by hand <i>last week</i>.")
+    page = browser.press("Close this lead", note="Converted by hand <i>last week</i>.")
 
     assert f"Lead {row.lead_name} is closed." in page.text
     assert "Note: Converted by hand <i>last week</i>." in page.text
@@ -296,10 +336,10 @@ def test_two_people_close_it_once(
 ) -> None:
     row = needs_a_person(preview_case("no_match"))
     first = browser.get(f"{LIST}{row.pk}/close/")
-    browser.press("Close", note="One")
+    browser.press("Close this lead", note="One")
     browser.page, browser.url = first, f"{LIST}{row.pk}/close/"
 
-    page = browser.press("Close", note="Two")
+    page = browser.press("Close this lead", note="Two")
 
     assert "This lead does not need a person any more." in page.text
 
@@ -311,7 +351,7 @@ def test_a_note_to_an_older_state_is_refused(
     browser.get(f"{LIST}{row.pk}/close/")
     LeadConversion.objects.update(version=row.version + 1)
 
-    page = browser.press("Close", note="Too late")
+    page = browser.press("Close this lead", note="Too late")
 
     assert "This has changed since it was shown; please look again." in page.text
 
@@ -399,6 +439,7 @@ def test_a_refusal_names_the_field(
     assert "MANDATORY_NOT_FOUND: field Deal Name (Deal_Name)" in browser.get(change_url(row)).text
 
 
+@pytest.mark.slow
 def test_the_value_that_was_refused_is_for_those_who_may_see_what_was_sent(
     browser_as: Callable[..., Browser],
     preview_case: Callable[..., LeadConversion],

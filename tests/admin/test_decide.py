@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.db import connection as database
 from django.urls import reverse
 
 from tests import messages
 from tests.admin.pages import Browser, Page
+from tests.kept import forget_metadata
 from tests.matches import many_matches
 from zoho_crm.models import Connection, LeadConversion
 from zoho_crm.services import convert, preview, work
@@ -78,6 +78,7 @@ def test_the_lead_stands_beside_its_matches_with_the_matched_fields_marked(
     assert not [value for name, value in page.form_with(SHOW_BUTTON).values if name == "contact"]
 
 
+@pytest.mark.slow
 def test_of_very_many_matches_the_first_are_offered_with_the_number_of_all(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -143,6 +144,7 @@ def test_what_will_happen_is_shown_for_exactly_the_chosen_plan(
     assert reload(row).status == "PREVIEWED"
 
 
+@pytest.mark.slow
 def test_converting_sends_what_was_shown(
     browser: Browser,
     preview_case: Callable[..., LeadConversion],
@@ -165,7 +167,7 @@ def test_converting_sends_what_was_shown(
     assert [message.kwargs for message in woken] == [{"connection_id": connection.pk}]
     assert (row.status, row.contact_id, row.approved_by) == ("CONVERTED", chosen.id, boss)
     assert zoho.conversions_of(row.lead_id)[0]["contact_id"] == chosen.id
-    assert "is being converted" in LogEntry.objects.latest("pk").get_change_message()
+    assert LogEntry.objects.latest("pk").get_change_message() == "Approved."
 
 
 def test_everything_that_can_be_chosen_reaches_the_plan(
@@ -206,6 +208,7 @@ def test_everything_that_can_be_chosen_reaches_the_plan(
     assert (plan.deal.stage, plan.deal.contact_role) == ("Qualification", role["id"])
 
 
+@pytest.mark.slow
 def test_the_decision_can_be_saved_and_is_there_the_next_time(
     browser: Browser, preview_case: Callable[..., LeadConversion], boss: User
 ) -> None:
@@ -225,6 +228,7 @@ def test_the_decision_can_be_saved_and_is_there_the_next_time(
     }
 
 
+@pytest.mark.slow
 def test_the_choice_can_be_changed_after_reading_what_it_means(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -325,7 +329,7 @@ def test_a_contact_and_an_account_that_disagree_are_an_error_at_the_account(
         SHOW_BUTTON, contact=options.contacts[0].id, account=options.accounts[0].id
     )
 
-    assert "Account: The contact does not belong to this account." in errors(page)
+    assert "Account: The contact does not belong to this account: choose" in errors(page)
 
 
 def test_missing_fields_of_a_deal_are_errors_at_the_fields(
@@ -342,6 +346,7 @@ def test_missing_fields_of_a_deal_are_errors_at_the_fields(
     assert 'id="id_deal_stage_error"' in page.html
 
 
+@pytest.mark.slow
 def test_an_amount_that_deals_of_this_organisation_need_is_asked_for(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
@@ -353,6 +358,7 @@ def test_an_amount_that_deals_of_this_organisation_need_is_asked_for(
     assert "Amount: A deal needs this." in errors(page)
 
 
+@pytest.mark.slow
 def test_a_field_that_only_this_organisation_asks_for_reaches_the_deal(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
@@ -375,6 +381,7 @@ def test_a_field_that_only_this_organisation_asks_for_reaches_the_deal(
     assert ("deal_field_Lead_Source", "Trade Show") in values
 
 
+@pytest.mark.slow
 def test_fields_of_a_deal_are_asked_for_and_stored_as_their_type_asks(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
@@ -416,6 +423,7 @@ def test_fields_of_a_deal_are_asked_for_and_stored_as_their_type_asks(
     )
 
 
+@pytest.mark.slow
 def test_a_stage_of_another_pipeline_is_an_error_at_the_stage(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -428,6 +436,7 @@ def test_a_stage_of_another_pipeline_is_an_error_at_the_stage(
     assert "Identify Decision Makers" in errors(page)
 
 
+@pytest.mark.slow
 def test_an_invalid_date_or_number_is_an_error_at_its_field(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -472,6 +481,7 @@ def test_when_the_choices_cannot_be_asked_the_lead_can_be_converted_without_a_de
     assert reload(row).status == "READY"
 
 
+@pytest.mark.slow
 def test_a_deal_is_not_silently_dropped_when_it_cannot_be_checked_any_more(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
@@ -479,7 +489,7 @@ def test_a_deal_is_not_silently_dropped_when_it_cannot_be_checked_any_more(
     browser.get(decide_url(row))
     browser.press(SHOW_BUTTON, **DEAL, deal_pipeline="Standard (Standard)")
     zoho.fail("metadata", "error_before", status=500, times=99)
-    cache.clear()
+    forget_metadata()
 
     page = browser.press(CONVERT_BUTTON)
 
@@ -487,6 +497,7 @@ def test_a_deal_is_not_silently_dropped_when_it_cannot_be_checked_any_more(
     assert reload(row).status == "PREVIEWED"
 
 
+@pytest.mark.slow
 def test_a_connection_that_may_not_read_the_choices_says_so(
     browser: Browser, zoho: Simulator, db: None
 ) -> None:
@@ -499,6 +510,7 @@ def test_a_connection_that_may_not_read_the_choices_says_so(
     assert "The stages of deals cannot be read: invalid oauth scope" in page.text
 
 
+@pytest.mark.slow
 def test_of_very_many_users_the_owner_is_searched(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
@@ -520,6 +532,7 @@ def test_of_very_many_users_the_owner_is_searched(
     assert plan.owner_id == users[-1]["id"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -540,6 +553,7 @@ def test_a_contradictory_choice_is_an_error_at_its_field(
     assert message in errors(browser.press(SHOW_BUTTON, **given))
 
 
+@pytest.mark.slow
 def test_a_lead_without_a_company_gets_no_account(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
@@ -555,6 +569,7 @@ def test_a_lead_without_a_company_gets_no_account(
 # Concurrent decisions
 
 
+@pytest.mark.slow
 def test_two_clicks_convert_once(
     browser: Browser,
     preview_case: Callable[..., LeadConversion],
@@ -575,6 +590,7 @@ def test_two_clicks_convert_once(
     assert len(zoho.conversions_of(row.lead_id)) == 1
 
 
+@pytest.mark.slow
 def test_a_lead_that_was_previewed_again_meanwhile_is_shown_again(
     browser: Browser,
     preview_case: Callable[..., LeadConversion],
@@ -595,6 +611,7 @@ def test_a_lead_that_was_previewed_again_meanwhile_is_shown_again(
     assert reload(row).status == "PREVIEWED"
 
 
+@pytest.mark.slow
 def test_a_colleague_who_was_faster_is_not_overruled(
     browser: Browser,
     browser_as: Callable[..., Browser],
@@ -612,6 +629,7 @@ def test_a_colleague_who_was_faster_is_not_overruled(
     assert "kim left this lead out." in page.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("button", [CONVERT_BUTTON, "Save the decision"])
 def test_a_colleague_in_the_same_instant_is_not_overruled(
     button: str, browser: Browser, preview_case: Callable[..., LeadConversion]
@@ -627,6 +645,7 @@ def test_a_colleague_in_the_same_instant_is_not_overruled(
     assert (reload(row).status, reload(row).version) == ("PREVIEWED", 7)
 
 
+@pytest.mark.slow
 def test_leaving_out_in_the_same_instant_as_a_colleague_decides_overrules_nobody(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -681,6 +700,7 @@ def test_a_row_that_needs_a_person_is_not_closed_by_a_forged_skip(
 # Permissions
 
 
+@pytest.mark.slow
 def test_who_may_only_preview_sees_the_choice_and_decides_nothing(
     browser_as: Callable[..., Browser], preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -698,6 +718,7 @@ def test_who_may_only_preview_sees_the_choice_and_decides_nothing(
     assert reload(row).status == "PREVIEWED"
 
 
+@pytest.mark.slow
 def test_who_may_not_see_the_list_stays_at_the_lead(
     browser_as: Callable[..., Browser], preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -711,6 +732,7 @@ def test_who_may_not_see_the_list_stays_at_the_lead(
     assert (approver.status, approver.url) == (200, decide_url(row))
 
 
+@pytest.mark.slow
 def test_hostile_values_stay_text(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:

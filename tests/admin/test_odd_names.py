@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from django.core.cache import cache
 
 from tests.admin.pages import Browser
+from tests.kept import forget_metadata
 from tests.odd_values import ODD_VALUES
 from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.services import preview
@@ -64,7 +64,7 @@ def test_an_odd_user_or_role_does_not_break_the_pages_that_offer_them(
     for name, value in ODD_VALUES.items():
         zoho.organisation.users[1] |= {"id": value, "full_name": value, "email": value}
         zoho.organisation.contact_roles[0] |= {"id": value, "name": value}
-        cache.clear()
+        forget_metadata()
         for address in (f"leadconversion/{row.pk}/decide/", "massconversion/prepare/"):
             with subtests.test(name, address=address):
                 browser.get(f"{ADMIN}/{address}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
 from tests.admin.pages import Browser, Page
-from zoho_crm.models import Connection, LeadConversion
+from zoho_crm.models import Connection, LeadConversion, Token, from_now
 from zoho_crm.simulator import Simulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -136,3 +137,17 @@ def test_the_default_connection_is_chosen_at_first(
     page = browser.get(PREVIEW)
 
     assert ("connection", str(connection.pk)) in page.form_with("Preview").values
+
+
+def test_a_lost_connection_is_one_link_away(
+    browser: Browser, connection: Connection, browser_as: Callable[..., Browser]
+) -> None:
+    Connection.objects.update(status="NEEDS_RECONNECT")
+    Token.objects.update(status="NEEDS_RECONNECT", expires_at=from_now(-1))
+    url = f"/admin/zoho_crm/connection/{connection.pk}/change/"
+
+    assert look_up(browser, "400").links["Open the connection"] == url
+    assert look_up(browser, "not an id").links.get("Open the connection") is None
+    page = look_up(browser_as("preview_leadconversion"), "400")
+    assert "connect it again" in page.text
+    assert "Open the connection" not in page.links

@@ -12,7 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 
 from tests import messages
-from tests.admin.pages import Browser, Page
+from tests.admin.pages import Browser
 from tests.admin.runs import (
     CAREFUL,
     prepare_run,
@@ -21,7 +21,6 @@ from tests.admin.runs import (
     run_in_review,
     run_url,
     start_run,
-    table_text,
     work_until_waiting,
 )
 from zoho_crm.matching import Action, DealTemplate
@@ -29,112 +28,13 @@ from zoho_crm.models import Connection, LeadConversion, MassConversion
 from zoho_crm.services import mass_convert, work
 from zoho_crm.simulator import Simulator
 
+PREPARE = "/admin/zoho_crm/massconversion/prepare/"
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def last_log_message() -> str:
     return LogEntry.objects.latest("pk").get_change_message()
-
-
-def decide(browser: Browser, run: MassConversion, verdict: str, action: str) -> Page:
-    """Post a decision about all leads of a verdict."""
-    page = browser.get(run_url(run, "decide"))
-    form = next(form for form in page.forms if ("verdict", verdict) in form.values)
-    values = [pair for pair in form.values if pair[0] != "action"]
-    return browser.post(run_url(run, "decide"), [*values, ("action", action)])
-
-
-# Deciding
-
-
-def test_a_decision_for_a_verdict_is_for_all_its_leads(
-    browser: Browser, connection: Connection, zoho: Simulator, boss: User
-) -> None:
-    run = run_in_review(connection, zoho, "one_match", "one_match", "several")
-    messages.take_all()
-
-    page = decide(browser, run, "ONE_MATCH", "attach")
-
-    assert "2 leads are decided; nothing is sent yet." in page.text
-    assert "One match 2 2 0 0" in table_text(page, "What was found")
-    assert "Several matches 1 0 1 0" in table_text(page, "What was found")
-    assert {row.decided_by for row in rows_of(run, verdict="ONE_MATCH")} == {boss}
-    assert last_log_message() == "2 leads are decided; nothing is sent yet."
-    assert [sent.kwargs for sent in messages.take_all()] == [{"connection_id": connection.pk}]
-
-
-def test_a_whole_verdict_can_be_left_out(
-    browser: Browser, connection: Connection, zoho: Simulator
-) -> None:
-    run = run_in_review(connection, zoho, "several", "no_match")
-
-    page = decide(browser, run, "SEVERAL_MATCHES", "skip")
-
-    assert "Several matches 1 0 0 1" in table_text(page, "What was found")
-    assert [row.status for row in rows_of(run, verdict="SEVERAL_MATCHES")] == ["SKIPPED"]
-    assert not [f for f in page.forms if ("verdict", "SEVERAL_MATCHES") in f.values]
-
-
-def test_only_what_makes_sense_is_offered(
-    browser: Browser, connection: Connection, zoho: Simulator
-) -> None:
-    run = run_in_review(connection, zoho, "several", "one_match", "account_only", "locked")
-
-    html = browser.get(run_url(run, "decide")).html
-
-    assert html.count('value="attach"') == 2
-    assert html.count('value="create"') == 3
-    assert "cannot be converted now" in html
-
-
-def test_joining_is_refused_where_it_is_not_clear_what(
-    browser: Browser, connection: Connection, zoho: Simulator
-) -> None:
-    run = run_in_review(connection, zoho, "several")
-
-    page = decide(browser, run, "SEVERAL_MATCHES", "attach")
-
-    assert "decide them one by one" in page.text
-    assert not rows_of(run)[0].plan
-
-
-@pytest.mark.parametrize("action", ["", "overwrite"])
-def test_no_decision_or_an_unknown_one_changes_nothing(
-    action: str, browser: Browser, connection: Connection, zoho: Simulator
-) -> None:
-    run = run_in_review(connection, zoho, "several")
-
-    page = decide(browser, run, "SEVERAL_MATCHES", action)
-
-    assert "Please choose a decision." in page.text
-    assert reload(run).revision == run.revision
-
-
-def test_a_decision_about_what_was_not_on_the_screen_is_refused(
-    browser: Browser, connection: Connection, zoho: Simulator, boss: User
-) -> None:
-    run = run_in_review(connection, zoho, "several", "one_match")
-    values = [("verdict", "SEVERAL_MATCHES"), ("action", "skip"), ("revision", str(run.revision))]
-    mass_convert.decide(run_id=run.pk, verdict="ONE_MATCH", action="attach", by=boss)
-
-    page = browser.post(run_url(run, "decide"), values)
-
-    assert "This has changed since it was shown; please look again." in page.text
-    assert rows_of(run, verdict="SEVERAL_MATCHES")[0].status == "PREVIEWED"
-
-
-def test_a_run_that_does_not_wait_for_decisions_says_how_it_stands(
-    browser: Browser, connection: Connection, zoho: Simulator
-) -> None:
-    run = prepare_run(connection, zoho, "no_match")
-
-    page = browser.get(run_url(run, "decide"))
-
-    assert "1 lead is still to be read from Zoho" in page.text
-    assert "Verdicts" not in page.text
-    values = [("verdict", "NO_MATCH"), ("action", "skip"), ("revision", "0")]
-    page = browser.post(run_url(run, "decide"), values)
-    assert "This mass conversion is not waiting for decisions." in page.text
 
 
 # Deciding one lead
@@ -144,6 +44,7 @@ def lead_url(row: LeadConversion) -> str:
     return f"/admin/zoho_crm/leadconversion/{row.pk}/decide/"
 
 
+@pytest.mark.slow
 def test_one_lead_of_a_run_is_decided_and_sent_with_the_run(
     browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
@@ -151,11 +52,9 @@ def test_one_lead_of_a_run_is_decided_and_sent_with_the_run(
     (row,) = rows_of(run)
     chosen = row.stored_options().contacts[1]
     page = browser.get(lead_url(row))
-    assert f"It is in the mass conversion #{run.pk} Fair and stays as it is until then." in (
-        page.text
-    )
+    assert f"It is in run #{run.pk} Fair, and stays as it is until somebody decides." in page.text
     page = browser.press("Show what will happen", contact=chosen.id, account="new")
-    assert f"when somebody starts the mass conversion #{run.pk} Fair, and not before" in page.text
+    assert f"when somebody starts run #{run.pk} Fair, and not before" in page.text
     assert not page.has_button("Convert this lead")
     messages.take_all()
 
@@ -165,7 +64,7 @@ def test_one_lead_of_a_run_is_decided_and_sent_with_the_run(
     plan = row.stored_plan()
     assert plan
     assert (row.status, plan.contact_id, row.decided_by) == ("PREVIEWED", chosen.id, boss)
-    assert "it is sent with the mass conversion" in page.text
+    assert "it is sent with run #" in page.text
     assert "boss has decided how." in page.text
     assert reload(run).revision == run.revision + 1
     assert messages.take_all()
@@ -174,6 +73,7 @@ def test_one_lead_of_a_run_is_decided_and_sent_with_the_run(
     assert zoho.conversions_of(row.lead_id)[0]["contact_id"] == chosen.id
 
 
+@pytest.mark.slow
 def test_a_forged_convert_sends_nothing_of_a_run(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -189,6 +89,7 @@ def test_a_forged_convert_sends_nothing_of_a_run(
     assert row.plan
 
 
+@pytest.mark.slow
 def test_one_lead_of_a_run_is_left_out_and_can_be_taken_in_again(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -199,7 +100,7 @@ def test_one_lead_of_a_run_is_left_out_and_can_be_taken_in_again(
     page = browser.press("Leave this lead out")
 
     assert rows_of(run)[0].status == "SKIPPED"
-    assert f"boss left this lead out. It is in the mass conversion #{run.pk}." in page.text
+    assert f"boss left this lead out. It is in run #{run.pk}." in page.text
     assert not page.has_button("Look again")
 
     browser.get(lead_url(row))
@@ -209,6 +110,7 @@ def test_one_lead_of_a_run_is_left_out_and_can_be_taken_in_again(
     assert rows_of(run)[0].status == "PREVIEWED"
 
 
+@pytest.mark.slow
 def test_a_lead_of_a_started_run_cannot_be_decided(
     browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
@@ -224,6 +126,7 @@ def test_a_lead_of_a_started_run_cannot_be_decided(
     assert not rows_of(run, verdict="SEVERAL_MATCHES")[0].plan
 
 
+@pytest.mark.slow
 def test_a_lead_that_follows_another_tells_whom(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -237,6 +140,7 @@ def test_a_lead_that_follows_another_tells_whom(
     assert f"It joins what the lead {first.id} becomes." in page.text
 
 
+@pytest.mark.slow
 def test_deciding_within_a_run_is_for_those_who_prepare(
     browser_as: Callable[..., Browser], connection: Connection, zoho: Simulator
 ) -> None:
@@ -300,6 +204,25 @@ def test_the_page_says_what_starting_does_before_anybody_can_start(
     assert len(page.form_with("Convert 6 leads").values) < 20
 
 
+@pytest.mark.slow
+def test_the_start_says_what_is_left_of_the_credits_and_how_long_is_kept_what_was_read(
+    browser: Browser, connection: Connection, zoho: Simulator, settings: Any
+) -> None:
+    run = run_in_review(connection, zoho, "no_match")
+
+    text = browser.get(run_url(run, "start")).text
+
+    assert "credits are left for 24 hours (an estimate)" in text
+    assert "is kept here for 90 days" in text
+    assert "not enough" not in text
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "CREDIT_BUDGET": 1, "RETENTION_DAYS": 1}
+    text = browser.get(run_url(run, "start")).text
+    assert "That is not enough: the run then waits, and goes on by itself." in text
+    assert "is kept here for 1 day." in text
+    assert "Estimate: 1,000 leads take about 1,010 credits" in browser.get(PREPARE).text
+
+
+@pytest.mark.slow
 def test_the_count_starts_the_run(
     browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
@@ -313,7 +236,7 @@ def test_the_count_starts_the_run(
     assert (run.stage, run.started_by) == ("CONVERTING", boss)
     assert browser.url == run_url(run)
     assert "Started: 2 leads are being converted." in page.text
-    assert last_log_message() == "Started: 2 leads are being converted."
+    assert last_log_message() == "Started."
     assert [sent.kwargs for sent in messages.take_all()] == [{"connection_id": connection.pk}]
 
 
@@ -339,6 +262,7 @@ def test_another_count_starts_nothing(
     assert reload(run).stage == "REVIEW"
 
 
+@pytest.mark.slow
 def test_a_page_that_is_out_of_date_starts_nothing(
     browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
@@ -367,6 +291,7 @@ def test_a_run_cannot_be_started_while_decisions_are_being_applied(
     assert not page.has_button("Convert 1 lead")
 
 
+@pytest.mark.slow
 def test_a_run_cannot_be_started_twice(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -378,10 +303,11 @@ def test_a_run_cannot_be_started_twice(
 
     page = browser.post(run_url(run, "start"), values)
 
-    assert "This mass conversion is not waiting for decisions." in page.text
+    assert "This run is not waiting for decisions." in page.text
     assert "There is nothing to start as it is now." in page.text
 
 
+@pytest.mark.slow
 def test_a_run_without_decisions_cannot_be_started(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -425,9 +351,10 @@ def test_a_run_is_paused_and_resumed(
     assert "Resumed; the first leads are sent one by one." in page.text
     assert (reload(run).paused_reason, reload(run).paused_details) == ("", {})
     assert messages.take_all()
-    assert last_log_message() == "Resumed; the first leads are sent one by one."
+    assert last_log_message() == "Resumed."
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_running_is_neither_paused_nor_resumed(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -437,6 +364,7 @@ def test_a_run_that_is_not_running_is_neither_paused_nor_resumed(
     assert "It was not paused." in browser.post(run_url(run, "resume")).text
 
 
+@pytest.mark.slow
 def test_cancelling_asks_first_and_says_what_happens(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -448,16 +376,17 @@ def test_cancelling_asks_first_and_says_what_happens(
     assert "0 leads are converted and stay so" in page.text
     assert reload(run).stage == "REVIEW"
 
-    page = browser.press("Cancel this mass conversion")
+    page = browser.press("Cancel this run")
 
     assert "Cancelled; what was not sent is left out." in page.text
     assert reload(run).stage == "CANCELLED"
     work_until_waiting(run)
     assert {row.status for row in rows_of(run)} == {"SKIPPED"}
     row = rows_of(run)[0]
-    assert f"the mass conversion #{run.pk} was cancelled." in browser.get(lead_url(row)).text
+    assert f"run #{run.pk} was cancelled." in browser.get(lead_url(row)).text
 
 
+@pytest.mark.slow
 def test_a_finished_run_cannot_be_cancelled(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -468,6 +397,7 @@ def test_a_finished_run_cannot_be_cancelled(
     assert reload(run).stage == "FINISHED"
 
 
+@pytest.mark.slow
 def test_refused_leads_are_tried_again_and_need_a_new_start(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -477,7 +407,7 @@ def test_refused_leads_are_tried_again_and_need_a_new_start(
     )
     browser.get(run_url(run))
 
-    page = browser.press("Try again")
+    page = browser.press("Retry")
 
     assert "2 leads are previewed again; they are sent when somebody starts this" in page.text
     assert reload(run).stage == "PREVIEWING"
@@ -490,7 +420,7 @@ def test_only_what_has_finished_is_tried_again(
 
     page = browser.post(run_url(run, "retry"))
 
-    assert "Only a mass conversion that has finished can be tried again." in page.text
+    assert "Only a run that has finished can be retried." in page.text
 
 
 def test_who_may_not_view_runs_is_sent_to_the_index(
@@ -508,6 +438,7 @@ def test_who_may_not_view_runs_is_sent_to_the_index(
 # Exporting
 
 
+@pytest.mark.slow
 def test_the_results_are_streamed_as_csv(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -529,6 +460,7 @@ def test_a_run_that_is_not_there_is_not_found(browser: Browser) -> None:
         assert browser.status == 404
 
 
+@pytest.mark.slow
 def test_work_goes_on_while_pages_are_viewed(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:

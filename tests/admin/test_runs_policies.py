@@ -11,6 +11,7 @@ from tests.admin.pages import Browser, Page
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import ApiUsage, Connection, Policy
 from zoho_crm.services import usage
+from zoho_crm.types import ApiCall
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,6 +56,7 @@ def test_a_new_policy_is_careful_at_first(browser: Browser) -> None:
     assert policy.deal is None
 
 
+@pytest.mark.slow
 def test_a_policy_is_changed_field_by_field(browser: Browser) -> None:
     add_policy(browser, **DEAL, deal_amount="5.00", tags=["Deals"], owner="4711")
     policy = Policy.objects.get()
@@ -76,6 +78,7 @@ def test_the_list_tells_what_policies_do(browser: Browser) -> None:
     assert "Nothing matches: the lead is left out. One contact matches: a person" in page.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entered", "message"),
     [
@@ -114,12 +117,15 @@ def test_use_of_the_api_is_listed_and_changed_by_nobody(
     browser: Browser, connection: Connection
 ) -> None:
     ApiUsage.objects.all().delete()
-    usage.record(connection.pk, [("convert", False), ("convert", True), ("other", False)])
+    usage.record(
+        connection.pk, [ApiCall("convert"), ApiCall("convert", was_refused=True), ApiCall("other")]
+    )
     row = ApiUsage.objects.get(kind="convert")
 
     page = browser.get(USAGE)
 
-    assert "convert 2 10 1" in page.text
+    assert "conversion of a lead 2 10 1" in page.text
+    assert f"{ApiUsage.objects.count()} uses of the API" in page.text
     assert f"{timezone.now():%Y-%m-%d}" in page.html
     assert not browser.get(f"{USAGE}{row.pk}/change/").has_button("Save")
     browser.get(f"{USAGE}add/")

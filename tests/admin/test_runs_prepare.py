@@ -14,6 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploaded
 from tests import messages
 from tests.admin.pages import Browser, Page
 from tests.admin.runs import LIST, rows_of, run_url, work_until_waiting
+from tests.parameters import long
 from zoho_crm.forms._runs import MAX_UPLOAD_BYTES
 from zoho_crm.matching import Action, DealTemplate
 from zoho_crm.models import Connection, LeadConversion, MassConversion, Policy
@@ -127,10 +128,10 @@ def test_a_file_that_django_put_on_disk_is_taken_in_as_well(
     ("content", "entered", "field", "message"),
     [
         (b"PK\x03\x04\x00\x00", {}, "file", "It is not a text file."),
-        (b"", {}, "file", "It is empty."),
+        long((b"", {}, "file", "It is empty.")),
         (b"\n\n  \n", {}, "file", "There is not one lead in this source."),
         (b"id,name\n1,x\n", {"column": "lead"}, "column", "There is no column “lead”"),
-        (b"4711", {"ids": "4712"}, "file", "Either ids, or a file, or the open leads."),
+        long((b"4711", {"ids": "4712"}, "file", "Either ids, or a file, or the open leads.")),
         (b"1" * (MAX_UPLOAD_BYTES + 1), {}, "file", "at most 1.0\xa0MB can be taken in here"),
     ],
     ids=["no-text", "empty", "blank", "no-column", "both", "too-large"],
@@ -154,12 +155,11 @@ def test_an_unreadable_source_is_an_error_at_the_field_that_can_fix_it(
     ("entered", "field", "message"),
     [
         ({}, "ids", "Which leads? Paste their ids, or choose a file."),
-        ({"ids": " \n "}, "ids", "Which leads?"),
-        ({"ids": " , \n ;"}, "ids", "It is empty."),
+        long(({"ids": " \n "}, "ids", "Which leads?")),
+        long(({"ids": " , \n ;"}, "ids", "It is empty.")),
         ({"ids": "1", "column": "id"}, "column", "Only a file has columns."),
-        ({"ids": "1", "name": "x" * 101}, "name", "at most 100 characters"),
+        long(({"ids": "1", "name": "x" * 101}, "name", "at most 100 characters")),
         ({"ids": "1" * 1_000_001}, "ids", "at most 1000000 characters"),
-        ({"ids": "1", "connection": "4711"}, "connection", "Select a valid choice."),
         ({"ids": "1", "policy": "bold"}, "policy", "Select a valid choice."),
     ],
 )
@@ -254,19 +254,21 @@ def test_a_run_may_do_less_than_its_policy(
     ("entered", "field", "message"),
     [
         ({"deal": "yes"}, "deal_name", "A deal needs this."),
-        ({"deal": "yes"}, "deal_stage", "A deal needs this."),
-        ({"deal": "yes"}, "deal_pipeline", "A deal needs this."),
+        long(({"deal": "yes"}, "deal_stage", "A deal needs this.")),
+        long(({"deal": "yes"}, "deal_pipeline", "A deal needs this.")),
         ({"deal_name": "x"}, "deal", "Choose one for each lead, or leave its entries empty."),
-        ({**DEAL, "deal_stage": "No such stage"}, "deal_stage", "Select a valid choice."),
+        long(({**DEAL, "deal_stage": "No such stage"}, "deal_stage", "Select a valid choice.")),
         (
             {**DEAL, "deal_pipeline": "Partners (Standard)", "deal_stage": "Needs Analysis"},
             "deal_stage",
             "has no stage “Needs Analysis”",
         ),
-        ({**DEAL, "deal_closing_days": "-1"}, "deal_closing_days", "greater than or equal to 0"),
+        long(
+            ({**DEAL, "deal_closing_days": "-1"}, "deal_closing_days", "greater than or equal to 0")
+        ),
         ({**DEAL, "deal_amount": "much"}, "deal_amount", "Enter a number."),
-        ({"owner": "4711"}, "owner", "Select a valid choice."),
-        ({"tags": ["Deals"]}, "tags", "There will be no deal."),
+        long(({"owner": "4711"}, "owner", "Select a valid choice.")),
+        long(({"tags": ["Deals"]}, "tags", "There will be no deal.")),
         ({"attachments": "Deals"}, "attachments", "There will be no deal."),
         ({"tags": ["Contacts", "nothing"]}, "tags", "Choose “none of them” or some, not both."),
         ({"on_no_match": "attach"}, "on_no_match", "Select a valid choice."),
@@ -512,9 +514,9 @@ def test_a_run_that_found_no_open_lead_says_so(
     ("entered", "field", "error"),
     [
         ({"open_leads": "on", "ids": "1"}, "open_leads", "Either ids, or a file, or the open"),
-        ({"filters": "City=Kiel", "ids": "1"}, "filters", "Only open leads can be filtered"),
+        long(({"filters": "City=Kiel", "ids": "1"}, "filters", "Only open leads can be filtered")),
         ({"open_leads": "on", "filters": "Kiel"}, "filters", "“Kiel” is not of the form"),
-        ({"open_leads": "on", "filters": "City="}, "filters", "not of the form FIELD=VALUE"),
+        long(({"open_leads": "on", "filters": "City="}, "filters", "not of the form FIELD=VALUE")),
         ({"open_leads": "on", "filters": "a b=1"}, "filters", "not of the form FIELD=VALUE"),
     ],
 )
@@ -525,3 +527,43 @@ def test_an_invalid_filter_of_open_leads_is_an_error_at_its_field(
 
     assert error in error_at(page, field)
     assert not MassConversion.objects.exists()
+
+
+def estimate(browser: Browser, **entered: Any) -> Page:
+    browser.get(PREPARE)
+    return browser.press("Estimate what it costs", **{"policy": "careful", **entered})
+
+
+def test_what_a_run_costs_is_told_before_it_is_prepared(
+    browser: Browser, connection: Connection, settings: Any
+) -> None:
+    ids = "\n".join(str(5_000_000_000_000 + number) for number in range(100))
+
+    page = estimate(browser, ids=f"{ids}\n{ids}", name="Fair")
+
+    sentence = "Estimate: 100 leads take about 101 credits and 1 minute to preview, and about "
+    assert f"{sentence}434 to 501 credits and 1 minute to convert." in page.text
+    assert "not enough" not in page.text
+    assert "Fair" in page.html
+    assert ids.splitlines()[7] in page.html
+    assert not MassConversion.objects.exists()
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "CREDIT_BUDGET": 560}
+    assert "That may not be enough" in estimate(browser, ids=ids).text
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, "CREDIT_BUDGET": 500}
+    assert "That is not enough" in estimate(browser, ids=ids).text
+
+
+def test_open_leads_are_counted_by_zoho_for_an_estimate(
+    browser: Browser, connection: Connection, zoho: Simulator
+) -> None:
+    for _number in range(3):
+        zoho.add_lead(Lead_Status="Qualified")
+
+    page = estimate(browser, open_leads="on", filters="Lead_Status=Qualified")
+
+    assert "Estimate: 3 leads take about 4 credits and 1 minute to preview" in page.text
+    assert "about 16 credits and 1 minute to convert" in page.text
+    zoho.fail("any", "error_before", status=500, body={"code": "INTERNAL_ERROR"}, times=20)
+    page = estimate(browser, open_leads="on", filters="Lead_Status=Contacted")
+    assert browser.status == 200
+    assert "Estimate: 1,000 leads" in page.text

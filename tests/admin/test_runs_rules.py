@@ -30,18 +30,20 @@ PERMISSION_BY_PAGE = {
     "massconversion/{run}/retry/": "pause_massconversion",
     "massconversion/{run}/cancel/": "pause_massconversion",
     "massconversion/{run}/export/": "export_leadconversion",
+    "massconversion/{run}/export_json/": "export_leadconversion",
 }
 POST_ONLY = ("pause", "resume", "retry")
 #: The page of a run (or the list) and the permission that adds a button or link to it.
 PERMISSION_BY_BUTTON = {
-    "Prepare a mass conversion": ("", "prepare_massconversion"),
+    "Prepare a run": ("", "prepare_massconversion"),
     "Decide…": ("{run}/change/", "prepare_massconversion"),
     "Start…": ("{run}/change/", "run_massconversion"),
     "Pause": ("{new}/change/", "pause_massconversion"),
     "Resume": ("{paused}/change/", "pause_massconversion"),
-    "Try again": ("{done}/change/", "pause_massconversion"),
+    "Retry": ("{done}/change/", "pause_massconversion"),
     "Cancel…": ("{run}/change/", "pause_massconversion"),
     "Results as CSV": ("{run}/change/", "export_leadconversion"),
+    "Results as JSON": ("{run}/change/", "export_leadconversion"),
 }
 PAGES = [
     "apiusage/",

@@ -77,6 +77,7 @@ def test_who_is_the_default_or_has_left_cannot_be_made_it(
     assert "is the default user already" in browser.get(f"{LIST}{mara.pk}/default/").text
 
 
+@pytest.mark.slow
 def test_a_user_who_left_meanwhile_is_not_made_the_default(
     browser: Browser, zoho: Simulator, connection: Connection, aiko: Token
 ) -> None:
@@ -109,6 +110,7 @@ def test_one_user_is_disconnected(
     assert connection.status == Connection.Status.ACTIVE
 
 
+@pytest.mark.slow
 def test_without_its_default_a_connection_says_that_it_needs_one(
     browser: Browser, connection: Connection, mara: Token, aiko: Token
 ) -> None:
@@ -189,6 +191,7 @@ def test_without_permission_to_view_one_comes_back_to_the_index(
     assert f"The consent of {AIKO} was revoked" in page.text
 
 
+@pytest.mark.slow
 def test_a_connection_that_was_disconnected_needs_no_default(
     browser: Browser, connection: Connection, aiko: Token
 ) -> None:

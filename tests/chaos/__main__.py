@@ -35,7 +35,7 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(SCENARIOS))
-    parser.add_argument("--short", action="store_true", help="smaller ones, in three minutes")
+    parser.add_argument("--short", action="store_true", help="smaller ones, in about five minutes")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     known = SHORT_SCENARIOS if given.short else SCENARIOS
@@ -51,15 +51,15 @@ def passes(name: str, scenario: Scenario, seed: int) -> bool:
     """Run a scenario undisturbed, then as it is, and print both; return whether all is well."""
     if scenario.expects_violations:
         report = run_apart(name, scenario, seed, TIME_LIMIT_SECONDS)
-        tell(f"{name}: {scenario.leads} leads", report)
+        tell(f"{name}: {scenario.size}", report)
         return report is not None and not report.problems
     title = f"{name}, undisturbed"
     calm = run_apart(title, scenario.undisturbed(), seed, TIME_LIMIT_SECONDS)
-    tell(f"{title}: {scenario.leads} leads", calm)
+    tell(f"{title}: {scenario.size}", calm)
     if calm is None or calm.problems:
         return False
     report = run_apart(name, scenario, seed, MAX_SLOWDOWN * calm.seconds)
-    tell(f"{name}: {scenario.leads} leads", report, calm)
+    tell(f"{name}: {scenario.size}", report, calm)
     return report is not None and not report.problems
 
 

@@ -20,7 +20,7 @@ from tests.chaos.servers import PostgresqlServer, RedisServer
 from tests.chaos.site import SETTINGS
 from zoho_crm.exceptions import ZohoError
 from zoho_crm.models import Connection, ConnectionWork, MassConversion
-from zoho_crm.models._time import DbNow
+from zoho_crm.models._database import DbNow
 from zoho_crm.services import mass_convert, work
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator

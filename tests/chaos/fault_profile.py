@@ -59,3 +59,16 @@ def order_faults(zoho: Simulator, *, seed: int, late_share: float, late_seconds:
         for place, (do, share, more) in enumerate(faults):
             order = {"share": share, "times": None, "seed": seed + 100 * number + place + 1}
             zoho.fail(on, do, **order, **more)
+
+
+def order_push_faults(zoho: Simulator, *, seed: int) -> None:
+    """Order faults for the calls that write records and for those that settle what was lost."""
+    writes = [fault for fault in CONVERT_FAULTS if fault[0] != "scheduled"]
+    kinds = {
+        **dict.fromkeys(["insert", "update", "upsert", "tags", "note_write"], writes),
+        **dict.fromkeys(["coql", "notes", "search"], OPTIONS_FAULTS),
+    }
+    for number, (on, faults) in enumerate(kinds.items()):
+        for place, (do, share, more) in enumerate(faults):
+            order = {"share": share, "times": None, "seed": seed + 100 * number + place + 1}
+            zoho.fail(on, do, **order, **more)

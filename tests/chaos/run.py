@@ -76,8 +76,8 @@ def wait_for_workers(workers: list[Program]) -> float:
 
 
 @dataclass(kw_only=True)
-class ScenarioRun:
-    """Converts the leads of a scenario while its site is disrupted."""
+class DisruptedRun:
+    """Asks a site for work in batches, while it is disrupted."""
 
     scenario: Scenario
     servers: SiteServers
@@ -86,9 +86,6 @@ class ScenarioRun:
     seed: int
     #: Seconds until all workers were up.
     start_seconds: float
-    _max_open_jobs: int = 0
-    #: Orders to lose the answer to a job.
-    _job_answer_faults: list[Fault] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -102,39 +99,94 @@ class ScenarioRun:
             postgresql=self.servers.postgresql,
         )
 
+    def request(self, batch: list[Any]) -> None:
+        """Ask for the work of a batch."""
+        raise NotImplementedError
+
+    def count_at_rest(self) -> int:
+        """Return how much of the work is done."""
+        raise NotImplementedError
+
+    def is_finished(self) -> bool:
+        """Return whether nothing that was asked for is still to be done."""
+        raise NotImplementedError
+
+    def poll(self) -> None:
+        """Look at what goes on meanwhile."""
+
+    def go_on(self, batches: list[list[Any]], schedule: KillSchedule, end: float) -> None:
+        """Ask for the first batch, then for one with each disruption, until all is done."""
+        began = time.monotonic()
+        self.request(batches.pop(0))
+        while time.monotonic() < end:
+            if disruption := schedule.take(at_rest=self.count_at_rest()):
+                self._log(began, disruption)
+                self.request(batches.pop(0) if batches else [])
+                if not self.disruptions.apply(disruption):
+                    schedule.put_back(disruption)
+                schedule.wait(at_rest=self.count_at_rest())
+            elif not batches and self.is_finished():
+                break
+            self.poll()
+            time.sleep(POLL_SECONDS)
+
+    def schedule(self, total: int) -> KillSchedule:
+        """Return when what happens, in a run with so much to be done."""
+        names = [name for name, times in self.scenario.disruptions.items() for _ in range(times)]
+        self.random.shuffle(names)
+        # Leads of a job come to rest all at once: later there may be nothing left to pause.
+        names.sort(key=lambda name: name != "pause_run")
+        return KillSchedule(
+            names, leads=total, max_seconds=STARTS_BETWEEN_DISRUPTIONS * self.start_seconds
+        )
+
+    def unmet_requirements(self, report: Report, pending: list[str]) -> Iterator[str]:
+        """Yield what is wrong with the time that it took, and with the disruptions."""
+        if report.seconds > report.time_limit:
+            yield f"it took longer than {report.time_limit:.1f} s"
+        done = report.done
+        of_holder = done["kill_lease_holder"]
+        kills = of_holder + done["kill_any_worker"]
+        if kills < self.scenario.kills or of_holder < self.scenario.lease_holder_kills:
+            yield f"only {kills} kills, {of_holder} of them of the lease holder"
+        if others := [name for name in pending if name != "kill_lease_holder"]:
+            yield f"these did not take place: {', '.join(others)}"
+
+    def _log(self, began: float, disruption: str) -> None:
+        """Write down when a disruption began, and how much was done."""
+        seconds, at_rest = time.monotonic() - began, self.count_at_rest()
+        with (self.servers.folder / "disruptions.log").open("a") as log:
+            log.write(f"{seconds:6.1f} s, {at_rest} at rest: {disruption}\n")
+
+
+@dataclass(kw_only=True)
+class ScenarioRun(DisruptedRun):
+    """Converts the leads of a scenario while its site is disrupted."""
+
+    _max_open_jobs: int = 0
+    #: Orders to lose the answer to a job.
+    _job_answer_faults: list[Fault] = field(default_factory=list)
+    _run: MassConversion | None = None
+
     def run(self, *, time_limit: float) -> Report:
         """Convert all leads; give up when so many seconds are over."""
         began = time.monotonic()
         end = began + time_limit
         leads = self._add_leads()
-        run = self._start_mass_conversion(leads, end) if self.scenario.is_mass else None
+        if self.scenario.is_mass:
+            self._run = self._start_mass_conversion(leads, end)
         if self.scenario.has_faults:
             self._order_faults(leads)
-        schedule = KillSchedule(
-            self._shuffled_disruptions(),
-            leads=len(leads),
-            max_seconds=STARTS_BETWEEN_DISRUPTIONS * self.start_seconds,
-        )
-        batches = self._batches([] if run else leads, len(schedule.pending) // 2)
-        self._request_conversions(batches.pop())
-        while time.monotonic() < end:
-            if disruption := schedule.take(at_rest=self._count_at_rest()):
-                self._log(began, disruption)
-                self._request_conversions(batches.pop() if batches else [])
-                if not self.disruptions.apply(disruption):
-                    schedule.put_back(disruption)
-                schedule.wait(at_rest=self._count_at_rest())
-            elif not batches and self._is_finished(run):
-                break
-            self._poll_jobs()
-            time.sleep(POLL_SECONDS)
+        schedule = self.schedule(len(leads))
+        batches = self._batches([] if self._run else leads, len(schedule.pending) // 2)
+        self.go_on(batches, schedule, end)
         report = Report(
             seconds=time.monotonic() - began,
             time_limit=time_limit,
             start_seconds=self.start_seconds,
             done=self.disruptions.done,
         )
-        self._check(report, run, list(schedule.pending))
+        self._check(report, list(schedule.pending))
         return report
 
     # Leads
@@ -150,8 +202,8 @@ class ScenarioRun:
         number = max(1, number)
         return [leads[first::number] for first in range(number)]
 
-    def _request_conversions(self, leads: list[str]) -> None:
-        for lead_id in leads:
+    def request(self, batch: list[str]) -> None:
+        for lead_id in batch:
             request = partial(convert.request, lead_id=lead_id, policy="attach")
             retry_on_database_error(partial(request, connection_id=self.connection_id))
 
@@ -175,10 +227,11 @@ class ScenarioRun:
             self.zoho.change(self.zoho.records["Leads"][lead_id], Locked__s=True)
         return run
 
-    def _count_at_rest(self) -> int:
+    def count_at_rest(self) -> int:
         return retry_on_database_error(LeadConversion.objects.exclude(status__in=NOT_AT_REST).count)
 
-    def _is_finished(self, run: MassConversion | None) -> bool:
+    def is_finished(self) -> bool:
+        run = self._run
         unfinished = LeadConversion.objects.filter(status__in=IN_PROGRESS)
         if retry_on_database_error(unfinished.exists):
             return False
@@ -213,19 +266,7 @@ class ScenarioRun:
         broken = {"decided_by": person, "plan": {"nonsense": 1}}
         LeadConversion.objects.filter(pk=row.pk).update(**broken)
 
-    def _shuffled_disruptions(self) -> list[str]:
-        names = [name for name, times in self.scenario.disruptions.items() for _ in range(times)]
-        self.random.shuffle(names)
-        # Leads of a job come to rest all at once: later there may be nothing left to pause.
-        return sorted(names, key=lambda name: name != "pause_run")
-
-    def _log(self, began: float, disruption: str) -> None:
-        """Write down when a disruption began, and how many leads were at rest."""
-        seconds, at_rest = time.monotonic() - began, self._count_at_rest()
-        with (self.servers.folder / "disruptions.log").open("a") as log:
-            log.write(f"{seconds:6.1f} s, {at_rest} at rest: {disruption}\n")
-
-    def _poll_jobs(self) -> None:
+    def poll(self) -> None:
         """Count the jobs of Zoho that are open."""
         if self.scenario.is_mass:
             jobs = retry_on_database_error(MassConversionJob.objects.filter(ended_at=None).count)
@@ -233,7 +274,7 @@ class ScenarioRun:
 
     # Findings
 
-    def _check(self, report: Report, run: MassConversion | None, pending: list[str]) -> None:
+    def _check(self, report: Report, pending: list[str]) -> None:
         """Add to the report what was measured, and what is wrong."""
         for program in self.workers:
             program.kill()  # the rows must not change while they are checked
@@ -249,7 +290,7 @@ class ScenarioRun:
             if found.keys().isdisjoint({"no blind resend", "exactly once"}):
                 report.problems = ["The checker found no lead that was sent twice."]
         else:
-            missed = self._unmet_requirements(report, run, pending)
+            missed = self.unmet_requirements(report, pending)
             report.problems = [*map(str, violations), *missed]
 
     def _figures(self, ledger: dict[str, Any]) -> dict[str, Any]:
@@ -276,21 +317,12 @@ class ScenarioRun:
         late = [at - begin for begin, end in pauses for at in sent if begin < at < end]
         return round(max(late, default=timedelta()).total_seconds(), 2)
 
-    def _unmet_requirements(
-        self, report: Report, run: MassConversion | None, pending: list[str]
-    ) -> Iterator[str]:
-        if report.seconds > report.time_limit:
-            yield f"it took longer than {report.time_limit:.1f} s"
+    def unmet_requirements(self, report: Report, pending: list[str]) -> Iterator[str]:
+        yield from super().unmet_requirements(report, pending)
         yield from self._rows_not_at_rest()
-        figures, done = report.figures, report.done
+        figures, run = report.figures, self._run
         if figures["convert calls a lead"] > self.scenario.max_calls_per_lead:
             yield f"{figures['convert calls a lead']} convert calls a lead"
-        of_holder = done["kill_lease_holder"]
-        kills = of_holder + done["kill_any_worker"]
-        if kills < self.scenario.kills or of_holder < self.scenario.lease_holder_kills:
-            yield f"only {kills} kills, {of_holder} of them of the lease holder"
-        if others := [name for name in pending if name != "kill_lease_holder"]:
-            yield f"these did not take place: {', '.join(others)}"
         if figures.get("answers to jobs lost", 0) < self.scenario.lost_job_answers:
             yield f"only {figures['answers to jobs lost']} answers to jobs were lost"
         if figures.get("seconds to the last send after a pause", 0) > MAX_SECONDS_TO_LAST_SEND:
@@ -303,7 +335,7 @@ class ScenarioRun:
             yield f"lead {row.lead_id} failed without a code"
 
     def _rows_not_at_rest(self) -> Iterator[str]:
-        at_rest = self._count_at_rest()
+        at_rest = self.count_at_rest()
         if at_rest < self.scenario.leads:
             yield f"only {at_rest} of {self.scenario.leads} leads are at rest"
         for row in LeadConversion.objects.filter(status__in=NOT_AT_REST):

@@ -9,11 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A site, the leads that it converts, how it is disrupted, and what is demanded of it."""
+    """A site, the work that it does, how it is disrupted, and what is demanded of it."""
 
     database: str
     broker: str = "redis"
-    leads: int
+    leads: int = 0
+    #: Changes of records that are pushed; then no lead is converted.
+    pushes: int = 0
     hosts: int = 3
     #: How often each disruption is planned, by the name of its method.
     disruptions: Mapping[str, int] = field(default_factory=dict)
@@ -38,6 +40,11 @@ class Scenario:
     expects_violations: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> str:
+        """How much is to be done, for people."""
+        return f"{self.pushes} pushes" if self.pushes else f"{self.leads} leads"
 
     def undisturbed(self) -> Scenario:
         """Return the same scenario without kills and faults."""
@@ -103,6 +110,14 @@ MASS = Scenario(
     },
     max_calls_per_lead=2.2,
 )
+OUTBOX = Scenario(
+    database="postgresql",
+    pushes=2_000,
+    kills=8,
+    lease_holder_kills=5,
+    disruptions=FEW_DISRUPTIONS,
+    cut_commit_share=0.01,
+)
 #: Without a quiet period, leads whose request takes effect late are sent twice.
 UNSAFE = Scenario(
     database="sqlite",
@@ -121,6 +136,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "mariadb": MARIADB,
     "rabbitmq": RABBITMQ,
     "mass": MASS,
+    "outbox": OUTBOX,
     "unsafe": UNSAFE,
 }
 SHORT_SCENARIOS: Mapping[str, Scenario] = {
@@ -150,6 +166,13 @@ SHORT_SCENARIOS: Mapping[str, Scenario] = {
         lost_job_answers=1,
         job_answer_loss_share=1,
         disruptions={"kill_lease_holder": 2, "pause_run": 1},
+    ),
+    "outbox": replace(
+        OUTBOX,
+        pushes=1_000,
+        kills=5,
+        lease_holder_kills=3,
+        disruptions={"kill_lease_holder": 4, "kill_any_worker": 2, "throttle_calls": 1},
     ),
     "unsafe": UNSAFE,
 }

@@ -62,12 +62,13 @@ def run_scenario(name: str, scenario: Scenario, seed: int, time_limit: float) ->
             {**scenario.environment, "DJANGO_SETTINGS_MODULE": "testproject.settings"}
         )
         django.setup()
+        from tests.chaos.outbox_run import OutboxRun
         from tests.chaos.run import ScenarioRun, prepare_site, wait_for_workers
 
         prepare_site(zoho)
         workers, beats = celery_programs(servers, dict(os.environ), hosts=scenario.hosts)
         with logs_kept_if_wrong(Path(folder), name) as reports, running([*workers, *beats]):
-            report = ScenarioRun(
+            report = (OutboxRun if scenario.pushes else ScenarioRun)(
                 scenario=scenario,
                 servers=servers,
                 zoho=zoho,

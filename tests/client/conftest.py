@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import pytest
@@ -63,9 +63,11 @@ def in_process() -> Iterator[Transport]:
 
 
 @pytest.fixture
-def over_http(served: Simulator, session: requests.Session) -> Transport:
+def over_http(served: Simulator, session: requests.Session) -> Iterator[Transport]:
+    settings = asdict(served.engine.settings)
     served.reset()
-    return Transport(simulator=served, session=session)
+    yield Transport(simulator=served, session=session)
+    served.tune(**settings)
 
 
 @pytest.fixture(params=["in_process", "over_http"])

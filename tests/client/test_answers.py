@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.client.canned import Canned, client_of
 from zoho_crm.client import ZohoClient
+from zoho_crm.client._answers import object_in
 from zoho_crm.exceptions import (
     AccessTokenRejectedError,
     AlreadyConvertedError,
@@ -61,6 +64,7 @@ def outcome(client: ZohoClient) -> object:
         return error
 
 
+@pytest.mark.slow
 @given(status=STATUSES, body=BODIES)
 def test_any_answer_to_a_conversion_is_an_outcome_a_clear_no_or_doubt(
     status: int, body: bytes
@@ -73,11 +77,26 @@ def test_any_answer_to_a_conversion_is_an_outcome_a_clear_no_or_doubt(
         assert 200 <= status < 300
 
 
+@pytest.mark.slow
 @given(status=st.sampled_from([200, 202, 400, 404, 500, 503]), body=st.binary(max_size=50))
 def test_an_answer_that_is_no_json_is_doubt(status: int, body: bytes) -> None:
     assert isinstance(outcome(client_of(Canned(status, b"<" + body))), UnknownOutcomeError)
 
 
+def ignore(seconds: float) -> None:
+    """Wait for no time."""
+
+
+@pytest.mark.slow
+@given(status=STATUSES, body=BODIES)
+def test_any_answer_to_an_upload_is_an_id_a_clear_no_or_doubt(status: int, body: bytes) -> None:
+    attachments = client_of(Canned(status, body)).records("Contacts").record("1").attachments
+
+    with contextlib.suppress(UnknownOutcomeError, TransportError, *SURE):
+        assert attachments.upload(io.BytesIO(b"text"), name="a.txt").isdigit()
+
+
+@pytest.mark.slow
 @given(status=STATUSES, body=BODIES)
 def test_any_answer_to_a_read_is_a_value_or_one_of_our_errors(status: int, body: bytes) -> None:
     client = client_of(Canned(status, body))
@@ -86,9 +105,10 @@ def test_any_answer_to_a_read_is_a_value_or_one_of_our_errors(status: int, body:
         client.current_user,
         client.users,
         client.contact_roles,
-        client.deal_layout,
-        client.deal_fields,
         client.mapped_lead_fields,
+        lambda: client.metadata.layouts("Leads"),
+        lambda: client.metadata.fields("Deals"),
+        client.metadata.pipelines,
         client.leads.page,
         lambda: client.records("Contacts").get("1"),
         lambda: client.records("Contacts").get_many(["1"], fields=["Phone"]),
@@ -99,6 +119,10 @@ def test_any_answer_to_a_read_is_a_value_or_one_of_our_errors(status: int, body:
         lambda: list(client.coql("select id from Leads where id is not null")),
         lambda: list(client.records("Contacts").record("1").notes()),
         lambda: list(client.records("Contacts").record("1").timeline()),
+        lambda: list(client.records("Contacts").record("1").attachments.list()),
+        lambda: client.records("Contacts").record("1").attachments.download("2", io.BytesIO()),
+        lambda: list(client.changes("Contacts", fields=["Phone"])),
+        lambda: list(client.bulk_read("Contacts", ["Phone"], wait=ignore)),
     ]
 
     # A read changes nothing, so that nothing about it is in doubt.
@@ -196,3 +220,31 @@ def test_numbers_that_no_column_stores_are_none() -> None:
 
     assert isinstance(found, RequestRefusedError)
     assert found.details == {"n": [1, 1.5, None, None, None, 2**63 - 1, None, None]}
+
+
+@pytest.mark.parametrize("before", [0, 1, 32_767, 32_768, 40_000])
+@pytest.mark.parametrize("part", ["x", '"', "\\", "ü", '\\"'])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_text_that_is_too_long_is_cut_wherever_it_is(
+    before: int, part: str, ascii_only: bool
+) -> None:
+    texts = {"a": "y" * before, "b": part * 65_536, "c": "z"}
+    texts["b"] = texts["b"][:65_536]
+    content = json.dumps(texts, ensure_ascii=ascii_only).encode()
+    fits = json.dumps({**texts, "b": texts["b"][1:]}, ensure_ascii=ascii_only).encode()
+
+    assert object_in(content) == {**texts, "b": texts["b"][:65_535]}
+    assert object_in(fits) == {**texts, "b": texts["b"][1:]}
+
+
+@pytest.mark.parametrize(
+    "container", [lambda part: [part], lambda part: {"x": part}], ids=["list", "object"]
+)
+def test_what_is_nested_too_deeply_is_empty(container: Callable[[Any], Any]) -> None:
+    deepest: Any = {"x": 1}
+    for _level in range(18):
+        deepest = container(deepest)
+
+    assert object_in(json.dumps({"a": deepest}).encode()) == {"a": deepest}
+    found = str(object_in(json.dumps({"a": container(deepest)}).encode()))
+    assert found == str({"a": container(deepest)}).replace("{'x': 1}", "{}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import pytest
 import requests
+from urllib3.util import parse_url
 
 from tests.client.canned import Canned
 from tests.client.conftest import Transport
@@ -110,6 +112,98 @@ def test_a_name_before_the_host_is_not_the_host(vault: Vault, url: str) -> None:
     signed = signature(url, vault)
 
     assert "1000.token" not in (signed or "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://www.zohoapis.eu./crm",
+        "https://www.zohoapis.eu:80/crm",
+        "https://www.zohoapis.eu:0443/crm",
+        "https://evilwww.zohoapis.eu/",
+        "https://evil.www.zohoapis.eu/",
+        "https://zohoapis.eu/",
+        "https://www-zohoapis.eu/",
+        "https://www.zohoapis.eu.:443/",
+        "https://www。zohoapis。eu.evil.example/",
+        "https://www.zohoap\u0456s.eu/",
+        "https://www.zohoapis.eu%2eevil.example/",
+        "https://www.zohoapis.eu%00.evil.example/",
+        "https://www.zohoapis.eu\\.evil.example/",
+        "https://evil.example\\@www.zohoapis.eu/",
+        "https://evil.example#@www.zohoapis.eu/",
+        "https://evil.example?@www.zohoapis.eu/",
+        "https://www.zohoapis.eu:443@evil.example/",
+        "https://user:password@www.zohoapis.eu/",
+        "https://www.zohoapis.eu@www.zohoapis.eu.evil.example/",
+        "https://203.0.113.7/",
+        "https://[::ffff:127.0.0.1]:8765/",
+        "http://127.0.0.1.evil.example:8765/",
+        "http://localhost:8765/",
+        "http://127.1:8765/",
+        "http://desk.zoho.eu/",
+        "HTTP://WWW.ZOHOAPIS.EU/",
+    ],
+)
+def test_no_spelling_of_an_address_gets_the_token_elsewhere(vault: Vault, url: str) -> None:
+    canned = Canned(200, b"{}")
+    session = session_with(https=canned, http=canned)
+
+    with suppress(requests.exceptions.InvalidURL):
+        session.get(url, auth=vault.auth(*HOSTS, "127.0.0.1:8765"))
+
+    for request in canned.requests:
+        if "1000.token" in request.headers.get("Authorization", ""):
+            found = parse_url(str(request.url))
+            assert (found.scheme, found.host, found.port) == ("https", "www.zohoapis.eu", None)
+
+
+def test_a_host_of_the_settings_may_have_capital_letters(vault: Vault) -> None:
+    canned = Canned(200, b"{}")
+
+    session_with(https=canned).get("https://desk.zoho.eu/", auth=vault.auth("Desk.Zoho.EU"))
+
+    assert "Authorization" in canned.requests[0].headers
+
+
+class Redirecting(Canned):
+    """Redirects each request to the next of some addresses; the last one answers with HTTP 401."""
+
+    def __init__(self, *urls: str) -> None:
+        super().__init__(401, REJECTED)
+        self.urls = [*urls]
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        answer = super().send(request, *args, **kwargs)
+        if self.urls:
+            answer.status_code = 307
+            answer.headers["Location"] = self.urls.pop(0)
+        return answer
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        ["https://evil.example/"],
+        ["http://www.zohoapis.eu/"],
+        ["https://www.zohoapis.eu:8443/"],
+        ["https://evil.example/", "https://www.zohoapis.eu/crm/v8/settings"],
+        ["https://desk.zoho.eu/", "https://evil.example/"],
+    ],
+)
+def test_a_redirect_to_another_origin_carries_no_signature(vault: Vault, urls: list[str]) -> None:
+    canned = Redirecting(*urls)
+
+    answer = session_with(https=canned, http=canned).post(
+        "https://www.zohoapis.eu/crm/v8/Leads", data=b"{}", auth=vault.auth(*HOSTS)
+    )
+
+    assert answer.status_code == 401
+    first, *others = canned.requests
+    assert first.headers["Authorization"] == "Zoho-oauthtoken 1000.token-0"
+    assert len(others) == len(urls)
+    assert all("Authorization" not in request.headers for request in others)
+    assert vault.rejected == []
 
 
 def test_an_expired_token_is_renewed_and_the_call_made_again(transport: Transport) -> None:

@@ -147,9 +147,10 @@ PIECES = st.sampled_from([*"'\\%();:,\" ", "''", " or ", "--", "limit 1", ":emai
 TEXTS = st.lists(PIECES | st.text(max_size=4), max_size=8).map("".join)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("examples", [300, pytest.param(2_500, marks=pytest.mark.long)])
 def test_values_are_literals_whatever_they_contain(examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(texts=st.lists(TEXTS, min_size=3, max_size=3))
     def check(texts: list[str]) -> None:
         first, second, third = texts

@@ -132,7 +132,7 @@ def test_criteria_beyond_zohos_limits_are_refused(number: int, length: int) -> N
 
 @EXAMPLES
 def test_a_value_is_found_and_nothing_else_whatever_it_contains(examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(value=TEXTS, other=TEXTS)
     def check(value: str, other: str) -> None:
         records = [_stored(Last_Name=text, City="Bonn") for text in (value, other, "King")]
@@ -150,9 +150,10 @@ def test_a_value_is_found_and_nothing_else_whatever_it_contains(examples: int) -
     check()
 
 
+@pytest.mark.slow
 @EXAMPLES
 def test_a_list_of_values_is_read_as_that_list(examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(values=st.lists(TEXTS, min_size=1, max_size=4), other=TEXTS)
     def check(values: list[str], other: str) -> None:
         try:
@@ -181,7 +182,7 @@ def _joined(pairs: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @EXAMPLES
 def test_brackets_stand_as_in_python(examples: int) -> None:
-    @settings(max_examples=examples, deadline=None)
+    @settings(max_examples=examples)
     @given(
         tree=st.recursive(CONDITIONS, _joined, max_leaves=8),
         values=st.lists(st.sampled_from(["Ada", "(", ")or(", "x)and(y", "King,"]), min_size=3),

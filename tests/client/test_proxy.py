@@ -42,9 +42,19 @@ def zoho(trusted: Certificate) -> Iterator[RawServer]:
         yield server
 
 
-def client_of(proxy: str, ca_bundle: object = "", *, origin: str = f"https://{HOST}") -> ZohoClient:
+PATIENT = Limits(connect=30, deadline=60)
+#: For a proxy that never answers.
+IMPATIENT = Limits(connect=0.5, deadline=2)
+
+
+def client_of(
+    proxy: str,
+    ca_bundle: object = "",
+    *,
+    origin: str = f"https://{HOST}",
+    limits: Limits = PATIENT,
+) -> ZohoClient:
     session = open_session(proxy=Secret(proxy), ca_bundle=str(ca_bundle))
-    limits = Limits(connect=0.5, deadline=2)
     auth = TokenAuth(Secret("1000.token"))
     return ZohoClient(api=Api(origin=origin, session=session, auth=auth, limits=limits))
 
@@ -116,7 +126,7 @@ def test_a_certificate_that_is_not_in_the_file_is_not_accepted(
 )
 def test_what_a_proxy_does_not_let_through_was_surely_not_sent(treat: Treatment) -> None:
     with RawServer(treat) as proxy:
-        error = converting(client_of(with_password(proxy)))
+        error = converting(client_of(with_password(proxy), limits=IMPATIENT))
 
     assert type(error) is TransportError
 

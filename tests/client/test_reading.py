@@ -10,7 +10,7 @@ from tests.client.canned import Canned, client_of
 from tests.client.conftest import Transport
 from tests.matches import many_matches
 from zoho_crm.client import MAX_USERS, ZohoClient, is_endless
-from zoho_crm.client._leads import MAX_PAGES
+from zoho_crm.client._pages import MAX_PAGES
 from zoho_crm.exceptions import RequestRefusedError, ServerError
 from zoho_crm.types import Converted, Environment, Reference
 
@@ -84,6 +84,7 @@ def test_a_page_of_users_that_comes_again_and_again_ends_the_list(
     assert sum(call["count"] for call in zoho.stats()["calls"] if "users" in call["path"]) <= 2
 
 
+@pytest.mark.slow
 def test_of_very_many_users_the_first_are_read(in_process: Transport) -> None:
     zoho = in_process.simulator
     many = [{**zoho.organisation.users[0], "id": str(number)} for number in range(MAX_USERS + 1)]
@@ -101,8 +102,10 @@ def test_contact_roles_are_read(transport: Transport, crm: ZohoClient) -> None:
     assert roles == tuple(Reference(id=role["id"], name=role["name"]) for role in known)
 
 
-def test_pipelines_come_with_values_to_send_and_labels_to_show(crm: ZohoClient) -> None:
-    layout_id, _fields = crm.deal_layout()
+def test_pipelines_come_with_values_to_send_and_labels_to_show(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    layout_id = transport.simulator.organisation.layouts["Deals"]["id"]
 
     standard, partners = crm.pipelines(layout_id)
 
@@ -110,46 +113,8 @@ def test_pipelines_come_with_values_to_send_and_labels_to_show(crm: ZohoClient) 
     assert (partners.value, partners.is_default) == ("Partners (Standard)", False)
     shown = {stage.value: stage.label for stage in partners.stages}
     assert shown["Id. Decision Makers"] == "Identify Decision Makers"
-
-
-def test_an_organisation_without_pipelines_has_stages(
-    transport: Transport, crm: ZohoClient
-) -> None:
     transport.simulator.organisation.pipelines.clear()
-    layout_id, _fields = crm.deal_layout()
-
     assert crm.pipelines(layout_id) == ()
-    (stage,) = [field for field in crm.deal_fields() if field.api_name == "Stage"]
-    assert "Qualification" in {choice.value for choice in stage.choices}
-
-
-def test_the_fields_of_deals_have_types_and_are_those_that_can_be_written(crm: ZohoClient) -> None:
-    types = {field.api_name: field.data_type for field in crm.deal_fields()}
-
-    assert types["Probability"] == "integer"
-    assert types["Campaign_Source"] == "lookup"
-    assert types["Interests"] == "multiselectpicklist"
-    (source,) = [field for field in crm.deal_fields() if field.api_name == "Lead_Source"]
-    assert "Partner" in {choice.value for choice in source.choices}
-    assert "-None-" not in {choice.value for choice in source.choices}
-    assert "Created_Time" not in types
-
-
-def test_the_layout_of_deals_says_what_a_conversion_asks_for(crm: ZohoClient) -> None:
-    layout_id, fields = crm.deal_layout()
-
-    assert layout_id.isdigit()
-    required = {field.api_name for field in fields if field.required}
-    assert {"Deal_Name", "Stage", "Closing_Date"} <= required
-    assert all(field.label for field in fields)
-
-
-def test_a_user_who_may_not_see_a_layout_is_told_of_no_deal_fields(
-    transport: Transport, crm: ZohoClient
-) -> None:
-    transport.simulator.fail("metadata", "empty")
-
-    assert crm.deal_layout() == ("", ())
 
 
 def test_the_fields_are_read_that_a_conversion_carries_over(crm: ZohoClient) -> None:
@@ -430,7 +395,7 @@ def test_a_hostile_lead_is_text_like_any_other(transport: Transport, crm: ZohoCl
         ("org", {"org": ["text"]}),
         ("org", {"org": []}),
         ("users", {"users": {"id": "1"}}),
-        ("metadata", {"layouts": [{"convert_mapping": {"Deals": {"fields": [{}]}}}]}),
+        ("metadata", {"layouts": [{"id": "1", "convert_mapping": {"Deals": {"fields": [{}]}}}]}),
         ("leads_list", {"data": [None]}),
         ("leads_list", {"data": {"id": "1"}}),
         ("leads_list", {"data": [{"Last_Name": "no id"}]}),
@@ -444,7 +409,7 @@ def test_an_answer_of_an_unknown_form_is_zohos_trouble_and_no_crash(
     calls = {
         "org": crm.organisation,
         "users": crm.current_user,
-        "metadata": crm.deal_layout,
+        "metadata": lambda: crm.metadata.layouts("Leads"),
         "leads_list": lambda: crm.leads.get_many(["1"]),
         "options": lambda: crm.leads.options("1"),
     }

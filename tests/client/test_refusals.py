@@ -222,7 +222,7 @@ def test_a_truncated_answer_to_a_read_may_be_asked_for_again(
         "options": lambda: crm.leads.options(lead_id),
         "users": crm.users,
         "org": crm.organisation,
-        "metadata": crm.deal_layout,
+        "metadata": crm.mapped_lead_fields,
     }
     transport.simulator.fail(on, "truncate")
 

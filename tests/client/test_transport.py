@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import gzip
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 import requests
 
+from tests.client.conftest import Transport
 from tests.client.raw import RawServer, answering, closing_after, dripping, endless, whole
-from zoho_crm.client import AccountsClient, Api, Credentials, Limits, TokenAuth
+from zoho_crm.client import AccountsClient, Api, Credentials, Limits, TokenAuth, ZohoClient
 from zoho_crm.exceptions import ServerError, TransportError
 from zoho_crm.types import Secret
 
@@ -211,3 +216,47 @@ def test_a_call_that_may_not_be_sent_is_not_sent(api_at: Callable[..., Api]) -> 
         api_at(server.origin).call("GET", "/", may_send=lambda: False)
 
     assert server.connections == 0
+
+
+# Python 3.13 tells what it could not close because it was interrupted there.
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_an_interrupted_call_leaves_behind_stops_no_later_one(over_http: Transport) -> None:
+    """A signal, Celery's soft time limit say, may raise at any line; its thread goes on."""
+    client = over_http.client()
+
+    # In a context of its own, so that nothing is left behind for other tests.
+    assert copy_context().run(interrupt_at_each_line, client) > 20
+
+
+def interrupt_at_each_line(client: ZohoClient) -> int:
+    """Interrupt a call at each of its lines, with a whole call after each; return their number."""
+    lines = 0
+    while interrupted_at(lines, client):
+        client.records("Leads").count()
+        lines += 1
+    return lines
+
+
+def interrupted_at(line: int, client: ZohoClient) -> bool:
+    """Make a call that may not be sent any more later; return whether it was interrupted there."""
+    left, may_send = iter([*[False] * line, True]), [True]
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        name = frame.f_code.co_filename
+        if event == "call":
+            return trace if name.endswith(("client/_api.py", "client/_transport.py")) else None
+        if event == "line" and next(left, False):
+            raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        client.api.call("GET", "/crm/v8/Leads/actions/count", may_send=lambda: may_send[0])
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+        may_send[0] = False
+    return False

@@ -23,6 +23,7 @@ from zoho_crm.exceptions import (
     TransientError,
     TransportError,
     UnknownOutcomeError,
+    WriteInterruptedError,
     ZohoError,
 )
 from zoho_crm.simulator import Simulator
@@ -179,11 +180,46 @@ def test_what_an_iterable_gave_before_its_error_is_written_once(
             yield {"Last_Name": f"No. {number}"}
         raise LookupError("no more")
 
-    with pytest.raises(LookupError):
+    with pytest.raises(WriteInterruptedError) as caught:
         crm.records("Contacts").create(broken())
 
     stored = transport.simulator.records["Contacts"]
     assert [record["Last_Name"] for record in stored.values()] == [f"No. {n}" for n in range(130)]
+    assert [result.id for result in caught.value.results] == list(stored)
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert caught.value.may_repeat is False
+
+
+def test_if_the_iterable_and_the_call_fail_both_errors_are_known(transport: Transport) -> None:
+    zoho, crm = transport.simulator, transport.client()
+    zoho.fail("any", "close_after")
+
+    def broken() -> Iterator[dict[str, str]]:
+        yield {"Last_Name": "King"}
+        yield {"": "no name"}
+        raise LookupError("no more")
+
+    with pytest.raises(WriteInterruptedError) as caught:
+        crm.records("Contacts").create(broken())
+
+    lost, refused = caught.value.results
+    assert isinstance(lost.error, UnknownOutcomeError)
+    assert refused.error.code == "bad_field_name"
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert len(zoho.records["Contacts"]) == 1
+
+
+def test_what_ends_the_program_passes_and_nothing_more_is_sent(
+    transport: Transport, crm: ZohoClient
+) -> None:
+    def interrupted() -> Iterator[dict[str, str]]:
+        yield {"Last_Name": "King"}
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        crm.records("Contacts").create(interrupted())
+
+    assert not transport.simulator.records["Contacts"]
 
 
 def test_automations_and_assignment_rule_are_named() -> None:
@@ -526,6 +562,7 @@ def test_an_update_in_an_unknown_form_may_be_repeated() -> None:
     assert caught.value.may_repeat is True
 
 
+@pytest.mark.slow
 @given(status=STATUSES, body=BODIES | st.sampled_from([OK, NO]).map(json.dumps).map(str.encode))
 def test_any_answer_to_a_write_is_results_or_one_of_our_errors(status: int, body: bytes) -> None:
     contacts = client_of(Canned(status, body)).records("Contacts")

@@ -6,10 +6,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
-from django.db import connections
+from django.db import connections, transaction
 from django.test import Client
 from django.urls import reverse
 
+from testproject.models import Enquiry
+from tests.admin.actions import choose_all
 from tests.admin.conftest import sign_in
 from tests.admin.pages import Browser
 from tests.admin.test_runs_prepare import PREPARE_BUTTON
@@ -19,7 +21,8 @@ from tests.management.conftest import run as run
 from tests.mass.bench import CREATE, Bench
 from tests.routers import OWN
 from zoho_crm.models import Connection, LeadConversion, MassConversion
-from zoho_crm.services import convert, mass_convert, preview, settle
+from zoho_crm.services import convert, mass_convert, preview, settle, work
+from zoho_crm.shortcuts import push_record
 from zoho_crm.simulator import Simulator
 
 pytestmark = [
@@ -76,6 +79,24 @@ def test_a_run_is_converted_and_exported(bench: Bench) -> None:
     assert bench.status_counts() == {Status.CONVERTED: 3}
     assert len(list(mass_convert.export(run_id=run.pk))) == 5
     bench.check_against_simulator()
+
+
+def test_a_pushed_record_is_sent_and_stays_after_a_rollback_of_the_other_database(
+    bench: Bench,
+) -> None:
+    with transaction.atomic(using="default"):
+        row = push_record("create", "Contacts", {"Last_Name": "Frost"}, wake=False)
+        transaction.set_rollback(True, using="default")
+    with transaction.atomic(using=OWN):
+        push_record("create", "Contacts", {"Last_Name": "Nobody"}, wake=False)
+        transaction.set_rollback(True, using=OWN)
+
+    work.work(connection_id=bench.connection.pk)
+
+    row.refresh_from_db()
+    (contact,) = bench.zoho.organisation.records["Contacts"].values()
+    assert (row.status, row.record_id) == ("SENT", contact.id)
+    assert contact["Last_Name"] == "Frost"
 
 
 def test_an_administrator_connects_in_the_browser(alone: None, zoho: Simulator) -> None:
@@ -154,3 +175,27 @@ def test_a_user_who_decided_can_be_deleted(
 
     assert not User.objects.filter(username="olga").exists()
     assert bench.row(row.lead_id).decided_by_id is None
+
+
+def test_a_hosts_list_shows_statuses_of_our_database(
+    browser: Browser, bench: Bench, row: LeadConversion
+) -> None:
+    Enquiry.objects.create(name="Ada", zoho_lead_id=row.lead_id)
+
+    page = browser.get("/admin/testproject/enquiry/")
+    assert "previewed" in page.text
+    page = browser.get(page.links["Ada"])
+    assert "A person has to choose." in page.text
+    choose_all(browser, "/admin/testproject/enquiry/", "zoho_convert")
+    browser.press("Look at 1 lead")
+
+    assert browser.url == address("leadconversion", "decide", row.pk)
+
+
+def test_actions_of_lists_work(browser: Browser, bench: Bench, row: LeadConversion) -> None:
+    LeadConversion.objects.create(connection=bench.connection, lead_id="4711", status="PREVIEWED")
+    choose_all(browser, address("leadconversion", "changelist"), "leave_out")
+
+    browser.press("Leave 2 leads out")
+
+    assert {each.status for each in LeadConversion.objects.all()} == {"SKIPPED"}

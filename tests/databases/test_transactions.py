@@ -14,7 +14,7 @@ from django.urls import path
 from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import ConnectionLostError, TransientError
 from zoho_crm.models import ApiUsage, Connection, LeadConversion, Policy, Token, from_now
-from zoho_crm.services import clients, connect, leads, preview, settle, tokens, work
+from zoho_crm.services import clients, connect, leads, preview, settle, tokens, usage, work
 from zoho_crm.services.choices import choices
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
@@ -176,6 +176,7 @@ def test_a_token_that_zoho_rejects_is_renewed_beside_the_transaction(
     assert connection.tokens.get().generation == 2
 
 
+@pytest.mark.slow
 def test_where_the_transaction_has_written_sqlite_cannot_and_says_so(
     deferred: None, expired: Connection, zoho: Simulator
 ) -> None:
@@ -191,6 +192,7 @@ def test_where_the_transaction_has_written_sqlite_cannot_and_says_so(
     assert clients.client_for(expired).organisation().id == expired.org_id
 
 
+@pytest.mark.slow
 def test_where_a_reader_locks_sqlite_too_it_says_so(
     expired: Connection, zoho: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +212,7 @@ def test_where_a_reader_locks_sqlite_too_it_says_so(
     assert zoho.stats()["tokens"]["refreshed"] == 0
 
 
+@pytest.mark.slow
 def test_a_withdrawn_consent_is_not_waited_for_by_the_transaction_that_it_waits_for(
     expired: Connection, zoho: Simulator
 ) -> None:
@@ -248,9 +251,20 @@ def test_a_view_of_a_host_with_atomic_requests_does_not_convert(
 # The use of the API
 
 
-def test_calls_are_counted_when_the_transaction_ends(connection: Connection) -> None:
+def test_calls_are_written_when_the_transaction_has_ended(connection: Connection) -> None:
+    with transaction.atomic():
+        for _ in range(usage.MAX_CALLS):
+            clients.client_for(connection).organisation()
+        assert not ApiUsage.objects.exists()
+    clients.client_for(connection).organisation()
+
+    assert ApiUsage.objects.get().calls == usage.MAX_CALLS + 1
+
+
+def test_a_rollback_loses_no_calls(connection: Connection) -> None:
     with transaction.atomic():
         clients.client_for(connection).organisation()
-        assert not ApiUsage.objects.exists()
+        transaction.set_rollback(True)
+    usage.write_counts()
 
     assert ApiUsage.objects.get().calls == 1

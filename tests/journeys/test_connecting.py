@@ -250,7 +250,7 @@ def test_a_wrong_client_secret_is_said_to_be_wrong(
 
     _leads_to, said = go(browser, back)
 
-    assert "check the client id, its secret and the data center" in said
+    assert "The client secret is wrong. Copy it again" in said
 
 
 def test_zoho_being_down_connects_nothing_and_says_so(browser: Client, zoho: Simulator) -> None:

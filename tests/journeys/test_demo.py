@@ -68,7 +68,7 @@ def check_story(lines: list[str]) -> None:
     assert "CONVERTED (read back)" in {row["result"] for row in rows}
     assert any(row["deal"] != "-" for row in rows)
     said = "\n".join(lines)
-    assert "Mass conversion #1 Trade fair: 240 leads; left out: line 241 (double), line 242" in said
+    assert "Run #1 Trade fair: 240 leads; left out: line 241 (double), line 242" in said
     assert re.search(r"groups +36 join", said)
     assert re.search(r"finished +CONVERTED 239, FAILED 1", said)
     assert re.search(r"jobs +[1-9], of \d+", said)

@@ -12,7 +12,14 @@ from django.urls import path
 from tests.management.conftest import Run, Terminal
 from zoho_crm import crypto
 from zoho_crm.management._command import ZohoCommand
-from zoho_crm.models import Connection, ConnectionWork, LeadConversion, Token, from_now
+from zoho_crm.models import (
+    Connection,
+    ConnectionWork,
+    LeadConversion,
+    OutboxRecord,
+    Token,
+    from_now,
+)
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.services.preview import get_or_create_row
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
@@ -199,6 +206,18 @@ def test_status_is_a_line_for_each_connection(
     assert line["token_expires_at"] == token.expires_at.isoformat()
     assert line["token_generation"] == 1
     assert (line["due"], line["unknown"], line["needs_review"]) == (1, 1, 1)
+
+
+def test_status_counts_pushed_records_of_each_connection(run: Run, connection: Connection) -> None:
+    LeadConversion.objects.create(connection=connection, lead_id="11", status="UNKNOWN")
+    for status in OutboxRecord.Status:
+        OutboxRecord.objects.create(connection=connection, status=status, module="Leads")
+
+    ran = run("zoho_status", "--format", "json")
+
+    assert (ran.line["outbox_waiting"], ran.line["outbox_needs_person"]) == (3, 2)
+    assert ran.line["unknown"] == 1
+    assert "2 pushed records were refused or need a decision" in ran.err
 
 
 def test_status_of_nothing_says_how_to_connect(run: Run, zoho: Simulator) -> None:

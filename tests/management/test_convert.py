@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
+from tests.kept import forget_metadata
 from tests.management.conftest import Run
 from tests.signals import heard
 from zoho_crm.management._command_items import approve_item, preview_items
@@ -29,9 +29,9 @@ DEAL = ["--deal-name", "Roll-out", "--stage", "Qualification", "--closing-date",
 @pytest.fixture(autouse=True)
 def fresh_choices() -> Iterator[None]:
     """Let no test use what another simulator offered."""
-    cache.clear()
+    forget_metadata()
     yield
-    cache.clear()
+    forget_metadata()
 
 
 def convert(run: Run, *words: str) -> dict[str, Any]:
@@ -201,6 +201,7 @@ def test_what_cannot_be_converted_says_why(
     assert says in ran.line["message"]
 
 
+@pytest.mark.slow
 def test_some_converted_and_some_not_ends_with_3(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_person_chooses_a_contact(run: Run, connection: Connection, zoho: Simu
     assert line["contact_id"] == contact.id
 
 
+@pytest.mark.slow
 def test_a_person_chooses_to_create_beside_what_matches(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
@@ -238,6 +240,7 @@ def test_a_person_chooses_to_create_beside_what_matches(
     assert len(zoho.records["Accounts"]) == accounts + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unique", [["Email"], ["Email", "Last_Name"]])
 def test_each_field_that_zoho_refuses_is_named_with_its_value(
     run: Run, connection: Connection, zoho: Simulator, unique: list[str]
@@ -263,6 +266,7 @@ def save_policy(**rules: Any) -> None:
     SavedPolicy.objects.create(name="mine", rules=as_json(Policy(name="mine", **rules)))
 
 
+@pytest.mark.slow
 def test_a_saved_policy_is_used_by_its_name(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
@@ -340,6 +344,7 @@ def test_a_new_contact_leaves_the_account_open(
     assert "--account ID" in ran.line["message"]
 
 
+@pytest.mark.slow
 def test_an_account_and_a_new_contact(run: Run, connection: Connection, zoho: Simulator) -> None:
     lead_id = zoho.story("disagree")
     account = account_named(zoho, zoho.records["Leads"][lead_id]["Company"])
@@ -384,6 +389,7 @@ def test_each_field_of_a_deal_is_sent_as_its_type_asks(
     assert {name: deal[name] for name in given} == {name: pair[1] for name, pair in given.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "says"),
     [
@@ -402,6 +408,7 @@ def test_what_no_field_of_a_deal_takes_is_wrong_use(
     assert zoho.ledger()["calls"] == []
 
 
+@pytest.mark.slow
 def test_attachments_move_where_zoho_asks_for_the_id_of_the_module(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
@@ -561,6 +568,7 @@ def test_where_zoho_does_not_say_what_there_is_it_judges_itself(
     assert ran.line["error_code"]
 
 
+@pytest.mark.slow
 def test_what_a_person_decided_stands_before_the_policy(
     run: Run, connection: Connection, zoho: Simulator, admin_user: Any
 ) -> None:
@@ -611,6 +619,7 @@ def test_what_zoho_refuses_failed(run: Run, connection: Connection, zoho: Simula
     assert (ran.line["status"], ran.line["error_code"]) == ("FAILED", "INVALID_DATA")
 
 
+@pytest.mark.slow
 def test_too_many_calls_are_made_again(run: Run, connection: Connection, zoho: Simulator) -> None:
     zoho.fail("convert", "throttle")
 

@@ -13,12 +13,15 @@ from zoho_crm.models import (
     ConnectionEvent,
     LeadConversion,
     LeadConversionEvent,
+    OutboxRecord,
+    Selection,
     from_now,
 )
-from zoho_crm.models._time import DbNow
-from zoho_crm.services import usage
+from zoho_crm.models._database import DbNow
+from zoho_crm.services import selections, usage
 from zoho_crm.services.permissions import GROUPS, MANAGERS, OPERATORS, VIEWERS
 from zoho_crm.simulator import Simulator
+from zoho_crm.types import ApiCall
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,7 +33,9 @@ DAY = 86_400
 
 def test_calls_are_counted_by_day_and_kind(run: Run, connection: Connection) -> None:
     ApiUsage.objects.all().delete()
-    usage.record(connection.pk, [("convert", False), ("convert", True), ("other", False)])
+    usage.record(
+        connection.pk, [ApiCall("convert"), ApiCall("convert", was_refused=True), ApiCall("other")]
+    )
 
     other, convert = run("zoho_usage", "--format=json").lines
 
@@ -41,7 +46,7 @@ def test_calls_are_counted_by_day_and_kind(run: Run, connection: Connection) -> 
 
 
 def test_people_see_a_table_and_how_much_is_left(run: Run, connection: Connection) -> None:
-    usage.record(connection.pk, [("convert", False)])
+    usage.record(connection.pk, [ApiCall("convert")])
 
     ran = run("zoho_usage")
 
@@ -100,7 +105,7 @@ def old_conversion(connection: Connection) -> LeadConversion:
     return row
 
 
-KINDS = ("runs", "lines", "users", "events", "usage", "requests")
+KINDS = ("runs", "lines", "users", "events", "usage", "requests", "selections", "outbox")
 FOUND = {"before_images": 1, "journal_details": 1, **dict.fromkeys(KINDS, 0)}
 
 
@@ -131,6 +136,43 @@ def test_what_is_younger_stays(run: Run, old_conversion: LeadConversion) -> None
     old_conversion.refresh_from_db()
     assert ran.code == 0
     assert old_conversion.lead_snapshot == {"name": "Ada"}
+
+
+@pytest.mark.parametrize("status", OutboxRecord.Status)
+def test_the_values_of_pushed_records_that_are_done_with_are_forgotten(
+    run: Run, connection: Connection, status: str
+) -> None:
+    row = OutboxRecord.objects.create(
+        connection=connection,
+        module="Leads",
+        key="enquiry:1",
+        status=status,
+        record_id="7",
+        values={"Email": "ada@nordwind.example"},
+        known_people=[{"name": "Ada"}],
+        finished_at=from_now(-91 * DAY),
+    )
+    is_done = status in ("SENT", "SKIPPED")
+
+    counted = run("zoho_purge", "--format=json").line["outbox"]
+    run("zoho_purge", "--execute")
+
+    row.refresh_from_db()
+    assert counted == is_done
+    assert (row.values is None, row.known_people is None) == (is_done, is_done)
+    assert (row.key, row.record_id) == ("enquiry:1", "7")
+    assert run("zoho_purge", "--format=json").line["outbox"] == 0
+
+
+def test_expired_selections_are_deleted_whatever_their_age(run: Run, admin_user: User) -> None:
+    kept = selections.select(user=admin_user, of="zoho_crm.leadconversion")
+    expired = selections.select(user=admin_user, of="zoho_crm.leadconversion", ids=[1])
+    Selection.objects.filter(pk=expired.pk).update(expires_at=from_now(-1))
+
+    ran = run("zoho_purge", "--execute", "--format=json")
+
+    assert ran.line["selections"] == 1
+    assert list(Selection.objects.all()) == [kept]
 
 
 @pytest.mark.parametrize("text", ["soon", "0d", "-1", "1.5d", "90w"])
@@ -178,6 +220,8 @@ def test_each_group_may_more_than_the_one_before() -> None:
     assert VIEWERS < OPERATORS < MANAGERS
     assert all(name.startswith("view_") for name in VIEWERS)
     assert "run_massconversion" not in OPERATORS
+    # Who connects an organisation may name it, too, limit it and make it the default.
+    assert "change_connection" in MANAGERS - OPERATORS
 
 
 def test_a_user_of_a_group_may_what_it_may(run: Run, db: None) -> None:
@@ -207,6 +251,7 @@ def test_usage_counts_what_the_simulator_saw(
     before = calls(zoho)
 
     run("zoho_leads")
+    usage.write_counts()  # as the process does when it ends
 
     after = calls(zoho)
     lines = run("zoho_usage", "--format=json").lines

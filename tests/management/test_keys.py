@@ -8,7 +8,7 @@ from tests.management.conftest import Run
 from zoho_crm import crypto
 from zoho_crm.contrib.pytest import ENCRYPTION_KEY
 from zoho_crm.models import AuthorizationRequest, Connection, Token
-from zoho_crm.services import connect, keys
+from zoho_crm.services import connect, entered_clients, keys
 from zoho_crm.simulator import Simulator
 from zoho_crm.types import Secret
 
@@ -27,8 +27,11 @@ def use(settings: Any):
 
 @pytest.fixture
 def authorization(connection: Connection, admin_user: Any) -> AuthorizationRequest:
-    """Return the request of a person who is at Zoho's consent page."""
-    connect.begin(user=admin_user, session_key=Secret("s"), redirect_uri="http://testserver/")
+    """Return the request of a person who is at Zoho's consent page, with a client of their own."""
+    mine: Any = {"user": admin_user, "session_key": Secret("s")}
+    client = entered_clients.keep(**mine, client_id="1000.X", client_secret=Secret("entered"))
+    client.refresh_from_db()
+    connect.begin(**mine, redirect_uri="http://testserver/", client=client)
     return AuthorizationRequest.objects.get()
 
 
@@ -60,8 +63,8 @@ def test_rotation_moves_every_ciphertext_to_the_first_key(
 
     use(NEW)
     assert lines == [
-        {"key_id": crypto.key_id(NEW), "known": True, "first": True, "before": 0, "after": 4},
-        {"key_id": crypto.key_id(OLD), "known": True, "first": False, "before": 4, "after": 0},
+        {"key_id": crypto.key_id(NEW), "known": True, "first": True, "before": 0, "after": 5},
+        {"key_id": crypto.key_id(OLD), "known": True, "first": False, "before": 5, "after": 0},
     ]
     assert Token.objects.get().reveal("refresh_token") == secret
     assert keys.unreadable() == {}

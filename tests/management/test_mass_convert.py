@@ -450,6 +450,7 @@ def test_a_run_is_worked_to_its_end(
     assert {entry["lead_id"] for entry in zoho.ledger()["conversions"]} == set(ids[:3])
 
 
+@pytest.mark.slow
 def test_those_that_follow_others_are_waited_for(
     run: Run, connection: Connection, zoho: Simulator, ids_file: Path
 ) -> None:
@@ -496,6 +497,7 @@ def test_a_run_starts_once(
     assert start(run, number, 1).code == 1
 
 
+@pytest.mark.slow
 def test_a_run_some_of_which_failed_ends_with_3_and_says_why(
     run: Run, connection: Connection, zoho: Simulator, ids_file: Path
 ) -> None:
@@ -619,6 +621,7 @@ def test_a_finished_run_cannot_be_cancelled(
     assert mass(run, "cancel", str(number)).code == 1
 
 
+@pytest.mark.slow
 def test_what_failed_is_tried_again(
     run: Run, connection: Connection, zoho: Simulator, ids_file: Path
 ) -> None:
@@ -630,7 +633,7 @@ def test_what_failed_is_tried_again(
     ran = start(run, number, 1, "--wait")
 
     assert (again.code, again.line["stage"], again.line["counts"]["decided"]) == (0, "REVIEW", 1)
-    assert "1 lead is tried again." in again.err
+    assert "1 lead is retried." in again.err
     assert (ran.code, ran.line["counts"]["CONVERTED"]) == (0, 1)
 
 
@@ -663,6 +666,7 @@ def test_results_are_exported(
     assert path.read_bytes().decode() == ran.out
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_wrong_use(
     run: Run, connection: Connection, ids_file: Path, tmp_path: Path
 ) -> None:
@@ -695,7 +699,7 @@ def test_a_run_of_a_disconnected_organisation_says_what_it_waits_for(
     assert f"“{connection}” has to be connected again" in ran.err
     found = run("zoho_doctor", "--format=json").lines
     [finding] = [line for line in found if line["check"] == f"connection {connection}"]
-    assert "0 of its leads and 1 of its mass conversions" in finding["message"]
+    assert "0 of its leads and 1 of its runs" in finding["message"]
 
 
 @pytest.mark.parametrize("action", ["show", "run", "pause", "resume", "cancel", "retry", "export"])
@@ -705,4 +709,4 @@ def test_a_run_that_does_not_exist_is_wrong_use(
     ran = mass(run, action, "77")
 
     assert ran.code == 2
-    assert "no mass conversion 77" in ran.err
+    assert "no run 77" in ran.err

@@ -150,10 +150,12 @@ def findings(run: Run) -> list[dict[str, str]]:
     return [line for line in lines if line["result"] != "ok"]
 
 
+@pytest.mark.slow
 def test_a_site_that_works_gets_no_complaint(site: Site, run: Run) -> None:
     assert findings(run) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", FAULTS, ids=lambda seed: seed.__name__)
 def test_the_doctor_finds_the_fault_and_names_the_way_out(
     site: Site, run: Run, seed: Callable[[Site], None]

@@ -75,6 +75,7 @@ def test_the_test_of_a_user_says_what_is_wrong(run: Run, zoho: Simulator, aiko: 
     assert run("zoho_status", "--test").code == 0
 
 
+@pytest.mark.slow
 def test_a_connection_says_that_it_needs_a_default_user(
     run: Run, zoho: Simulator, connection: Connection, mara: Token, aiko: Token
 ) -> None:

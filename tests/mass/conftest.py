@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from tests.connected import connected
 from tests.mass.bench import Bench
 from zoho_crm.models import Connection
-from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 
 #: Seconds that no test takes: here ``work`` ends when nothing is due.
@@ -16,7 +16,7 @@ LONG_TIMES = {"CALL_DEADLINE": 10, "QUIET_PERIOD": 10, "LEASE": 600, "SLICE": 30
 
 @pytest.fixture
 def connection(transactional_db: None, zoho: Simulator, settings: Any) -> Connection:
-    connection = with_grant_code(code=zoho.grant_code(), data_center="local")
+    connection = connected(zoho)
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, **LONG_TIMES}
     return connection
 

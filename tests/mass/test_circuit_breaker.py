@@ -12,7 +12,7 @@ from tests.mass.bench import Bench, Stage
 from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.models._moves import Move
 from zoho_crm.services import mass_convert
-from zoho_crm.services.mass_convert._circuit_breaker import check_circuit_breaker
+from zoho_crm.services.mass_convert._steps import check_circuit_breaker
 
 pytestmark = pytest.mark.slow
 

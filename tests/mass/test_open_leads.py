@@ -8,6 +8,7 @@ import pytest
 from django.db import connections
 
 from tests.mass.bench import Bench, Stage
+from tests.parameters import long
 from zoho_crm.models import LeadConversion, MassConversion
 from zoho_crm.services import mass_convert
 from zoho_crm.services.presentation import pause_text
@@ -85,7 +86,9 @@ def test_a_lead_of_another_run_is_left_out_and_says_why(bench: Bench) -> None:
     assert [(line.text, line.reason) for line in run.lines.all()] == [(theirs, "in_another_run")]
 
 
-@pytest.mark.parametrize("fault", ["error_before", "close_after", "truncate", "html", "throttle"])
+@pytest.mark.parametrize(
+    "fault", ["error_before", long("close_after"), "truncate", long("html"), long("throttle")]
+)
 def test_a_page_that_does_not_come_is_asked_for_again(bench: Bench, fault: str) -> None:
     leads = bench.leads(250)
     run = prepare(bench)

@@ -12,6 +12,7 @@ from tests.mass.bench import Bench
 from zoho_crm.models import ApiUsage, Connection, ConnectionWork
 from zoho_crm.services import usage
 from zoho_crm.services.mass_convert._jobs import min_job_size
+from zoho_crm.types import ApiCall
 
 
 def counted(bench: Bench) -> dict[str, tuple[int, int, int]]:
@@ -23,8 +24,8 @@ def counted(bench: Bench) -> dict[str, tuple[int, int, int]]:
 
 def test_calls_are_counted_by_kind_with_what_they_cost(bench: Bench) -> None:
     pk = bench.connection.pk
-    usage.record(pk, [("convert", False), ("other", False), ("convert", True)])
-    usage.record(pk, [("mass_convert", False), ("convert", False)])
+    usage.record(pk, [ApiCall("convert"), ApiCall("other"), ApiCall("convert", was_refused=True)])
+    usage.record(pk, [ApiCall("mass_convert"), ApiCall("convert")])
     usage.record(pk, [])
 
     assert counted(bench) == {
@@ -40,7 +41,7 @@ def test_a_kind_of_call_without_a_cost_of_its_own_costs_what_zoho_documents(
 ) -> None:
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "CREDIT_COSTS": {"convert": 7}}
 
-    usage.record(bench.connection.pk, [("mass_convert", False), ("convert", False)])
+    usage.record(bench.connection.pk, [ApiCall("mass_convert"), ApiCall("convert")])
 
     assert usage.spent(bench.connection.pk) == 200 + 7
     assert min_job_size() == 200 // 7 + 1
@@ -58,6 +59,7 @@ def test_what_was_spent_a_day_ago_counts_no_more(bench: Bench) -> None:
     assert usage.spent(bench.connection.pk) == 100
 
 
+@pytest.mark.slow
 def test_the_books_of_a_run_are_those_of_zoho(bench: Bench) -> None:
     before = bench.zoho.stats()["credits_used"]
     bench.finished(bench.leads(6))
@@ -99,13 +101,14 @@ def test_a_budget_that_was_set_goes_before_the_edition(settings: Any) -> None:
     assert (usage.allowance(connection), usage.reserve(connection)) == (1_000, 250)
 
 
+@pytest.mark.slow
 def test_a_run_stops_before_the_share_of_other_programs_is_used(
     bench: Bench, settings: Any
 ) -> None:
     settings.ZOHO_CRM = {**settings.ZOHO_CRM, "CREDIT_BUDGET": 400, "CREDIT_RESERVE": 10}
     run = bench.started(bench.leads(20))
-    usage.record(bench.connection.pk, [("mass_convert", False), ("convert", False)])
-    usage.record(bench.connection.pk, [("other", False)] * 160)
+    usage.record(bench.connection.pk, [ApiCall("mass_convert"), ApiCall("convert")])
+    usage.record(bench.connection.pk, [ApiCall("other")] * 160)
     asked = len(bench.requested())
 
     bench.work()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from zoho_crm.models import Connection, LeadConversion, from_now
-from zoho_crm.models._time import DbNow
+from zoho_crm.models._database import DbNow
 
 pytestmark = pytest.mark.django_db
 

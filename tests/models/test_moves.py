@@ -8,8 +8,8 @@ from django.db import IntegrityError, connections
 from django.db.models import Exists, F, Q
 
 from zoho_crm.models import Connection, LeadConversion, LeadConversionEvent, from_now
+from zoho_crm.models._database import DbNow
 from zoho_crm.models._moves import TRANSITIONS, Move, NumberByRow
-from zoho_crm.models._time import DbNow
 
 Status = LeadConversion.Status
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import Value
 from django.db.models.expressions import CombinedExpression
 
-from zoho_crm.models._time import DbNow
+from zoho_crm.models._database import DbNow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -18,7 +18,6 @@ from zoho_crm.models._moves import Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.work._preview import preview_result
 from zoho_crm.services.work._send import move_before_sending
-from zoho_crm.services.work._settle import move_after_read_back
 from zoho_crm.types import Converted, Lead, Scheduled, as_json
 
 #: The longer waiting times after more retries lead to nothing new.
@@ -64,7 +63,7 @@ class Row(NamedTuple):
 
     @property
     def is_conclusive(self) -> bool:
-        """What ``settle.with_is_conclusive`` asks the database."""
+        """What ``LeadConversion.objects.with_is_conclusive`` asks the database."""
         return self.is_due and self.quiet_until is not None and self.quiet_until <= 0
 
     def later(self, seconds: int) -> Row:
@@ -108,7 +107,7 @@ def before_sending(row: Row, found: str) -> Row:
 def read_back(row: Row, found: str, is_conclusive: bool) -> Row:
     mine = _in_memory(row)
     mine.is_conclusive = is_conclusive
-    return _moved(row, move_after_read_back(mine, SEEN[found]))
+    return _moved(row, lifecycle.read_back(mine, SEEN[found], is_conclusive=is_conclusive))
 
 
 def put_off(row: Row) -> Row:

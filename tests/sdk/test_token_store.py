@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +29,7 @@ from tests.sdk.program import Sdk, current_user
 from tests.single_flight.test_single_flight import ROOT, environment_at
 from tests.zohos import two_environments
 from zoho_crm import crypto
+from zoho_crm.contrib import sdk as sdk_module
 from zoho_crm.contrib.sdk import DjangoTokenStore, sdk_environment, sdk_session, sdk_token
 from zoho_crm.models import Connection, Token, from_now
 from zoho_crm.services import connect
@@ -321,6 +326,23 @@ def test_threads_act_as_the_users_of_their_sessions(
     with ThreadPoolExecutor(64) as pool:
         assert list(pool.map(acting_as, wanted)) == wanted
     assert zoho.stats()["tokens"]["refreshed"] == 8
+
+
+def test_all_threads_have_one_folder_for_the_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one would be deleted while it is used."""
+    both, made = threading.Barrier(2), list[Any]()
+
+    def when_both_are_here(_process: int) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=0.5)
+        made.append(SimpleNamespace(name=str(len(made))))
+        return made[-1]
+
+    monkeypatch.setattr(sdk_module, "_folder_of", lru_cache(maxsize=1)(when_both_are_here))
+    with ThreadPoolExecutor(2) as pool:
+        found = [pool.submit(sdk_module._temporary_folder) for _ in range(2)]
+
+    assert [each.result() for each in found] == ["0", "0"]
 
 
 @pytest.mark.slow

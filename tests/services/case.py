@@ -19,8 +19,10 @@ from zoho_crm.models import LeadConversion
 from zoho_crm.services import convert, lifecycle
 from zoho_crm.services import preview as previews
 from zoho_crm.services.work._preview import RulesCache, preview_result
-from zoho_crm.services.work._send import move_after_renewal, move_before_sending
-from zoho_crm.services.work._settle import move_after_read_back
+from zoho_crm.services.work._send import (
+    move_after_renewal,
+    move_before_sending,
+)
 from zoho_crm.types import ConversionPlan, Scheduled
 
 DEADLINE = TIMES["CALL_DEADLINE"]
@@ -146,7 +148,8 @@ class Case:
             self.shown_open.append(0)
         row = self.row
         self.expected.read_back(view, is_conclusive=self.expected.is_conclusive)
-        self.tables.move(move_after_read_back(row, lead_as(view, self.truth, self.lead_id)))
+        lead = lead_as(view, self.truth, self.lead_id)
+        self.tables.move(lifecycle.read_back(row, lead, is_conclusive=row.is_conclusive))
 
     def internal_error(self) -> None:
         """A worker that reads it meets an error in our code."""

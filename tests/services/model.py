@@ -1,5 +1,5 @@
 """
-The expected row of one lead: DESIGN §4, implemented a second time and as briefly as possible.
+The expected row of one lead: its life cycle, implemented a second time and as briefly as possible.
 
 This module is written after the design only, not after the code. Times are seconds from now. Where
 the design names a time, the span has one value; where it only says "2 s, doubling to 300 s", it has

@@ -12,10 +12,9 @@ from tests.services.model import ExpectedRow
 from tests.services.truth import MATCH, Truth
 from zoho_crm.matching import Preview, assess
 from zoho_crm.models import Connection, LeadConversion, LeadConversionEvent
+from zoho_crm.models._database import DbNow
 from zoho_crm.models._moves import Move
-from zoho_crm.models._time import DbNow
 from zoho_crm.services.preview import get_or_create_row
-from zoho_crm.services.settle import with_is_conclusive
 from zoho_crm.types import ConversionOptions, Converted, Environment, Lead, Match
 
 BECAME = Converted(contact_id="2")
@@ -70,7 +69,7 @@ class Tables:
 
     def row(self, pk: int) -> LeadConversion:
         """Return a row as a worker reads it."""
-        return with_is_conclusive(LeadConversion.objects.all()).get(pk=pk)
+        return LeadConversion.objects.with_is_conclusive().get(pk=pk)
 
     def move(self, move: Move) -> None:
         """Write a move of a row that no other process moves."""
@@ -85,7 +84,7 @@ class Tables:
     def columns(self, expected_rows: dict[int, ExpectedRow]) -> dict[int, dict[str, Any]]:
         """Return the columns of all rows, by primary key, to compare with ``expected_columns``."""
         due = Case(When(due_at__lte=DbNow(), then=True), default=False, output_field=BOOLEAN)
-        rows = with_is_conclusive(LeadConversion.objects.annotate(is_due=due))
+        rows = LeadConversion.objects.with_is_conclusive().annotate(is_due=due)
         return {row.pk: _columns(row, expected_rows[row.pk]) for row in rows}
 
     def new_events(self) -> Iterator[LeadConversionEvent]:

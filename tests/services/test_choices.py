@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.management import call_command
@@ -16,10 +15,12 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.calls import calls
+from tests.kept import forget_metadata, grow_older
 from zoho_crm.client import MAX_USERS
 from zoho_crm.exceptions import PlanError, TransientError
 from zoho_crm.models import Connection
 from zoho_crm.services.choices import Choices, check_owner, choices
+from zoho_crm.services.clients import client_for
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 from zoho_crm.types import User
@@ -29,9 +30,9 @@ REFUSAL = {"code": "NO_PERMISSION", "details": {}, "message": "no right", "statu
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    cache.clear()
+    forget_metadata()
     yield
-    cache.clear()
+    forget_metadata()
 
 
 def test_pipelines_fields_roles_and_owners_are_offered(
@@ -165,9 +166,9 @@ class JsonCache(LocMemCache):
     def set(self, key: str, value: Any, *args: Any, **kwargs: Any) -> None:
         super().set(key, json.dumps(value), *args, **kwargs)
 
-    def get(self, key: str, *args: Any, **kwargs: Any) -> Any:
-        found = super().get(key, *args, **kwargs)
-        return found and json.loads(found)
+    def get(self, key: str, default: Any = None, *args: Any, **kwargs: Any) -> Any:
+        found = super().get(key, None, *args, **kwargs)
+        return default if found is None else json.loads(found)
 
 
 class BrokenCache(BaseCache):
@@ -193,19 +194,47 @@ def test_a_cache_that_takes_only_json_is_good_enough(
     assert calls(zoho) == asked
 
 
-@pytest.mark.parametrize("stored", ["no JSON", "{}", '{"users": [{"colour": 1}]}', b"\x80", 7, [1]])
-def test_what_cannot_be_read_from_the_cache_is_asked_again(
-    connection: Connection, stored: Any
+def test_forms_and_metadata_share_what_was_read(connection: Connection, zoho: Simulator) -> None:
+    known = client_for(connection).metadata
+    known.users()
+    known.contact_roles()
+    known.layouts("Leads")
+    known.fields("Deals")
+    known.pipelines()
+    asked = calls(zoho)
+
+    offered = choices(connection)
+
+    assert calls(zoho) == asked
+    assert offered.users == known.users()
+    assert offered.pipelines == known.pipelines()
+
+
+@pytest.mark.parametrize("part", ["users", "fields.Deals", "contact_roles"])
+def test_a_form_offers_what_is_newer_than_five_minutes(
+    connection: Connection, zoho: Simulator, part: str
 ) -> None:
+    choices(connection)
+    asked = calls(zoho)
+
+    for age, more in ((290, 0), (20, 1)):
+        grow_older(connection, part, age)
+        choices(connection)
+        assert calls(zoho) == asked + more
+
+
+def test_a_refusal_is_kept_for_five_minutes(connection: Connection, zoho: Simulator) -> None:
+    zoho.fail("metadata", "error_before", status=403, body=REFUSAL)
     first = choices(connection)
-    for part in ("users", "deal"):
-        assert cache.get(f"zoho_crm.choices.{connection.pk}.{part}")
-        cache.set(f"zoho_crm.choices.{connection.pk}.{part}", stored)
+    asked = calls(zoho)
 
     assert choices(connection) == first
+    assert calls(zoho) == asked
+    grow_older(connection, "refused.deal_layout", 301)
+    assert choices(connection).absences == {}
 
 
-def test_without_a_cache_zoho_is_asked_each_time(
+def test_without_a_cache_zoho_is_not_asked_each_time(
     connection: Connection, zoho: Simulator, settings: Any
 ) -> None:
     settings.CACHES = {"default": {"BACKEND": f"{__name__}.BrokenCache"}}
@@ -213,7 +242,7 @@ def test_without_a_cache_zoho_is_asked_each_time(
     assert choices(connection) == choices(connection)
 
     asked = [call["count"] for call in zoho.stats()["calls"] if call["path"].endswith("/roles")]
-    assert asked == [2]
+    assert asked == [1]
 
 
 def test_pages_and_commands_work_without_a_cache(

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
 import requests
+from django.db import transaction
 
 from tests.services.test_tokens import refreshes, stored
+from zoho_crm.client import TokenAuth
 from zoho_crm.conf import SCOPES
 from zoho_crm.contrib.pytest import SimulatorAdapter
-from zoho_crm.exceptions import AuthorizationError, ConnectionLostError
+from zoho_crm.exceptions import AuthorizationError, ConnectionLostError, RequestRefusedError
 from zoho_crm.models import Connection
-from zoho_crm.services.clients import auth_for, client_for, client_with_token
+from zoho_crm.services._zoho import client_of
+from zoho_crm.services.clients import auth_for, client_for
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.services.connections import default_connection
 from zoho_crm.services.tokens import access_token
 from zoho_crm.simulator import Simulator
+from zoho_crm.types import ApiCall
 
 
 def test_a_client_refreshes_its_token_itself(connection: Connection, zoho: Simulator) -> None:
@@ -30,15 +35,12 @@ def test_a_client_with_one_token_uses_no_database(
     connection: Connection, zoho: Simulator, django_assert_num_queries: Any
 ) -> None:
     token = access_token(connection_id=connection.pk)
-    heard: list[tuple[str, bool]] = []
-
-    def on_call(kind: str, was_refused: bool) -> None:
-        heard.append((kind, was_refused))
+    heard: list[ApiCall] = []
 
     with django_assert_num_queries(0):
-        client = client_with_token(connection, token, on_call)
+        client = client_of(connection, TokenAuth(token), heard.append)
         assert client.organisation().id == connection.org_id
-    assert heard == [("other", False)]
+    assert heard == [ApiCall("other")]
 
 
 def test_a_client_asks_for_the_fields_that_the_organisation_maps(connection: Connection) -> None:
@@ -74,6 +76,22 @@ def test_an_unknown_data_center_is_an_authorization_error(
         client_for(connection)
 
     assert caught.value.code == "unknown_data_center"
+
+
+def test_the_largest_file_is_a_setting(connection: Connection, settings: Any) -> None:
+    settings.ZOHO_CRM |= {"MAX_ATTACHMENT_SIZE": 3}
+    attachments = client_for().records("Contacts").record("1").attachments
+
+    with pytest.raises(RequestRefusedError, match="3 bytes"):
+        attachments.upload(io.BytesIO(b"text"), name="a.txt")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_file_is_attached_inside_a_transaction(connection: Connection) -> None:
+    attachments = client_for().records("Contacts").record("1").attachments
+
+    with transaction.atomic(), pytest.raises(RuntimeError):
+        attachments.upload(io.BytesIO(b"text"), name="a.txt")
 
 
 # Calls of the host project
@@ -129,6 +147,9 @@ def test_the_scopes_that_are_asked_for_are_enough_for_all_endpoints_of_records(
     [created] = contacts.create([{"Last_Name": "King"}])
     contact = contacts.record(created.id)
     contact.add_note("text")
+    attachment_id = contact.attachments.upload(io.BytesIO(b"text"), name="a.txt")
+    assert contact.attachments.download(attachment_id, io.BytesIO()) == 4
+    contact.attachments.delete(attachment_id)
     contacts.update([{"id": created.id, "Phone": "1"}])
     contacts.upsert([{"Last_Name": "King", "Email": "ada@engine.example"}])
     contacts.add_tags([created.id], ["fair"])
@@ -141,6 +162,38 @@ def test_the_scopes_that_are_asked_for_are_enough_for_all_endpoints_of_records(
     )
     assert len(list(contacts.list(fields=["Phone"]))) == 2
     assert contacts.count() >= 0
+    assert len(list(client.bulk_read("Contacts", ["Phone"]))) == 2
+    assert len(list(client.changes("Contacts", fields=["Phone"]))) == 2
     assert client.find_person("nobody@engine.example") == ()
     [deleted] = contacts.delete([created.id])
     assert deleted.error is None
+
+
+# Writes of which several calls are in flight
+
+
+def people(number: int) -> list[dict[str, str]]:
+    return [{"Last_Name": f"No. {each}", "Email": f"{each}@a.example"} for each in range(number)]
+
+
+def test_the_calls_of_a_write_use_no_table_in_their_threads(
+    connection: Connection, zoho: Simulator
+) -> None:
+    """In this test no other thread would see the connection, as it is in a transaction."""
+    zoho.world.grants.revoke(stored(connection).reveal("access_token").reveal())
+    contacts = client_for(connection).records("Contacts")
+    assert contacts.api.concurrency > 1
+
+    results = contacts.create(people(450))
+
+    assert not any(result.error for result in results)
+    assert len(zoho.records["Contacts"]) == 450
+    assert refreshes(zoho) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_written_inside_a_transaction(connection: Connection, zoho: Simulator) -> None:
+    with transaction.atomic(), pytest.raises(RuntimeError, match="rollback"):
+        client_for(connection).records("Contacts").create(people(450))
+
+    assert not zoho.records["Contacts"]

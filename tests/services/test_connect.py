@@ -28,7 +28,7 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import AuthorizationRequest, Connection, ConnectionEvent, Token, from_now
-from zoho_crm.services import connect
+from zoho_crm.services import connect, entered_clients
 from zoho_crm.services.clients import client_for
 from zoho_crm.services.connect import (
     check_connection,
@@ -454,6 +454,24 @@ def completed(user: User, back: str, **changes: Any) -> tuple[Connection, str]:
     return connect.complete(**{**given, **changes})
 
 
+def test_the_settings_client_is_not_used_for_a_consent_that_a_forgotten_client_asked_for(
+    zoho: Simulator, admin_user: User
+) -> None:
+    mine: Any = {"user": admin_user, "session_key": Secret("session")}
+    secret = Secret("simulator-secret")
+    client = entered_clients.keep(**mine, client_id=CLIENT_ID, client_secret=secret)
+    client.refresh_from_db()
+    first, second = (zoho.consent(begun(admin_user, client=client)) for _tab in range(2))
+    completed(admin_user, first)
+    calls = zoho.stats()["calls"]
+
+    with pytest.raises(GrantRefusedError) as caught:
+        completed(admin_user, second)
+
+    assert caught.value.code == "bad_state"
+    assert zoho.stats()["calls"] == calls
+
+
 def test_a_person_says_yes(zoho: Simulator, admin_user: User) -> None:
     url = begun(admin_user, name="Nordwind", next_path="/admin/")
 
@@ -667,6 +685,7 @@ def test_what_was_not_granted_is_named(granted: list[str], missing: list[str]) -
     assert missing_scopes(granted) == missing
 
 
+@pytest.mark.slow
 @given(granted=st.lists(st.sampled_from(SCOPES)))
 def test_a_granted_scope_is_never_missing(granted: list[str]) -> None:
     missing = missing_scopes(granted)

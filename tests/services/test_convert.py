@@ -9,7 +9,7 @@ from django.contrib.auth import get_user_model
 
 from zoho_crm.exceptions import PlanError, RequestRefusedError, StaleDecisionError
 from zoho_crm.models import LeadConversion
-from zoho_crm.models._time import DbNow
+from zoho_crm.models._database import DbNow
 from zoho_crm.services import convert, work
 from zoho_crm.services.preview import preview
 from zoho_crm.types import ConversionPlan, Deal

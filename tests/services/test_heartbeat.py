@@ -121,6 +121,7 @@ def test_workers_are_missing_for_an_overdue_run(connection: Connection) -> None:
     assert missing(connection) == {"worker", "sweep"}
 
 
+@pytest.mark.slow
 def test_a_worker_and_a_sweep_that_ran_are_not_missing(
     connection: Connection, row: LeadConversion
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -27,6 +28,7 @@ from zoho_crm.types import (
     Deal,
     Lead,
     Match,
+    Reference,
     Scheduled,
     as_json,
 )
@@ -84,6 +86,8 @@ def test_a_preview_stores_snapshots_and_the_proposed_plan():
         "reason": "",
         "lead_snapshot": as_json(LEAD),
         "options_snapshot": as_json(OPTIONS),
+        "lead_owner_id": "",
+        "matched_on": "",
         "previewed_at": 0,
         "plan": as_json(ConversionPlan(contact_id="31")),
         "decided_by": None,
@@ -93,6 +97,20 @@ def test_a_preview_stores_snapshots_and_the_proposed_plan():
         "error_message": "",
         "error_details": None,
     }
+
+
+def test_a_preview_stores_what_lists_filter_by_as_far_as_it_has_room():
+    names = [f"Field_{number:034}" for number in range(6)]
+    matches = (Match(id="31", name="Ada", matched_on=("Phone",)), Match(id="32", name="Bo"))
+    owned = replace(LEAD, owner=Reference(id="7", name="Kim"))
+
+    def stored(options):
+        return made(lifecycle.previewed(row(Status.NEW), assess(owned, options)))
+
+    few = stored(ConversionOptions(contacts=matches))
+    assert is_within({"lead_owner_id": "7", "matched_on": ",Phone,"}, few)
+    many = replace(matches[1], matched_on=tuple(names))
+    assert stored(ConversionOptions(contacts=(many,)))["matched_on"] == f",{','.join(names[:4])},"
 
 
 def test_a_preview_of_a_converted_lead_says_that_it_was_converted_elsewhere():

@@ -1,5 +1,5 @@
 """
-Compare the rows and the journal with ``model.py``, a second implementation of DESIGN §4.
+Compare the rows and the journal with ``model.py``, a second implementation of the life cycle.
 
 The search in ``tests/protocol`` visits every state of one lead, but with the decisions of the code.
 """
@@ -24,7 +24,6 @@ pytestmark = pytest.mark.slow
 
 MACHINE_SETTINGS = hypothesis_settings(
     stateful_step_count=50,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],

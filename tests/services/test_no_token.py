@@ -54,6 +54,7 @@ def statuses() -> set[str]:
     return set(LeadConversion.objects.values_list("status", flat=True))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("leads")
 def test_a_withdrawn_consent_costs_one_token_call_and_one_signal_and_work_goes_on_after_a_new_one(
     zoho: Simulator, told: list[Connection], later: Callable[[float], None]
@@ -79,6 +80,7 @@ def test_a_withdrawn_consent_costs_one_token_call_and_one_signal_and_work_goes_o
     assert told == [connection]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.usefixtures("leads")
 def test_access_denied_needs_no_new_connection_and_few_token_calls(
@@ -104,6 +106,7 @@ def test_access_denied_needs_no_new_connection_and_few_token_calls(
     assert statuses() == {"CONVERTED"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("leads")
 def test_after_access_denied_zoho_is_asked_again_when_the_backoff_is_over(
     zoho: Simulator, settings: Any, later: Callable[[float], None]

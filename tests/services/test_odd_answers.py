@@ -14,7 +14,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.parameters import mostly_long
+from tests.parameters import long, mostly_long
 from zoho_crm.exceptions import ServerError, TransientError, ZohoError
 from zoho_crm.models import Connection, LeadConversion, Token
 from zoho_crm.services import clients, convert, tokens, work
@@ -147,7 +147,7 @@ def test_an_odd_answer_connects_or_takes_the_consent_back(
             check_connecting(zoho, on, path, value)
 
 
-@pytest.mark.parametrize("path", ["access_token", "api_domain", "expires_in", "scope"])
+@pytest.mark.parametrize("path", ["access_token", long("api_domain"), "expires_in", long("scope")])
 def test_a_refresh_with_an_odd_answer_changes_nothing_or_works(
     connection: Connection, zoho: Simulator, path: str, subtests: Any
 ) -> None:
@@ -173,7 +173,7 @@ def check_refresh(connection: Connection, zoho: Simulator, path: str, value: str
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("value", ["null", r'"1000.a\r\nX-Other: b"', '"ü"', "[]"])
+@pytest.mark.parametrize("value", ["null", r'"1000.a\r\nX-Other: b"', long('"ü"'), long("[]")])
 def test_a_refresh_with_an_odd_answer_costs_no_lead(
     connection: Connection, zoho: Simulator, value: str, later: Callable[[float], None]
 ) -> None:

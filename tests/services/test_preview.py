@@ -9,7 +9,7 @@ from zoho_crm.exceptions import (
     TransientError,
 )
 from zoho_crm.models import LeadConversion
-from zoho_crm.models._time import DbNow
+from zoho_crm.models._database import DbNow
 from zoho_crm.services import convert, work
 from zoho_crm.services.preview import preview, stored_preview
 from zoho_crm.types import ConversionPlan, as_json
@@ -310,3 +310,20 @@ def test_a_preview_does_not_cancel_a_requested_conversion_by_policy(connection, 
 
     assert row.verdict == "NO_MATCH"
     assert len(zoho.conversions_of(lead_id)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("status", [Status.FAILED, Status.SKIPPED])
+def test_what_a_person_looks_at_again_is_not_sent_by_its_old_policy(
+    connection, zoho, preview_lead, status
+):
+    lead_id = zoho.story("no_match")
+    convert.request(connection_id=connection.pk, lead_id=lead_id, policy="careful")
+    LeadConversion.objects.update(status=status, due_at=None)
+
+    row = preview_lead(lead_id)
+
+    assert (row.status, row.verdict) == (Status.PREVIEWED, "NO_MATCH")
+    assert not is_due(row)
+    work.work(connection_id=connection.pk)
+    assert zoho.ledger()["calls"] == []

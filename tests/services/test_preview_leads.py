@@ -16,7 +16,7 @@ from zoho_crm.matching import POLICIES
 from zoho_crm.models import ApiUsage, Connection, ConnectionWork, LeadConversion, Token, from_now
 from zoho_crm.services import convert, mass_convert
 from zoho_crm.services.preview import preview
-from zoho_crm.services.work import LeadPreview, preview_leads
+from zoho_crm.services.work.preview_leads import LeadPreview, preview_leads
 from zoho_crm.simulator import Simulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,6 +48,7 @@ def calls_for(zoho: Simulator, connection: Connection, lead_ids: list[str]) -> i
     return calls_of(zoho) - before
 
 
+@pytest.mark.slow
 def test_many_leads_are_read_a_hundred_with_a_call(connection: Connection, zoho: Simulator) -> None:
     assert calls_for(zoho, connection, leads_of(zoho, 120)) == 2 + 120
 
@@ -58,6 +59,7 @@ def test_every_call_is_counted(connection: Connection, zoho: Simulator) -> None:
     assert sum(ApiUsage.objects.values_list("calls", flat=True)) == calls
 
 
+@pytest.mark.slow
 def test_as_many_calls_are_made_at_a_time_as_zoho_allows(
     connection: Connection, zoho: Simulator
 ) -> None:

@@ -6,8 +6,8 @@ from django.db.models import F
 from tests.protocol.row import Row
 from zoho_crm.exceptions import TransientError
 from zoho_crm.models import LeadConversion, from_now
-from zoho_crm.models._time import DbNow
-from zoho_crm.services.settle import settle, with_is_conclusive
+from zoho_crm.models._database import DbNow
+from zoho_crm.services.settle import settle
 from zoho_crm.types import ConversionPlan, as_json
 
 Status = LeadConversion.Status
@@ -142,7 +142,7 @@ def test_is_conclusive_is_the_same_as_in_the_search_of_the_protocol(in_doubt, du
     columns = {name: s if s is None else from_now(s) for name, s in moments.items()}
     row = in_doubt(**columns)
 
-    found = with_is_conclusive(LeadConversion.objects.all()).get(pk=row.pk)
+    found = LeadConversion.objects.with_is_conclusive().get(pk=row.pk)
 
     assert found.is_conclusive == Row(status="UNKNOWN", **moments).is_conclusive
 
@@ -151,4 +151,4 @@ def test_a_time_that_is_now_counts_as_over(in_doubt):
     row = in_doubt()
     LeadConversion.objects.filter(pk=row.pk).update(due_at=DbNow(), quiet_until=F("due_at"))
 
-    assert with_is_conclusive(LeadConversion.objects.all()).get(pk=row.pk).is_conclusive
+    assert LeadConversion.objects.with_is_conclusive().get(pk=row.pk).is_conclusive

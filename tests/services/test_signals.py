@@ -181,6 +181,7 @@ def test_two_senders_at_once_send_each_signal_once(many_converted, received):
     assert len({arguments["conversion"].pk for _sender, arguments in received}) == 30
 
 
+@pytest.mark.slow
 def test_a_signal_is_sent_by_another_if_its_sender_died(converted, zoho, received, on_a_signal):
     def die():
         raise SystemExit

@@ -27,7 +27,7 @@ from zoho_crm.exceptions import (
     ZohoError,
 )
 from zoho_crm.models import ApiUsage, Connection, ConnectionEvent, Token, from_now
-from zoho_crm.services import connect, tokens, work
+from zoho_crm.services import connect, tokens, usage, work
 from zoho_crm.services.clients import client_for
 from zoho_crm.services.tokens import (
     access_token,
@@ -515,6 +515,7 @@ def test_the_sweep_renews_a_token_that_was_used_and_ends_soon(
 ) -> None:
     if is_used:
         client_for(connection).organisation()
+        usage.write_counts()
     connection.tokens.update(**{"expires_at": from_now(200), **columns})
 
     assert work.sweep() == ([connection.pk] if is_renewed else [])
@@ -527,6 +528,7 @@ def test_a_token_that_was_used_two_days_ago_is_not_renewed(
     connection: Connection, zoho: Simulator
 ) -> None:
     client_for(connection).organisation()
+    usage.write_counts()
     ApiUsage.objects.update(hour=from_now(-2 * 24 * HOUR))
     let_expire(connection, 200)
 
@@ -537,6 +539,7 @@ def test_a_renewal_that_fails_is_left_to_the_next_sweep(
     connection: Connection, zoho: Simulator
 ) -> None:
     client_for(connection).organisation()
+    usage.write_counts()
     let_expire(connection, 200)
     zoho.fail("refresh", "error_before", status=500)
 
@@ -550,6 +553,7 @@ def test_a_renewal_that_is_impossible_is_logged(
     connection: Connection, zoho: Simulator, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     client_for(connection).organisation()
+    usage.write_counts()
     let_expire(connection, 200)
     settings.ZOHO_CRM |= {"ENCRYPTION_KEYS": [crypto.new_key()]}
 

@@ -16,10 +16,10 @@ from tests.services.test_tokens import let_expire
 from zoho_crm.exceptions import ConnectionLostError, SecretUnreadableError, TransientError
 from zoho_crm.models import Connection, ConnectionWork, Token, from_now
 from zoho_crm.services import tokens
+from zoho_crm.services._zoho import data_center_of
 from zoho_crm.services.adopt import adopt
 from zoho_crm.services.clients import auth_for, client_for
 from zoho_crm.services.connect import disconnect
-from zoho_crm.services.connections import data_center_of
 from zoho_crm.services.tokens import access_token, token_of
 from zoho_crm.services.users import disconnect_user, make_default, other_users
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
@@ -172,6 +172,7 @@ def test_a_consent_that_ended_cannot_be_the_default(
     assert defaults(connection) == [MARA]
 
 
+@pytest.mark.slow
 def test_of_several_choices_at_once_one_is_left(
     zoho: Simulator, connection: Connection, mara: Token, aiko: Token
 ) -> None:

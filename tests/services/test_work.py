@@ -17,7 +17,8 @@ from zoho_crm import crypto
 from zoho_crm.models import Connection, ConnectionWork, LeadConversion, from_now
 from zoho_crm.services import convert, work
 from zoho_crm.services.preview import preview
-from zoho_crm.services.work._health import ConcurrencyLimit, max_concurrency
+from zoho_crm.services.usage import max_concurrency
+from zoho_crm.services.work._health import ConcurrencyLimit
 from zoho_crm.types import ConversionPlan, Deal, as_json
 
 Status = LeadConversion.Status

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import requests
 
 from tests.simulator.conftest import Caller
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET
@@ -173,6 +174,7 @@ def test_the_clock_can_be_advanced(any_caller: Caller) -> None:
         ("POST", "/faults", {"on": "org", "do": "delay", "colour": "red"}, 400, "colour"),
         ("POST", "/faults", ["org"], 400, "JSON object"),
         ("POST", "/clock", {}, 400, "advance_seconds"),
+        ("POST", "/limits", {"latency_ms": -1}, 400, "whole numbers"),
         ("POST", "/clock", {"advance_seconds": "soon"}, 400, "seconds"),
     ],
 )
@@ -183,3 +185,31 @@ def test_an_invalid_control_request_is_explained(
 
     assert answer.status_code == status
     assert text in answer.json()["error"]
+
+
+def test_all_consents_can_be_ended(any_caller: Caller) -> None:
+    assert control(any_caller, "POST", "/revoke") == {"revoked": 1}
+
+    assert any_caller.get("/org").json()["code"] == "INVALID_TOKEN"
+
+
+def test_credits_can_be_made_scarce_and_calls_slow(caller: Caller) -> None:
+    control(caller, "POST", "/limits", {"credits_left": 1, "latency_ms": 5})
+
+    assert [caller.get("/org").status_code for _ in range(2)] == [200, 429]
+    assert caller.simulator.engine.settings.latency == 0.005
+
+
+def test_the_latest_calls_are_logged(any_caller: Caller) -> None:
+    any_caller.simulator.fail("org", "close_after")
+    with pytest.raises(requests.ConnectionError):
+        any_caller.get("/org")
+    any_caller.get("/users", type="CurrentUser")
+
+    log = control(any_caller, "GET", "/calls")["calls"]
+
+    assert [(each["method"], each["path"], each["status"]) for each in log[:2]] == [
+        ("GET", "/crm/v8/users", 200),
+        ("GET", "/crm/v8/org", None),
+    ]
+    assert log[0]["at"] >= log[1]["at"]

@@ -78,6 +78,36 @@ def test_deletions_since_an_instant(caller: Caller, sim: Simulator) -> None:
     assert (since(2000), since(9000)) == (200, 304)
 
 
+def test_only_deletions_since_an_instant_are_listed(caller: Caller, sim: Simulator) -> None:
+    first, second = sim.add_lead(), sim.add_lead()
+    sim.delete("Leads", first.id)
+    (known,) = caller.get("/Leads/deleted").json()["data"]
+    sim.advance(1)
+    sim.delete("Leads", second.id)
+
+    headers = {"If-Modified-Since": known["deleted_time"]}
+    answer = caller.call("GET", "/crm/v8/Leads/deleted", headers=headers).json()
+
+    assert [each["id"] for each in answer["data"]] == [second.id]
+    assert answer["info"]["more_records"] is False
+
+
+def test_a_restored_record_is_there_again_as_modified(caller: Caller, sim: Simulator) -> None:
+    first, second = sim.add_lead(), sim.add_lead()
+    before = first["Modified_Time"]
+    sim.delete("Leads", first.id)
+    sim.advance(1)
+
+    sim.restore("Leads", first.id)
+
+    answer = caller.get("/Leads", fields="Modified_Time").json()
+    assert [each["id"] for each in answer["data"]] == [second.id, first.id]
+    assert answer["data"][1]["Modified_Time"] > before
+    assert caller.get("/Leads/deleted").status_code == 204
+    with pytest.raises(KeyError):
+        sim.restore("Leads", first.id)
+
+
 @pytest.mark.parametrize(
     ("query", "count"),
     [

@@ -150,3 +150,11 @@ def test_names_differ_for_large_numbers_too(number: int) -> None:
 
     assert one["Email"] != two["Email"]
     assert one["Company"] != two["Company"]
+
+
+def test_a_lead_is_newer_than_those_before_it(sim: Simulator) -> None:
+    ids = [sim.story("no_match") for _ in range(70)]
+
+    times = [sim.records["Leads"][lead_id]["Created_Time"] for lead_id in ids]
+
+    assert times == sorted(set(times))

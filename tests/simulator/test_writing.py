@@ -72,7 +72,6 @@ def test_lookups_are_given_by_id_and_kept_with_their_names(caller: Caller, sim: 
         "Layout": {"id": sim.organisation.layouts["Deals"]["id"]},
         "Campaign_Source": {"id": "77"},
         "Amount": None,
-        "Made_Up__c": {"free": "form"},
         "Created_Time": "ignored",
     }
 
@@ -83,8 +82,19 @@ def test_lookups_are_given_by_id_and_kept_with_their_names(caller: Caller, sim: 
     assert made["Contact_Name"] == {"name": "Ines Albrecht", "id": contact.id}
     assert made["Owner"] == sim.organisation.owner(owner)
     assert made["Layout"] == sim.organisation.layouts["Deals"]
-    assert made["Made_Up__c"] == {"free": "form"}
     assert made["Created_Time"] != "ignored"
+
+
+@pytest.mark.parametrize("value", [None, "x"])
+def test_an_unknown_field_is_refused_by_name(caller: Caller, value: Any) -> None:
+    records = [{"Last_Name": "A", "Made_Up__c": value}, {"Last_Name": "B", "$free": value}]
+
+    answer = caller.post("/Contacts", {"data": records})
+
+    refused, made = answer.json()["data"]
+    assert (answer.status_code, refused["code"], made["code"]) == (207, "INVALID_DATA", "SUCCESS")
+    assert refused["message"] == "the field api name given seems to be invalid"
+    assert refused["details"] == {"api_name": "Made_Up__c", "json_path": "$.data[0].Made_Up__c"}
 
 
 @pytest.mark.parametrize("tags", ["fair", ["fair"]])
