@@ -23,7 +23,7 @@ from recording_simulator import RemoteSimulator, remote_simulator
 
 from zoho_crm.models import LeadConversion
 from zoho_crm.services.connect import with_grant_code
-from zoho_crm.services.work._health import MAX_CONCURRENT_CONVERSIONS
+from zoho_crm.services.usage import MAX_CONCURRENT_CONVERSIONS
 
 #: Each command with the calls of each lead.
 COMMANDS = {

@@ -23,11 +23,12 @@ django.setup()
 @contextmanager
 def new_database() -> Iterator[str]:
     """Create an empty database, yield its vendor, and remove it."""
+    name = settings.DATABASES["default"]["NAME"]
     database.creation.create_test_db(verbosity=0)
     try:
         yield database.vendor
     finally:
-        database.creation.destroy_test_db(settings.DATABASES["default"]["NAME"], verbosity=0)
+        database.creation.destroy_test_db(name, verbosity=0)
 
 
 def point_to(origin: str, **more: object) -> None:
