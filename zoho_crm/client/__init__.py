@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         fields_part,
     )
     from zoho_crm.client._names import field_name, module_name, record_id
-    from zoho_crm.client._pages import is_endless
+    from zoho_crm.client._pages import MAX_IDS_PER_CALL, MAX_RECORDS_PER_CALL, is_endless
     from zoho_crm.client._records import RecordsClient
     from zoho_crm.client._transport import (
         Limits,
@@ -47,7 +47,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LEAD_FIELDS",
+    "MAX_IDS_PER_CALL",
     "MAX_LEADS_PER_JOB",
+    "MAX_RECORDS_PER_CALL",
     "MAX_USERS",
     "RECHECK_SECONDS",
     "AccountsClient",
@@ -105,7 +107,7 @@ if not TYPE_CHECKING:  # a type checker knows the names above, and refuses other
             "_metadata": "RECHECK_SECONDS Layout Metadata MetadataStore Module ModuleField Role Tag"
             " fields_part",
             "_names": "field_name module_name record_id",
-            "_pages": "is_endless",
+            "_pages": "MAX_IDS_PER_CALL MAX_RECORDS_PER_CALL is_endless",
             "_records": "RecordsClient",
             "_transport": "Limits TokenAuth ZohoAuth is_tls_error open_session sending_only_if",
             "_writes": "WriteResult adds_rows record_values",

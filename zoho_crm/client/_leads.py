@@ -20,7 +20,8 @@ from zoho_crm.client._answers import (
 )
 from zoho_crm.client._api import Api, always
 from zoho_crm.client._criteria import Criteria, criteria_text
-from zoho_crm.client._pages import MAX_PAGE_TOKEN_LENGTH, pages
+from zoho_crm.client._names import MAX_FIELDS_PER_READ
+from zoho_crm.client._pages import MAX_IDS_PER_CALL, MAX_PAGE_TOKEN_LENGTH, pages
 from zoho_crm.exceptions import RequestRefusedError, ServerError, UnknownOutcomeError
 from zoho_crm.types import (
     ConversionOptions,
@@ -55,9 +56,6 @@ STATE_FIELDS = tuple(
 )
 #: Fields in which a lead's e-mail addresses are.
 EMAIL_FIELDS = ("Email", "Secondary_Email")
-#: Zoho's limits of a read.
-MAX_FIELDS_PER_READ = 50
-MAX_IDS_PER_CALL = 100
 LEADS_PER_PAGE = 200
 #: Zoho's limit of what a search finds, as pages.
 MAX_SEARCH_PAGES = 10

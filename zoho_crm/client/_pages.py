@@ -16,6 +16,9 @@ from zoho_crm.types import JsonObject, Record, ValueObject
 
 #: Zoho's limit of a page.
 RECORDS_PER_PAGE = 200
+#: Zoho's limits of ids in a read, and of records in a write.
+MAX_IDS_PER_CALL = 100
+MAX_RECORDS_PER_CALL = 100
 #: Pages after which a list counts as endless; Zoho's own limit is half of it.
 MAX_PAGES = 1_000
 #: Characters that are kept of a page's token.

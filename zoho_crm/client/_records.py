@@ -20,7 +20,13 @@ from zoho_crm.client._checks import Purpose, RecordCheck
 from zoho_crm.client._criteria import Criteria, criteria_text
 from zoho_crm.client._metadata import Metadata
 from zoho_crm.client._names import field_names, list_fields, module_name, record_id
-from zoho_crm.client._pages import RECORDS_PER_PAGE, Page, page_of, read_pages
+from zoho_crm.client._pages import (
+    MAX_IDS_PER_CALL,
+    RECORDS_PER_PAGE,
+    Page,
+    page_of,
+    read_pages,
+)
 from zoho_crm.client._typed import typed_by
 from zoho_crm.client._values import text_of_value
 from zoho_crm.client._writes import (
@@ -34,8 +40,6 @@ from zoho_crm.client._writes import (
 from zoho_crm.exceptions import RequestRefusedError
 from zoho_crm.types import JsonObject, Record, ValueObject
 
-#: Zoho's limit of ids in a read.
-MAX_IDS_PER_CALL = 100
 #: Zoho's limit of what a search finds, as pages.
 MAX_SEARCH_PAGES = 10
 #: The fields of Zoho's own by which an upsert finds a record:

@@ -21,6 +21,7 @@ from zoho_crm.client._answers import id_or_empty, text_of, unknown_form
 from zoho_crm.client._api import Api
 from zoho_crm.client._in_flight import CallsInFlight
 from zoho_crm.client._names import field_name, record_id
+from zoho_crm.client._pages import MAX_RECORDS_PER_CALL
 from zoho_crm.client._values import text_of_value, unusable
 from zoho_crm.exceptions import (
     RequestRefusedError,
@@ -30,8 +31,6 @@ from zoho_crm.exceptions import (
 )
 from zoho_crm.types import UNSTORABLE, JsonObject, Record, Reference, ValueObject
 
-#: Zoho's limit of records in a write.
-MAX_RECORDS_PER_CALL = 100
 #: Characters that are read of the name of a field.
 MAX_FIELD_NAME_LENGTH = 100
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.db.models import QuerySet
 
 from zoho_crm.exceptions import StaleDecisionError
 from zoho_crm.models import LeadConversion, MassConversion, atomic
@@ -31,7 +32,7 @@ from zoho_crm.types import Lead
 
 Grouping = LeadConversion.Grouping
 Status = LeadConversion.Status
-#: Leads that one call reads at most.
+#: Leads that are read together: as many as one call may, known here without loading the client.
 LEADS_PER_READ = 100
 #: Columns that are large, and that no decision here depends on.
 SNAPSHOTS = ("lead_snapshot", "options_snapshot", "plan")
@@ -103,14 +104,14 @@ def skip(*, ids: Sequence[int], obstacles: Obstacles, by: AbstractBaseUser) -> i
     :param obstacles: those of ``skip_obstacles`` for the user
     """
     rows = list(_fitting(ids, obstacles).select_related("mass_conversion").defer(*SNAPSHOTS))
-    runs = {row.mass_conversion_id: row.mass_conversion for row in rows if row.mass_conversion}
+    runs = {run.pk: run for row in rows if (run := row.mass_conversion)}
     with atomic():
         # Other rows may follow these; a run that was started meanwhile keeps its leads.
-        revisions = {pk: run.bump_revision() if run else 0 for pk, run in runs.items()}
+        revisions = {pk: run.bump_revision() for pk, run in runs.items()}
         started = {
             pk
             for pk, run in runs.items()
-            if run and not revisions[pk] and run.stage == MassConversion.Stage.REVIEW
+            if not revisions[pk] and run.stage == MassConversion.Stage.REVIEW
         }
         moves = [
             _skipped(row, by, revisions.get(row.mass_conversion_id, 0))
@@ -139,7 +140,7 @@ def settle(*, ids: Sequence[int]) -> int:
     return sum(_settle(rows) for rows in _read_together(doubtful))
 
 
-def _read_together(rows: Any) -> Iterator[list[LeadConversion]]:
+def _read_together(rows: QuerySet[LeadConversion]) -> Iterator[list[LeadConversion]]:
     """Yield rows in sets that one call reads: of one connection, at most 100."""
     by_connection: dict[int, list[LeadConversion]] = defaultdict(list)
     for row in rows.select_related("connection"):

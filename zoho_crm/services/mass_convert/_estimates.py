@@ -16,8 +16,6 @@ from zoho_crm.services.run_statistics import counts, rows_of
 from zoho_crm.types import ValueObject
 
 Status = LeadConversion.Status
-#: Leads that one call reads at most.
-LEADS_PER_READ = 100
 #: Seconds that a call takes on average, for the estimate of time.
 SECONDS_PER_CALL = 0.4
 #: Polls of a job, and reads of its leads, beside the call that starts it; and the seconds it takes.
@@ -58,7 +56,7 @@ def estimate(run: MassConversion) -> Estimate:
 def estimate_of(*, to_preview: int = 0, routes: Routes = NOTHING_SENT) -> Estimate:
     """Return the calls, credits and seconds for so many leads."""
     costs, sent = conf().costs, routes.singly + routes.in_jobs
-    reads = math.ceil(to_preview / LEADS_PER_READ) + math.ceil(sent / LEADS_PER_READ)
+    reads = math.ceil(to_preview / zoho.MAX_IDS_PER_CALL) + math.ceil(sent / zoho.MAX_IDS_PER_CALL)
     other = to_preview + reads + routes.jobs * OTHER_CALLS_PER_JOB
     calls = other + routes.singly + routes.jobs
     credits = routes.singly * costs["convert"] + routes.jobs * costs["mass_convert"]

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 
-from zoho_crm.client import adds_rows
+from zoho_crm.client import MAX_RECORDS_PER_CALL, adds_rows
 from zoho_crm.models import OutboxRecord
 from zoho_crm.models._outbox import (
     ADDING_ACTIONS,
@@ -29,8 +29,6 @@ from zoho_crm.types import JsonObject, with_decimals
 Action = OutboxRecord.Action
 Status = OutboxRecord.Status
 
-#: Zoho's limit of records in a call.
-MAX_RECORDS_PER_CALL = 100
 #: Due rows that are looked at together.
 MAX_DUE_ROWS = 500
 #: Rows of their keys that are looked at together, the oldest: of one key there may be many.
@@ -214,22 +212,19 @@ def _rows_by_key(
         if _key(row) in wanted:
             found[_key(row)].append(row)
     sent = of_keys.filter(status=Status.SENT)
-    by_key = sent.values("module", "key").order_by()
-    newest = list(by_key.annotate(newest=Max("pk")).values_list("newest", flat=True))
-    older: set[tuple[str, str]] = set()
-    for last in OutboxRecord.objects.filter(pk__in=newest).defer("values"):
-        name = _key(last)
-        if name in found:
-            found[name] = _with_known_record(last, found[name])
-            if last.action != Action.DELETE and found[name][0].pk < last.pk:
-                older.add(name)
-    if not older:
-        return found
-    of_values = by_key.filter(action__in=VALUE_ACTIONS, key__in={key for _module, key in older})
-    newest_values = of_values.annotate(newest=Max("pk"))
-    for module, key, pk in newest_values.values_list("module", "key", "newest"):
-        if (module, key) in older:
-            found[module, key] = _without_outdated(found[module, key], pk, sent)
+    newest = (
+        sent.values("module", "key")
+        .order_by()
+        .annotate(newest=Max("pk"), newest_values=Max("pk", filter=Q(action__in=VALUE_ACTIONS)))
+    )
+    values_sent = dict(newest.values_list("newest", "newest_values"))
+    for last in OutboxRecord.objects.filter(pk__in=values_sent).defer("values"):
+        if of_key := found.get(_key(last)):
+            of_key = _with_known_record(last, of_key)
+            newest_values = values_sent[last.pk]
+            if newest_values and last.action != Action.DELETE and of_key[0].pk < last.pk:
+                of_key = _without_outdated(of_key, newest_values, sent)
+            found[_key(last)] = of_key
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
+from zoho_crm.client import MAX_IDS_PER_CALL
 from zoho_crm.conf import conf
 from zoho_crm.matching import Decision
 from zoho_crm.models import (
@@ -26,8 +27,6 @@ from zoho_crm.services.work._health import ConnectionHealth
 from zoho_crm.services.work._requests import CallPool, WorkItem
 
 RequestT = TypeVar("RequestT")
-#: Leads that one call reads.
-MAX_LEADS_PER_READ = 100
 #: Threads for the access token, besides those of the calls to Zoho.
 EXTRA_THREADS = 1
 
@@ -122,7 +121,7 @@ class WorkContext:
     def due_rows(
         self,
         *statuses: str,
-        limit: int = MAX_LEADS_PER_READ,
+        limit: int = MAX_IDS_PER_CALL,
         without_runs: Container[int] = (),
         defer: Iterable[str] = (),
     ) -> list[LeadConversion]:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from django.db import close_old_connections
 
+from zoho_crm.client import MAX_IDS_PER_CALL
 from zoho_crm.exceptions import AccessTokenRejectedError, CreditsExhaustedError, ZohoError
 from zoho_crm.models import ConnectionWork, LeadConversion
 from zoho_crm.models._moves import Move
@@ -26,7 +27,7 @@ from zoho_crm.services import lifecycle, usage
 from zoho_crm.services.convert import write_moves, write_moves_singly
 from zoho_crm.services.mass_convert._steps import advance_runs, check_circuit_breaker, mark_due
 from zoho_crm.services.outages import OUTAGE_ERRORS, VALUE_ERRORS, is_outage
-from zoho_crm.services.work._context import MAX_LEADS_PER_READ, Step, WorkContext, priority
+from zoho_crm.services.work._context import Step, WorkContext, priority
 from zoho_crm.services.work._health import PROBE_SECONDS
 from zoho_crm.services.work._mass_jobs import MassJobsStep
 from zoho_crm.services.work._outbox import OutboxStep
@@ -231,7 +232,7 @@ class WorkLoop:
     def _read_leads(self, step: Step) -> None:
         """Read the leads that generators wait for, up to 100 with a call."""
         reading = [item for item, _request in step.waiting_for(ReadLead)]
-        together = [item for item in reading if not item.reads_alone][:MAX_LEADS_PER_READ]
+        together = [item for item in reading if not item.reads_alone][:MAX_IDS_PER_CALL]
         for items in [together, *([item] for item in reading if item.reads_alone)]:
             if items and self._context.free_calls:
                 lead_ids = [item.rows[0].lead_id for item in items]

@@ -14,7 +14,7 @@ from functools import partial
 from django.utils.timezone import localdate
 
 from zoho_crm import matching
-from zoho_crm.client import LeadPage, ZohoClient
+from zoho_crm.client import MAX_IDS_PER_CALL, LeadPage, ZohoClient
 from zoho_crm.exceptions import RequestRefusedError, ZohoError
 from zoho_crm.matching import DecisionContext, Policy, Preview
 from zoho_crm.models import LeadConversion, MassConversion, from_now
@@ -26,7 +26,7 @@ from zoho_crm.services.mass_convert._staging import FIRST_PAGE, stage_page
 from zoho_crm.services.policies import context_for, find_policy
 from zoho_crm.services.presentation import reason_of
 from zoho_crm.services.preview import assess_with_options, needs_no_options
-from zoho_crm.services.work._context import MAX_LEADS_PER_READ, Step, WorkContext
+from zoho_crm.services.work._context import Step, WorkContext
 from zoho_crm.services.work._requests import (
     Call,
     ReadLead,
@@ -98,7 +98,7 @@ class PreviewStep(Step):
     def due(self) -> Iterator[WorkItem]:
         """Yield what is to be done for due NEW rows, if few of those that were found wait."""
         if len(self.waiting) < self._context.free_calls:
-            limit = min(MAX_LEADS_PER_READ, max(FIRST_READ_LEADS, 2 * self._options_read))
+            limit = min(MAX_IDS_PER_CALL, max(FIRST_READ_LEADS, 2 * self._options_read))
             for row in self._context.due_rows(Status.NEW, limit=limit):
                 yield WorkItem(self._preview(row), row)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from zoho_crm import matching
-from zoho_crm.client import ZohoClient
+from zoho_crm.client import MAX_IDS_PER_CALL, ZohoClient
 from zoho_crm.exceptions import (
     AccessTokenRejectedError,
     AlreadyConvertedError,
@@ -28,7 +28,7 @@ from zoho_crm.models._moves import Move
 from zoho_crm.services import lifecycle
 from zoho_crm.services.preview import fetch_preview, stored_preview
 from zoho_crm.services.settle import IN_DOUBT
-from zoho_crm.services.work._context import MAX_LEADS_PER_READ, Step, WorkContext
+from zoho_crm.services.work._context import Step, WorkContext
 from zoho_crm.services.work._requests import Call, ReadLead, Result, Turn, Work, WorkItem
 from zoho_crm.types import ConversionPlan, Converted, Lead, Scheduled, Verdict
 
@@ -48,7 +48,7 @@ class SendStep(Step):
         # Even if many wait, some are read after a refresh: more urgent ones may have become due.
         if not self._is_refreshed() and context.free_calls <= len(self.waiting):
             return
-        limit = max(context.free_calls, MAX_LEADS_PER_READ - len(self.waiting))
+        limit = max(context.free_calls, MAX_IDS_PER_CALL - len(self.waiting))
         without_runs = self._runs_waiting_for_canaries()
         for row in context.due_rows(Status.READY, limit=limit, without_runs=without_runs):
             yield WorkItem(renew_preview(row) if row.is_old else self._send(row), row)

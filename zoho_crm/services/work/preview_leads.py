@@ -17,7 +17,7 @@ from multiprocessing.pool import ThreadPool
 from queue import SimpleQueue
 from typing import TypeAlias
 
-from zoho_crm.client import TokenAuth, ZohoClient
+from zoho_crm.client import MAX_IDS_PER_CALL, TokenAuth, ZohoClient
 from zoho_crm.conf import conf
 from zoho_crm.exceptions import AccessTokenRejectedError, RateLimitError, ZohoError
 from zoho_crm.matching import Preview
@@ -33,7 +33,6 @@ from zoho_crm.services.preview import (
     row_without_preview,
     store_preview,
 )
-from zoho_crm.services.work._context import MAX_LEADS_PER_READ
 from zoho_crm.services.work._health import ConcurrencyLimit
 from zoho_crm.types import ApiCall, Secret
 
@@ -113,7 +112,7 @@ class _LeadPreviews:
         while True:
             while self._pending and (outcome := self._pending[0].outcome):
                 yield self._pending.popleft().lead_id, outcome
-            if not self._waiting and len(self._pending) < MAX_LEADS_PER_READ and self._is_free:
+            if not self._waiting and len(self._pending) < MAX_IDS_PER_CALL and self._is_free:
                 self._begin(lead_ids)
             while self._waiting and self._is_free:
                 self._start(self._waiting.popleft())
@@ -130,7 +129,7 @@ class _LeadPreviews:
         """Begin the previews of the next leads."""
         self._token = None  # it may end soon
         calls = []
-        for lead_id in islice(lead_ids, MAX_LEADS_PER_READ):
+        for lead_id in islice(lead_ids, MAX_IDS_PER_CALL):
             pending = _Pending(lead_id=lead_id)
             self._pending.append(pending)
             try:
