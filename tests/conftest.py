@@ -52,8 +52,26 @@ SAME_EVERYWHERE = (
     "test_languages.py",
     "test_matching.py",
 )
-
-
+#: Modules whose tests mostly go through a worker, or open many pages. They are marked as slow.
+END_TO_END = (
+    "admin/test_actions_conversions.py",
+    "admin/test_conversions.py",
+    "admin/test_outbox.py",
+    "admin/test_permissions_by_connection.py",
+    "admin/test_run_causes.py",
+    "admin/test_run_decisions.py",
+    "admin/test_run_results.py",
+    "admin/test_run_review.py",
+    "admin/test_runs.py",
+    "client/test_doubt.py",
+    "management/test_convert.py",
+    "management/test_mass_convert.py",
+    "management/test_preview.py",
+    "management/test_work.py",
+    "mass/test_purge.py",
+    "services/test_outbox_checks.py",
+    "test_shortcuts.py",
+)
 #: Where the tests of minutes are that ``make long`` begins with: at the end they would run alone.
 LONGEST = ("journeys", "protocol", "services/test_model.py", "services/test_outbox_property.py")
 
@@ -63,13 +81,14 @@ def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> Iterator[None]:
     """
-    Mark what is the same everywhere; on another database than SQLite, leave it out.
+    Mark what is slow; leave out what is the same everywhere on another database than SQLite.
 
     At last, put the longest tests first.
     """
     same = {item for item in items if is_in(SAME_EVERYWHERE, item.path)}
-    for item in same:
-        item.add_marker(pytest.mark.slow)
+    for item in items:
+        if item in same or is_in(END_TO_END, item.path):
+            item.add_marker(pytest.mark.slow)
     if database.vendor != "sqlite":
         left_out = same | {item for item in items if not has_tables(item)}
         config.hook.pytest_deselected(items=list(left_out))

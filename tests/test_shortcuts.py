@@ -226,7 +226,6 @@ def test_without_a_wake_up_the_sweep_finds_the_work(
     assert work.connections_to_wake() == [connection.pk]
 
 
-@pytest.mark.slow
 def test_what_is_returned_is_the_row_as_it_is_stored(act: Callable[..., Any]) -> None:
     row = act()
 
@@ -326,7 +325,6 @@ def test_a_preview_that_zoho_does_not_answer_is_an_error(
     assert LeadConversion.objects.get().status == Status.NEW
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "policy", "status"),
     [
@@ -381,7 +379,6 @@ def test_a_person_decides_then_approves(connection: Connection, zoho: Simulator,
     assert truth["contact_id"] == plan.contact_id
 
 
-@pytest.mark.slow
 def test_the_proposed_plan_is_approved_if_none_is_given(
     connection: Connection, zoho: Simulator
 ) -> None:
@@ -443,7 +440,6 @@ def test_an_outcome_that_is_unknown_is_found_out(connection: Connection, zoho: S
 # Many leads
 
 
-@pytest.mark.slow
 def test_a_run_is_prepared_decided_and_started(
     connection: Connection, zoho: Simulator, pat: User
 ) -> None:
@@ -469,7 +465,6 @@ def test_a_run_is_prepared_decided_and_started(
     assert len(zoho.ledger()["conversions"]) == 3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "leads", [{"filters": {"Lead_Status": "Qualified"}}, {"every_open_lead": True}], ids=str
 )
@@ -535,7 +530,6 @@ def test_a_policy_that_the_organisation_does_not_allow_prepares_nothing(
     assert not MassConversion.objects.exists()
 
 
-@pytest.mark.slow
 def test_another_number_than_was_shown_starts_nothing(
     connection: Connection, zoho: Simulator
 ) -> None:
@@ -545,7 +539,6 @@ def test_another_number_than_was_shown_starts_nothing(
         shortcuts.start_mass_conversion(run, expect_count=2)
 
 
-@pytest.mark.slow
 def test_a_decision_after_the_run_was_shown_stops_its_start(
     connection: Connection, zoho: Simulator
 ) -> None:
@@ -570,7 +563,6 @@ def test_a_run_is_paused_resumed_and_cancelled(connection: Connection, pat: User
         shortcuts.pause_mass_conversion(run)
 
 
-@pytest.mark.slow
 def test_a_finished_run_can_be_retried_and_not_cancelled(
     connection: Connection, zoho: Simulator
 ) -> None:

@@ -72,7 +72,6 @@ def statuses(rows: list[LeadConversion]) -> list[str]:
 # Who may do what
 
 
-@pytest.mark.slow
 def test_an_action_is_there_with_its_permission_only(
     subtests: pytest.Subtests,
     browser_as: Callable[..., Browser],
@@ -103,7 +102,6 @@ def test_an_action_is_there_with_its_permission_only(
             assert taken_away.status == 403
 
 
-@pytest.mark.slow
 def test_what_somebody_has_chosen_is_theirs_alone_and_expires(
     browser_as: Callable[..., Browser], leads: Callable[..., list[LeadConversion]]
 ) -> None:
@@ -165,7 +163,6 @@ def test_an_odd_id_chooses_nothing(
     assert not Selection.objects.exists()
 
 
-@pytest.mark.slow
 def test_all_that_match_are_chosen_without_a_field_for_each(
     browser: Browser, leads: Callable[..., list[LeadConversion]]
 ) -> None:
@@ -188,7 +185,6 @@ def test_all_that_match_are_chosen_without_a_field_for_each(
     assert set(statuses(added)) == {"PREVIEWED"}  # they came after the choice
 
 
-@pytest.mark.slow
 def test_the_browsers_own_choice_of_all_is_the_same(
     browser: Browser, leads: Callable[..., list[LeadConversion]]
 ) -> None:
@@ -227,7 +223,6 @@ def test_less_than_was_shown_is_done(
     assert statuses([one, other]) == ["NEW", "RUNNING"]
 
 
-@pytest.mark.slow
 def test_the_list_asks_the_database_as_often_as_without_actions(
     browser: Browser,
     leads: Callable[..., list[LeadConversion]],
@@ -243,7 +238,6 @@ def test_the_list_asks_the_database_as_often_as_without_actions(
         browser.get(LIST)
 
 
-@pytest.mark.slow
 def test_the_page_of_an_action_asks_the_database_as_often_for_many_as_for_two(
     browser: Browser,
     leads: Callable[..., list[LeadConversion]],
@@ -265,7 +259,6 @@ def test_the_page_of_an_action_asks_the_database_as_often_for_many_as_for_two(
 # Preview again
 
 
-@pytest.mark.slow
 def test_leads_are_previewed_again_by_the_worker_and_nothing_is_sent(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
@@ -411,7 +404,6 @@ def test_a_policy_that_does_not_fit_is_refused_with_the_reason(
 # Leave out
 
 
-@pytest.mark.slow
 def test_leads_are_left_out(browser: Browser, leads: Callable[..., list[LeadConversion]]) -> None:
     undecided, ready, failed = leads(2), leads(1, status="READY"), leads(1, status="FAILED")
     page = choose_all(browser, LIST, "leave_out")
@@ -426,7 +418,6 @@ def test_leads_are_left_out(browser: Browser, leads: Callable[..., list[LeadConv
     assert row.events.get().by == "boss"
 
 
-@pytest.mark.slow
 def test_in_a_run_under_review_those_decide_who_may_prepare_runs(
     browser_as: Callable[..., Browser],
     connection: Connection,
@@ -472,7 +463,6 @@ def test_a_run_that_is_started_meanwhile_keeps_its_leads(
 # Find out what happened
 
 
-@pytest.mark.slow
 def test_what_became_of_leads_is_found_out(
     browser: Browser,
     preview_case: Callable[..., LeadConversion],
@@ -522,7 +512,6 @@ def test_that_zoho_cannot_be_asked_is_said(
 # Export
 
 
-@pytest.mark.slow
 def test_leads_are_exported_as_csv_without_formulas(
     browser: Browser, leads: Callable[..., list[LeadConversion]], connection: Connection
 ) -> None:

@@ -70,7 +70,6 @@ def needs_a_person(row: LeadConversion) -> LeadConversion:
     return LeadConversion.objects.get(pk=row.pk)
 
 
-@pytest.mark.slow
 def test_what_changed_after_an_approval_is_said_and_nothing_is_sent(
     browser: Browser, preview_case: Callable[..., LeadConversion], zoho: Simulator, boss: User
 ) -> None:
@@ -87,7 +86,6 @@ def test_what_changed_after_an_approval_is_said_and_nothing_is_sent(
     assert not zoho.ledger()["calls"]
 
 
-@pytest.mark.slow
 def test_the_list_asks_the_database_as_often_for_many_leads_as_for_one(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -119,7 +117,6 @@ def test_the_list_does_not_read_snapshots(
     assert '"options_snapshot",' not in listing[0]
 
 
-@pytest.mark.slow
 def test_a_lead_is_found_by_its_id_by_its_status_and_by_its_verdict(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -242,7 +239,6 @@ def test_a_lead_is_previewed_again_where_it_is_decided(
     assert "Renamed Ltd" in page.text
 
 
-@pytest.mark.slow
 def test_a_lost_answer_is_being_checked_and_can_be_settled_now(
     browser: Browser, unknown: Callable[..., LeadConversion]
 ) -> None:
@@ -262,7 +258,6 @@ def test_a_lost_answer_is_being_checked_and_can_be_settled_now(
     assert LogEntry.objects.latest("pk").get_change_message() == "Settled by hand."
 
 
-@pytest.mark.slow
 def test_settling_early_proves_nothing(
     browser: Browser, unknown: Callable[..., LeadConversion]
 ) -> None:
@@ -288,7 +283,6 @@ def test_settling_after_the_quiet_period_settles_it(
     assert "It is settled: to be sent." in page.text
 
 
-@pytest.mark.slow
 def test_settling_says_so_when_zoho_cannot_be_asked(
     browser: Browser, unknown: Callable[..., LeadConversion], zoho: Simulator
 ) -> None:
@@ -312,7 +306,6 @@ def test_there_is_nothing_to_settle_if_the_outcome_is_known(
     assert "There is nothing to check" in page.text
 
 
-@pytest.mark.slow
 def test_what_needs_a_person_is_closed_with_a_note(
     browser: Browser, preview_case: Callable[..., LeadConversion]
 ) -> None:
@@ -439,7 +432,6 @@ def test_a_refusal_names_the_field(
     assert "MANDATORY_NOT_FOUND: field Deal Name (Deal_Name)" in browser.get(change_url(row)).text
 
 
-@pytest.mark.slow
 def test_the_value_that_was_refused_is_for_those_who_may_see_what_was_sent(
     browser_as: Callable[..., Browser],
     preview_case: Callable[..., LeadConversion],

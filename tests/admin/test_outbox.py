@@ -99,7 +99,6 @@ def store(connection: Connection, count: int, **columns: Any) -> list[OutboxReco
 # The list and the page of a record
 
 
-@pytest.mark.slow
 def test_the_list_says_what_which_record_and_why(browser: Browser, refused: OutboxRecord) -> None:
     page = browser.get(LIST)
 
@@ -123,7 +122,6 @@ def test_the_list_says_which_rows_wait_for_another(
     assert browser.get(LIST).text.count(waits) == 1
 
 
-@pytest.mark.slow
 def test_the_list_is_filtered_and_searched(
     browser: Browser, refused: OutboxRecord, push: Push, connection: Connection
 ) -> None:
@@ -147,7 +145,6 @@ def test_the_list_is_filtered_and_searched(
         assert found == shown, query
 
 
-@pytest.mark.slow
 def test_the_list_takes_as_many_queries_for_many_rows(
     browser: Browser, refused: OutboxRecord
 ) -> None:
@@ -178,7 +175,6 @@ def test_the_page_of_a_record_has_its_reason_and_its_journal(
     assert page.links["Decide…"] == page_of(refused, "decide")
 
 
-@pytest.mark.slow
 def test_values_are_for_those_who_may_see_them(
     browser_as: Callable[..., Browser], held: OutboxRecord
 ) -> None:
@@ -228,7 +224,6 @@ def test_the_page_of_a_link_has_its_id_and_its_address(
     assert "Contacts (attach a link)" in browser.get(LIST).text
 
 
-@pytest.mark.slow
 def test_purged_values_are_said_to_be(browser: Browser, held: OutboxRecord) -> None:
     outbox.leave_out(record_id=held.pk, version=held.version, note="Called them.")
     assert "Note: Called them." in browser.get(page_of(held)).text
@@ -268,7 +263,6 @@ def test_odd_values_are_shown(
             assert "<b>é" not in page.html
 
 
-@pytest.mark.slow
 def test_long_words_fit(browser: Browser, held: OutboxRecord) -> None:
     OutboxRecord.objects.update(
         key="k" * 200, module="M" * 100, error_message=WORD, values={WORD: WORD}
@@ -286,7 +280,6 @@ def test_long_words_fit(browser: Browser, held: OutboxRecord) -> None:
 # Who may decide
 
 
-@pytest.mark.slow
 def test_without_the_permission_there_is_no_button_and_no_page(
     browser_as: Callable[..., Browser], held: OutboxRecord
 ) -> None:
@@ -303,7 +296,6 @@ def test_without_the_permission_there_is_no_button_and_no_page(
     assert held.status == "NEEDS_REVIEW"
 
 
-@pytest.mark.slow
 def test_who_may_decide_sees_who_is_known_and_no_values(
     browser_as: Callable[..., Browser], held: OutboxRecord, contact: str
 ) -> None:
@@ -327,7 +319,6 @@ def test_who_may_decide_sees_who_is_known_and_no_values(
     assert "It is left out and is not sent." in resolver.page.text
 
 
-@pytest.mark.slow
 def test_what_is_offered_depends_on_the_reason(
     browser: Browser, refused: OutboxRecord, doubtful: OutboxRecord, push: Push
 ) -> None:
@@ -356,7 +347,6 @@ def press(browser: Browser, row: OutboxRecord, button: str, **values: str) -> Ou
     return row
 
 
-@pytest.mark.slow
 def test_a_contact_is_updated_instead(
     browser: Browser, held: OutboxRecord, zoho: Simulator, contact: str
 ) -> None:
@@ -372,7 +362,6 @@ def test_a_contact_is_updated_instead(
     assert (entry.object_id, EMAIL in str(vars(entry))) == (str(row.pk), False)
 
 
-@pytest.mark.slow
 def test_a_lead_is_created_anyway(browser: Browser, held: OutboxRecord, zoho: Simulator) -> None:
     row = press(browser, held, "Create anyway")
 
@@ -380,7 +369,6 @@ def test_a_lead_is_created_anyway(browser: Browser, held: OutboxRecord, zoho: Si
     assert (worked(row).status, len(records(zoho, "Leads"))) == ("SENT", 1)
 
 
-@pytest.mark.slow
 def test_a_refused_one_is_sent_again(
     browser: Browser, refused: OutboxRecord, zoho: Simulator
 ) -> None:
@@ -393,7 +381,6 @@ def test_a_refused_one_is_sent_again(
     assert worked(row).status == "SENT"
 
 
-@pytest.mark.slow
 def test_what_was_found_is_noted(browser: Browser, doubtful: OutboxRecord, zoho: Simulator) -> None:
     (found,) = records(zoho)
     for text, said in (
@@ -410,7 +397,6 @@ def test_what_was_found_is_noted(browser: Browser, doubtful: OutboxRecord, zoho:
     assert (row.status, row.record_id, len(records(zoho))) == ("SENT", found["id"], 1)
 
 
-@pytest.mark.slow
 def test_a_note_of_who_leaves_it_out_is_kept(browser: Browser, held: OutboxRecord) -> None:
     row = press(browser, held, "Leave out", note="Wrong \x07 address")
 
@@ -420,7 +406,6 @@ def test_a_note_of_who_leaves_it_out_is_kept(browser: Browser, held: OutboxRecor
     assert row.known_people is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("button", BUTTONS)
 def test_a_decision_about_what_has_changed_is_not_taken(
     browser: Browser, held: OutboxRecord, button: str
@@ -507,7 +492,6 @@ def test_an_action_is_there_with_its_permission_only(
     assert having.status == 403
 
 
-@pytest.mark.slow
 def test_refused_ones_are_sent_again_together(
     browser: Browser,
     held: OutboxRecord,
@@ -562,7 +546,6 @@ def test_rows_without_a_key_are_decided_alone(connection: Connection, boss: Any)
     assert OutboxRecord.objects.filter(status="PENDING").get() == first
 
 
-@pytest.mark.slow
 def test_many_are_left_out_with_few_queries(browser: Browser, connection: Connection) -> None:
     store(connection, 300, status="REFUSED")
     store(connection, 1, status="SENT")
@@ -577,7 +560,6 @@ def test_many_are_left_out_with_few_queries(browser: Browser, connection: Connec
     assert len(queries) < 60
 
 
-@pytest.mark.slow
 def test_records_are_exported_without_their_values(
     browser: Browser, held: OutboxRecord, refused: OutboxRecord
 ) -> None:
@@ -600,7 +582,6 @@ def test_records_are_exported_without_their_values(
 # The app's page
 
 
-@pytest.mark.slow
 def test_what_waits_for_a_person_is_on_the_app_s_page(
     browser_as: Callable[..., Browser], held: OutboxRecord, refused: OutboxRecord
 ) -> None:

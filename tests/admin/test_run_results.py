@@ -63,7 +63,6 @@ def retry_buttons(page: Page) -> list[dict[str, str]]:
     ]
 
 
-@pytest.mark.slow
 def test_each_cause_says_how_many_and_what_to_do(browser: Browser, run: MassConversion) -> None:
     page = browser.get(run_url(run))
 
@@ -122,7 +121,6 @@ def test_leads_that_another_run_took_are_not_said_to_stay(
     assert not page.has_button("Retry")
 
 
-@pytest.mark.slow
 def test_only_the_leads_of_a_cause_are_tried_again(browser: Browser, run: MassConversion) -> None:
     code = "MANDATORY_NOT_FOUND"
     cause = {"status": "FAILED", "code": code, "detail": "Last_Name", "count": 1}
@@ -152,7 +150,6 @@ def test_leads_whose_refusal_names_no_field_are_tried_again(
     assert [row.status for row in rows_of(run)] == ["CONVERTED", "FAILED", "NEW", "NEEDS_REVIEW"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("status", ["NEEDS_REVIEW", "UNKNOWN", "CONVERTED", ""])
 def test_what_is_not_known_is_never_tried_again(
     status: str, browser: Browser, run: MassConversion
@@ -171,7 +168,6 @@ def read(browser: Browser, run: MassConversion, name: str) -> str:
     return b"".join(response).decode()
 
 
-@pytest.mark.slow
 def test_the_results_are_exported_as_lines_of_json(browser: Browser, run: MassConversion) -> None:
     lines = [json.loads(line) for line in read(browser, run, "export_json").splitlines()]
 
@@ -179,7 +175,6 @@ def test_the_results_are_exported_as_lines_of_json(browser: Browser, run: MassCo
     assert [line["status"] for line in lines][:2] == ["CONVERTED", "FAILED"]
 
 
-@pytest.mark.slow
 def test_what_an_existing_record_had_before_is_exported_until_it_is_purged(
     browser: Browser,
     browser_as: Callable[..., Browser],

@@ -43,7 +43,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 LEADS = "/admin/zoho_crm/leadconversion/"
 
 
-@pytest.mark.slow
 def test_the_list_asks_the_database_as_often_for_many_runs_as_for_one(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -60,7 +59,6 @@ def test_the_list_asks_the_database_as_often_for_many_runs_as_for_one(
     assert len(for_many) == len(for_one)
 
 
-@pytest.mark.slow
 def test_the_list_shows_stage_progress_and_why_a_run_is_paused(
     browser: Browser, connection: Connection, zoho: Simulator, boss: User
 ) -> None:
@@ -119,7 +117,6 @@ def test_runs_are_found_by_the_source_of_their_leads(
     assert shown in browser.get(run_url(run)).text
 
 
-@pytest.mark.slow
 def test_filters_are_shown_to_those_only_who_may_see_values_of_leads(
     browser_as: Callable[..., Browser], connection: Connection
 ) -> None:
@@ -154,7 +151,6 @@ def test_a_list_without_runs_says_so(browser: Browser) -> None:
 # One run
 
 
-@pytest.mark.slow
 def test_the_page_counts_leads_by_status_and_verdict_and_leads_to_them(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -171,7 +167,6 @@ def test_the_page_counts_leads_by_status_and_verdict_and_leads_to_them(
     assert all(row.lead_id in listed.html for row in rows_of(run, verdict="NO_MATCH"))
 
 
-@pytest.mark.slow
 def test_the_page_tells_what_waits_for_whom(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -230,7 +225,6 @@ def test_the_text_of_such_a_line_is_for_those_who_may_see_what_was_read(
     assert "Ada Lovelace" in trusted.get(run_url(run)).text
 
 
-@pytest.mark.slow
 def test_causes_of_failures_are_counted_with_what_zoho_said(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -385,7 +379,6 @@ def test_a_converting_run_shows_its_progress(
     assert "Start…" not in page.links
 
 
-@pytest.mark.slow
 def test_a_run_that_has_ended_keeps_its_numbers(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
@@ -400,7 +393,6 @@ def test_a_run_that_has_ended_keeps_its_numbers(
     assert "Cancel…" not in page.links
 
 
-@pytest.mark.slow
 def test_a_cancelled_run_tells_what_is_still_settled(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:

@@ -201,7 +201,6 @@ def test_what_cannot_be_converted_says_why(
     assert says in ran.line["message"]
 
 
-@pytest.mark.slow
 def test_some_converted_and_some_not_ends_with_3(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
@@ -226,7 +225,6 @@ def test_a_person_chooses_a_contact(run: Run, connection: Connection, zoho: Simu
     assert line["contact_id"] == contact.id
 
 
-@pytest.mark.slow
 def test_a_person_chooses_to_create_beside_what_matches(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
@@ -240,7 +238,6 @@ def test_a_person_chooses_to_create_beside_what_matches(
     assert len(zoho.records["Accounts"]) == accounts + 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("unique", [["Email"], ["Email", "Last_Name"]])
 def test_each_field_that_zoho_refuses_is_named_with_its_value(
     run: Run, connection: Connection, zoho: Simulator, unique: list[str]
@@ -266,7 +263,6 @@ def save_policy(**rules: Any) -> None:
     SavedPolicy.objects.create(name="mine", rules=as_json(Policy(name="mine", **rules)))
 
 
-@pytest.mark.slow
 def test_a_saved_policy_is_used_by_its_name(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
@@ -344,7 +340,6 @@ def test_a_new_contact_leaves_the_account_open(
     assert "--account ID" in ran.line["message"]
 
 
-@pytest.mark.slow
 def test_an_account_and_a_new_contact(run: Run, connection: Connection, zoho: Simulator) -> None:
     lead_id = zoho.story("disagree")
     account = account_named(zoho, zoho.records["Leads"][lead_id]["Company"])
@@ -389,7 +384,6 @@ def test_each_field_of_a_deal_is_sent_as_its_type_asks(
     assert {name: deal[name] for name in given} == {name: pair[1] for name, pair in given.items()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "says"),
     [
@@ -408,7 +402,6 @@ def test_what_no_field_of_a_deal_takes_is_wrong_use(
     assert zoho.ledger()["calls"] == []
 
 
-@pytest.mark.slow
 def test_attachments_move_where_zoho_asks_for_the_id_of_the_module(
     run: Run, connection: Connection, zoho: Simulator
 ) -> None:
@@ -568,7 +561,6 @@ def test_where_zoho_does_not_say_what_there_is_it_judges_itself(
     assert ran.line["error_code"]
 
 
-@pytest.mark.slow
 def test_what_a_person_decided_stands_before_the_policy(
     run: Run, connection: Connection, zoho: Simulator, admin_user: Any
 ) -> None:
@@ -619,7 +611,6 @@ def test_what_zoho_refuses_failed(run: Run, connection: Connection, zoho: Simula
     assert (ran.line["status"], ran.line["error_code"]) == ("FAILED", "INVALID_DATA")
 
 
-@pytest.mark.slow
 def test_too_many_calls_are_made_again(run: Run, connection: Connection, zoho: Simulator) -> None:
     zoho.fail("convert", "throttle")
 

@@ -450,7 +450,6 @@ def test_a_run_is_worked_to_its_end(
     assert {entry["lead_id"] for entry in zoho.ledger()["conversions"]} == set(ids[:3])
 
 
-@pytest.mark.slow
 def test_those_that_follow_others_are_waited_for(
     run: Run, connection: Connection, zoho: Simulator, ids_file: Path
 ) -> None:
@@ -497,7 +496,6 @@ def test_a_run_starts_once(
     assert start(run, number, 1).code == 1
 
 
-@pytest.mark.slow
 def test_a_run_some_of_which_failed_ends_with_3_and_says_why(
     run: Run, connection: Connection, zoho: Simulator, ids_file: Path
 ) -> None:
@@ -621,7 +619,6 @@ def test_a_finished_run_cannot_be_cancelled(
     assert mass(run, "cancel", str(number)).code == 1
 
 
-@pytest.mark.slow
 def test_what_failed_is_tried_again(
     run: Run, connection: Connection, zoho: Simulator, ids_file: Path
 ) -> None:
@@ -666,7 +663,6 @@ def test_results_are_exported(
     assert path.read_bytes().decode() == ran.out
 
 
-@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_wrong_use(
     run: Run, connection: Connection, ids_file: Path, tmp_path: Path
 ) -> None:

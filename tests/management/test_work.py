@@ -96,7 +96,6 @@ def test_doubt_ends_with_6(run: Run, connection: Connection, zoho: Simulator) ->
     assert (ran.line["unknown"], ran.line["waiting"]) == (1, 0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["close_before", "close_after"])
 def test_until_idle_finds_out_what_became_of_every_lead(
     run: Run, connection: Connection, zoho: Simulator, fault: str
@@ -203,7 +202,6 @@ def test_one_connection_can_be_chosen(run: Run, connection: Connection, zoho: Si
     assert not LeadConversion.objects.filter(status="CONVERTED").exists()
 
 
-@pytest.mark.slow
 def test_another_worker_is_waited_for(run: Run, connection: Connection, zoho: Simulator) -> None:
     ordered(connection, zoho, "no_match")
     ConnectionWork.objects.create(
@@ -323,7 +321,6 @@ def locked_out() -> Iterator[Callable[[Callable[[], None], float], Thread]]:
         thread.join()
 
 
-@pytest.mark.slow
 def test_a_loop_goes_on_after_an_outage_of_the_database_and_says_so(
     run: Run, connection: Connection, zoho: Simulator, locked_out: Any
 ) -> None:

@@ -31,7 +31,6 @@ def age(lead_id: str) -> LeadConversion:
     return row
 
 
-@pytest.mark.slow
 def test_old_settled_rows_lose_what_was_read_and_keep_what_became_of_them(bench: Bench) -> None:
     old, young = bench.leads(2)
     bench.finished([old, young])
@@ -55,7 +54,6 @@ def test_old_settled_rows_lose_what_was_read_and_keep_what_became_of_them(bench:
     assert purge(execute=True).before_images == 0
 
 
-@pytest.mark.slow
 def test_what_was_refused_or_left_out_is_forgotten_too(bench: Bench) -> None:
     refused, left_out = bench.leads(2)
     bench.refuse(refused)
@@ -129,7 +127,6 @@ def test_events_of_connections_and_counts_of_calls_end_too(bench: Bench) -> None
     assert not AuthorizationRequest.objects.filter(expires_at__lt=now()).exists()
 
 
-@pytest.mark.slow
 def test_the_days_can_be_said(bench: Bench) -> None:
     bench.finished(bench.leads(1))
     age(LeadConversion.objects.get().lead_id)

@@ -103,7 +103,6 @@ def test_what_is_kept_of_several_problems_names_no_value(push: Push, run: Any) -
         assert said in text
 
 
-@pytest.mark.slow
 def test_fields_are_read_once_for_all_and_by_no_thread_from_the_cache(
     push: Push, run: Any, zoho: Simulator, settings: Any
 ) -> None:
