@@ -17,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from testproject.celery import app
 from tests.client.raw import RawServer
 from tests.connected import connected
+from tests.kept import forget_metadata
 from tests.object_permissions import DJANGOS, PATH, ObjectPermissions
 from zoho_crm.models import Connection
 from zoho_crm.services import broker
@@ -131,6 +132,14 @@ def celery_knows_its_settings() -> None:
 def connection(db: None, zoho: Simulator) -> Connection:
     """Connected to the simulated Zoho."""
     return connected(zoho)
+
+
+@pytest.fixture
+def no_metadata_kept() -> Iterator[None]:
+    """Begin, and end, with nothing kept of any organisation's metadata."""
+    forget_metadata()
+    yield
+    forget_metadata()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.calls import calls
-from tests.kept import forget_metadata, grow_older
+from tests.kept import grow_older
 from zoho_crm.client import MAX_USERS
 from zoho_crm.exceptions import PlanError, TransientError
 from zoho_crm.models import Connection
@@ -27,12 +26,7 @@ from zoho_crm.types import User
 
 REFUSAL = {"code": "NO_PERMISSION", "details": {}, "message": "no right", "status": "error"}
 
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered() -> Iterator[None]:
-    forget_metadata()
-    yield
-    forget_metadata()
+pytestmark = pytest.mark.usefixtures("no_metadata_kept")
 
 
 def test_pipelines_fields_roles_and_owners_are_offered(

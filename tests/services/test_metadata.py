@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import cache
 
-from tests.kept import forget_metadata
 from tests.services import test_choices
 from zoho_crm.client import ZohoClient
 from zoho_crm.exceptions import TransientError
@@ -19,12 +17,7 @@ from zoho_crm.services.clients import client_for
 from zoho_crm.services.connect import with_grant_code
 from zoho_crm.simulator import Simulator
 
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered() -> Iterator[None]:
-    forget_metadata()
-    yield
-    forget_metadata()
+pytestmark = pytest.mark.usefixtures("no_metadata_kept")
 
 
 def asked(zoho: Simulator, part: str = "fields") -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
@@ -16,12 +15,12 @@ from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
 from tests.calls import calls
-from tests.services.outbox import Push, records, run_until_nothing_is_due, statuses
+from tests.services.outbox import Push, records, statuses
 from tests.signals import heard
 from zoho_crm import tasks
 from zoho_crm.exceptions import RequestRefusedError, TransientError
 from zoho_crm.models import Connection, ConnectionWork, OutboxRecord, from_now
-from zoho_crm.services import outbox, work
+from zoho_crm.services import outbox
 from zoho_crm.services.outbox import _lifecycle
 from zoho_crm.services.outbox._deliveries import MAX_ROWS_OF_KEYS, delivery_of
 from zoho_crm.services.signals import send_signals
@@ -35,23 +34,6 @@ from zoho_crm.simulator import Simulator
 Status = OutboxRecord.Status
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-
-
-@pytest.fixture
-def push(connection: Connection) -> Push:
-    return partial(push_record, connection=connection, wake=False)
-
-
-@pytest.fixture
-def run(connection: Connection) -> Callable[[], float | None]:
-    """Work the connection for one slice."""
-    return lambda: work.work(connection_id=connection.pk)
-
-
-@pytest.fixture
-def run_to_the_end(connection: Connection, later: Callable[[float], None]) -> Callable[[], None]:
-    """Work the connection until nothing is due any more, and let time pass between the slices."""
-    return lambda: run_until_nothing_is_due(connection, later)
 
 
 def writes(zoho: Simulator) -> list[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -15,32 +14,13 @@ from django.core.cache.backends.locmem import LocMemCache
 from tests.kept import forget_metadata, grow_older
 from tests.services.outbox import Push, records, run_until_nothing_is_due, statuses
 from zoho_crm.models import Connection, OutboxRecord
-from zoho_crm.services import metadata, outbox, work
+from zoho_crm.services import metadata, outbox
 from zoho_crm.services.presentation import outbox_error_text, outbox_event_text
-from zoho_crm.shortcuts import push_record
 from zoho_crm.simulator import Simulator, schema
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_metadata_kept")]
 
 STAGE = "Negotiation"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered() -> Iterator[None]:
-    forget_metadata()
-    yield
-    forget_metadata()
-
-
-@pytest.fixture
-def push(connection: Connection) -> Push:
-    return partial(push_record, connection=connection, wake=False)
-
-
-@pytest.fixture
-def run(connection: Connection) -> Callable[[], float | None]:
-    """Work the connection for one slice."""
-    return lambda: work.work(connection_id=connection.pk)
 
 
 def asked(zoho: Simulator, path: str = "/crm/v8/settings/fields") -> int:

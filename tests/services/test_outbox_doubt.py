@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 from django.db.models import F
 
-from tests.services.outbox import Push, links_of, records, run_until_nothing_is_due, statuses
-from zoho_crm.models import Connection, OutboxRecord, from_now
-from zoho_crm.services import work
-from zoho_crm.shortcuts import push_record
+from tests.services.outbox import Push, links_of, records, statuses
+from zoho_crm.models import OutboxRecord, from_now
 from zoho_crm.simulator import Simulator
 
 Status = OutboxRecord.Status
@@ -24,23 +20,6 @@ LOST = ["close_after", "close_before", "late"]
 UNIQUE = {"unique_field": "Email"}
 URL = "https://files.example/offer?a=1&b=ä"
 FROST = {"Last_Name": "Frost", "Email": "f@nordwind.example"}
-
-
-@pytest.fixture
-def push(connection: Connection) -> Push:
-    return partial(push_record, connection=connection, wake=False)
-
-
-@pytest.fixture
-def run(connection: Connection) -> Callable[[], float | None]:
-    """Work the connection for one slice."""
-    return lambda: work.work(connection_id=connection.pk)
-
-
-@pytest.fixture
-def run_to_the_end(connection: Connection, later: Callable[[float], None]) -> Callable[[], None]:
-    """Work the connection until nothing is due any more, and let time pass between the slices."""
-    return lambda: run_until_nothing_is_due(connection, later)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,37 +14,23 @@ from tests.kept import forget_metadata
 from tests.services.outbox import Push, records, run_until_nothing_is_due, statuses
 from zoho_crm.exceptions import RequestRefusedError, StaleDecisionError
 from zoho_crm.models import Connection, OutboxRecord
-from zoho_crm.services import outbox, work
+from zoho_crm.services import outbox
 from zoho_crm.services.states import can_be_left_out, can_be_sent_again, describe_outbox_record
-from zoho_crm.shortcuts import convert_lead, push_record
+from zoho_crm.shortcuts import convert_lead
 from zoho_crm.simulator import Simulator, schema
 
 Status = OutboxRecord.Status
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.slow,
+    pytest.mark.usefixtures("no_metadata_kept"),
+]
 
 EMAIL = "f@nordwind.example"
 FROST = {"Last_Name": "Frost", "Company": "Nordwind", "Email": EMAIL, "Designation": "Buyer"}
 #: What an organisation's own mapping of leads to contacts has instead of Zoho's.
 OWN = {"Designation": None, "Industry": "Description", "Description": None}
-
-
-@pytest.fixture(autouse=True)
-def _nothing_remembered() -> Iterator[None]:
-    forget_metadata()
-    yield
-    forget_metadata()
-
-
-@pytest.fixture
-def push(connection: Connection) -> Push:
-    return partial(push_record, connection=connection, wake=False)
-
-
-@pytest.fixture
-def run(connection: Connection) -> Callable[[], float | None]:
-    """Work the connection for one slice."""
-    return lambda: work.work(connection_id=connection.pk)
 
 
 @pytest.fixture
