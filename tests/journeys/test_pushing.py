@@ -78,6 +78,7 @@ def test_who_fills_in_the_form_is_a_lead(
         enquire(client)
         wait_until(lambda: Enquiry.objects.get().zoho_lead_id != "")
 
+    assert statuses() == ["SENT", "SENT", "SENT"]
     (lead,) = records(zoho, "Leads")
     assert Enquiry.objects.get().zoho_lead_id == lead["id"]
     assert (lead["First_Name"], lead["Last_Name"]) == ("Ada", "Lovelace")

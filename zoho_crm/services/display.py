@@ -107,7 +107,7 @@ def status_badge(status: str, label: str) -> SafeString:
     """Return the badge of a status, with its label."""
     symbol, tone = BADGES[status]
     return format_html(
-        '<span class="zoho-badge zoho-{}"><span aria-hidden="true">{}</span> {}</span>',
+        '<span class="zoho-badge zoho-{}"><span aria-hidden="true">{}</span>&nbsp;{}</span>',
         tone,
         symbol,
         label,
