@@ -122,6 +122,25 @@ def test_the_record_of_the_key_is_updated_without_a_search(
     assert [lead["Phone"] for lead in open_leads(zoho)] == ["7"]
 
 
+@pytest.mark.parametrize(
+    ("action", "values"),
+    [("tag", {"Tag": ["Fair"]}), ("note", {"Note_Content": "Hello"}), ("update", {"Phone": "7"})],
+)
+def test_while_a_person_is_looked_for_the_rest_of_the_key_waits(
+    push: Push, run: Any, zoho: Simulator, action: str, values: dict[str, Any]
+) -> None:
+    zoho.fail("search", "delay", seconds=1.5)  # the tables are read again meanwhile
+    push("upsert", "Leads", FROST, key="enquiry:1")
+    push(action, "Leads", values, key="enquiry:1")
+    push("upsert", "Contacts", {"Last_Name": "Frost"}, key="enquiry:1")
+
+    run()
+
+    assert statuses() == ["SENT"] * 3
+    (lead,) = open_leads(zoho)
+    assert {row.record_id for row in OutboxRecord.objects.filter(module="Leads")} == {lead["id"]}
+
+
 def test_others_are_not_looked_for(push: Push, run: Any, zoho: Simulator, contact: str) -> None:
     push("upsert", "Contacts", {"Last_Name": "Frost", "Email": EMAIL, "Phone": "7"})
     push("create", "Leads", {**FROST, "Email": None})

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import takewhile
+from operator import or_
 from typing import Any
 
 from django.db.models import Max, Q, QuerySet
@@ -173,20 +175,30 @@ def loose(text: str) -> str:
 
 
 def next_groups(
-    connection_id: int, *, in_flight: Collection[int], limit: int = MAX_DUE_ROWS
+    connection_id: int, *, in_flight: Iterable[OutboxRecord], limit: int = MAX_DUE_ROWS
 ) -> list[list[OutboxRecord]]:
     """
     Return the rows that are to be sent now, by key, in the order in which they became due.
 
-    :param in_flight: primary keys of rows to leave out, with their keys
+    :param in_flight: rows to leave out, with all others of their keys
     """
     due = OutboxRecord.objects.due().workable().filter(status=Status.PENDING)
-    due = due.filter(connection=connection_id).exclude(pk__in=in_flight)
+    due = due.filter(connection=connection_id).exclude(_with_their_keys(in_flight))
     found = list(due.order_by("due_at", "pk")[:limit])
-    keyed = _rows_by_key(connection_id, [row for row in found if row.key], in_flight)
+    keyed = _rows_by_key(connection_id, [row for row in found if row.key])
     firsts = {_key(row): row for row in reversed(found)}
     groups = (keyed.get(name, []) if row.key else [row] for name, row in reversed(firsts.items()))
     return [first_group(rows) for rows in groups if any(map(_is_pending, rows))]
+
+
+def _with_their_keys(rows: Iterable[OutboxRecord]) -> Q:
+    pks, keys = [], defaultdict(set)
+    for row in rows:
+        pks.append(row.pk)
+        if row.key:
+            keys[row.module].add(row.key)
+    of_keys = (Q(module=module, key__in=names) for module, names in keys.items())
+    return reduce(or_, of_keys, Q(pk__in=pks))
 
 
 def _is_pending(row: OutboxRecord) -> bool:
@@ -198,7 +210,7 @@ def _key(row: OutboxRecord) -> tuple[str, str]:
 
 
 def _rows_by_key(
-    connection_id: int, rows: Sequence[OutboxRecord], in_flight: Collection[int]
+    connection_id: int, rows: Sequence[OutboxRecord]
 ) -> dict[tuple[str, str], list[OutboxRecord]]:
     """Return for each key the rows that wait or were refused, in order, with the known records."""
     if not rows:
@@ -208,7 +220,7 @@ def _rows_by_key(
     of_keys = OutboxRecord.objects.filter(connection=connection_id, key__in=keys)
     waiting = of_keys.filter(status__in=(Status.PENDING, Status.REFUSED)).order_by("pk")
     found: dict[tuple[str, str], list[OutboxRecord]] = defaultdict(list)
-    for row in waiting.exclude(pk__in=in_flight)[:MAX_ROWS_OF_KEYS]:
+    for row in waiting[:MAX_ROWS_OF_KEYS]:
         if _key(row) in wanted:
             found[_key(row)].append(row)
     sent = of_keys.filter(status=Status.SENT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -78,7 +78,7 @@ class OutboxStep(Step):
             return
         connection = self._context.connection.pk
         checks = DeliveryChecks(self._context.connection)
-        in_flight = {row.pk for delivery in self._in_flight for row in delivery.rows}
+        in_flight = [row for delivery in self._in_flight for row in delivery.rows]
         doubtful = self._apart(built(in_doubt(connection, in_flight), checks))
         for deliveries in by_way_to_settle(doubtful):
             yield self._item(self._settle(deliveries), deliveries)
@@ -249,15 +249,16 @@ def built(groups: Iterable[Sequence[OutboxRecord]], checks: DeliveryChecks) -> I
             )
 
 
-def in_doubt(connection_id: int, in_flight: Collection[int]) -> list[list[OutboxRecord]]:
+def in_doubt(connection_id: int, in_flight: Iterable[OutboxRecord]) -> list[list[OutboxRecord]]:
     """Return the rows in doubt whose quiet period is over, those sent together in one list."""
     doubtful = OutboxRecord.objects.filter(connection=connection_id, status=Status.UNKNOWN)
-    due = list(doubtful.due().exclude(pk__in=in_flight).order_by("pk")[:MAX_DUE_ROWS])
+    doubtful = doubtful.exclude(pk__in=[row.pk for row in in_flight])
+    due = list(doubtful.due().order_by("pk")[:MAX_DUE_ROWS])
     if not due:
         return []
     # Rows of a key that were sent together are settled together.
     keys = {(row.module, row.key) for row in due if row.key}
-    of_keys = doubtful.filter(key__in={key for _module, key in keys}).exclude(pk__in=in_flight)
+    of_keys = doubtful.filter(key__in={key for _module, key in keys})
     together: dict[Any, list[OutboxRecord]] = defaultdict(list)
     for row in of_keys.order_by("pk"):
         if (row.module, row.key) in keys:
