@@ -35,11 +35,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 #: Folders and modules that say nothing of Python, Django and the database: words and rules of our
-#: own, sources, what the simulated Zoho answers. They are marked as slow, and run on SQLite only.
+#: own, permissions, secrets, sources, a silent broker, what the simulated Zoho answers. They are
+#: marked as slow, and run on SQLite only.
 SAME_EVERYWHERE = (
     "admin/test_hands.py",
+    "admin/test_lookups.py",
     "admin/test_odd_names.py",
     "admin/test_permissions.py",
+    "admin/test_permissions_by_connection.py",
     "admin/test_rules.py",
     "admin/test_runs_prepare.py",
     "admin/test_runs_rules.py",
@@ -49,16 +52,17 @@ SAME_EVERYWHERE = (
     "simulator",
     "test_architecture.py",
     "test_architecture_page.py",
+    "test_broker.py",
     "test_docs.py",
     "test_languages.py",
     "test_matching.py",
+    "test_secrecy.py",
 )
 #: Modules whose tests mostly go through a worker, or open many pages. They are marked as slow.
 END_TO_END = (
     "admin/test_actions_conversions.py",
     "admin/test_conversions.py",
     "admin/test_outbox.py",
-    "admin/test_permissions_by_connection.py",
     "admin/test_run_causes.py",
     "admin/test_run_decisions.py",
     "admin/test_run_results.py",

@@ -19,7 +19,7 @@ from zoho_crm import tasks
 from zoho_crm.models import Connection
 from zoho_crm.services import broker
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 #: Seconds in which a call ends also on a busy machine; without a time-out it took minutes.
 SOON = 15

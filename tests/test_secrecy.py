@@ -37,7 +37,7 @@ from zoho_crm.services.users import disconnect_user
 from zoho_crm.simulator import CLIENT_ID, CLIENT_SECRET, Simulator
 from zoho_crm.types import Secret
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = pytest.mark.django_db
 
 NEW_KEY = crypto.new_key()
 #: Random texts that the app makes begin with this.

@@ -73,7 +73,6 @@ def filter_parameters(request: HttpRequest, model: Any, model_admin: Any) -> Ite
 
 
 @pytest.mark.django_db
-@pytest.mark.slow
 @pytest.mark.parametrize("relations", RELATIONS)
 @pytest.mark.parametrize(
     "model",
