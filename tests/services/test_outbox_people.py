@@ -329,6 +329,20 @@ def test_a_contact_that_was_not_found_is_refused(push: Push, run: Any, contact: 
         outbox.update_contact(record_id=row.pk, version=row.version, contact_id="1")
 
 
+def test_leads_are_sent_however_long_the_searches_take_together(
+    push: Push, run_to_the_end: Any, zoho: Simulator, settings: Any
+) -> None:
+    short = {"CALL_DEADLINE": 2, "SLICE": 2, "MAX_CONCURRENCY": 4}
+    settings.ZOHO_CRM = {**settings.ZOHO_CRM, **short}
+    zoho.fail("search", "delay", seconds=0.25, times=None)
+    for number in range(20):
+        push("create", "Leads", {**FROST, "Email": f"p{number}@nordwind.example"})
+
+    run_to_the_end()
+
+    assert statuses() == ["SENT"] * 20
+
+
 def test_a_search_that_fails_sends_nothing(
     push: Push, run: Any, later: Any, zoho: Simulator, contact: str
 ) -> None:

@@ -55,8 +55,8 @@ REFUSALS = (RequestRefusedError, AlreadyConvertedError)
 SENT_ALONE = "not_sent"
 #: What is known of a row in doubt without a read.
 REPEAT, UNNAMED = "repeat", "unnamed"
-#: Leads whose person is looked for before a call, for each call that is free: two searches each.
-GUARDED_PER_FREE_CALL = 5
+#: The part of the time in which the searches and the call have to be made that is for searches.
+SEARCH_SHARE = 1 / 4
 #: Zoho's limit of values in a condition of COQL.
 MAX_VALUES_PER_QUERY = 50
 
@@ -154,7 +154,7 @@ class OutboxStep(Step):
     def _send(self, deliveries: list[Delivery]) -> Work:
         """Look for known people, claim the rows, send them in one call, and record the answers."""
         read_at = time.monotonic()
-        deliveries = yield from self._without_known(deliveries)
+        deliveries = yield from self._without_known(deliveries, read_at)
         if not deliveries:
             return
         latest: float | None = yield Turn(read_at=read_at)
@@ -194,14 +194,27 @@ class OutboxStep(Step):
         self._alone |= {row.pk for delivery in deliveries for row in delivery.rows}
         return [WriteResult(error=TransientError(code=SENT_ALONE))] * len(deliveries)
 
-    def _without_known(self, deliveries: list[Delivery]) -> Generator[Request, Any, list[Delivery]]:
-        """Look for the people of leads that would be created; return what may be sent now."""
+    def _without_known(
+        self, deliveries: list[Delivery], read_at: float
+    ) -> Generator[Request, Any, list[Delivery]]:
+        """
+        Look for the people of leads that would be created; return what may be sent now.
+
+        :param read_at: when that began, on the monotonic clock; the slower Zoho answers, the fewer
+            are looked for before they are sent, lest what was found is too old by then
+        """
         guarded = [each for each in deliveries if each.email]
         if not guarded:
             return deliveries
         moves: dict[Delivery, list[OutboxMove]] = {}
-        most = GUARDED_PER_FREE_CALL * max(1, self._context.free_calls)
-        yield All([look_for_person(each, moves) for each in guarded[:most]])
+        settings = self._context.settings
+        enough = read_at + SEARCH_SHARE * min(settings.CALL_DEADLINE, settings.SLICE)
+        while guarded:
+            number = max(1, self._context.free_calls // self._calls)
+            yield All([look_for_person(each, moves) for each in guarded[:number]])
+            del guarded[:number]
+            if time.monotonic() > enough:
+                break
         made = [move for each in moves.values() for move in each]
         if made:
             yield Transaction(partial(OutboxRecord.objects.move, made))
