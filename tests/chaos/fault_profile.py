@@ -65,8 +65,8 @@ def order_push_faults(zoho: Simulator, *, seed: int) -> None:
     """Order faults for the calls that write records and for those that settle what was lost."""
     writes = [fault for fault in CONVERT_FAULTS if fault[0] != "scheduled"]
     kinds = {
-        **dict.fromkeys(["insert", "update", "upsert", "tags", "note_write"], writes),
-        **dict.fromkeys(["coql", "notes", "search"], OPTIONS_FAULTS),
+        **dict.fromkeys(["insert", "update", "upsert", "tags", "note_write", "upload"], writes),
+        **dict.fromkeys(["coql", "notes", "attachments", "search"], OPTIONS_FAULTS),
     }
     for number, (on, faults) in enumerate(kinds.items()):
         for place, (do, share, more) in enumerate(faults):

@@ -14,14 +14,15 @@ from tests.chaos.disruptions import retry_on_database_error
 from tests.chaos.fault_profile import order_push_faults
 from tests.chaos.report import Report
 from tests.chaos.run import DisruptedRun
+from tests.services.outbox import links_of
 from zoho_crm.models import OutboxRecord
 from zoho_crm.services import outbox
 from zoho_crm.simulator import Simulator
 
 Json: TypeAlias = dict[str, Any]
 #: What is pushed for each record, in this order.
-PUSHES_FOR_A_RECORD = ("create", "phone", "tag", "note", "title")
-TAG = "Pushed"
+PUSHES_FOR_A_RECORD = ("create", "phone", "tag", "note", "link", "untag", "title")
+TAG, OTHER_TAG = "Pushed", "Taken away"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Push:
 
     key: str
     kind: str
+    #: Before a lead is created, people with its address are looked for.
+    module: str = "Contacts"
 
     @property
     def email(self) -> str:
@@ -39,16 +42,30 @@ class Push:
     def note(self) -> str:
         return f"Note of {self.key}"
 
-    def arguments(self) -> tuple[str, Json]:
-        """Return the action and the values."""
+    @property
+    def url(self) -> str:
+        return f"https://nordwind.example/{self.key}"
+
+    @property
+    def title(self) -> Json:
+        """The title, in the field that the module has for it."""
+        return {"Title" if self.module == "Contacts" else "Designation": f"title {self.key}"}
+
+    def arguments(self) -> tuple[str, str, Json]:
+        """Return the action, the module and the values."""
         name = {"Last_Name": self.key, "Email": self.email}
-        return {
+        if self.module == "Leads":
+            name["Company"] = "Nordwind"
+        action, values = {
             "create": ("create", name),
             "phone": ("upsert", {**name, "Phone": f"phone {self.key}"}),
-            "tag": ("tag", {"Tag": [TAG]}),
+            "tag": ("tag", {"Tag": [TAG, OTHER_TAG]}),
             "note": ("note", {"Note_Title": "Chaos", "Note_Content": self.note}),
-            "title": ("update", {"Title": f"title {self.key}"}),
+            "link": ("link", {"attachmentUrl": self.url}),
+            "untag": ("untag", {"Tag": [OTHER_TAG]}),
+            "title": ("update", self.title),
         }[self.kind]
+        return action, self.module, values
 
 
 @dataclass(kw_only=True)
@@ -88,8 +105,7 @@ class OutboxRun(DisruptedRun):
 
     def request(self, batch: list[Push]) -> None:
         for push in batch:
-            action, values = push.arguments()
-            one = partial(outbox.push, self.connection_id, action, "Contacts", values)
+            one = partial(outbox.push, self.connection_id, *push.arguments())
             retry_on_database_error(partial(one, key=push.key, unique_field="Email"))
 
     def count_at_rest(self) -> int:
@@ -99,23 +115,30 @@ class OutboxRun(DisruptedRun):
         return self.count_at_rest() == self.scenario.pushes
 
     def _pushes(self) -> list[Push]:
-        """Return the pushes, those of each record in their order and mixed with those of others."""
-        keys = [f"key{n}" for n in range(self.scenario.pushes // len(PUSHES_FOR_A_RECORD))]
+        """
+        Return the pushes, those of each record in their order and mixed with those of others.
+
+        The records are contacts and leads by turns.
+        """
+        number = self.scenario.pushes // len(PUSHES_FOR_A_RECORD)
+        keys = {f"key{n}": ("Contacts", "Leads")[n % 2] for n in range(number)}
         left = [key for key in keys for _kind in PUSHES_FOR_A_RECORD]
         self.random.shuffle(left)
         kinds = {key: iter(PUSHES_FOR_A_RECORD) for key in keys}
-        return [Push(key, next(kinds[key])) for key in left]
+        return [Push(key, next(kinds[key]), keys[key]) for key in left]
 
 
 def violations(zoho: Simulator, pushes: list[Push]) -> Iterator[str]:
     """Yield what is lost, double, or not as it was pushed last."""
     records = {
-        key: dict(record.data) for key, record in zoho.organisation.records["Contacts"].items()
+        key: dict(record.data)
+        for module in ("Contacts", "Leads")
+        for key, record in zoho.organisation.records[module].items()
     }
     notes = Counter(note.data["Note_Content"] for note in zoho.organisation.notes.values())
     by_email: defaultdict[str, list[Json]] = defaultdict(list)
     for record in records.values():
-        by_email[record["Email"]].append(record)
+        by_email[record.get("Email", "")].append(record)
     for push in {push.key: push for push in pushes}.values():
         found = by_email[push.email]
         if len(found) != 1:
@@ -124,12 +147,15 @@ def violations(zoho: Simulator, pushes: list[Push]) -> Iterator[str]:
             yield from _differences(push, found[0])
         if notes[push.note] != 1:
             yield f"exactly once: there are {notes[push.note]} notes of {push.key}"
+        links = [url for record in found for url in links_of(zoho, record["id"])]
+        if found and links != [push.url]:
+            yield f"exactly once: the links of {push.key} are {links}"
     yield from _rows_not_sent(records)
     yield from _gaps_in_journals()
 
 
 def _differences(push: Push, record: Mapping[str, Any]) -> Iterator[str]:
-    pushed = {"Phone": f"phone {push.key}", "Title": f"title {push.key}", "Last_Name": push.key}
+    pushed = {"Phone": f"phone {push.key}", "Last_Name": push.key, **push.title}
     for name, value in pushed.items():
         if record.get(name) != value:
             yield f"last state: {name} of {push.key} is {record.get(name)!r}"

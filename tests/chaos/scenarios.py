@@ -112,7 +112,7 @@ MASS = Scenario(
 )
 OUTBOX = Scenario(
     database="postgresql",
-    pushes=2_000,
+    pushes=2_100,
     kills=8,
     lease_holder_kills=5,
     disruptions=FEW_DISRUPTIONS,
@@ -169,7 +169,7 @@ SHORT_SCENARIOS: Mapping[str, Scenario] = {
     ),
     "outbox": replace(
         OUTBOX,
-        pushes=1_000,
+        pushes=1_050,
         kills=5,
         lease_holder_kills=3,
         disruptions={"kill_lease_holder": 4, "kill_any_worker": 2, "throttle_calls": 1},

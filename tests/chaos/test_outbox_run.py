@@ -10,6 +10,8 @@ from tests.chaos.outbox_run import Push, violations
 from zoho_crm.models import Connection, OutboxRecord
 from zoho_crm.services import outbox
 from zoho_crm.simulator import Simulator
+from zoho_crm.simulator.organisation import Attachment
+from zoho_crm.simulator.records import Record
 
 PUSH = Push("key1", "note")
 RECORD = {
@@ -21,10 +23,12 @@ RECORD = {
 }
 
 
-def found(zoho: Simulator, *records: dict[str, Any], notes: int = 1) -> list[str]:
-    """Return what the checker says of these contacts, and of so many notes."""
-    for record in records:
-        zoho.organisation.add("Contacts", record)
+def found(zoho: Simulator, *records: dict[str, Any], notes: int = 1, links: int = 1) -> list[str]:
+    """Return what the checker says of these contacts, of so many notes, and links of the first."""
+    contacts = [zoho.organisation.add("Contacts", record) for record in records]
+    link = Attachment(PUSH.url, Record({"$link_url": PUSH.url}), b"")
+    for contact in contacts[:1]:
+        zoho.organisation.attachments[contact.id] = [link] * links
     zoho.organisation.notes.clear()
     for number in range(notes):
         note = zoho.organisation.add("Leads", {"Note_Content": PUSH.note})
@@ -34,21 +38,24 @@ def found(zoho: Simulator, *records: dict[str, Any], notes: int = 1) -> list[str
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("records", "notes", "wrong"),
+    ("records", "notes", "links", "wrong"),
     [
-        ([RECORD], 1, None),
-        ([], 1, "exactly once: there are 0 records"),
-        ([RECORD, RECORD], 1, "exactly once: there are 2 records"),
-        ([{**RECORD, "Phone": "phone of another"}], 1, "last state: Phone"),
-        ([{**RECORD, "Tag": []}], 1, "last state: the tags"),
-        ([RECORD], 0, "exactly once: there are 0 notes"),
-        ([RECORD], 2, "exactly once: there are 2 notes"),
+        ([RECORD], 1, 1, None),
+        ([], 1, 0, "exactly once: there are 0 records"),
+        ([RECORD, RECORD], 1, 1, "exactly once: there are 2 records"),
+        ([{**RECORD, "Phone": "phone of another"}], 1, 1, "last state: Phone"),
+        ([{**RECORD, "Title": ""}], 1, 1, "last state: Title"),
+        ([{**RECORD, "Tag": []}], 1, 1, "last state: the tags"),
+        ([RECORD], 0, 1, "exactly once: there are 0 notes"),
+        ([RECORD], 2, 1, "exactly once: there are 2 notes"),
+        ([RECORD], 1, 0, "exactly once: the links"),
+        ([RECORD], 1, 2, "exactly once: the links"),
     ],
 )
 def test_what_zoho_has_is_compared_with_what_was_pushed(
-    zoho: Simulator, records: list[dict[str, Any]], notes: int, wrong: str | None
+    zoho: Simulator, records: list[dict[str, Any]], notes: int, links: int, wrong: str | None
 ) -> None:
-    said = found(zoho, *records, notes=notes)
+    said = found(zoho, *records, notes=notes, links=links)
 
     assert [wrong in text for text in said] == [True] if wrong else said == []
 
