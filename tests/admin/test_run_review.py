@@ -202,6 +202,19 @@ def test_a_record_that_is_no_match_is_refused(
     assert browser.status == 404
 
 
+def test_there_is_something_to_confirm_once_a_lead_is_included(
+    browser: Browser, connection: Connection, zoho: Simulator
+) -> None:
+    run = run_in_review(connection, zoho, "several")
+    (row,) = rows_of(run)
+
+    before = browser.get(review_url(run)).text
+    browser.post(review_url(run), [("one", f"{row.pk}:{row.version}:create")])
+    after = browser.get(review_url(run)).text
+
+    assert ["Continue to confirm" in text for text in (before, after)] == [False, True]
+
+
 def test_a_run_that_does_not_wait_for_decisions_says_how_it_stands(
     browser: Browser, connection: Connection, zoho: Simulator
 ) -> None:
