@@ -21,7 +21,7 @@ from zoho_crm.admin.run_results import CSV, stream_export
 from zoho_crm.forms import DecisionForm, ReviewFilterForm
 from zoho_crm.matching import CONVERTIBLE
 from zoho_crm.models import LeadConversion, MassConversion
-from zoho_crm.services import mass_convert
+from zoho_crm.services import lifecycle, mass_convert
 from zoho_crm.services.comparison import compared_fields, comparison_result, lead_value
 from zoho_crm.services.presentation import field_label, unusable_reason
 from zoho_crm.services.run_review import (
@@ -227,7 +227,7 @@ def _review_row(row: Any, run: MassConversion) -> ReviewRow:
     accounts = [("account", match) for match in options.accounts]
     matches = [*contacts, *accounts][:MAX_MATCHES]
     names = compared_fields(match for _kind, match in matches)[:MAX_FIELDS]
-    can_be_decided = decision_of(row) != "" and not mass_convert.has_to_be_read_again(row)
+    can_be_decided = decision_of(row) != "" and not lifecycle.has_to_be_read_again(row)
     can_be_read_again = row.status not in NOT_AGAIN
     return ReviewRow(
         row=row,

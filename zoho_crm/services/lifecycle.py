@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from django.db.models import DateTimeField, Value
+from django.db.models import DateTimeField, Q, Value
 from django.db.models.functions import Least
 from django.utils.translation import gettext as _
 
@@ -37,6 +37,11 @@ from zoho_crm.types import (
 Values: TypeAlias = dict[str, Any]
 
 Status = LeadConversion.Status
+#: Statuses in which a row of no run, or of one that has ended, can be moved into a run.
+MOVABLE = frozenset({Status.NEW, Status.PREVIEWED, Status.SKIPPED, Status.FAILED})
+#: Rows that are read from Zoho again before they get a plan: their values were forgotten, or they
+#: were closed while nobody knew whether they were converted.
+TO_BE_READ_AGAIN = Q(lead_snapshot__isnull=True) | Q(status=Status.SKIPPED, in_doubt=True)
 #: Reads in a row that found no lead and are repeated; the next one is believed.
 NOT_FOUND_RETRIES = 3
 #: Seconds before the first retry; each further one waits twice as long.
@@ -66,6 +71,11 @@ NO_PERSONAL_DATA: Values = {
     **dict.fromkeys(("error_message", "contact_key", "account_key", "similar_key"), ""),
     **dict.fromkeys(("lead_owner_id", "matched_on"), ""),
 }
+
+
+def has_to_be_read_again(row: LeadConversion) -> bool:
+    """Return whether ``TO_BE_READ_AGAIN`` is true of a row."""
+    return row.lead_snapshot is None or (row.status == Status.SKIPPED and row.in_doubt)
 
 
 def retry_delay(retry_count: int, first: float = FIRST_RETRY_SECONDS, growth: float = 2.0) -> float:

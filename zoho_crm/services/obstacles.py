@@ -14,7 +14,7 @@ from django.db.models import Case, CharField, Count, Exists, OuterRef, Q, QueryS
 
 from zoho_crm.matching import CONVERTIBLE, Action
 from zoho_crm.models import Connection, LeadConversion, MassConversion, OutboxRecord, Token
-from zoho_crm.services.mass_convert import MOVABLE, TO_BE_READ_AGAIN
+from zoho_crm.services import lifecycle
 from zoho_crm.services.plans import actions_for
 from zoho_crm.services.run_results import TO_RETRY
 from zoho_crm.services.settle import IN_DOUBT
@@ -134,7 +134,7 @@ RUN_OBSTACLES = (
     _CONVERTED,
     _IN_RUN,
     _NEEDS_PERSON,
-    Obstacle(code=_ON_ITS_WAY.code, rows=~Q(status__in=MOVABLE), text=_ON_ITS_WAY.text),
+    Obstacle(code=_ON_ITS_WAY.code, rows=~Q(status__in=lifecycle.MOVABLE), text=_ON_ITS_WAY.text),
 )
 
 
@@ -193,7 +193,7 @@ _NOT_CONVERTIBLE = Obstacle(
 )
 _UNREAD = Obstacle(
     code="unread",
-    rows=TO_BE_READ_AGAIN,
+    rows=lifecycle.TO_BE_READ_AGAIN,
     text=ngettext_lazy(
         "%(count)s lead has to be read from Zoho first: “Look again” does it.",
         "%(count)s leads have to be read from Zoho first: “Look again” does it.",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils.timezone import localdate
 from django.utils.translation import gettext as _
 
@@ -33,9 +33,6 @@ NO_KEYS: Mapping[str, str] = dict.fromkeys(
 )
 #: Statuses in which one row may be decided; a plan takes a skipped row in again.
 DECIDABLE = (Status.PREVIEWED, Status.SKIPPED)
-#: Rows that are read from Zoho again before they get a plan: their values were forgotten, or they
-#: were closed while nobody knew whether they were converted.
-TO_BE_READ_AGAIN = Q(lead_snapshot__isnull=True) | Q(status=Status.SKIPPED, in_doubt=True)
 #: Rows that are moved in one transaction, here and in the other modules of this package.
 WRITE_BATCH_ROWS = 500
 
@@ -112,12 +109,7 @@ def decide(*, run_id: int, verdict: str, action: str, by: AbstractBaseUser | Non
 
 def _known_for(action: Action, rows: QuerySet[LeadConversion]) -> QuerySet[LeadConversion]:
     """Return the rows of which enough is known for an action."""
-    return rows if action == Action.SKIP else rows.exclude(TO_BE_READ_AGAIN)
-
-
-def has_to_be_read_again(row: LeadConversion) -> bool:
-    """Return whether ``TO_BE_READ_AGAIN`` is true of a row."""
-    return row.lead_snapshot is None or (row.status == Status.SKIPPED and row.in_doubt)
+    return rows if action == Action.SKIP else rows.exclude(lifecycle.TO_BE_READ_AGAIN)
 
 
 def _decided_count(made: list[Move]) -> int:
@@ -138,7 +130,7 @@ def decide_one(
     if row.version != version or row.status not in DECIDABLE:
         raise StaleDecisionError(code="changed")
     if plan is not None:
-        if has_to_be_read_again(row):
+        if lifecycle.has_to_be_read_again(row):
             message = _("This lead has to be read from Zoho again first.")
             raise StaleDecisionError(message, code="unread")
         matching.check_plan(plan, Verdict(row.verdict), row.stored_options())

@@ -27,8 +27,6 @@ FIRST_PAGE: Mapping[str, Any] = {"page_token": "", "page_digests": []}
 DIGEST_DIGITS = 16
 #: Lines that are written in one batch.
 BATCH_LINES = 1000
-#: Statuses in which a row of no run, or of one that has ended, can be moved into a run.
-MOVABLE = frozenset({Status.NEW, Status.PREVIEWED, Status.SKIPPED, Status.FAILED})
 
 
 def stage_lines(run: MassConversion, lines: Iterable[str]) -> int:
@@ -160,7 +158,7 @@ def _reason_to_leave_out(run: MassConversion, row: LeadConversion) -> str:
         return Reason.CONVERTED
     if row.mass_conversion and row.mass_conversion.is_open:
         return Reason.IN_ANOTHER_RUN
-    return "" if row.status in MOVABLE else Reason.ON_ITS_WAY
+    return "" if row.status in lifecycle.MOVABLE else Reason.ON_ITS_WAY
 
 
 def _moved_into_run(row: LeadConversion, run: MassConversion) -> Move:
