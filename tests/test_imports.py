@@ -39,6 +39,8 @@ NEVER_NEEDED = (
     "zoho_crm.services.export_tokens",
     # A worker loads these with its first work.
     *(f"zoho_crm.services.work.{name}" for name in ("_loop", "_mass_jobs", "preview_leads")),
+    # What a person asks for loads these.
+    *(f"zoho_crm.services.mass_convert.{name}" for name in ("_control", "_estimates", "_export")),
     "pytest",
     "environ",
 )

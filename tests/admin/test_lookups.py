@@ -80,8 +80,11 @@ def filter_parameters(request: HttpRequest, model: Any, model_admin: Any) -> Ite
     ids=lambda model: model._meta.model_name,
 )
 def test_a_list_takes_the_look_ups_of_its_filters_only(
-    model: Any, relations: int, boss: User
+    model: Any, relations: int, boss: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Which columns there are takes three times as long as what is tried here, and does not matter.
+    monkeypatch.setattr(OURS[model], "get_list_display", lambda _request: ("pk",))
+
     def asking(**query: str) -> HttpRequest:
         request = RequestFactory().get("/", query)
         request.user = boss

@@ -176,7 +176,7 @@ def test_each_key_ends_in_its_last_state(
 
 @pytest.mark.long
 @settings(
-    max_examples=400,
+    max_examples=120,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
