@@ -155,7 +155,7 @@ def patient(zoho: Simulator, settings: Any) -> None:
 
 
 @settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     database=None,
