@@ -169,7 +169,7 @@ SHORT_SCENARIOS: Mapping[str, Scenario] = {
     ),
     "outbox": replace(
         OUTBOX,
-        pushes=1_050,
+        pushes=504,
         kills=5,
         lease_holder_kills=3,
         disruptions={"kill_lease_holder": 4, "kill_any_worker": 2, "throttle_calls": 1},
