@@ -182,7 +182,7 @@ def test_the_part_takes_few_queries(browser: Browser, run: MassConversion) -> No
     with CaptureQueriesContext(database) as queries:
         browser.get(run_url(run, "progress"))
 
-    assert len(queries) <= 13
+    assert len(queries) <= 15  # in the first Django 5.2 two of them ask for no user
 
 
 def test_the_scripts_need_no_inline_code_and_stop_when_hidden() -> None:
