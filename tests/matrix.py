@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST = "py311-django52"
 NEWEST = "py313-django61"
 WITH_COVERAGE = ("--cov",)
-WITHOUT_SLOW = ("-m", "not slow and not long and not broker")
+#: What is left seldom waits, and to collect it costs each worker as much as many tests.
+WITHOUT_SLOW = ("--numprocesses", "2", "-m", "not slow and not long and not broker")
 #: Needs Debian's Chromium besides the interpreter.
 BROWSER = "browser-django61"
 SCREENS = ("tests/browser/test_screens.py",)
