@@ -58,7 +58,8 @@ SAME_EVERYWHERE = (
     "test_matching.py",
     "test_secrecy.py",
 )
-#: Modules whose tests mostly go through a worker, or open many pages. They are marked as slow.
+#: Modules whose tests mostly go through a worker, open many pages or wait for time-outs. They are
+#: marked as slow.
 END_TO_END = (
     "admin/test_actions_conversions.py",
     "admin/test_conversions.py",

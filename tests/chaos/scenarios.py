@@ -14,7 +14,7 @@ class Scenario:
     database: str
     broker: str = "redis"
     leads: int = 0
-    #: Changes of records that are pushed; then no lead is converted.
+    #: Changes of records that are pushed, seven for each record; then no lead is converted.
     pushes: int = 0
     hosts: int = 3
     #: How often each disruption is planned, by the name of its method.

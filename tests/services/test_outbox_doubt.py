@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import pytest
 from django.db.models import F
@@ -160,11 +161,29 @@ def test_a_note_is_added_once(
     assert OutboxRecord.objects.values("added_id").distinct().count() == 2
 
 
-#: What adds something to a record, with the kind of its call.
-ADDING: Any = [
-    ("link", "upload", {"attachmentUrl": URL}),
-    ("note", "note_write", {"Note_Content": "Wants a quote"}),
-]
+class Adding(NamedTuple):
+    """What adds something to a record, and the kind of its call."""
+
+    action: str
+    values: dict[str, str]
+    call: str
+
+
+@pytest.fixture(
+    params=[
+        Adding("link", {"attachmentUrl": URL}, "upload"),
+        Adding("note", {"Note_Content": "Wants a quote"}, "note_write"),
+    ],
+    ids=lambda adding: adding.action,
+)
+def adding(request: Any) -> Adding:
+    return request.param
+
+
+@pytest.fixture
+def add(push: Push, contact: str, adding: Adding) -> Push:
+    """Push what adds something to the contact."""
+    return partial(push, adding.action, "Contacts", {"id": contact, **adding.values})
 
 
 def added_to(zoho: Simulator, contact: str) -> int:
@@ -172,23 +191,20 @@ def added_to(zoho: Simulator, contact: str) -> int:
     return len(links_of(zoho, contact)) + len(zoho.organisation.notes)
 
 
-@pytest.mark.parametrize(("action", "call", "values"), ADDING)
 def test_what_an_equal_push_adds_meanwhile_proves_nothing(
-    push: Push,
+    add: Push,
+    adding: Adding,
     run: Any,
     run_to_the_end: Any,
     zoho: Simulator,
     contact: str,
-    action: str,
-    call: str,
-    values: dict[str, str],
 ) -> None:
     run()
-    zoho.fail(call, "close_before")
-    first = push(action, "Contacts", {"id": contact, **values}, key="a")
+    zoho.fail(adding.call, "close_before")
+    first = add(key="a")
     run()
-    zoho.fail(call, "delay", seconds=1.8)
-    push(action, "Contacts", {"id": contact, **values}, key="b")
+    zoho.fail(adding.call, "delay", seconds=1.8)
+    add(key="b")
     OutboxRecord.objects.filter(pk=first.pk).update(due_at=from_now(0.9))
 
     run()
@@ -198,21 +214,18 @@ def test_what_an_equal_push_adds_meanwhile_proves_nothing(
     assert added_to(zoho, contact) == 2
 
 
-@pytest.mark.parametrize(("action", "call", "values"), ADDING)
 def test_equal_ones_in_doubt_are_not_proven_by_the_same(
-    push: Push,
+    add: Push,
+    adding: Adding,
     run: Any,
     run_to_the_end: Any,
     zoho: Simulator,
     contact: str,
-    action: str,
-    call: str,
-    values: dict[str, str],
 ) -> None:
-    zoho.fail(call, "close_after")
-    zoho.fail(call, "close_before")
+    zoho.fail(adding.call, "close_after")
+    zoho.fail(adding.call, "close_before")
     for key in "ab":
-        push(action, "Contacts", {"id": contact, **values}, key=key)
+        add(key=key)
         run()
     assert statuses() == ["UNKNOWN", "UNKNOWN"]
     OutboxRecord.objects.update(due_at=from_now(0))
@@ -223,21 +236,18 @@ def test_equal_ones_in_doubt_are_not_proven_by_the_same(
     assert added_to(zoho, contact) == 2
 
 
-@pytest.mark.parametrize(("action", "call", "values"), ADDING)
 def test_what_is_settled_waits_for_another_worker_that_adds_to_the_record(
-    push: Push,
+    add: Push,
+    adding: Adding,
     run: Any,
     run_to_the_end: Any,
     zoho: Simulator,
     contact: str,
-    action: str,
-    call: str,
-    values: dict[str, str],
 ) -> None:
-    zoho.fail(call, "close_before")
-    push(action, "Contacts", {"id": contact, **values})
+    zoho.fail(adding.call, "close_before")
+    add()
     run()
-    other = push(action, "Contacts", {"id": contact, **values})
+    other = add()
     run()
     assert statuses() == ["UNKNOWN", "SENT"]
     # As if its answer was still to come.
@@ -254,21 +264,18 @@ def test_what_is_settled_waits_for_another_worker_that_adds_to_the_record(
     assert added_to(zoho, contact) == 2
 
 
-@pytest.mark.parametrize(("action", "call", "values"), ADDING)
 def test_what_was_there_long_before_proves_nothing(
-    push: Push,
+    add: Push,
+    adding: Adding,
     run_to_the_end: Any,
     zoho: Simulator,
     contact: str,
-    action: str,
-    call: str,
-    values: dict[str, str],
 ) -> None:
-    push(action, "Contacts", {"id": contact, **values})
+    add()
     run_to_the_end()
     OutboxRecord.objects.all().delete()  # as if a person had added it
-    zoho.fail(call, "close_before")
-    push(action, "Contacts", {"id": contact, **values})
+    zoho.fail(adding.call, "close_before")
+    add()
     OutboxRecord.objects.update(created_at=from_now(3600))
 
     run_to_the_end()

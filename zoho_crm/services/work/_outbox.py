@@ -55,7 +55,7 @@ REFUSALS = (RequestRefusedError, AlreadyConvertedError)
 SENT_ALONE = "not_sent"
 #: What is known of a row in doubt without a read.
 REPEAT, UNNAMED = "repeat", "unnamed"
-#: The part of the time in which the searches and the call have to be made that is for searches.
+#: The part of CALL_DEADLINE, or of a shorter SLICE, in which more people are looked for.
 SEARCH_SHARE = 1 / 4
 #: Zoho's limit of values in a condition of COQL.
 MAX_VALUES_PER_QUERY = 50
